@@ -1,0 +1,326 @@
+"""Ids to indices and back, one column at a time.
+
+An *id* is what the caller wrote; an *index* is its place among the sorted levels of its column, or -1 when it is not
+one of them. A column arrives as a typed array, a list of Python objects, or the codes of a pandas categorical;
+``_factorize`` turns each into (sorted levels, codes), and ``_align`` finds levels among those of the fit.
+"""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from scipy import sparse
+
+_CONTINUOUS_MIN_ROWS = 1000  # below, a column of many levels says little about what the column is
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A column given by codes into an array of categories; -1 is a missing value."""
+
+    categories: np.ndarray
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of X and what to call it in a message."""
+
+    label: str
+    values: np.ndarray | list | Categorical
+
+    def __len__(self) -> int:
+        return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
+
+
+def split_columns(X: Any, estimator_name: str) -> list[Column]:
+    """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
+    if sparse.issparse(X):
+        raise TypeError(
+            f"Sparse X is not supported by {estimator_name}: X holds one (user, item) pair per row and y the ratings. "
+            "To turn a sparse users x items matrix of ratings into pairs, use "
+            "`X, y = sklearn_mf.datasets.pairs_from_sparse(matrix)`."
+        )
+    if nw.dependencies.is_into_dataframe(X):
+        return _frame_columns(X)
+    if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, (list, tuple, np.ndarray)) for row in X):
+        return _row_columns(X)
+    X = np.asarray(X)
+    if X.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported\n{X}\n")
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead: X needs one row per rating, and the columns user and "
+            "item. Reshape your data, for example with `X = np.column_stack([users, items])`, or for one single pair "
+            "`[[user, item]]`."
+        )
+    return [Column(f"column {j}", X[:, j]) for j in range(X.shape[1])]
+
+
+def _row_columns(rows: Sequence[Sequence]) -> list[Column]:
+    """Columns of a list of rows, each value as it is: ``[[1, "a"]]`` keeps its 1."""
+    widths = [len(row) for row in rows]
+    if min(widths) != max(widths):
+        row = next(i for i, width in enumerate(widths) if width != widths[0])
+        raise ValueError(f"Row {row} of X has {widths[row]} values and row 0 has {widths[0]}; give each row as many.")
+    if not widths[0]:
+        return []
+    return [Column(f"column {j}", list(values)) for j, values in enumerate(zip(*rows, strict=True))]
+
+
+def _frame_columns(X: Any) -> list[Column]:
+    frame = nw.from_native(X, eager_only=True)
+    columns = []
+    for j, name in enumerate(frame.columns):
+        series = frame.get_column(name)
+        label = f"column {j} ({name!r})"
+        native = series.to_native()
+        if series.implementation.is_pandas_like() and isinstance(series.dtype, (nw.Categorical, nw.Enum)):
+            categories = native.cat.categories.to_numpy()
+            columns.append(Column(label, Categorical(categories, native.cat.codes.to_numpy())))
+            continue
+        missing = series.is_null()
+        if missing.any():
+            _raise_missing(label, np.flatnonzero(missing.to_numpy()), len(series))
+        columns.append(Column(label, series.to_numpy()))
+    return columns
+
+
+def fit_columns(columns: list[Column]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Learn the sorted levels of each column; return them and the indices of the rows, int32 (n_rows, n_columns)."""
+    levels, indices = [], []
+    for column in columns:
+        column_levels, codes = _factorize(column)
+        levels.append(column_levels)
+        indices.append(codes)
+    for j, (column, column_levels) in enumerate(zip(columns, levels, strict=True)):
+        _warn_if_continuous(column, j, column_levels, len(indices[j]))
+    return levels, np.stack(indices, axis=1)
+
+
+def drop_unused_levels(levels: list[np.ndarray], indices: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Keep the levels that a row of ``indices`` has."""
+    indices = indices.copy()
+    kept_levels = []
+    for j, column_levels in enumerate(levels):
+        used = np.bincount(indices[:, j], minlength=len(column_levels)) > 0
+        indices[:, j] = (np.cumsum(used) - 1)[indices[:, j]]
+        kept_levels.append(column_levels[used])
+    return kept_levels, indices
+
+
+def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray]) -> np.ndarray:
+    """Indices of the rows among the levels of the fit, int32 (n_rows, n_columns); -1 where an id is not one of them."""
+    indices = []
+    for column, fitted in zip(columns, fitted_levels, strict=True):
+        levels, codes = _factorize(column)
+        kind, fitted_kind = _kind(levels), _kind(fitted)
+        if kind != fitted_kind:
+            raise ValueError(
+                f"Ids in {column.label} of X are {kind} (such as {_shown(levels[0])}), but the model was fitted on "
+                f"{fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for example with "
+                "astype."
+            )
+        indices.append(_align(levels, fitted)[codes])
+    return np.stack(indices, axis=1)
+
+
+def decode_unknown(columns: list[Column], indices: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """For each column with unknown ids (index -1): its label and the ids, sorted, once each."""
+    unknown = []
+    for j, column in enumerate(columns):
+        rows = indices[:, j] < 0
+        if rows.any():
+            levels, codes = _factorize(column)
+            unknown.append((column.label, levels[np.unique(codes[rows])]))
+    return unknown
+
+
+# Factorizing: (sorted levels, int32 codes)
+
+
+def _factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
+    label, values = column.label, column.values
+    if isinstance(values, Categorical):
+        return _factorize_categorical(label, values)
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind in "iub":
+            return _factorize_ints(values)
+        if values.dtype.kind == "f":
+            return _factorize_floats(label, values)
+        if values.dtype.kind == "M":
+            if np.isnat(values).any():
+                _raise_missing(label, np.flatnonzero(np.isnat(values)), len(values))
+            return _unique(values)
+        if values.dtype.kind not in "OUST":
+            raise TypeError(f"{_capital(label)} of X: argument must be a string or a number, not '{values.dtype}'.")
+        values = values.tolist()
+    return _factorize_objects(label, values)
+
+
+def _unique(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    levels, codes = np.unique(values, return_inverse=True)
+    return levels, codes.astype(np.int32)
+
+
+def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
+        return _unique(values.astype(np.uint64))
+    values = values.astype(np.int64, copy=False)
+    low, high = int(values.min()), int(values.max())
+    if high - low < max(4 * len(values), 2**16):
+        # Dense ids: a table indexed by the id instead of a sort.
+        values = values - low
+        seen = np.zeros(high - low + 1, dtype=bool)
+        seen[values] = True
+        return np.flatnonzero(seen) + low, (np.cumsum(seen, dtype=np.int32) - 1)[values]
+    return _unique(values)
+
+
+def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    finite = np.isfinite(values)
+    if not finite.all():
+        _raise_missing(label, np.flatnonzero(~finite), len(values))
+    if (np.abs(values) < 2.0**63).all():
+        as_ints = values.astype(np.int64)
+        if (as_ints == values).all():  # 1.0 and 1 are one id
+            return _factorize_ints(as_ints)
+    return _unique(values.astype(np.float64))
+
+
+def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:
+    """Sort and compact the small array of categories; the rows only go through a table."""
+    if len(values.codes) and values.codes.min() < 0:
+        _raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
+    levels, level_of = _factorize(Column(label, values.categories))
+    seen = np.zeros(len(levels), dtype=bool)
+    seen[level_of[np.flatnonzero(np.bincount(values.codes, minlength=len(level_of)))]] = True
+    return levels[seen], (np.cumsum(seen, dtype=np.int32) - 1)[level_of][values.codes]
+
+
+def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray]:
+    kinds = {}
+    for type_ in set(map(type, values)):
+        kind = _kind_of_type(type_)
+        if kind is None:
+            if type_ is type(None) or type_.__name__ in ("NAType", "NaTType"):
+                _raise_missing(label, [i for i, value in enumerate(values) if type(value) is type_], len(values))
+            raise TypeError(f"{_capital(label)} of X: argument must be a string or a number, not '{type_.__name__}'.")
+        kinds.setdefault(kind, []).append(type_)
+    if "number" in kinds:
+        not_finite = [i for i, x in enumerate(values) if isinstance(x, (float, np.floating)) and not np.isfinite(x)]
+        if not_finite:
+            _raise_missing(label, not_finite, len(values))
+    if len(kinds) > 1:
+        examples = ", ".join(
+            f"{kind} ({_shown(next(v for v in values if type(v) in types))})" for kind, types in sorted(kinds.items())
+        )
+        raise ValueError(
+            f"{_capital(label)} of X mixes ids of different kinds, which cannot be ordered: {examples}. "
+            "Convert the column to one kind, for example with astype(str)."
+        )
+    if "datetime" in kinds:
+        return _factorize(Column(label, np.array([_naive_utc(value) for value in values], dtype="datetime64")))
+    # One hash pass; Python compares ints and floats exactly, and 1, 1.0 and True are equal.
+    code_of = dict.fromkeys(values)
+    levels = sorted(code_of)
+    code_of.update(zip(levels, range(len(levels)), strict=True))
+    codes = np.fromiter(map(code_of.__getitem__, values), dtype=np.int32, count=len(values))
+    return (_number_levels(label, levels) if "number" in kinds else _object_array(levels)), codes
+
+
+def _number_levels(label: str, levels: list) -> np.ndarray:
+    """Sorted Python numbers as int64, uint64 or float64, or as objects where none of these holds all exactly."""
+    whole = [int(level) if abs(level) < 2**63 and level == int(level) else level for level in levels]
+    if not all(-(2**63) <= level < 2**64 for level in whole if isinstance(level, Integral)):
+        raise ValueError(f"{_capital(label)} of X has integers beyond 64 bits; convert the column to text.")
+    if all(isinstance(level, Integral) for level in whole):
+        for dtype in (np.int64, np.uint64):
+            if np.iinfo(dtype).min <= whole[0] and whole[-1] <= np.iinfo(dtype).max:
+                return np.array(whole, dtype=dtype)
+    elif all(abs(level) <= 2**53 for level in whole if isinstance(level, Integral)):
+        return np.array(whole, dtype=np.float64)
+    return _object_array(whole)
+
+
+def _object_array(values: list) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _naive_utc(value: Any) -> Any:
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+    return value
+
+
+def _align(levels: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Place of each of the sorted ``levels`` among the sorted ``fitted`` ones, or -1; int32."""
+    if levels.dtype != fitted.dtype and levels.dtype.kind != "M":
+        levels, fitted = levels.astype(object), fitted.astype(object)  # exact: no int becomes a float
+    place = np.searchsorted(fitted, levels)
+    place[place == len(fitted)] = 0
+    return np.where(fitted[place] == levels, place, -1).astype(np.int32)
+
+
+# Kinds and messages
+
+
+def _kind_of_type(type_: type) -> str | None:
+    if issubclass(type_, (Real, np.bool_)) and not issubclass(type_, np.timedelta64):
+        if issubclass(type_, (Integral, float, np.floating, np.bool_)):
+            return "number"
+    elif issubclass(type_, str):
+        return "text"
+    elif issubclass(type_, bytes):
+        return "bytes"
+    elif issubclass(type_, (datetime.date, np.datetime64)) and type_.__name__ != "NaTType":
+        return "datetime"
+    return None
+
+
+def _kind(levels: np.ndarray) -> str:
+    if levels.dtype.kind == "M":
+        return "datetime"
+    if levels.dtype.kind == "O":
+        return _kind_of_type(type(levels[0])) or "number"
+    return "number"
+
+
+def _raise_missing(label: str, rows: Sequence[int], n_rows: int) -> None:
+    raise ValueError(
+        f"Input X contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
+        f"{rows[0]}. Drop these rows, or give them an id of their own."
+    )
+
+
+def _warn_if_continuous(column: Column, j: int, levels: np.ndarray, n_rows: int) -> None:
+    """A column that can hardly be a category gets a warning: each of its levels would be learned by itself."""
+    if n_rows < _CONTINUOUS_MIN_ROWS:
+        return
+    continuous = levels.dtype.kind in "fM"
+    if len(levels) > n_rows / 2 and j >= 2 or continuous and len(levels) > n_rows / 10:
+        warnings.warn(
+            f"{_capital(column.label)} of X has {len(levels)} levels in {n_rows} rows and looks "
+            f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
+            "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
+            "KBinsDiscretizer(encode='ordinal'), or leave it out.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _shown(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _capital(label: str) -> str:
+    return label[0].upper() + label[1:]

@@ -1,0 +1,442 @@
+"""The estimator: parameters, ``fit`` and ``predict``."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.utils import Tags, check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_mf._encoding import (
+    Column,
+    decode_unknown,
+    drop_unused_levels,
+    encode_columns,
+    fit_columns,
+    split_columns,
+)
+from sklearn_mf._kernels import predict as predict_kernel
+from sklearn_mf._ratings import Ratings, canonical_ratings, make_grid
+from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
+
+
+def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
+    """``y`` as finite float64, one per row of X."""
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported\n{y}\n")
+    is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
+    if is_text:
+        raise ValueError("y holds text or dates; ratings are numbers. Convert it, for example with y.astype(float).")
+    y = y.astype(np.float64, copy=False)
+    if len(y) != n_rows:
+        raise ValueError(
+            f"X and y have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one rating a row."
+        )
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        raise ValueError(
+            f"Input y contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row {bad[0]}. "
+            "An unknown rating is a row to leave out."
+        )
+    return y
+
+
+def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+    """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
+    if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X."
+        )
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise ValueError(
+            f"sample_weight must be finite and not negative: {len(bad)} of {n_rows} weights are not, the first at row "
+            f"{bad[0]} ({weights[bad[0]]}). Use 0 to leave a rating out."
+        )
+    if not weights.any():
+        raise ValueError("Sample weights are all zero: at least one rating must count.")
+    return weights
+
+
+def _location_and_scale(ratings: Ratings, fit_bias: bool) -> tuple[float, float]:
+    """Weighted mean and standard deviation; without biases 0 and the root mean square."""
+    location = float(np.average(ratings.values, weights=ratings.weights)) if fit_bias else 0.0
+    with np.errstate(over="ignore"):
+        scale = float(np.sqrt(np.average((ratings.values - location) ** 2, weights=ratings.weights)))
+    if scale <= 1e-12 * abs(location):  # ratings that differ by rounding only are constant
+        return location, 1.0
+    if not 1e-30 < scale < 1e30:
+        raise ValueError(
+            f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
+            "example with sklearn's TransformedTargetRegressor."
+        )
+    return location, scale
+
+
+class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
+    r"""Predict ratings by factorizing the matrix of users and items.
+
+    Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
+    (week, device, age band). A level l of field f has a bias :math:`b_f[l]` and a row of ``rank`` factors
+    :math:`V_f[l]`, and the rating of a row x is predicted as
+
+    .. math::
+
+        \hat y(x) = \mu + \sum_f b_f[x_f] + \sum_{f<g} \langle V_f[x_f], V_g[x_g] \rangle .
+
+    With two columns this is biased matrix factorization, :math:`M \approx U V^T` [1]_; with more it is the
+    pairwise form of a factorization machine over categorical fields [2]_. A level never seen in ``fit`` contributes
+    nothing. Factors and biases minimise, by stochastic gradient descent,
+
+    .. math::
+
+        \sum w \tfrac12 (y - \hat y(x))^2
+        + \sum_{rows} \tfrac12 (\alpha n + \delta) |V_f[l]|^2 + \tfrac12 (\alpha_b n + \delta) b_f[l]^2
+
+    with n the summed weight of the ratings of a level and :math:`\delta` the ``damping``. Inside, y is centred and
+    divided by its weighted standard deviation, so one ``learning_rate`` and one ``alpha`` serve every rating scale.
+    Ratings are visited block by block in a grid of user and item groups; blocks without a group in common are run in
+    parallel, with the same result [3]_.
+
+    Parameters
+    ----------
+    rank : int, default=32
+        Number of latent factors, at least 0; 0 learns biases only.
+
+    learning_rate : float, default=0.05
+        Initial step, above 0, on the standardised scale. The step of one rating is bounded by the curvature of its
+        loss, so large weights and many columns do not diverge.
+
+    schedule : {"linear", "constant", "invscaling"}, default="linear"
+        Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)``, ``learning_rate`` or
+        ``learning_rate / (t + 1) ** 0.25``.
+
+    alpha : float, default=0.04
+        L2 strength per rating, on factors; at least 0.
+
+    alpha_bias : float, default=0.01
+        L2 strength per rating, on biases; at least 0.
+
+    damping : float, default=4.0
+        L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
+        with few ratings near zero.
+
+    fit_bias : bool, default=True
+        Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centred,
+        the model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
+
+    max_iter : int, default=20
+        Number of epochs, at least 1.
+
+    clip : bool, default=True
+        Whether predictions are kept within the range of the ratings seen in ``fit``.
+
+    handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
+        What ``predict`` does with ids not seen in ``fit``: predict from the other columns, the same with a
+        ``UserWarning``, raise a ``ValueError``, or return NaN for these rows.
+
+    n_jobs : int or None, default=None
+        Number of threads in ``fit``. None is 1 unless in a ``joblib.parallel_config`` context, -1 all processors. The
+        result is the same, bit for bit, for every value.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial factors, the groups and the order of visits. An int gives the same model on every call.
+
+    verbose : int, default=0
+        1 prints a line for each epoch.
+
+    Attributes
+    ----------
+    categories_ : list of ndarray
+        Sorted ids seen in ``fit``, one array per column.
+
+    factors_ : list of ndarray of shape (n_levels, rank), float32
+        Factor rows, one array per column, in the order of ``categories_``.
+
+    biases_ : list of ndarray of shape (n_levels,), float32
+        Biases, one array per column, in the order of ``categories_``.
+
+    user_factors_, item_factors_ : ndarray of shape (n_users, rank) and (n_items, rank), float32
+        The first two of ``factors_``.
+
+    user_biases_, item_biases_ : ndarray of shape (n_users,) and (n_items,), float32
+        The first two of ``biases_``.
+
+    intercept_ : float
+        Weighted mean of the ratings; 0 with ``fit_bias=False``.
+
+    rating_range_ : tuple of (float, float)
+        Lowest and highest rating seen, the bounds of ``clip``.
+
+    loss_curve_ : list of float
+        Mean of half the squared error in each epoch, each rating's error as it was when the rating was visited; in
+        squared units of y, without penalties.
+
+    n_iter_ : int
+        Number of epochs run.
+
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names that are all strings.
+
+    Notes
+    -----
+    A fit depends on the set of ratings and on ``random_state`` only: not on the order of the rows, the number of
+    threads or what the ids are called. A weight of 3 is the same as the rating given three times, a weight of 0 the
+    same as leaving it out. No ratings are kept.
+
+    Ids are numbers, text, bytes or datetimes, one kind per column; 1, 1.0 and True are one id.
+
+    References
+    ----------
+    .. [1] Y. Koren, R. Bell and C. Volinsky, "Matrix factorization techniques for recommender systems", Computer
+       42(8), 2009.
+    .. [2] S. Rendle, "Factorization machines", ICDM 2010.
+    .. [3] R. Gemulla, E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
+       stochastic gradient descent", KDD 2011.
+
+    Examples
+    --------
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+    >>> y = [5, 3, 4, 2, 4]
+    >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, y)
+    >>> model.predict([["cem", "Alien"], ["ann", "Casablanca"]]).round(1)
+    array([3.8, 3.4])
+    """
+
+    _parameter_constraints: dict = {
+        "rank": [Interval(Integral, 0, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha_bias": [Interval(Real, 0, None, closed="left")],
+        "damping": [Interval(Real, 0, None, closed="left")],
+        "fit_bias": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "clip": ["boolean"],
+        "handle_unknown": [StrOptions({"ignore", "warn", "error", "nan"})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        rank: int = 32,
+        *,
+        learning_rate: float = 0.05,
+        schedule: str = "linear",
+        alpha: float = 0.04,
+        alpha_bias: float = 0.01,
+        damping: float = 4.0,
+        fit_bias: bool = True,
+        max_iter: int = 20,
+        clip: bool = True,
+        handle_unknown: str = "ignore",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ):
+        self.rank = rank
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.alpha = alpha
+        self.alpha_bias = alpha_bias
+        self.damping = damping
+        self.fit_bias = fit_bias
+        self.max_iter = max_iter
+        self.clip = clip
+        self.handle_unknown = handle_unknown
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationRegressor:
+        """Learn factors and biases from rated pairs.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_ratings, n_columns)
+            Ids: column 0 the user, column 1 the item, any further column a context. A NumPy array, a list of rows, or
+            a pandas, polars or pyarrow table; each column of its own type.
+
+        y : array-like of shape (n_ratings,)
+            Ratings, finite numbers.
+
+        sample_weight : array-like of shape (n_ratings,), default=None
+            Weights, at least 0 and not all 0; their scale does not matter. None weighs all ratings alike.
+
+        Returns
+        -------
+        self : MatrixFactorizationRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If ids are missing, NaN, infinite or of several kinds in one column, if ratings or weights are not finite,
+            if weights are negative or all zero, or if shapes do not fit.
+        TypeError
+            If X is sparse, or an id is neither number, text, bytes nor datetime.
+        """
+        columns = split_columns(X, type(self).__name__)
+        self._check_shape(columns)
+        validate_data(self, X, y, skip_check_array=True)
+        n_rows = len(columns[0])
+        y = _check_ratings(y, n_rows)
+        weights = _check_weights(sample_weight, n_rows)
+        levels, indices = fit_columns(columns)
+        ratings = canonical_ratings(indices, y, weights)
+        if weights is not None and not weights.all():
+            levels, kept_indices = drop_unused_levels(levels, ratings.indices)
+            ratings = replace(ratings, indices=kept_indices)
+        self.categories_ = levels
+        self._fit_ratings(ratings)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the ratings of pairs.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_pairs, n_columns)
+            Ids, in the columns and of the kinds given to ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_pairs,), float64
+            Predicted ratings. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
+        """
+        check_is_fitted(self)
+        columns = split_columns(X, type(self).__name__)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        self._check_shape(columns)
+        indices = encode_columns(columns, self.categories_)
+        unknown = None
+        if self.handle_unknown != "ignore":
+            unknown = (indices < 0).any(axis=1)
+            self._report_unknown(columns, indices, unknown)
+        y = np.empty(len(indices))
+        factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in self.factors_]
+        biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in self.biases_]
+        predict_kernel(indices, factors, biases, self.intercept_, y)
+        if self.clip:
+            np.clip(y, *self.rating_range_, out=y)
+        if self.handle_unknown == "nan":
+            y[unknown] = np.nan
+        return y
+
+    @property
+    def user_factors_(self) -> np.ndarray:
+        return self.factors_[0]
+
+    @property
+    def item_factors_(self) -> np.ndarray:
+        return self.factors_[1]
+
+    @property
+    def user_biases_(self) -> np.ndarray:
+        return self.biases_[0]
+
+    @property
+    def item_biases_(self) -> np.ndarray:
+        return self.biases_[1]
+
+    def _check_shape(self, columns: list[Column]) -> None:
+        name = type(self).__name__
+        n_columns, n_rows = len(columns), len(columns[0]) if columns else 0
+        if n_columns < 2:
+            raise ValueError(
+                f"Found array with {n_columns} feature(s) (shape=({n_rows}, {n_columns})) while a minimum of 2 is "
+                f"required by {name}: column 0 holds the users, column 1 the items."
+            )
+        if n_rows == 0:
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape=(0, {n_columns})) while a minimum of 1 is required by {name}: "
+                "X has no rows."
+            )
+
+    def _fit_ratings(self, ratings: Ratings) -> None:
+        n_levels = [len(levels) for levels in self.categories_]
+        hyper = Hyperparameters(
+            self.rank,
+            self.learning_rate,
+            self.schedule,
+            self.alpha,
+            self.alpha_bias,
+            self.damping,
+            self.fit_bias,
+            self.max_iter,
+        )
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        location, scale = _location_and_scale(ratings, self.fit_bias)
+        grid = make_grid(ratings, (ratings.values - location) / scale, n_levels, self.rank, rng)
+        row_weights = [
+            np.bincount(ratings.indices[:, f], ratings.weights, minlength=n) for f, n in enumerate(n_levels)
+        ]
+        parameters = initial_parameters(grid, row_weights, hyper, rng)
+        losses = train(
+            grid, parameters, hyper, rng, effective_n_jobs(self.n_jobs), self._epoch_printer(scale)
+        )
+        factors, biases = levels_in_order(grid, parameters, self.rank)
+        # Back to the scale of y: a product of two factor rows takes sqrt(scale) from each.
+        self.factors_ = [rows * np.float32(scale**0.5) for rows in factors]
+        self.biases_ = [bias * np.float32(scale) for bias in biases]
+        self.intercept_ = location
+        self.rating_range_ = (float(ratings.values.min()), float(ratings.values.max()))
+        self.loss_curve_ = [loss * scale**2 for loss in losses]
+        self.n_iter_ = len(losses)
+
+    def _epoch_printer(self, scale: float) -> Callable[[int, float, float], None] | None:
+        if not self.verbose:
+            return None
+        start = time.perf_counter()
+
+        def print_epoch(epoch: int, step: float, loss: float) -> None:
+            rmse, seconds = scale * (2 * loss) ** 0.5, time.perf_counter() - start
+            print(f"Epoch {epoch + 1}/{self.max_iter}  step {step:.4g}  training RMSE {rmse:.4f}  {seconds:.2f} s")
+
+        return print_epoch
+
+    def _report_unknown(self, columns: list[Column], indices: np.ndarray, unknown: np.ndarray) -> None:
+        if self.handle_unknown == "nan" or not unknown.any():
+            return
+        found = "; ".join(
+            f"{len(ids)} in {label} ({', '.join(repr(i) for i in ids[:5].tolist())}{', ...' if len(ids) > 5 else ''})"
+            for label, ids in decode_unknown(columns, indices)
+        )
+        message = f"X has ids not seen in fit, in {np.count_nonzero(unknown)} of {len(unknown)} rows: {found}."
+        if self.handle_unknown == "error":
+            raise ValueError(message + " Leave these rows out, or set handle_unknown to 'ignore', 'warn' or 'nan'.")
+        warnings.warn(message + " They are predicted from the other columns.", UserWarning, stacklevel=3)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags

@@ -1,0 +1,161 @@
+"""Ratings drawn from a known model."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
+
+_FULL_DRAW = 0.05  # above this share of all pairs, every pair is given a key and the smallest are taken
+
+
+@validate_params(
+    {
+        "n_users": [Interval(Integral, 1, None, closed="left")],
+        "n_items": [Interval(Integral, 1, None, closed="left")],
+        "n_ratings": [Interval(Integral, 1, None, closed="left")],
+        "rank": [Interval(Integral, 0, None, closed="left")],
+        "noise": [Interval(Real, 0, None, closed="left")],
+        "tail": [Interval(Real, 0, None, closed="left")],
+        "rating_range": [tuple],
+        "rating_step": [Interval(Real, 0, None, closed="neither"), None],
+        "random_state": ["random_state"],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_ratings(
+    n_users: int = 1000,
+    n_items: int = 500,
+    n_ratings: int = 50_000,
+    *,
+    rank: int = 5,
+    noise: float = 0.5,
+    tail: float = 0.8,
+    rating_range: tuple[float, float] = (1.0, 5.0),
+    rating_step: float | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    return_X_y: bool = False,
+) -> Any:
+    r"""Draw ratings from a low-rank model with biases, noise and a long tail of popularity.
+
+    The rating of user u for item i is
+
+    .. math:: \mu + b_u + b_i + \langle p_u, q_i \rangle + \epsilon,
+
+    with :math:`\mu` the middle of ``rating_range``, cut off at its ends and, with ``rating_step``, rounded. Biases
+    and interactions have standard deviations of a tenth (users), an eighth (items) and a seventh of the width of the
+    range. Pairs are distinct. The k-th most popular item is drawn with probability proportional to
+    ``(k + 10) ** -tail`` and users have a lognormal activity.
+
+    Parameters
+    ----------
+    n_users, n_items : int, default=1000 and 500
+        Size of the matrix, each at least 1.
+
+    n_ratings : int, default=50_000
+        Number of distinct pairs, at most ``n_users * n_items``.
+
+    rank : int, default=5
+        Number of factors of the truth, at least 0.
+
+    noise : float, default=0.5
+        Standard deviation of the noise, at least 0, in units of the ratings.
+
+    tail : float, default=0.8
+        How unequal items are in popularity, at least 0; 0 makes them alike.
+
+    rating_range : tuple of (float, float), default=(1.0, 5.0)
+        Lowest and highest rating.
+
+    rating_step : float or None, default=None
+        Ratings are rounded to multiples of this above the lowest one; None leaves them continuous.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed; an int gives the same ratings on every call.
+
+    return_X_y : bool, default=False
+        Whether to return ``(X, y)`` only.
+
+    Returns
+    -------
+    ratings : :class:`~sklearn.utils.Bunch` or tuple of (X, y)
+        With ``data`` (n_ratings, 2) int64, the user and item numbers; ``target`` (n_ratings,) float64, the ratings;
+        ``expected`` (n_ratings,), the ratings before noise, cut and rounding; and the truth: ``intercept``,
+        ``user_biases`` (n_users,), ``item_biases`` (n_items,), ``user_factors`` (n_users, rank), ``item_factors``
+        (n_items, rank).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer pairs than ``n_ratings`` or ``rating_range`` is empty.
+
+    Examples
+    --------
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> ratings = make_ratings(n_users=50, n_items=30, n_ratings=400, random_state=0)
+    >>> ratings.data.shape, ratings.user_factors.shape
+    ((400, 2), (50, 5))
+    """
+    if n_ratings > n_users * n_items:
+        raise ValueError(f"n_ratings={n_ratings} is more than the {n_users * n_items} pairs of users and items.")
+    low, high = rating_range
+    if not low < high:
+        raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
+    rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    width = high - low
+    intercept = (low + high) / 2
+    user_biases = rng.normal(0, width / 10, n_users)
+    item_biases = rng.normal(0, width / 8, n_items)
+    # Each factor has standard deviation a, so an interaction has a^2 sqrt(rank) = width / 7.
+    deviation = (width / 7) ** 0.5 / max(rank, 1) ** 0.25
+    user_factors = rng.normal(0, deviation, (n_users, rank))
+    item_factors = rng.normal(0, deviation, (n_items, rank))
+
+    popularity = rng.permutation((np.arange(n_items) + 10.0) ** -tail)
+    activity = rng.lognormal(0, 1, n_users)
+    users, items = _draw_pairs(activity / activity.sum(), popularity / popularity.sum(), n_ratings, rng)
+    expected = intercept + user_biases[users] + item_biases[items]
+    for factor in range(rank):
+        expected += user_factors[users, factor] * item_factors[items, factor]
+    y = np.clip(expected + rng.normal(0, noise, n_ratings), low, high)
+    if rating_step is not None:
+        y = np.minimum(low + np.round((y - low) / rating_step) * rating_step, high)
+    X = np.stack([users, items], axis=1)
+    if return_X_y:
+        return X, y
+    return Bunch(
+        data=X,
+        target=y,
+        expected=expected,
+        intercept=intercept,
+        user_biases=user_biases,
+        item_biases=item_biases,
+        user_factors=user_factors,
+        item_factors=item_factors,
+    )
+
+
+def _draw_pairs(
+    activity: np.ndarray, popularity: np.ndarray, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw ``n`` distinct pairs, one after another with probability activity x popularity, in random order."""
+    n_users, n_items = len(activity), len(popularity)
+    if n > _FULL_DRAW * n_users * n_items:
+        # The n smallest of exponential waiting times are a draw without replacement (Efraimidis and Spirakis 2006).
+        waiting = rng.standard_exponential((n_users, n_items)) / activity[:, None] / popularity
+        pairs = np.argpartition(waiting.ravel(), n - 1)[:n]
+    else:
+        pairs = np.empty(0, dtype=np.int64)
+        while len(pairs) < n:
+            n_more = int(1.2 * (n - len(pairs))) + 100
+            users = rng.choice(n_users, n_more, p=activity)
+            items = rng.choice(n_items, n_more, p=popularity)
+            drawn = np.concatenate([pairs, users * n_items + items])
+            pairs = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # distinct, in the order drawn
+        pairs = pairs[:n]
+    pairs = rng.permutation(pairs)
+    return pairs // n_items, pairs % n_items

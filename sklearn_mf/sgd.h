@@ -1,0 +1,79 @@
+/* Stochastic gradient descent on one block of ratings, and prediction: plain C, no Python, no threads, no allocation.
+ *
+ * Letters, after Koren, Bell and Volinsky (2009) and Rendle (2010):
+ *   p, q   factor rows of the user and the item            b      a row's bias
+ *   s      sum of the factor rows of one rating            e      error, target - prediction
+ *   w      weight of the rating                            lambda a row's own L2 strength, damping / n
+ *   eta    the step of one rating, bounded                 g      eta * e
+ *
+ * One rating's share of the objective is
+ *
+ *   w/2 (e^2 + sum_f (alpha + lambda_f) |V_f|^2 + (alpha_bias + lambda_f) b_f^2),
+ *   e = target - sum_f b_f - sum_{f<g} <V_f, V_g>,
+ *
+ * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f, so that
+ *
+ *   b_f <- b_f + eta (e           - (alpha_bias + lambda_f) b_f)
+ *   V_f <- V_f + eta (e (s - V_f) - (alpha      + lambda_f) V_f).
+ *
+ * A plain step eta = step * w overshoots for large weights and for many columns. The curvature of that share along its
+ * gradient is at most c = sum_f |s - V_f|^2 + (number of biases) + alpha + max_f lambda_f, per unit of weight, and
+ *
+ *   eta = step w / (1 + step w c) < 1 / c
+ *
+ * keeps every step short of its own minimum whatever step, w and the number of columns are. It is the first-order form
+ * of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed points alone.
+ */
+#ifndef SKLEARN_MF_SGD_H
+#define SKLEARN_MF_SGD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows are padded with zeros to a multiple of SGD_LANES floats; zeros stay zero under the updates above. */
+#define SGD_LANES 8
+
+typedef struct {
+    float step;       /* learning rate of this epoch, > 0 */
+    float alpha;      /* L2 strength of factors, per rating */
+    float alpha_bias; /* L2 strength of biases, per rating */
+    float fit_bias;   /* 1 to learn biases, 0 to leave them alone */
+} sgd_config;
+
+typedef struct {
+    ptrdiff_t n_ratings;
+    int n_fields;                /* columns of X, at least 2 */
+    int width;                   /* floats per factor row: rank rounded up to SGD_LANES */
+    const int32_t *index;        /* IN    (n_ratings, n_fields): row of each field within its table */
+    const float *target;         /* IN    (n_ratings,): standardised ratings */
+    const float *weight;         /* IN    (n_ratings,), or NULL when every weight is 1 */
+    float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width) */
+    float *const *bias;          /* INOUT n_fields tables of (n_rows_f,) */
+    const float *const *damping; /* IN    n_fields tables of (n_rows_f,): lambda */
+} sgd_block;
+
+/* Visits the ratings of a block in the order given. Returns sum of w/2 e^2, each e as it was when its rating came.
+ * `sum` is scratch of `width` floats, used with three fields or more. */
+double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
+
+/* Rows of further columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
+ * copied before, turned into changes after, and added to the shared rows once all blocks of the stratum are done. */
+void sgd_copy_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const float *bias,
+                   const float *damping, float *own_rows, float *own_bias, float *own_damping);
+/* own <- own - shared */
+void sgd_subtract_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const float *bias,
+                       float *own_rows, float *own_bias);
+/* shared <- shared + share * own */
+void sgd_add_rows(ptrdiff_t n, int width, const int32_t *which, const float *share, const float *own_rows,
+                  const float *own_bias, float *rows, float *bias);
+
+/* out[i] = intercept + sum_f bias_f + sum_{f<g} <V_f, V_g> over the fields whose index is not negative.
+ * `sum` is scratch of `rank` floats. */
+void sgd_predict(ptrdiff_t n, int n_fields, int rank, const int32_t *index, const float *const *rows,
+                 const float *const *bias, double intercept, float *sum, double *out);
+
+/* Picks the instruction set for the two functions above: "avx2", "baseline", or "auto" for the best this processor has.
+ * Returns the name in use, or NULL when the one asked for is unknown or not available. */
+const char *sgd_select_simd(const char *name);
+
+#endif
