@@ -10,11 +10,13 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import sklearn
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils import Tags, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf._encoding import (
@@ -28,6 +30,10 @@ from sklearn_mf._encoding import (
 from sklearn_mf._kernels import predict as predict_kernel
 from sklearn_mf._ratings import Ratings, canonical_ratings, make_grid
 from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
+
+# Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
+# every estimator with this tag; nothing else reads the tag.
+_CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
 def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
@@ -437,6 +443,6 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = True
+        tags.input_tags.categorical = _CATEGORICAL_TAG
         tags.input_tags.string = True
         return tags

@@ -15,8 +15,7 @@ from sklearn_mf._kernels import LANES, add_changes, update_blocks
 from sklearn_mf._ratings import BlockGrid
 
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
-_EXPLODED = 2.0  # an epoch whose loss is this many times that of the best constant has diverged
-_MAX_HALVINGS = 60
+_EXPLODED = 1.0  # an epoch of this mean loss has diverged; the best constant has 1/2, as ratings are standardised
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "linear": lambda epoch, max_iter: 1.0 - epoch / max_iter,
@@ -50,6 +49,10 @@ class Parameters:
     def copy_from(self, other: Parameters) -> None:
         np.copyto(self.rows, other.rows)
         np.copyto(self.bias, other.bias)
+
+    def halve(self) -> None:
+        self.rows *= 0.5
+        self.bias *= 0.5
 
     def are_finite(self) -> bool:
         return bool(np.isfinite(self.rows.sum(dtype=np.float64)) and np.isfinite(self.bias.sum(dtype=np.float64)))
@@ -88,39 +91,35 @@ def train(
 ) -> list[float]:
     """Run ``max_iter`` epochs on ``parameters``, in place; return the mean loss that each epoch saw.
 
-    An epoch whose loss explodes or is not finite is taken back and run again with half the step.
+    An epoch whose loss explodes or is not finite is taken back and run again with half the step. That ends: steps and
+    rows tend to zero, and with both at zero the loss is that of the best constant.
     """
     n_weights = len(grid.target) if grid.weight is None else float(grid.weight.sum(dtype=np.float64))
-    limit = _EXPLODED * _constant_loss(grid) + np.finfo(np.float32).tiny
     before = Parameters(np.empty_like(parameters.rows), np.empty_like(parameters.bias), parameters.damping)
     losses: list[float] = []
-    factor, n_halvings, first_failure = 1.0, 0, None
+    factor, first_failure = 1.0, None
     with _block_runner(grid, parameters, hyper, n_threads) as run_epoch:
         for epoch in range(hyper.max_iter):
             before.copy_from(parameters)
             strata = rng.permutation(grid.n_groups)
+            n_failures = 0
             while True:
                 step = hyper.learning_rate * factor * SCHEDULES[hyper.schedule](epoch, hyper.max_iter)
                 loss = run_epoch(strata, step) / n_weights
-                if loss <= limit and parameters.are_finite():  # False for NaN
+                if loss <= _EXPLODED and parameters.are_finite():  # False for NaN
                     break
-                parameters.copy_from(before)
-                if n_halvings == _MAX_HALVINGS:
-                    raise FloatingPointError(f"the loss is {loss} at a step of {step}")
                 first_failure = first_failure or (epoch + 1, step)
-                factor, n_halvings = factor / 2, n_halvings + 1
+                factor, n_failures = factor / 2, n_failures + 1
+                if n_failures > 1:
+                    # Half the step did not help: the last epoch had left the rows too large already.
+                    before.halve()
+                parameters.copy_from(before)
             losses.append(loss)
             if on_epoch is not None:
                 on_epoch(epoch, step, loss)
     if first_failure is not None:
         _warn_of_divergence(*first_failure, hyper.learning_rate * factor)
     return losses
-
-
-def _constant_loss(grid: BlockGrid) -> float:
-    """Mean loss of predicting the intercept for every rating."""
-    squares = np.square(grid.target, dtype=np.float64)
-    return 0.5 * float(np.average(squares, weights=grid.weight))
 
 
 def _warn_of_divergence(epoch: int, step: float, learning_rate: float) -> None:
