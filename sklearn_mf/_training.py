@@ -114,7 +114,7 @@ def train(
                     # Half the step did not help: the last epoch had left the rows too large already.
                     before.halve()
                 parameters.copy_from(before)
-            losses.append(loss)
+            losses.append(float(loss))
             if on_epoch is not None:
                 on_epoch(epoch, step, loss)
     if first_failure is not None:
