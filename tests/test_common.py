@@ -1,0 +1,37 @@
+"""scikit-learn's own checks: none may fail, none is skipped by a tag."""
+
+import pytest
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_mf import MatrixFactorizationRegressor
+
+
+class RawColumns(MatrixFactorizationRegressor):
+    """With the tags off, the checks feed raw float columns and cells that are neither number nor text."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = False
+        tags.input_tags.string = False
+        return tags
+
+
+@parametrize_with_checks([MatrixFactorizationRegressor(), RawColumns()])
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+def test_no_tag_skips_or_softens_a_check():
+    tags = get_tags(MatrixFactorizationRegressor())
+    assert not (tags.no_validation or tags.non_deterministic or tags._skip_test)
+    assert not (tags.regressor_tags.poor_score or tags.input_tags.allow_nan)
+    assert tags.requires_fit
+    assert tags.target_tags.required
+    assert tags.input_tags.string
+
+
+@pytest.mark.parametrize("cell", [{"foo": "bar"}, [1], object()])
+def test_a_cell_that_is_neither_number_nor_text_is_a_type_error(cell):
+    with pytest.raises(TypeError, match=r"Column 1 of X: argument must be a string or a number, not"):
+        MatrixFactorizationRegressor().fit([[1, 2], [1, cell]], [1, 2])

@@ -1,0 +1,159 @@
+import numpy as np
+import oracle
+import pytest
+
+from sklearn_mf import _kernels
+
+N_ROWS = (7, 5, 4, 3)
+
+
+def padded(rank):
+    return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
+
+
+def make_block(n_fields, rank, weighted, n=60, seed=0):
+    """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
+    rng = np.random.default_rng(seed)
+    sizes = N_ROWS[:n_fields]
+    index = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
+    rows = np.zeros((sum(sizes), padded(rank)), dtype=np.float32)
+    rows[:, :rank] = rng.normal(0, 0.5, (sum(sizes), rank))
+    return {
+        "index": index,
+        "target": rng.normal(size=n).astype(np.float32),
+        "weight": rng.uniform(0.1, 3, n).astype(np.float32) if weighted else None,
+        "rows": rows,
+        "bias": rng.normal(0, 0.3, sum(sizes)).astype(np.float32),
+        "damping": rng.uniform(0, 2, sum(sizes)).astype(np.float32),
+        "sizes": sizes,
+    }
+
+
+def tables(block, name, rank=None):
+    ends = np.cumsum(block["sizes"])[:-1]
+    array = block[name].astype(np.float64)
+    return np.split(array if rank is None else array[:, :rank], ends)
+
+
+def run_kernel(block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0):
+    """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
+    index, sizes = block["index"], block["sizes"]
+    # Further fields are numbered within `touched`, here all their rows.
+    first_touched = sizes[0] + sizes[1]
+    local = index.copy()
+    for f in range(2, len(sizes)):
+        local[:, f] += sum(sizes[2:f])
+    touched = np.arange(first_touched, sum(sizes), dtype=np.int32)
+    n_own = len(touched)
+    own_rows = np.empty((n_own, block["rows"].shape[1]), dtype=np.float32)
+    own_bias, own_damping = np.empty(n_own, dtype=np.float32), np.empty(n_own, dtype=np.float32)
+    loss = np.zeros(1)
+    _kernels.update_blocks(
+        local, block["target"], block["weight"], np.array([0, len(index)]), np.array([[0, sizes[0]]]),
+        block["rows"], block["bias"], block["damping"], touched, np.array([0, n_own]),
+        own_rows, own_bias, own_damping, 0, 0, 1, 1, step, alpha, alpha_bias, fit_bias, loss,
+    )  # fmt: skip
+    ones = np.ones(n_own, dtype=np.float32)
+    _kernels.add_changes(touched, ones, own_rows, own_bias, 0, n_own, block["rows"], block["bias"])
+    return loss[0]
+
+
+@pytest.fixture(params=["baseline", _kernels.SIMD])
+def simd(request):
+    in_use = _kernels.SIMD
+    yield _kernels.select_simd(request.param)
+    _kernels.select_simd(in_use)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 5, 8, 16, 32, 33])
+@pytest.mark.parametrize("n_fields", [2, 3, 4])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("fit_bias", [0.0, 1.0])
+def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias):
+    block = make_block(n_fields, rank, weighted)
+    rows, biases, damping = tables(block, "rows", rank), tables(block, "bias"), tables(block, "damping")
+    weight = block["weight"] if weighted else np.ones(len(block["target"]))
+    expected_loss = oracle.update_block(
+        block["index"], block["target"], weight, rows, biases, damping, 0.1, 0.03, 0.02, fit_bias
+    )
+    loss = run_kernel(block, fit_bias=fit_bias)
+    assert loss == pytest.approx(expected_loss, rel=1e-4)
+    np.testing.assert_allclose(block["rows"][:, :rank], np.concatenate(rows), rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(block["bias"], np.concatenate(biases), rtol=2e-4, atol=2e-5)
+    assert not block["rows"][:, rank:].any(), "padding must stay zero"
+
+
+@pytest.mark.parametrize("n_fields", [2, 3, 4])
+def test_update_goes_down_the_gradient_of_the_objective(n_fields):
+    """With a small step, (new - old) / step is minus the finite-difference gradient of one rating's share."""
+    rank, step, alpha, alpha_bias, shift = 3, 1e-4, 0.3, 0.2, 1e-5
+    block = make_block(n_fields, rank, weighted=True, n=1, seed=1)
+    level = block["index"][0]
+    before = [t[i] for t, i in zip(tables(block, "rows", rank), level, strict=True)]
+    biases = [t[i] for t, i in zip(tables(block, "bias"), level, strict=True)]
+    damping = [t[i] for t, i in zip(tables(block, "damping"), level, strict=True)]
+    y, w = float(block["target"][0]), float(block["weight"][0])
+
+    def objective(rows, biases):
+        return oracle.rating_objective(y, w, rows, biases, damping, alpha, alpha_bias)
+
+    run_kernel(block, step, alpha, alpha_bias)
+    after = [t[i] for t, i in zip(tables(block, "rows", rank), level, strict=True)]
+    after_biases = [t[i] for t, i in zip(tables(block, "bias"), level, strict=True)]
+    for f in range(n_fields):
+        for j in range(rank):
+            shifted = [[v.copy() for v in before] for _ in range(2)]
+            shifted[0][f][j] += shift
+            shifted[1][f][j] -= shift
+            slope = (objective(shifted[0], biases) - objective(shifted[1], biases)) / (2 * shift)
+            assert (after[f][j] - before[f][j]) / step == pytest.approx(-slope, rel=0.01, abs=0.01)
+        up, down = list(biases), list(biases)
+        up[f], down[f] = up[f] + shift, down[f] - shift
+        slope = (objective(before, up) - objective(before, down)) / (2 * shift)
+        assert (after_biases[f] - biases[f]) / step == pytest.approx(-slope, rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize("n_fields", [2, 4])
+@pytest.mark.parametrize("step", [1e-3, 0.1, 10.0, 1e6])
+def test_no_step_overshoots(n_fields, step):
+    """Visited once, a rating's own share of the objective falls, whatever the step and the weight."""
+    for seed in range(20):
+        block = make_block(n_fields, 4, weighted=True, n=1, seed=seed)
+        block["weight"] *= 10.0 ** (seed % 5)
+
+        def objective(block=block):
+            level = block["index"][0]
+            picked = [
+                [t[i] for t, i in zip(tables(block, name, 4 if name == "rows" else None), level, strict=True)]
+                for name in ("rows", "bias", "damping")
+            ]
+            return oracle.rating_objective(float(block["target"][0]), 1.0, *picked, 0.03, 0.02)
+
+        before = objective()
+        run_kernel(block, step)
+        assert objective() <= before * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 7, 32])
+@pytest.mark.parametrize("n_fields", [2, 3, 4])
+def test_predict_matches_the_oracle(simd, rank, n_fields):
+    block = make_block(n_fields, rank, weighted=False)
+    rng = np.random.default_rng(2)
+    index = np.where(rng.random(block["index"].shape) < 0.2, -1, block["index"]).astype(np.int32)
+    rows = [np.ascontiguousarray(t, dtype=np.float32) for t in tables(block, "rows", rank)]
+    biases = [t.astype(np.float32) for t in tables(block, "bias")]
+    out = np.empty(len(index))
+    _kernels.predict(index, rows, biases, 3.5, out)
+    np.testing.assert_allclose(out, oracle.predict(index, rows, biases, 3.5), rtol=1e-5)
+
+
+def test_predict_refuses_factors_and_biases_that_do_not_fit():
+    rows = [np.zeros((3, 2), np.float32), np.zeros((4, 3), np.float32)]
+    biases = [np.zeros(3, np.float32), np.zeros(4, np.float32)]
+    with pytest.raises(ValueError, match="column 1 do not fit together"):
+        _kernels.predict(np.zeros((1, 2), np.int32), rows, biases, 0.0, np.empty(1))
+
+
+def test_unknown_instruction_set_is_refused():
+    with pytest.raises(ValueError, match="SKLEARN_MF_SIMD='mmx' is not available"):
+        _kernels.select_simd("mmx")
