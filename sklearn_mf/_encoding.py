@@ -307,7 +307,7 @@ def _warn_if_continuous(column: Column, j: int, levels: np.ndarray, n_rows: int)
     if n_rows < _CONTINUOUS_MIN_ROWS:
         return
     continuous = levels.dtype.kind in "fM"
-    if len(levels) > n_rows / 2 and j >= 2 or continuous and len(levels) > n_rows / 10:
+    if (len(levels) > n_rows / 2 and j >= 2) or (continuous and len(levels) > n_rows / 10):
         warnings.warn(
             f"{_capital(column.label)} of X has {len(levels)} levels in {n_rows} rows and looks "
             f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "

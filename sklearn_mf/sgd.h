@@ -17,7 +17,8 @@
  *   V_f <- V_f + eta (e (s - V_f) - (alpha      + lambda_f) V_f).
  *
  * A plain step eta = step * w overshoots for large weights and for many columns. The curvature of that share along its
- * gradient is at most c = sum_f |s - V_f|^2 + (number of biases) + alpha + max_f lambda_f, per unit of weight, and
+ * gradient is at most c = sum_f |s - V_f|^2 + (number of biases) + max(alpha, alpha_bias) + max_f lambda_f, per unit of weight,
+ * and
  *
  *   eta = step w / (1 + step w c) < 1 / c
  *

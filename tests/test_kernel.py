@@ -69,14 +69,15 @@ def simd(request):
 @pytest.mark.parametrize("n_fields", [2, 3, 4])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("fit_bias", [0.0, 1.0])
-def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias):
+@pytest.mark.parametrize("alpha_bias", [0.02, 0.5])
+def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias):
     block = make_block(n_fields, rank, weighted)
     rows, biases, damping = tables(block, "rows", rank), tables(block, "bias"), tables(block, "damping")
     weight = block["weight"] if weighted else np.ones(len(block["target"]))
     expected_loss = oracle.update_block(
-        block["index"], block["target"], weight, rows, biases, damping, 0.1, 0.03, 0.02, fit_bias
+        block["index"], block["target"], weight, rows, biases, damping, 0.1, 0.03, alpha_bias, fit_bias
     )
-    loss = run_kernel(block, fit_bias=fit_bias)
+    loss = run_kernel(block, alpha_bias=alpha_bias, fit_bias=fit_bias)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
     np.testing.assert_allclose(block["rows"][:, :rank], np.concatenate(rows), rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(block["bias"], np.concatenate(biases), rtol=2e-4, atol=2e-5)

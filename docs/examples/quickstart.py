@@ -1,7 +1,7 @@
 """From ratings to a tuned model: split, search over rank and learning rate, compare, predict new pairs, save.
 
-    python docs/examples/quickstart.py                       # on ratings it makes itself
-    python docs/examples/quickstart.py --ratings ratings.csv # on yours: user, item, rating on each line
+python docs/examples/quickstart.py                       # on ratings it makes itself
+python docs/examples/quickstart.py --ratings ratings.csv # on yours: user, item, rating on each line
 """
 
 import argparse

@@ -82,6 +82,8 @@ def load_ratings(
     if not lines:
         raise ValueError(f"{name} has no ratings: it is empty.")
     sep = _find_separator(lines[0]) if sep is None else sep
+    if sep == " ":  # columns may be lined up by several
+        lines = [" ".join(line.split()) for line in lines]
     names = _split(lines[0], sep)
     places = _find_columns(columns, names, name)
     if header is None:
@@ -127,7 +129,7 @@ def _read_lines(path: Path, encoding: str | None) -> tuple[list[str], Sequence[i
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    if all(lines):
+    if all(map(str.strip, lines)):
         return lines, range(1, len(lines) + 1)
     kept = [(line, number) for number, line in enumerate(lines, 1) if line.strip()]
     return [line for line, _ in kept], [number for _, number in kept]
@@ -141,9 +143,9 @@ def _find_separator(line: str) -> str:
 
 
 def _split(line: str, sep: str) -> list[str]:
-    if '"' in line and len(sep) == 1:
-        return next(csv.reader(io.StringIO(line), delimiter=sep))
-    return line.split(sep)
+    quoted = '"' in line and len(sep) == 1
+    values = next(csv.reader(io.StringIO(line), delimiter=sep)) if quoted else line.split(sep)
+    return list(map(str.strip, values))
 
 
 def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> list[int]:
@@ -163,27 +165,20 @@ def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> 
     return places
 
 
-def _columns_of(
-    lines: list[str], numbers: Sequence[int], sep: str, places: list[int], path: str
-) -> list[list[str]]:
+def _columns_of(lines: list[str], numbers: Sequence[int], sep: str, places: list[int], path: str) -> list[list[str]]:
     """The values of each of the columns asked for."""
     n_values = lines[0].count(sep) + 1
     quoted = len(sep) == 1 and any('"' in line for line in lines)
     if not quoted and all(line.count(sep) + 1 == n_values for line in lines) and max(places) < n_values:
         values = sep.join(lines).split(sep)  # one pass in C over the whole file
-        columns = [values[place::n_values] for place in places]
-    else:
-        rows = [_split(line, sep) for line in lines]
-        for row, number, line in zip(rows, numbers, lines, strict=True):
-            if len(row) <= max(places):
-                raise ValueError(
-                    f"{path}, line {number}: {len(row)} values between {sep!r} where {max(places) + 1} are needed: "
-                    f"{line!r}."
-                )
-        columns = [[row[place] for row in rows] for place in places]
-    if sep == " " or any(token[:1].isspace() or token[-1:].isspace() for column in columns for token in column[:1]):
-        columns = [[token.strip() for token in column] for column in columns]
-    return columns
+        return [list(map(str.strip, values[place::n_values])) for place in places]
+    rows = [_split(line, sep) for line in lines]
+    for row, number, line in zip(rows, numbers, lines, strict=True):
+        if len(row) <= max(places):
+            raise ValueError(
+                f"{path}, line {number}: {len(row)} values between {sep!r} where {max(places) + 1} are needed: {line!r}."
+            )
+    return [[row[place] for row in rows] for place in places]
 
 
 def _parse_ratings(tokens: list[str], lines: list[str], numbers: Sequence[int], path: str) -> np.ndarray:
@@ -195,9 +190,7 @@ def _parse_ratings(tokens: list[str], lines: list[str], numbers: Sequence[int], 
         if np.isfinite(y).all():
             return y
         row = int(np.flatnonzero(~np.isfinite(y))[0])
-    raise ValueError(
-        f"{path}, line {numbers[row]}: the rating {tokens[row]!r} is not a finite number: {lines[row]!r}."
-    )
+    raise ValueError(f"{path}, line {numbers[row]}: the rating {tokens[row]!r} is not a finite number: {lines[row]!r}.")
 
 
 def _parse_ids(tokens: list[str]) -> np.ndarray | list[str]:

@@ -1,0 +1,66 @@
+"""What it costs to merge rows of context columns between the blocks of a stratum, against a single block.
+
+    python benchmarks/context_merge.py
+
+ml-100k, five folds, with columns made from the time of the rating and from the film's year and genres. "mean" is what
+the package does: a row's changes are averaged, weighted by the block's share of its ratings.
+"""
+
+import dataclasses
+import time
+
+import numpy as np
+from _real import FOLDER, rmse, splits
+
+import sklearn_mf._regressor as regressor
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import load_ratings
+
+MERGES = {
+    "single block": (1, lambda share: share),
+    "8 groups, mean": (8, lambda share: share),
+    "16 groups, mean": (16, lambda share: share),
+    "8 groups, share ** 0.5": (8, np.sqrt),
+    "8 groups, sum": (8, np.ones_like),
+}
+
+
+def load():
+    """(X, y) and the context columns by name."""
+    folder = FOLDER / "ml-100k"
+    ratings = load_ratings(folder / "u.data", columns=(0, 1, 3, 2))
+    X, when = ratings.data[:, :2], ratings.data[:, 2]
+    year, genres = {}, {}
+    for line in (folder / "u.item").read_text(encoding="latin-1").splitlines():
+        values = line.split("|")
+        year[int(values[0])], genres[int(values[0])] = int(values[2][-4:] or 0), int("".join(values[5:]), 2)
+    years, combinations = (np.array([table[item] for item in X[:, 1]]) for table in (year, genres))
+    weeks = (when - when.min()) // (7 * 24 * 3600)
+    return X, ratings.target, {"none": [], "year, genres": [years, combinations], "week": [weeks]}
+
+
+def main():
+    X, y, contexts = load()
+    make_grid = regressor.make_grid
+    print("| context columns | " + " | ".join(MERGES) + " |\n|---|" + "---|" * len(MERGES))
+    for name, columns in contexts.items():
+        table = np.column_stack([X, *columns])
+        cells = []
+        for n_groups, change in MERGES.values():
+
+            def patched(*arguments, n_groups=n_groups, change=change):
+                grid = make_grid(*arguments, n_groups=n_groups)
+                return dataclasses.replace(grid, share=change(grid.share))
+
+            regressor.make_grid = patched
+            scores, start = [], time.perf_counter()
+            for train, test in splits("ml-100k", len(y)):
+                model = MatrixFactorizationRegressor(random_state=0).fit(table[train], y[train])
+                scores.append(rmse(model.predict(table[test]), y[test]))
+            cells.append(f"{np.mean(scores):.4f}, {(time.perf_counter() - start) / 5:.2f} s")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    regressor.make_grid = make_grid
+
+
+if __name__ == "__main__":
+    main()

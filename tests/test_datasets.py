@@ -1,0 +1,185 @@
+import gzip
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.utils._param_validation import InvalidParameterError
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import load_ratings, make_ratings, pairs_from_sparse
+
+# make_ratings
+
+
+def test_made_ratings_follow_the_truth_they_were_drawn_from():
+    made = make_ratings(200, 150, 5_000, rank=4, noise=0.1, rating_range=(-50, 50), random_state=0)
+    users, items = made.data.T
+    expected = made.intercept + made.user_biases[users] + made.item_biases[items]
+    expected += (made.user_factors[users] * made.item_factors[items]).sum(axis=1)
+    np.testing.assert_allclose(made.expected, expected)
+    inside = np.abs(made.expected) < 49
+    assert np.std((made.target - made.expected)[inside]) == pytest.approx(0.1, rel=0.1)
+    assert made.user_factors.shape == (200, 4)
+    assert made.item_factors.shape == (150, 4)
+
+
+@pytest.mark.parametrize("n_ratings", [100, 500, 6_000, 10_000])
+def test_made_pairs_are_distinct_and_as_many_as_asked(n_ratings):
+    X, y = make_ratings(100, 100, n_ratings, random_state=0, return_X_y=True)
+    assert len(np.unique(X, axis=0)) == len(X) == len(y) == n_ratings
+    assert X.dtype == np.int64
+    assert X.min() >= 0
+    assert X.max() < 100
+    assert 1 <= y.min() <= y.max() <= 5
+
+
+def test_popularity_has_a_long_tail():
+    counts = {}
+    for tail in (0.0, 0.8):
+        X, _ = make_ratings(5_000, 500, 50_000, tail=tail, random_state=0, return_X_y=True)
+        counts[tail] = np.sort(np.bincount(X[:, 1], minlength=500))[::-1]
+    assert counts[0.8][:50].sum() > 0.3 * 50_000
+    assert counts[0.0][:50].sum() < 0.15 * 50_000
+
+
+def test_rating_step_and_range():
+    _, y = make_ratings(50, 50, 1_000, rating_range=(0.5, 5), rating_step=0.5, random_state=0, return_X_y=True)
+    assert set(y) <= set(np.arange(1, 11) / 2)
+    _, again = make_ratings(50, 50, 1_000, rating_range=(0.5, 5), rating_step=0.5, random_state=0, return_X_y=True)
+    np.testing.assert_array_equal(y, again)
+
+
+def test_noise_free_ratings_are_learned():
+    made = make_ratings(300, 200, 30_000, rank=2, noise=0, random_state=0)
+    X, y = made.data, made.target
+    model = MatrixFactorizationRegressor(8, alpha=1e-3, damping=0.1, learning_rate=0.1, max_iter=50, random_state=0)
+    model.fit(X[:25_000], y[:25_000])
+    assert model.score(X[25_000:], y[25_000:]) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"n_users": 3, "n_items": 3, "n_ratings": 10}, "n_ratings=10 is more than the 9 pairs"),
+        ({"rating_range": (5, 1)}, "empty"),
+        ({"noise": -1}, "'noise' parameter of make_ratings"),
+    ],
+)
+def test_make_ratings_refuses(bad, message):
+    with pytest.raises((ValueError, InvalidParameterError), match=message):
+        make_ratings(**bad)
+
+
+# load_ratings
+
+ROWS = [(1, 10, 4.5), (1, 20, 3.0), (22, 10, 5.0)]
+
+
+@pytest.mark.parametrize("sep", [",", "\t", "::", ";", "|", " ", ", ", "   "])
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n  \n"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_layouts(tmp_path, sep, header, newline, ending, compressed):
+    lines = [sep.join(["user", "film", "stars", "time"])] * header + [
+        sep.join([str(user), str(item), str(rating), "978300760"]) for user, item, rating in ROWS
+    ]
+    data = (newline.join(lines) + ending.replace("\n", newline)).encode()
+    path = tmp_path / "ratings.dat"
+    path.write_bytes(gzip.compress(data) if compressed else data)
+    ratings = load_ratings(path)
+    assert ratings.data.tolist() == [[user, item] for user, item, _ in ROWS]
+    assert ratings.data.dtype == np.int64
+    assert ratings.target.tolist() == [rating for *_, rating in ROWS]
+    assert ratings.feature_names == (["user", "film"] if header else ["user", "item"])
+
+
+def write(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "ratings.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    "tokens", [["0012", "7"], ["1", "+2"], ["1", "2.0"], ["1", "1_0"], ["1", "x"], ["-0", "1"], ["1", str(2**64)]]
+)
+def test_a_column_is_ints_only_if_that_loses_nothing(tmp_path, tokens):
+    X, _ = load_ratings(write(tmp_path, "".join(f"{i},{t},3\n" for i, t in enumerate(tokens))), return_X_y=True)
+    assert X.tolist() == [[i, t] for i, t in enumerate(tokens)]
+    X, _ = load_ratings(write(tmp_path, "1,-5,3\n2,0,3\n"), return_X_y=True)
+    assert X.tolist() == [[1, -5], [2, 0]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_encodings(tmp_path, encoding):
+    X, _ = load_ratings(write(tmp_path, "Zoë,Amélie,4\n", encoding), return_X_y=True)
+    assert X.tolist() == [["Zoë", "Amélie"]]
+
+
+def test_quotes(tmp_path):
+    text = 'user,film,stars\nann,"Good, the Bad and the Ugly, The",5\nbob,Alien,4\n"cem","He said ""no""",3\n'
+    ratings = load_ratings(write(tmp_path, text))
+    assert ratings.data[:, 1].tolist() == ["Good, the Bad and the Ugly, The", "Alien", 'He said "no"']
+
+
+def test_columns_by_place_and_by_name(tmp_path):
+    path = write(tmp_path, "stars,week,film,user\n5,1,7,ann\n4,2,8,bob\n")
+    ratings = load_ratings(path, columns=("user", "film", "week", "stars"))
+    assert ratings.data.tolist() == [["ann", 7, 1], ["bob", 8, 2]]
+    assert ratings.feature_names == ["user", "film", "week"]
+    np.testing.assert_array_equal(load_ratings(path, columns=(3, 2, 0)).target, [5, 4])
+    numbers = write(tmp_path, "1,2,3\n4,5,6\n")
+    assert load_ratings(numbers, header=True).target.tolist() == [6]
+    assert load_ratings(numbers, header=False).target.tolist() == [3, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("u,i,r\n1,2,3\n1,2\n4,5,6\n", r"ratings.csv, line 3: 2 values between ',' where 3 are needed: '1,2'"),
+        ("1,2,3\n\n1,2,good\n", r"line 3: the rating 'good' is not a finite number: '1,2,good'"),
+        ("1,2,3\n1,2,nan\n", "line 2: the rating 'nan' is not a finite number"),
+        ("1,2,3\n1,2,\n", "line 2: the rating '' is not a finite number"),
+        ("1,2,3\n1,,4\n", "line 2: an id is empty: '1,,4'"),
+        ("1,2\n3,4\n", r"line 1: no column 2 among \['1', '2'\]; the line has 2 values"),
+        ("", "has no ratings: it is empty"),
+        ("user,item,rating\n", "has no ratings: it ends after the header"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_ratings(write(tmp_path, text))
+
+
+def test_wrong_columns(tmp_path):
+    path = write(tmp_path, "user,item,rating\n1,2,3\n")
+    with pytest.raises(ValueError, match=r"no column 'stars' among \['user', 'item', 'rating'\]"):
+        load_ratings(path, columns=("user", "item", "stars"))
+    with pytest.raises(ValueError, match="at least three columns"):
+        load_ratings(path, columns=("user", "rating"))
+    with pytest.raises(FileNotFoundError):
+        load_ratings(tmp_path / "nowhere.csv")
+
+
+# pairs_from_sparse
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array, sparse.dok_array])
+def test_pairs_from_sparse(container):
+    M = np.array([[5.0, 0, 3], [0, 4, 0]])
+    X, y = pairs_from_sparse(container(M))
+    assert X.dtype == np.int64
+    dense = np.zeros_like(M)
+    dense[X[:, 0], X[:, 1]] = y
+    np.testing.assert_array_equal(dense, M)
+    assert len(y) == 3
+
+
+def test_stored_zeros_are_ratings():
+    X, y = pairs_from_sparse(sparse.coo_array(([0.0, 2.0], ([0, 1], [1, 0])), shape=(2, 2)))
+    assert sorted(zip(X.tolist(), y, strict=True)) == [([0, 1], 0.0), ([1, 0], 2.0)]
+
+
+def test_pairs_from_dense_is_refused():
+    with pytest.raises(TypeError, match="must be a scipy sparse matrix or array, not ndarray"):
+        pairs_from_sparse(np.eye(2))

@@ -1,0 +1,63 @@
+"""What the documents say is true: examples run, everything public is documented."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from importlib.metadata import version
+
+import pytest
+from conftest import ROOT
+
+import sklearn_mf
+import sklearn_mf.datasets
+
+MODULES = [name for _, name, _ in pkgutil.walk_packages(sklearn_mf.__path__, "sklearn_mf.")]
+PUBLIC = [getattr(module, name) for module in (sklearn_mf, sklearn_mf.datasets) for name in module.__all__]
+PAGES = ["README.md", "docs/guide.md", "docs/model.md"]
+
+
+@pytest.mark.parametrize("name", ["sklearn_mf", *MODULES])
+def test_docstring_examples(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_blocks_run(page, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^( *)```python\n(.*?)^\1```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    namespace = {}
+    for indent, block in blocks:
+        exec(compile(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), page, "exec"), namespace)
+
+
+@pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
+def test_everything_public_is_documented_and_typed(thing):
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert f".{thing.__name__}\n" in page
+    functions = [thing] if inspect.isfunction(thing) else [thing.__init__, thing.fit, thing.predict]
+    for function in functions:
+        assert inspect.getdoc(function if function.__name__ != "__init__" else thing)
+        signature = inspect.signature(function)
+        untyped = [p for p in signature.parameters.values() if p.name != "self" and p.annotation is p.empty]
+        assert not untyped, function
+    for section in ("Parameters", "Examples"):
+        assert f"{section}\n---" in inspect.getdoc(thing)
+
+
+def test_every_parameter_is_in_the_docstring():
+    names = inspect.signature(sklearn_mf.MatrixFactorizationRegressor).parameters
+    for name in names:
+        assert re.search(rf"^    {name} : ", sklearn_mf.MatrixFactorizationRegressor.__doc__, flags=re.MULTILINE), name
+
+
+def test_links_in_the_documents_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), (page.name, target)
+
+
+def test_version():
+    assert version("sklearn-mf") == sklearn_mf.__version__

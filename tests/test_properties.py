@@ -1,0 +1,111 @@
+"""The promises: a fit depends on the set of ratings and on random_state, on nothing else. Same bits."""
+
+import warnings
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_mf import MatrixFactorizationRegressor
+
+common = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def rated_rows(draw, max_weight=4):
+    """X with small ids (so that pairs repeat) in two or three columns, y of few values, whole weights, a seed."""
+    n = draw(st.integers(2, 60))
+    n_columns = draw(st.integers(2, 3))
+    seed = draw(st.integers(0, 2**32 - 1))
+    n_levels = draw(st.sampled_from([3, 8, 90]))
+    rng = np.random.default_rng(seed)
+    X = rng.integers(-n_levels, n_levels, size=(n, n_columns))
+    y = rng.integers(1, 6, size=n).astype(float)
+    w = rng.integers(0, max_weight + 1, size=n).astype(float)
+    w[0] = 1.0
+    return X, y, w, seed
+
+
+def fit(X, y, w=None, **parameters):
+    parameters = {"rank": 3, "max_iter": 3, "random_state": 7, "learning_rate": 0.1, **parameters}
+    return MatrixFactorizationRegressor(**parameters).fit(X, y, w)
+
+
+def assert_same_bits(a, b):
+    for x, y in zip([*a.factors_, *a.biases_], [*b.factors_, *b.biases_], strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert a.intercept_ == b.intercept_
+    assert a.rating_range_ == b.rating_range_
+    assert a.loss_curve_ == b.loss_curve_
+
+
+@common
+@given(rated_rows())
+def test_weights_are_repetition(rows):
+    X, y, w, _ = rows
+    weighted = fit(X, y, w)
+    repeats = w.astype(int)
+    repeated = fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats))
+    assert_same_bits(weighted, repeated)
+    assert [levels.tolist() for levels in weighted.categories_] == [levels.tolist() for levels in repeated.categories_]
+
+
+@common
+@given(rated_rows(), st.sampled_from([0.25, 2.0, 1024.0]))
+def test_the_scale_of_weights_does_not_matter(rows, scale):
+    X, y, w, _ = rows
+    assert_same_bits(fit(X, y, w), fit(X, y, w * scale))
+
+
+@common
+@given(rated_rows())
+def test_the_order_of_rows_does_not_matter(rows):
+    X, y, w, seed = rows
+    rng = np.random.default_rng(seed)
+    w = w * rng.random(len(w))  # any weights: equal ones are added in sorted order
+    w[0] = 1.0
+    order = rng.permutation(len(y))
+    assert_same_bits(fit(X, y, w), fit(X[order], y[order], w[order]))
+
+
+@common
+@given(rated_rows(), st.sampled_from(["shift", "spread", "float", "text", "object"]))
+def test_renaming_ids_in_order_changes_nothing(rows, how):
+    X, y, w, _ = rows
+    renamed = {
+        "shift": lambda: X + 2**40,
+        "spread": lambda: X.astype(np.int64) * 10**12,
+        "float": lambda: X + 0.5,
+        "text": lambda: [[f"{value + 1000:05d}" for value in row] for row in X],
+        "object": lambda: X.astype(object),
+    }[how]()
+    assert_same_bits(fit(X, y, w), fit(renamed, y, w))
+
+
+@common
+@given(rated_rows(), st.sampled_from([2, 3, 8]))
+def test_the_number_of_threads_changes_nothing(rows, n_jobs):
+    X, y, w, _ = rows
+    assert_same_bits(fit(X, y, w), fit(X, y, w, n_jobs=n_jobs))
+
+
+@common
+@given(rated_rows(), st.floats(1e-4, 1e4), st.sampled_from(["linear", "constant", "invscaling"]), st.booleans())
+def test_never_nan_and_never_out_of_range(rows, learning_rate, schedule, fit_bias):
+    X, y, w, _ = rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = fit(X, y, w, learning_rate=learning_rate, schedule=schedule, fit_bias=fit_bias)
+    predictions = model.predict(X)
+    assert ((predictions >= y[w > 0].min()) & (predictions <= y[w > 0].max())).all()
+
+
+@common
+@given(rated_rows())
+def test_predictions_do_not_depend_on_the_batch(rows):
+    X, y, w, _ = rows
+    model = fit(X, y, w)
+    np.testing.assert_array_equal(
+        model.predict(X), np.concatenate([model.predict(X[i : i + 1]) for i in range(len(X))])
+    )

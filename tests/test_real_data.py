@@ -1,0 +1,77 @@
+"""That it is worth using, on real ratings where they are found (see the contributing page); skipped elsewhere."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+from conftest import REAL_DATA, REAL_SETS, ROOT
+from sklearn.model_selection import KFold
+
+from sklearn_mf import MatrixFactorizationRegressor
+
+
+def rmse(model, X, y, train, test):
+    return float(np.sqrt(np.mean((model.fit(X[train], y[train]).predict(X[test]) - y[test]) ** 2)))
+
+
+def splits(name, X):
+    if name == "ml-100k":
+        return KFold(5, shuffle=True, random_state=0).split(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    return [(order[len(X) // 10 :], order[: len(X) // 10])]
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "at_most"),
+    [
+        ("ml-100k", 32, 0.910),
+        ("ml-100k", 128, 0.906),
+        ("ml-1m", 32, 0.845),
+        ("ml-latest-small", 32, 0.842),
+        ("movietweetings-100k", 32, 1.510),
+    ],
+)
+def test_accuracy(real_ratings, name, rank, at_most):
+    X, y = real_ratings(name)
+    model = MatrixFactorizationRegressor(rank, random_state=0, n_jobs=2)
+    assert np.mean([rmse(model, X, y, *split) for split in splits(name, X)]) <= at_most
+
+
+def test_better_than_biases_and_the_same_on_any_number_of_threads(real_ratings):
+    X, y = real_ratings("ml-100k")
+    train, test = next(iter(splits("ml-100k", X)))
+    models = [MatrixFactorizationRegressor(random_state=0, n_jobs=n_jobs) for n_jobs in (1, 2, 3, 8)]
+    scores = [rmse(model, X, y, train, test) for model in models]
+    assert len(set(scores)) == 1
+    assert scores[0] < 0.98 * rmse(MatrixFactorizationRegressor(rank=0, random_state=0), X, y, train, test)
+    for model in models[1:]:
+        np.testing.assert_array_equal(model.user_factors_, models[0].user_factors_)
+
+
+def test_leading_zeros_stay(real_ratings):
+    X, _ = real_ratings("movietweetings-100k")
+    assert isinstance(X[0, 0], int)
+    assert any(item.startswith("0") for item in X[:100, 1])
+
+
+@pytest.mark.parametrize("name", ["made", "ml-100k"])
+def test_quickstart(name, tmp_path, monkeypatch, capsys):
+    """The script of the README, whole, on made ratings and on a file."""
+    arguments = ["quickstart.py", "--save", str(tmp_path / "model.joblib")]
+    if name != "made":
+        path = REAL_DATA / name / REAL_SETS[name]
+        if not path.exists():
+            pytest.skip(f"no real ratings at {path.parent}")
+        arguments += ["--ratings", str(path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    spec = importlib.util.spec_from_file_location("quickstart", ROOT / "docs" / "examples" / "quickstart.py")
+    quickstart = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(quickstart)
+    quickstart.main()
+    printed = capsys.readouterr().out
+    by_model = {line.rsplit(maxsplit=1)[0].strip(): float(line.split()[-1]) for line in printed.splitlines()[-12:-8]
+                if line.startswith("  ")}  # fmt: skip
+    assert by_model["factorization"] < by_model["biases only"] < by_model["global mean"]
+    assert printed.count("  user ") == 5
+    assert (tmp_path / "model.joblib").exists()
