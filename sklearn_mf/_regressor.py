@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sklearn
@@ -78,12 +78,17 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
 
 def _location_and_scale(ratings: Ratings, fit_bias: bool) -> tuple[float, float]:
     """Weighted mean and standard deviation; without biases 0 and the root mean square."""
-    location = float(np.average(ratings.values, weights=ratings.weights)) if fit_bias else 0.0
-    with np.errstate(over="ignore"):
-        scale = float(np.sqrt(np.average((ratings.values - location) ** 2, weights=ratings.weights)))
-    if scale <= 1e-12 * abs(location):  # ratings that differ by rounding only are constant
-        return location, 1.0
-    if not 1e-30 < scale < 1e30:
+    values, weights = ratings.values, ratings.weights
+    largest = np.abs(values).max()
+    if largest == 0:
+        return 0.0, 1.0
+    values = values / largest  # so that squares neither overflow nor vanish
+    location = float(np.average(values, weights=weights)) if fit_bias else 0.0
+    scale = float(np.sqrt(np.average((values - location) ** 2, weights=weights)))
+    rounding = 4 * np.finfo(np.float64).eps * abs(location)
+    constant = scale <= rounding
+    location, scale = location * largest, max(scale, rounding) * largest
+    if not constant and not 1e-30 < scale < 1e30:
         raise ValueError(
             f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
             "example with sklearn's TransformedTargetRegressor."
@@ -225,7 +230,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     array([4. , 3.4])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "rank": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES))],

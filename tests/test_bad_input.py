@@ -67,7 +67,7 @@ def test_ids_that_are_neither_number_nor_text(bad):
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array])
-def test_sparse_X_names_the_helper(container):
+def test_sparse_input_names_the_helper(container):
     matrix = container([[1, 0], [0, 2]])
     with pytest.raises(TypeError, match=r"Sparse X is not supported .*pairs_from_sparse\(matrix\)"):
         fit(matrix, [1.0, 2.0])
@@ -85,6 +85,7 @@ def test_sparse_X_names_the_helper(container):
         ([1, 2, 3], "inconsistent numbers of samples: 4 pairs and 3 ratings"),
         (np.ones((4, 2)), "y should be a 1d array"),
         (None, "requires y to be passed, but the target y is None"),
+        ([1e-200, -1e-200, 0, 0], "spread by 7.07e-201, beyond what factors"),
         ([1e200, -1e200, 0, 0], "beyond what factors in single precision hold"),
     ],
 )

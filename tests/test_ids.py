@@ -122,7 +122,7 @@ def test_datetimes():
     fitted = model().fit(aware, [1, 2])
     assert fitted.categories_[0][0] == np.datetime64("2023-12-31T22:00")
     assert not np.isnan(model(handle_unknown="nan").fit(aware, [1, 2]).predict(aware)).any()
-    with pytest.raises(ValueError, match="column 0 of X are number .*fitted on datetime"):
+    with pytest.raises(ValueError, match=r"column 0 of X are number .*fitted on datetime"):
         from_dates.predict([[20240101, 1]])
 
 

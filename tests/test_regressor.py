@@ -147,11 +147,21 @@ def test_penalties_shrink(ratings, name, part):
     assert norms[0] > norms[1] > norms[2]
 
 
-@pytest.mark.parametrize(("scale", "shift"), [(25.0, -25.0), (2.0, -20.0), (0.25, -0.25), (1e6, 0.0)])
+@pytest.mark.parametrize(("scale", "shift"), [(25.0, -25.0), (2.0, -20.0), (0.25, -0.25), (1e6, 0.0), (1e-25, 0.0), (1e25, 0.0)])
 def test_the_scale_of_the_ratings_does_not_matter(ratings, scale, shift):
     X, X_test, y, _ = ratings
     scaled = fit(X, scale * y + shift, rank=4).predict(X_test)
     np.testing.assert_allclose((scaled - shift) / scale, fit(X, y, rank=4).predict(X_test), atol=1e-3)
+
+
+def test_a_constant_far_from_zero(ratings):
+    """What is left of a constant after rounding is no structure to learn."""
+    X, _, y, _ = ratings
+    for constant in (3.0, -1e15, 1e-200, 1e17):
+        predictions = fit(X, np.full(len(y), constant), rank=2, clip=False).predict([*X[:5], [-1, -1]])
+        np.testing.assert_allclose(predictions, constant, rtol=1e-12)
+    almost = fit(X, 1e15 + y, rank=2, clip=False).predict(X)
+    assert rmse(almost - 1e15, y) < y.std(), "a spread of a few units at 1e15 is still seen"
 
 
 def test_large_weights_and_wide_tables_do_not_diverge(ratings):

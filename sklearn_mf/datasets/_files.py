@@ -176,7 +176,8 @@ def _columns_of(lines: list[str], numbers: Sequence[int], sep: str, places: list
     for row, number, line in zip(rows, numbers, lines, strict=True):
         if len(row) <= max(places):
             raise ValueError(
-                f"{path}, line {number}: {len(row)} values between {sep!r} where {max(places) + 1} are needed: {line!r}."
+                f"{path}, line {number}: {len(row)} values between {sep!r} where {max(places) + 1} are needed: "
+                f"{line!r}."
             )
     return [[row[place] for row in rows] for place in places]
 
