@@ -127,7 +127,7 @@ def _warn_of_divergence(epoch: int, step: float, learning_rate: float) -> None:
         f"Training diverged in epoch {epoch} at a step of {step:.3g}; the epoch was taken back and training went on "
         f"as with learning_rate={learning_rate:.3g}. Set learning_rate to that value or below.",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=6,
     )
 
 
