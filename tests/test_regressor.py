@@ -147,7 +147,9 @@ def test_penalties_shrink(ratings, name, part):
     assert norms[0] > norms[1] > norms[2]
 
 
-@pytest.mark.parametrize(("scale", "shift"), [(25.0, -25.0), (2.0, -20.0), (0.25, -0.25), (1e6, 0.0), (1e-25, 0.0), (1e25, 0.0)])
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(25.0, -25.0), (2.0, -20.0), (0.25, -0.25), (1e6, 0.0), (1e-25, 0.0), (1e25, 0.0)]
+)
 def test_the_scale_of_the_ratings_does_not_matter(ratings, scale, shift):
     X, X_test, y, _ = ratings
     scaled = fit(X, scale * y + shift, rank=4).predict(X_test)

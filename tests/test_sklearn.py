@@ -25,6 +25,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
+from sklearn.utils.fixes import parse_version
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
@@ -84,6 +85,10 @@ def test_pipeline_with_a_column_transformer_in_front(frame):
 
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
 def test_transform_output(frame, output):
+    if output == "polars" and parse_version(sklearn.__version__) < parse_version("1.9"):
+        polars = pytest.importorskip("polars")
+        if not hasattr(polars.DataFrame, "__dataframe__"):
+            pytest.skip("this scikit-learn cannot put this polars into a ColumnTransformer")
     X, y = frame
     with sklearn.config_context(transform_output=output):
         to_fields = ColumnTransformer(
