@@ -1,6 +1,14 @@
 """Matrix factorization for scikit-learn: learn user and item factors from (user, item) pairs and ratings."""
 
-from sklearn_mf._regressor import MatrixFactorizationRegressor
+try:
+    from sklearn_mf._regressor import MatrixFactorizationRegressor
+except ModuleNotFoundError as error:
+    if error.name != "sklearn_mf._kernels":
+        raise
+    raise ImportError(
+        "This sklearn_mf is the source folder, not the installed package: the compiled kernel is not here. Start "
+        "Python in another folder, after `pip install .` in this one."
+    ) from error
 
 __version__ = "0.1.0"
 __all__ = ["MatrixFactorizationRegressor"]

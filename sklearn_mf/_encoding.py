@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import narwhals as nw
 import numpy as np
@@ -52,16 +52,24 @@ def split_columns(X: Any, estimator_name: str) -> list[Column]:
         return _frame_columns(X)
     if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, (list, tuple, np.ndarray)) for row in X):
         return _row_columns(X)
+    if nw.dependencies.is_polars_lazyframe(X):
+        raise TypeError("X is a polars LazyFrame: give `X.collect()`.")
+    mask = np.ma.getmaskarray(X) if np.ma.isMaskedArray(X) else None
     X = np.asarray(X)
     if X.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported\n{X}\n")
+        raise ValueError("Complex data not supported: ids are numbers, text, bytes or datetimes.")
     if X.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {X.ndim}D array instead: X needs one row per rating, and the columns user and "
             "item. Reshape your data, for example with `X = np.column_stack([users, items])`, or for one single pair "
             "`[[user, item]]`."
         )
-    return [Column(f"column {j}", X[:, j]) for j in range(X.shape[1])]
+    columns = [Column(f"column {j}", X[:, j]) for j in range(X.shape[1])]
+    if mask is not None:
+        for column, masked in zip(columns, mask.T, strict=True):
+            if masked.any():
+                _raise_missing(column.label, np.flatnonzero(masked), len(X))
+    return columns
 
 
 def _row_columns(rows: Sequence[Sequence]) -> list[Column]:
@@ -76,7 +84,11 @@ def _row_columns(rows: Sequence[Sequence]) -> list[Column]:
 
 
 def _frame_columns(X: Any) -> list[Column]:
-    frame = nw.from_native(X, eager_only=True)
+    try:
+        frame = nw.from_native(X, eager_only=True)
+        frame.schema  # noqa: B018
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(f"Names of columns of X repeat; give each a name of its own. {error}") from error
     columns = []
     for j, name in enumerate(frame.columns):
         series = frame.get_column(name)
@@ -160,7 +172,7 @@ def _factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
                 _raise_missing(label, np.flatnonzero(np.isnat(values)), len(values))
             return _unique(values)
         if values.dtype.kind not in "OUST":
-            raise TypeError(f"{_capital(label)} of X: argument must be a string or a number, not '{values.dtype}'.")
+            _raise_not_an_id(label, str(values.dtype))
         values = values.tolist()
     return _factorize_objects(label, values)
 
@@ -185,6 +197,7 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    values = values.astype(np.float64, copy=False)
     finite = np.isfinite(values)
     if not finite.all():
         _raise_missing(label, np.flatnonzero(~finite), len(values))
@@ -192,27 +205,27 @@ def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.nd
         as_ints = values.astype(np.int64)
         if (as_ints == values).all():  # 1.0 and 1 are one id
             return _factorize_ints(as_ints)
-    return _unique(values.astype(np.float64))
+    return _unique(values)
 
 
 def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:
-    """Sort and compact the small array of categories; the rows only go through a table."""
+    """Compact and sort the small array of categories; the rows only go through a table."""
     if len(values.codes) and values.codes.min() < 0:
         _raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
-    levels, level_of = _factorize(Column(label, values.categories))
-    seen = np.zeros(len(levels), dtype=bool)
-    seen[level_of[np.flatnonzero(np.bincount(values.codes, minlength=len(level_of)))]] = True
-    return levels[seen], (np.cumsum(seen, dtype=np.int32) - 1)[level_of][values.codes]
+    used = np.flatnonzero(np.bincount(values.codes))
+    level_of = np.zeros(len(values.categories), dtype=np.int32)
+    levels, level_of[used] = _factorize(Column(label, values.categories[used]))
+    return levels, level_of[values.codes]
 
 
 def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray]:
-    kinds = {}
+    kinds: dict[str, list[type]] = {}
     for type_ in set(map(type, values)):
         kind = _kind_of_type(type_)
         if kind is None:
             if type_ is type(None) or type_.__name__ in ("NAType", "NaTType"):
                 _raise_missing(label, [i for i, value in enumerate(values) if type(value) is type_], len(values))
-            raise TypeError(f"{_capital(label)} of X: argument must be a string or a number, not '{type_.__name__}'.")
+            _raise_not_an_id(label, type_.__name__)
         kinds.setdefault(kind, []).append(type_)
     if "number" in kinds:
         not_finite = [i for i, x in enumerate(values) if isinstance(x, (float, np.floating)) and not np.isfinite(x)]
@@ -227,6 +240,11 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
             "Convert the column to one kind, for example with astype(str)."
         )
     if "datetime" in kinds:
+        if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
+            raise ValueError(
+                f"{_capital(label)} of X mixes datetimes with and without a time zone, which cannot be ordered; "
+                "convert the column to one kind."
+            )
         return _factorize(Column(label, np.array([_naive_utc(value) for value in values], dtype="datetime64")))
     # One hash pass; Python compares ints and floats exactly, and 1, 1.0 and True are equal.
     code_of = dict.fromkeys(values)
@@ -295,7 +313,14 @@ def _kind(levels: np.ndarray) -> str:
     return "number"
 
 
-def _raise_missing(label: str, rows: Sequence[int], n_rows: int) -> None:
+def _raise_not_an_id(label: str, what: str) -> NoReturn:
+    raise TypeError(
+        f"{_capital(label)} of X: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
+        "datetimes: convert the column, for example with astype(str)."
+    )
+
+
+def _raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> NoReturn:
     raise ValueError(
         f"Input X contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
         f"{rows[0]}. Drop these rows, or give them an id of their own."

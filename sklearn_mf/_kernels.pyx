@@ -52,12 +52,12 @@ def select_simd(name):
     cdef const char *chosen = sgd_select_simd(name.encode())
     if chosen is NULL:
         raise ValueError(
-            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto' or 'baseline'."
+            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto', 'avx2' or 'baseline'."
         )
     return chosen.decode()
 
 
-SIMD = select_simd(os.environ.get("SKLEARN_MF_SIMD", "auto"))
+SIMD = select_simd(os.environ.get("SKLEARN_MF_SIMD") or "auto")
 
 
 def update_blocks(
@@ -147,13 +147,13 @@ def add_changes(
 
 def predict(
     const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for a level never seen
-    list factors,                       # IN    n_fields float32 arrays (n_levels, rank)
+    list factors,                       # IN    n_fields float32 arrays (n_levels, rank), one rank for all
     list biases,                        # IN    n_fields float32 arrays (n_levels,)
     double intercept,
     double[::1] out,                    # OUT   (n,)
 ):
     """Fill ``out`` with the predicted ratings."""
-    cdef int n_fields = index.shape[1], rank = factors[0].shape[1], f
+    cdef int n_fields = len(factors), rank = factors[0].shape[1], f
     cdef ptrdiff_t n = index.shape[0]
     cdef const float[:, ::1] rows
     cdef const float[::1] bias
@@ -164,8 +164,6 @@ def predict(
     try:
         for f in range(n_fields):
             rows, bias = factors[f], biases[f]
-            if rows.shape[1] != rank or rows.shape[0] != bias.shape[0]:
-                raise ValueError(f"factors and biases of column {f} do not fit together")
             tables[f] = &rows[0, 0] if rank else &sum[0]
             tables[n_fields + f] = &bias[0]
         if n:

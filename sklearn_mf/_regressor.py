@@ -38,6 +38,9 @@ _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
     """``y`` as finite float64, one per row of X."""
+    masked = np.flatnonzero(np.ma.getmaskarray(y)) if np.ma.isMaskedArray(y) else []
+    if len(masked):
+        raise ValueError(f"Input y has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out.")
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "c":
         raise ValueError(f"Complex data not supported\n{y}\n")
@@ -62,7 +65,7 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
     if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.ma.filled(np.ma.asarray(sample_weight, dtype=np.float64), np.nan)
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X.")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
@@ -73,7 +76,13 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if not weights.any():
         raise ValueError("Sample weights are all zero: at least one rating must count.")
-    return weights
+    lightest, heaviest = weights[weights > 0].min(), weights.max()
+    if lightest < 1e-30 * heaviest:
+        raise ValueError(
+            f"sample_weight spans from {lightest:.3g} to {heaviest:.3g}, more than single precision holds. Use 0 to "
+            "leave a rating out."
+        )
+    return np.ldexp(weights, -np.frexp(heaviest)[1])  # exact, and sums do not overflow
 
 
 def _location_and_scale(ratings: Ratings, fit_bias: bool) -> tuple[float, float]:
@@ -156,7 +165,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
         What ``predict`` does with ids not seen in ``fit``: predict from the other columns, the same with a
-        ``UserWarning``, raise a ``ValueError``, or return NaN for these rows.
+        ``UserWarning``, raise a ``ValueError``, or return NaN for these rows (scikit-learn's scores refuse NaN: use
+        it outside of cross-validation). Missing ids are an error in every mode.
 
     n_jobs : int or None, default=None
         Number of threads in ``fit``. None is 1 unless in a ``joblib.parallel_config`` context, -1 all processors. The
@@ -201,7 +211,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen in ``fit``.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had names that are all strings.
 
     Notes
@@ -351,9 +361,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             unknown = (indices < 0).any(axis=1)
             self._report_unknown(columns, indices, unknown)
         y = np.empty(len(indices))
-        factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in self.factors_]
-        biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in self.biases_]
-        predict_kernel(indices, factors, biases, self.intercept_, y)
+        predict_kernel(indices, *self._tables(), self.intercept_, y)
         if self.clip:
             np.clip(y, *self.rating_range_, out=y)
         if self.handle_unknown == "nan":
@@ -362,18 +370,22 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     @property
     def user_factors_(self) -> np.ndarray:
+        """Factor rows of the users, ``factors_[0]``."""
         return self.factors_[0]
 
     @property
     def item_factors_(self) -> np.ndarray:
+        """Factor rows of the items, ``factors_[1]``."""
         return self.factors_[1]
 
     @property
     def user_biases_(self) -> np.ndarray:
+        """Biases of the users, ``biases_[0]``."""
         return self.biases_[0]
 
     @property
     def item_biases_(self) -> np.ndarray:
+        """Biases of the items, ``biases_[1]``."""
         return self.biases_[1]
 
     def _check_shape(self, columns: list[Column]) -> None:
@@ -392,23 +404,24 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     def _fit_ratings(self, ratings: Ratings) -> None:
         n_levels = [len(levels) for levels in self.categories_]
+        rank = int(self.rank)
         hyper = Hyperparameters(
-            self.rank,
+            rank,
             self.learning_rate,
             self.schedule,
             self.alpha,
             self.alpha_bias,
             self.damping,
             self.fit_bias,
-            self.max_iter,
+            int(self.max_iter),
         )
         rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         location, scale = _location_and_scale(ratings, self.fit_bias)
-        grid = make_grid(ratings, (ratings.values - location) / scale, n_levels, self.rank, rng)
+        grid = make_grid(ratings, (ratings.values - location) / scale, n_levels, rank, rng)
         row_weights = [np.bincount(ratings.indices[:, f], ratings.weights, minlength=n) for f, n in enumerate(n_levels)]
         parameters = initial_parameters(grid, row_weights, hyper, rng)
         losses = train(grid, parameters, hyper, rng, effective_n_jobs(self.n_jobs), self._epoch_printer(scale))
-        factors, biases = levels_in_order(grid, parameters, self.rank)
+        factors, biases = levels_in_order(grid, parameters, rank)
         # Back to the scale of y: a product of two factor rows takes sqrt(scale) from each.
         self.factors_ = [rows * np.float32(scale**0.5) for rows in factors]
         self.biases_ = [bias * np.float32(scale) for bias in biases]
@@ -416,6 +429,19 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self.rating_range_ = (float(ratings.values.min()), float(ratings.values.max()))
         self.loss_curve_ = [loss * scale**2 for loss in losses]
         self.n_iter_ = len(losses)
+
+    def _tables(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Factors and biases as the kernel needs them: a user may have put others in their place."""
+        factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in self.factors_]
+        biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in self.biases_]
+        shapes = [rows.shape for rows in factors], [bias.shape for bias in biases]
+        n_levels, rank = [len(levels) for levels in self.categories_], factors[0].shape[-1] if factors else 0
+        if shapes != ([(n, rank) for n in n_levels], [(n,) for n in n_levels]):
+            raise ValueError(
+                f"factors_ and biases_ have shapes {shapes[0]} and {shapes[1]}, which do not fit categories_: each "
+                f"needs a row for each level, {n_levels} by column, and all factors the same rank."
+            )
+        return factors, biases
 
     def _epoch_printer(self, scale: float) -> Callable[[int, float, float], None] | None:
         if not self.verbose:

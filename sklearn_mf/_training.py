@@ -15,6 +15,8 @@ from sklearn_mf._kernels import LANES, add_changes, update_blocks
 from sklearn_mf._ratings import BlockGrid
 
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
+_LARGEST = 1e12  # of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway
+_MAX_FAILURES = 200  # in one epoch: 2**-200 of a row is zero in single precision
 _EXPLODED = 1.0  # an epoch of this mean loss has diverged; the best constant has 1/2, as ratings are standardised
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
@@ -70,7 +72,7 @@ def initial_parameters(
     for place, weight in zip(grid.row_of, row_weights, strict=True):
         draws = rng.standard_normal((len(place), hyper.rank), dtype=np.float32)
         rows[place, : hyper.rank] = draws * np.float32(norm / max(hyper.rank, 1) ** 0.5)
-        damping[place] = hyper.damping / weight
+        damping[place] = np.minimum(hyper.damping / weight, _LARGEST)
     return Parameters(rows, np.zeros(n_rows, dtype=np.float32), damping)
 
 
@@ -110,6 +112,8 @@ def train(
                     break
                 first_failure = first_failure or (epoch + 1, step)
                 factor, n_failures = factor / 2, n_failures + 1
+                if n_failures > _MAX_FAILURES:
+                    raise FloatingPointError(f"The loss of epoch {epoch + 1} is {loss} with all parameters at zero.")
                 if n_failures > 1:
                     # Half the step did not help: the last epoch had left the rows too large already.
                     before.halve()
@@ -150,7 +154,8 @@ def _block_runner(
             parameters.rows, parameters.bias, parameters.damping,
             grid.touched, grid.touched_start, own_rows, own_bias, own_damping, stratum_start[stratum],
             stratum * n_groups + thread, (stratum + 1) * n_groups, n_threads,
-            step, hyper.alpha, hyper.alpha_bias, float(hyper.fit_bias), loss,
+            min(step, _LARGEST), min(hyper.alpha, _LARGEST), min(hyper.alpha_bias, _LARGEST), float(hyper.fit_bias),
+            loss,
         )  # fmt: skip
 
     def run_epoch(strata: np.ndarray, step: float, each: Callable) -> float:

@@ -1,5 +1,7 @@
 """Each error says what, where and what to do, and is raised before any work."""
 
+from datetime import datetime, timezone
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -43,6 +45,15 @@ def fit(X=X, y=Y, sample_weight=None, **parameters):
             [[1, "a"], ["b", "c"]],
             r"Column 0 of X mixes ids of different kinds.*number \(1\), text \('b'\).*astype\(str\)",
         ),
+        (
+            [[datetime(2024, 1, 1), 1], [datetime(2024, 1, 1, tzinfo=timezone.utc), 2]],
+            "Column 0 of X mixes datetimes with and without a time zone",
+        ),
+        (
+            np.ma.array([[1, 2], [3, 4]], mask=[[0, 0], [0, 1]]),
+            "missing ids in column 1: 1 of 2 rows, the first at row 1",
+        ),
+        (pd.DataFrame([[1, 2], [3, 4]], columns=["u", "u"]), "Names of columns of X repeat"),
         ([[2**64, 1], [1, 2]], "Column 0 of X has integers beyond 64 bits; convert the column to text"),
         ([[1, 2], [1, 2, 3]], "Row 1 of X has 3 values and row 0 has 2"),
         ([1, 2], "Expected 2D array, got 1D array instead.*Reshape your data"),
@@ -58,6 +69,24 @@ def fit(X=X, y=Y, sample_weight=None, **parameters):
 def test_bad_ids(bad, message):
     with pytest.raises(ValueError, match=message):
         fit(bad, [1.0, 2.0])
+
+
+def test_lazy_frames_are_to_be_collected():
+    with pytest.raises(TypeError, match=r"give `X.collect\(\)`"):
+        fit(pl.LazyFrame({"u": [1, 2], "i": [3, 4]}), [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("factors_", lambda m: m.factors_[:1]), ("biases_", lambda m: m.factors_)])
+def test_parameters_that_a_user_put_in_and_do_not_fit(name, value):
+    model = fit()
+    setattr(model, name, value(model))
+    with pytest.raises(ValueError, match="do not fit categories_"):
+        model.predict(X)
+    model = fit()
+    model.factors_ = [rows[:1] for rows in model.factors_]
+    model.biases_ = [rows[:1] for rows in model.biases_]
+    with pytest.raises(ValueError, match="do not fit categories_"):
+        model.predict(X)
 
 
 @pytest.mark.parametrize("bad", [np.array([["1", "2"], ["3", "4"]], dtype="m8[s]"), [[1, {2}], [3, 4]]])
@@ -84,6 +113,7 @@ def test_sparse_input_names_the_helper(container):
         (np.array([1, "x", 3, 4], dtype=object), "y holds text"),
         ([1, 2, 3], "inconsistent numbers of samples: 4 pairs and 3 ratings"),
         (np.ones((4, 2)), "y should be a 1d array"),
+        (np.ma.array([1.0, 2, 3, 4], mask=[0, 0, 1, 0]), "1 masked ratings, the first at row 2"),
         (None, "requires y to be passed, but the target y is None"),
         ([1e-200, -1e-200, 0, 0], "spread by 7.07e-201, beyond what factors"),
         ([1e200, -1e200, 0, 0], "beyond what factors in single precision hold"),
@@ -100,6 +130,7 @@ def test_bad_ratings(bad, message):
         ([1, -1, 1, 1], r"not negative: 1 of 4 weights are not, the first at row 1 \(-1.0\)"),
         ([1, 1, np.nan, 1], "must be finite .* the first at row 2"),
         ([0, 0, 0, 0], "Sample weights are all zero"),
+        ([1, 1, 1, 1e40], "spans from 1 to 1e.40, more than single precision holds"),
         ([1, 1, 1], r"sample_weight.shape == \(3,\), expected \(4,\)"),
     ],
 )
@@ -156,3 +187,15 @@ def test_small_input_fits(X, y, rank, fit_bias):
     assert np.isfinite(predictions).all()
     assert predictions.min() >= min(y)
     assert predictions.max() <= max(y)
+
+
+@pytest.mark.parametrize("extreme", ["learning_rate", "alpha", "alpha_bias", "damping"])
+@pytest.mark.parametrize("value", [1e6, 1e39, 1e300])
+def test_extreme_parameters_end_and_are_finite(extreme, value):
+    model = fit(**{extreme: value})
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_extreme_weights_end_and_are_finite():
+    assert np.isfinite(fit(sample_weight=[1e308] * 4).predict(X)).all()
+    assert np.isfinite(fit(sample_weight=[1, 1, 1, 1e29]).predict(X)).all()

@@ -45,6 +45,8 @@ def test_popularity_has_a_long_tail():
 def test_rating_step_and_range():
     _, y = make_ratings(50, 50, 1_000, rating_range=(0.5, 5), rating_step=0.5, random_state=0, return_X_y=True)
     assert set(y) <= set(np.arange(1, 11) / 2)
+    _, uneven = make_ratings(50, 50, 1_000, rating_range=(1, 5), rating_step=0.7, random_state=0, return_X_y=True)
+    np.testing.assert_allclose(sorted(set(uneven)), 1 + 0.7 * np.arange(6))
     _, again = make_ratings(50, 50, 1_000, rating_range=(0.5, 5), rating_step=0.5, random_state=0, return_X_y=True)
     np.testing.assert_array_equal(y, again)
 
@@ -62,6 +64,7 @@ def test_noise_free_ratings_are_learned():
     [
         ({"n_users": 3, "n_items": 3, "n_ratings": 10}, "n_ratings=10 is more than the 9 pairs"),
         ({"rating_range": (5, 1)}, "empty"),
+        ({"rating_step": 70}, "rating_step=70 is more than the width"),
         ({"noise": -1}, "'noise' parameter of make_ratings"),
     ],
 )
@@ -111,13 +114,24 @@ def test_a_column_is_ints_only_if_that_loses_nothing(tmp_path, tokens):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
-def test_encodings(tmp_path, encoding):
-    X, _ = load_ratings(write(tmp_path, "Zoë,Amélie,4\n", encoding), return_X_y=True)
-    assert X.tolist() == [["Zoë", "Amélie"]]
+@pytest.mark.parametrize("given", [False, True])
+def test_encodings(tmp_path, encoding, given):
+    path = write(tmp_path, "Zoë,Amélie,4\n", encoding)
+    given = {"encoding": encoding.removesuffix("-sig")} if given else {}
+    assert load_ratings(path, **given).data.tolist() == [["Zoë", "Amélie"]]
+
+
+def test_files_that_are_no_text_are_named(tmp_path):
+    path = tmp_path / "ratings.gz"
+    path.write_bytes(gzip.compress(b"1,2,3\n" * 100)[:-20])
+    with pytest.raises(ValueError, match=r"ratings.gz cannot be read as text"):
+        load_ratings(path)
+    with pytest.raises(ValueError, match=r"ratings.csv cannot be read as text: 'ascii' codec"):
+        load_ratings(write(tmp_path, "Zoë,Amélie,4\n"), encoding="ascii")
 
 
 def test_quotes(tmp_path):
-    text = 'user,film,stars\nann,"Good, the Bad and the Ugly, The",5\nbob,Alien,4\n"cem","He said ""no""",3\n'
+    text = 'user,film,stars\nann,"Good, the Bad and the Ugly, The",5\nbob,Alien,4\n"cem", "He said ""no""",3\n'
     ratings = load_ratings(write(tmp_path, text))
     assert ratings.data[:, 1].tolist() == ["Good, the Bad and the Ugly, The", "Alien", 'He said "no"']
 
@@ -136,12 +150,20 @@ def test_columns_by_place_and_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("u,i,r\n1,2,3\n1,2\n4,5,6\n", r"ratings.csv, line 3: 2 values between ',' where 3 are needed: '1,2'"),
+        ("u,i,r\n1,2,3\n1,2\n4,5,6\n", r"ratings.csv, line 3: 2 instead of 3 values between ',': '1,2'"),
         ("1,2,3\n\n1,2,good\n", r"line 3: the rating 'good' is not a finite number: '1,2,good'"),
         ("1,2,3\n1,2,nan\n", "line 2: the rating 'nan' is not a finite number"),
         ("1,2,3\n1,2,\n", "line 2: the rating '' is not a finite number"),
         ("1,2,3\n1,,4\n", "line 2: an id is empty: '1,,4'"),
-        ("1,2\n3,4\n", r"line 1: no column 2 among \['1', '2'\]; the line has 2 values"),
+        ("1,2\n3,4\n", r"line 1: no column 2 \(counted from 0\) among the 2 values \['1', '2'\]"),
+        ("1,2,3\n2,3,3,5\n", "line 2: 4 instead of 3 values"),  # a decimal comma
+        ("a,Good, Bad,3\nb,c,4\n", "line 2: 3 instead of 4 values"),  # a comma without quotes
+        ("1,2,\n2,3,4\n", "line 1: the rating '' is not a finite number"),
+        ("a,b,NA\nc,d,3\n", "line 1: the rating 'NA' is not a finite number"),
+        ("1;2;3,5\n2;3;4\n", "line 1: the rating '3,5' is not a finite number"),
+        (",user,item,rating\n0,1,2,3\n", "line 1: column 0 has no name among .* written with its index"),
+        ("rating,movieId,userId\n5,1,2\n", "would be taken from 'userId', but there is a column 'rating'"),
+        ("1,2,3\n\0\0", "cannot be read as text: it has NUL bytes"),
         ("", "has no ratings: it is empty"),
         ("user,item,rating\n", "has no ratings: it ends after the header"),
     ],
@@ -157,6 +179,8 @@ def test_wrong_columns(tmp_path):
         load_ratings(path, columns=("user", "item", "stars"))
     with pytest.raises(ValueError, match="at least three columns"):
         load_ratings(path, columns=("user", "rating"))
+    with pytest.raises(ValueError, match="names a column twice"):
+        load_ratings(path, columns=(0, 0, 2))
     with pytest.raises(FileNotFoundError):
         load_ratings(tmp_path / "nowhere.csv")
 

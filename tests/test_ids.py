@@ -141,6 +141,17 @@ def test_ids_of_another_kind_are_an_error_that_names_the_column(fitted_on, asked
         model().fit(pd.DataFrame(fitted_on, columns=["who", "what"]), [1, 2]).predict(frame)
 
 
+def test_unused_categories_are_not_looked_at():
+    mixed = pd.Categorical.from_codes([0, 1], categories=["a", "b", -1])
+    fitted = model().fit(pd.DataFrame({"u": mixed, "i": [1, 2]}), [1, 2])
+    assert fitted.categories_[0].tolist() == ["a", "b"]
+
+
+def test_half_precision():
+    X = np.array([[1, 2], [3, 4.5]], dtype=np.float16)
+    assert model().fit(X, [1, 2]).categories_[1].tolist() == [2.0, 4.5]
+
+
 def test_a_wide_categorical_is_never_expanded():
     """Only the categories are looked at: values that could not be hashed fast are not touched row by row."""
 

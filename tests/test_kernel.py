@@ -148,13 +148,6 @@ def test_predict_matches_the_oracle(simd, rank, n_fields):
     np.testing.assert_allclose(out, oracle.predict(index, rows, biases, 3.5), rtol=1e-5)
 
 
-def test_predict_refuses_factors_and_biases_that_do_not_fit():
-    rows = [np.zeros((3, 2), np.float32), np.zeros((4, 3), np.float32)]
-    biases = [np.zeros(3, np.float32), np.zeros(4, np.float32)]
-    with pytest.raises(ValueError, match="column 1 do not fit together"):
-        _kernels.predict(np.zeros((1, 2), np.int32), rows, biases, 0.0, np.empty(1))
-
-
 def test_unknown_instruction_set_is_refused():
     with pytest.raises(ValueError, match="SKLEARN_MF_SIMD='mmx' is not available"):
         _kernels.select_simd("mmx")

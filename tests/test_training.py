@@ -107,3 +107,10 @@ def test_an_epoch_that_starts_beyond_repair_is_pulled_towards_zero():
         losses = train(grid, parameters, HYPER, np.random.default_rng(1))
     assert max(losses) <= 1.0
     assert parameters.are_finite()
+
+
+def test_a_loss_that_can_not_be_mended_ends_in_an_error():
+    grid, parameters = set_up()
+    grid.target[0] = np.nan
+    with pytest.raises(FloatingPointError, match="epoch 1 is nan"):
+        train(grid, parameters, HYPER, np.random.default_rng(1))

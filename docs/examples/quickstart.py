@@ -6,6 +6,7 @@ python docs/examples/quickstart.py --ratings ratings.csv # on yours: user, item,
 
 import argparse
 import time
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -23,7 +24,10 @@ def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ratings", metavar="FILE", help="a ratings file; without it, ratings are made")
     parser.add_argument("--save", metavar="FILE", default="quickstart_model.joblib", help="where the model goes")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.ratings and not Path(arguments.ratings).exists():
+        parser.error(f"there is no file {arguments.ratings}")
+    return arguments
 
 
 def print_scores(search):

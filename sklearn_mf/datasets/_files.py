@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
-import io
 from collections.abc import Sequence
+from numbers import Integral
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import numpy as np
 from sklearn.utils import Bunch
 
 _SEPARATORS = ("::", "\t", ",", ";", "|", " ")
+_MISSING = ("", "na", "n/a", "nan", "null", "none")
+_DEFAULT_COLUMNS = (0, 1, 2)
 
 
 def load_ratings(
     path: str | PathLike,
     *,
-    columns: Sequence[int | str] = (0, 1, 2),
+    columns: Sequence[int | str] = _DEFAULT_COLUMNS,
     sep: str | None = None,
     header: bool | None = None,
     encoding: str | None = None,
@@ -39,7 +42,7 @@ def load_ratings(
         What stands between the values: ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space are found by themselves.
 
     header : bool or None, default=None
-        Whether the first line holds names. None: it does when its rating is not a number.
+        Whether the first line holds names. None: it does when its rating is a word and its ids are not all numbers.
 
     encoding : str or None, default=None
         None reads UTF-8, and Latin-1 where the file is not valid UTF-8.
@@ -58,8 +61,8 @@ def load_ratings(
     Raises
     ------
     ValueError
-        If a line has too few values, an empty id or a rating that is not a finite number (the error names the line),
-        if a column is not there, or if the file has no ratings.
+        If a line has more or fewer values than the first, an empty id or a rating that is not a finite number (the
+        error names the line), if a column is not there or has no name, or if the file has no ratings.
 
     Examples
     --------
@@ -87,20 +90,16 @@ def load_ratings(
     names = _split(lines[0], sep)
     places = _find_columns(columns, names, name)
     if header is None:
-        header = any(isinstance(column, str) for column in columns) or not _is_number(names[places[-1]])
+        header = _has_header(columns, [names[place] for place in places], name)
     if header:
+        _check_names(columns, places, names, name)
         lines, numbers = lines[1:], numbers[1:]
     if not lines:
         raise ValueError(f"{name} has no ratings: it ends after the header.")
-    tokens = _columns_of(lines, numbers, sep, places, name)
 
-    y = _parse_ratings(tokens[-1], lines, numbers, name)
-    ids = []
-    for token_column in tokens[:-1]:
-        if "" in token_column:
-            row = token_column.index("")
-            raise ValueError(f"{name}, line {numbers[row]}: an id is empty: {lines[row]!r}.")
-        ids.append(_parse_ids(token_column))
+    *id_tokens, rating_tokens = _columns_of(lines, numbers, sep, places, len(names), name)
+    y = _parse_ratings(rating_tokens, lines, numbers, name)
+    ids = [_parse_ids(tokens, lines, numbers, name) for tokens in id_tokens]
     if all(isinstance(column, np.ndarray) for column in ids):
         X = np.stack(ids, axis=1)
     else:
@@ -117,15 +116,21 @@ def load_ratings(
 def _read_lines(path: Path, encoding: str | None) -> tuple[list[str], Sequence[int]]:
     """The lines that are not blank, and their numbers in the file, from 1."""
     data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    if encoding is not None:
-        text = data.decode(encoding)
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("latin-1")
+    try:
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        data = data.removeprefix(codecs.BOM_UTF8)
+        if encoding is not None:
+            text = data.decode(encoding)
+        else:
+            if b"\0" in data:
+                raise ValueError("it has NUL bytes. Is it UTF-16 (give encoding), or compressed other than by gzip?")
+            try:
+                text = data.decode("utf-8")
+            except UnicodeDecodeError:
+                text = data.decode("latin-1")
+    except (EOFError, OSError, LookupError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as text: {error}") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines and not lines[-1]:
         lines.pop()
@@ -143,9 +148,9 @@ def _find_separator(line: str) -> str:
 
 
 def _split(line: str, sep: str) -> list[str]:
-    quoted = '"' in line and len(sep) == 1
-    values = next(csv.reader(io.StringIO(line), delimiter=sep)) if quoted else line.split(sep)
-    return list(map(str.strip, values))
+    if '"' in line and len(sep) == 1:
+        return list(map(str.strip, next(csv.reader([line], delimiter=sep, skipinitialspace=True))))
+    return list(map(str.strip, line.split(sep)))
 
 
 def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> list[int]:
@@ -155,54 +160,87 @@ def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> 
             if column not in names:
                 raise ValueError(f"{path}, line 1: no column {column!r} among {names}.")
             places.append(names.index(column))
-        elif 0 <= column < len(names):
+        elif isinstance(column, Integral) and 0 <= column < len(names):
             places.append(int(column))
         else:
             raise ValueError(
-                f"{path}, line 1: no column {column} among {names}; the line has {len(names)} values. "
-                "Give sep or columns if the file is laid out otherwise."
+                f"{path}, line 1: no column {column!r} (counted from 0) among the {len(names)} values {names}. A line "
+                "needs a user, an item and a rating; give sep or columns if the file is laid out otherwise."
             )
+    if len(set(places)) < len(places):
+        raise ValueError(f"columns={columns!r} names a column twice.")
     return places
 
 
-def _columns_of(lines: list[str], numbers: Sequence[int], sep: str, places: list[int], path: str) -> list[list[str]]:
+def _has_header(columns: Sequence[int | str], first: list[str], path: str) -> bool:
+    """Whether the values ``first`` of the first line are names: its rating is a word, and its ids are not all ints."""
+    if any(isinstance(column, str) for column in columns):
+        return True
+    *ids, rating = first
+    if _is_number(rating) or rating.lower() in _MISSING:
+        return False
+    return not all(map(_is_number, ids))
+
+
+def _check_names(columns: Sequence[int | str], places: list[int], names: list[str], path: str) -> None:
+    picked = [names[place] for place in places]
+    if "" in picked:
+        raise ValueError(
+            f"{path}, line 1: column {places[picked.index('')]} has no name among {names}. Was the table written with "
+            "its index? Give columns."
+        )
+    lower = [name.lower() for name in names]
+    if tuple(columns) == _DEFAULT_COLUMNS and "rating" in lower and lower.index("rating") != places[-1]:
+        raise ValueError(
+            f"{path}, line 1: the ratings would be taken from {picked[-1]!r}, but there is a column "
+            f"{names[lower.index('rating')]!r} among {names}. Give columns, by name or place: user, item, ..., rating."
+        )
+
+
+def _columns_of(
+    lines: list[str], numbers: Sequence[int], sep: str, places: list[int], n_values: int, path: str
+) -> list[list[str]]:
     """The values of each of the columns asked for."""
-    n_values = lines[0].count(sep) + 1
     quoted = len(sep) == 1 and any('"' in line for line in lines)
-    if not quoted and all(line.count(sep) + 1 == n_values for line in lines) and max(places) < n_values:
+    if not quoted and all(line.count(sep) + 1 == n_values for line in lines):
         values = sep.join(lines).split(sep)  # one pass in C over the whole file
-        return [list(map(str.strip, values[place::n_values])) for place in places]
+        return [values[place::n_values] for place in places]
     rows = [_split(line, sep) for line in lines]
     for row, number, line in zip(rows, numbers, lines, strict=True):
-        if len(row) <= max(places):
+        if len(row) != n_values:
             raise ValueError(
-                f"{path}, line {number}: {len(row)} values between {sep!r} where {max(places) + 1} are needed: "
-                f"{line!r}."
+                f"{path}, line {number}: {len(row)} instead of {n_values} values between {sep!r}: {line!r}."
             )
     return [[row[place] for row in rows] for place in places]
 
 
 def _parse_ratings(tokens: list[str], lines: list[str], numbers: Sequence[int], path: str) -> np.ndarray:
-    try:
-        y = np.array(list(map(float, tokens)))
-    except ValueError:
-        row = next(i for i, token in enumerate(tokens) if not _is_number(token))
-    else:
-        if np.isfinite(y).all():
-            return y
-        row = int(np.flatnonzero(~np.isfinite(y))[0])
-    raise ValueError(f"{path}, line {numbers[row]}: the rating {tokens[row]!r} is not a finite number: {lines[row]!r}.")
+    """Each distinct token is parsed once."""
+    value_of = {}
+    for token in set(tokens):
+        if not _is_number(token) or not np.isfinite(float(token)):
+            row = tokens.index(token)
+            raise ValueError(
+                f"{path}, line {numbers[row]}: the rating {token.strip()!r} is not a finite number: {lines[row]!r}."
+            )
+        value_of[token] = float(token)
+    return np.array(list(map(value_of.__getitem__, tokens)))
 
 
-def _parse_ids(tokens: list[str]) -> np.ndarray | list[str]:
-    """int64 where every token is how Python writes that int, else the tokens as they are."""
+def _parse_ids(tokens: list[str], lines: list[str], numbers: Sequence[int], path: str) -> np.ndarray | list[str]:
+    """int64 where every token is how Python writes that int, else the tokens as they are; each distinct one once."""
+    id_of = {token: token.strip() for token in set(tokens)}
+    empty = [tokens.index(token) for token, id_ in id_of.items() if not id_]
+    if empty:
+        row = min(empty)
+        raise ValueError(f"{path}, line {numbers[row]}: an id is empty: {lines[row]!r}.")
     try:
-        ints = list(map(int, tokens))
-        if list(map(str, ints)) == tokens:
-            return np.array(ints, dtype=np.int64)
+        int_of = {token: int(id_) for token, id_ in id_of.items()}
+        if all(str(int_of[token]) == id_ for token, id_ in id_of.items()):
+            return np.array(list(map(int_of.__getitem__, tokens)), dtype=np.int64)
     except (ValueError, OverflowError):
         pass
-    return tokens
+    return list(map(id_of.__getitem__, tokens))
 
 
 def _is_number(token: str) -> bool:

@@ -72,7 +72,7 @@ def make_ratings(
         Lowest and highest rating.
 
     rating_step : float or None, default=None
-        Ratings are rounded to multiples of this above the lowest one; None leaves them continuous.
+        Ratings are the lowest one plus a whole number of these steps; None leaves them continuous.
 
     random_state : int, RandomState instance or None, default=None
         Seed; an int gives the same ratings on every call.
@@ -91,7 +91,7 @@ def make_ratings(
     Raises
     ------
     ValueError
-        If there are fewer pairs than ``n_ratings`` or ``rating_range`` is empty.
+        If there are fewer pairs than ``n_ratings``, or ``rating_range`` is empty or narrower than ``rating_step``.
 
     Examples
     --------
@@ -105,6 +105,8 @@ def make_ratings(
     low, high = rating_range
     if not low < high:
         raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
+    if rating_step is not None and rating_step > high - low:
+        raise ValueError(f"rating_step={rating_step} is more than the width of rating_range={rating_range}.")
     rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     width = high - low
     intercept = (low + high) / 2
@@ -123,7 +125,8 @@ def make_ratings(
         expected += user_factors[users, factor] * item_factors[items, factor]
     y = np.clip(expected + rng.normal(0, noise, n_ratings), low, high)
     if rating_step is not None:
-        y = np.minimum(low + np.round((y - low) / rating_step) * rating_step, high)
+        n_steps = np.floor(width / rating_step + 1e-9)
+        y = low + np.minimum(np.round((y - low) / rating_step), n_steps) * rating_step
     X = np.stack([users, items], axis=1)
     if return_X_y:
         return X, y
@@ -147,7 +150,8 @@ def _draw_pairs(
     if n > _FULL_DRAW * n_users * n_items:
         # The n smallest of exponential waiting times are a draw without replacement (Efraimidis and Spirakis 2006).
         waiting = rng.standard_exponential((n_users, n_items)) / activity[:, None] / popularity
-        pairs = np.argpartition(waiting.ravel(), n - 1)[:n]
+        # Sorted, as the order that argpartition leaves differs between versions of NumPy.
+        pairs = np.sort(np.argpartition(waiting.ravel(), n - 1)[:n])
     else:
         pairs = np.empty(0, dtype=np.int64)
         while len(pairs) < n:
