@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -57,6 +59,12 @@ def test_links_in_the_documents_lead_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
             assert "://" in target or (page.parent / target).exists(), (page.name, target)
+
+
+def test_the_source_folder_says_what_it_is():
+    """Python started in a clone finds the sources before the installed package."""
+    run = subprocess.run([sys.executable, "-c", "import sklearn_mf"], cwd=ROOT, capture_output=True, text=True)
+    assert "source folder, not the installed package" in run.stderr
 
 
 def test_version():
