@@ -1,5 +1,6 @@
 #include "sgd.h"
 
+#include <math.h>
 #include <string.h>
 
 #if defined(__GNUC__)
@@ -23,10 +24,10 @@ INLINE void prefetch_row(const float *row, int width)
 
 INLINE float larger(float a, float b) { return a > b ? a : b; }
 
-/* eta = step w / (1 + step w c), c = squared norm of the gradient of the prediction + the strongest penalty */
-INLINE float bounded_step(float weighted_step, float gradient_norm, float penalty)
+/* eta = step w / (1 + step w c) */
+INLINE float bounded_step(float weighted_step, float curvature)
 {
-    return weighted_step / (1.0f + weighted_step * (gradient_norm + penalty));
+    return weighted_step / (1.0f + weighted_step * curvature);
 }
 
 /* Two fields: s - p = q, so one pass gives <p, q> and |p|^2 + |q|^2, and no sum is stored. Three times as fast at rank
@@ -58,8 +59,8 @@ INLINE double update_pairs(const sgd_block *block, const sgd_config *config, con
         const float e = block->target[r] - user_bias[u] - item_bias[i] - dot;
         loss += (double)(w * e * e);
         const float lambda_u = user_damping[u], lambda_i = item_damping[i];
-        const float eta =
-            bounded_step(config->step * w, norm + 2.0f * fit_bias, penalty + larger(lambda_u, lambda_i));
+        const float c = norm + 2.0f * fit_bias + fabsf(e) + penalty + larger(lambda_u, lambda_i);
+        const float eta = bounded_step(config->step * w, c);
         const float g = eta * e;
         /* b <- b + eta (e - (alpha_bias + lambda) b) */
         user_bias[u] += fit_bias * (g - eta * (alpha_bias + lambda_u) * user_bias[u]);
@@ -108,8 +109,9 @@ INLINE double update_fields(const sgd_block *block, const sgd_config *config, co
         const float w = weight ? weight[r] : 1.0f;
         loss += (double)(w * e * e);
         /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
-        const float eta =
-            bounded_step(config->step * w, (m - 2) * sum_norm + own_norm + m * fit_bias, penalty + lambda);
+        const float gradient_norm = (m - 2) * sum_norm + own_norm + m * fit_bias;
+        const float c = gradient_norm + (m - 1) * fabsf(e) + penalty + lambda;
+        const float eta = bounded_step(config->step * w, c);
         const float g = eta * e;
         for (int f = 0; f < m; f++) {
             float *restrict v = block->rows[f] + (size_t)index[f] * width;

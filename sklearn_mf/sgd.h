@@ -16,14 +16,16 @@
  *   b_f <- b_f + eta (e           - (alpha_bias + lambda_f) b_f)
  *   V_f <- V_f + eta (e (s - V_f) - (alpha      + lambda_f) V_f).
  *
- * A plain step eta = step * w overshoots for large weights and for many columns. The curvature of that share along its
- * gradient is at most c = sum_f |s - V_f|^2 + (number of biases) + max(alpha, alpha_bias) + max_f lambda_f, per unit of weight,
- * and
+ * A plain step eta = step * w overshoots for large weights and for many columns. Per unit of weight, the curvature of
+ * that share is at most
  *
- *   eta = step w / (1 + step w c) < 1 / c
+ *   c = sum_f |s - V_f|^2 + (number of biases)    from the square of the prediction's gradient
+ *     + (m - 1) |e|                               from the interactions, which are bilinear in the m rows
+ *     + max(alpha, alpha_bias) + max_f lambda_f   from the penalties
  *
- * keeps every step short of its own minimum whatever step, w and the number of columns are. It is the first-order form
- * of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed points alone.
+ * and eta = step w / (1 + step w c) < 1 / c keeps every step short of overshooting, whatever step, w and m are. It is the
+ * first-order form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed
+ * points alone.
  */
 #ifndef SKLEARN_MF_SGD_H
 #define SKLEARN_MF_SGD_H

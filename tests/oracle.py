@@ -26,7 +26,8 @@ def update_block(index, target, weight, rows, biases, damping, step, alpha, alph
         error = y - sum(b) - interactions(v)
         loss += w / 2 * error**2
         gradients = [sum(v) - row for row in v]
-        curvature = sum(g @ g for g in gradients) + fit_bias * len(v) + max(alpha, fit_bias * alpha_bias) + max(lam)
+        curvature = sum(g @ g for g in gradients) + fit_bias * len(v) + (len(v) - 1) * abs(error)
+        curvature += max(alpha, fit_bias * alpha_bias) + max(lam)
         eta = step * w / (1 + step * w * curvature)
         for f, level in enumerate(fields):
             rows[f][level] += eta * (error * gradients[f] - (alpha + lam[f]) * v[f])

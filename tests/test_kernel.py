@@ -114,13 +114,19 @@ def test_update_goes_down_the_gradient_of_the_objective(n_fields):
         assert (after_biases[f] - biases[f]) / step == pytest.approx(-slope, rel=0.01, abs=0.01)
 
 
-@pytest.mark.parametrize("n_fields", [2, 4])
-@pytest.mark.parametrize("step", [1e-3, 0.1, 10.0, 1e6])
-def test_no_step_overshoots(n_fields, step):
-    """Visited once, a rating's own share of the objective falls, whatever the step and the weight."""
-    for seed in range(20):
+@pytest.mark.parametrize("n_fields", [2, 3, 4])
+@pytest.mark.parametrize("step", [1e-3, 0.05, 0.5, 10.0, 1e6])
+@pytest.mark.parametrize("fit_bias", [0.0, 1.0])
+@pytest.mark.parametrize("size", [0.01, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("target", [0.1, 10.0, 1000.0])
+def test_no_step_overshoots(n_fields, step, fit_bias, size, target):
+    """Visited once, a rating's own share of the objective does not grow, whatever the step, weight, rows and error."""
+    for seed in range(10):
         block = make_block(n_fields, 4, weighted=True, n=1, seed=seed)
         block["weight"] *= 10.0 ** (seed % 5)
+        block["target"] *= target
+        for name in ("rows", "bias", "damping"):
+            block[name] *= size
 
         def objective(block=block):
             level = block["index"][0]
@@ -128,10 +134,13 @@ def test_no_step_overshoots(n_fields, step):
                 [t[i] for t, i in zip(tables(block, name, 4 if name == "rows" else None), level, strict=True)]
                 for name in ("rows", "bias", "damping")
             ]
+            if not fit_bias:  # they are constants, and so is their penalty
+                y = float(block["target"][0]) - sum(picked[1])
+                return oracle.rating_objective(y, 1.0, picked[0], [0.0] * n_fields, picked[2], 0.03, 0.02)
             return oracle.rating_objective(float(block["target"][0]), 1.0, *picked, 0.03, 0.02)
 
         before = objective()
-        run_kernel(block, step)
+        run_kernel(block, step, fit_bias=fit_bias)
         assert objective() <= before * (1 + 1e-5)
 
 
