@@ -136,6 +136,12 @@ def test_quotes(tmp_path):
     assert ratings.data[:, 1].tolist() == ["Good, the Bad and the Ugly, The", "Alien", 'He said "no"']
 
 
+def test_a_value_may_end_in_a_part_of_the_separator(tmp_path):
+    X, y = load_ratings(write(tmp_path, "1::2::3::note:\n4::5::6::x\n"), return_X_y=True)
+    assert X.tolist() == [[1, 2], [4, 5]]
+    assert y.tolist() == [3, 6]
+
+
 def test_columns_by_place_and_by_name(tmp_path):
     path = write(tmp_path, "stars,week,film,user\n5,1,7,ann\n4,2,8,bob\n")
     ratings = load_ratings(path, columns=("user", "film", "week", "stars"))
@@ -164,6 +170,7 @@ def test_columns_by_place_and_by_name(tmp_path):
         (",user,item,rating\n0,1,2,3\n", "line 1: column 0 has no name among .* written with its index"),
         ("rating,movieId,userId\n5,1,2\n", "would be taken from 'userId', but there is a column 'rating'"),
         ("1,2,3\n\0\0", "cannot be read as text: it has NUL bytes"),
+        ("1,2,3\n1,2,1_0\n", "line 2: the rating '1_0' is not a finite number"),
         ("", "has no ratings: it is empty"),
         ("user,item,rating\n", "has no ratings: it ends after the header"),
     ],
