@@ -112,8 +112,6 @@ def fit_columns(columns: list[Column]) -> tuple[list[np.ndarray], np.ndarray]:
         column_levels, codes = _factorize(column)
         levels.append(column_levels)
         indices.append(codes)
-    for j, (column, column_levels) in enumerate(zip(columns, levels, strict=True)):
-        _warn_if_continuous(column, j, column_levels, len(indices[j]))
     return levels, np.stack(indices, axis=1)
 
 
@@ -153,6 +151,23 @@ def decode_unknown(columns: list[Column], indices: np.ndarray) -> list[tuple[str
             levels, codes = _factorize(column)
             unknown.append((column.label, levels[np.unique(codes[rows])]))
     return unknown
+
+
+def warn_of_continuous_columns(columns: list[Column], levels: list[np.ndarray], n_rows: int) -> None:
+    """A column that can hardly be a category gets a warning: each of its levels would be learned by itself."""
+    if n_rows < _CONTINUOUS_MIN_ROWS:
+        return
+    for j, (column, column_levels) in enumerate(zip(columns, levels, strict=True)):
+        n_levels, continuous = len(column_levels), column_levels.dtype.kind in "fM"
+        if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
+            warnings.warn(
+                f"{_capital(column.label)} of X has {n_levels} levels in {n_rows} rows and looks "
+                f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
+                "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
+                "KBinsDiscretizer(encode='ordinal'), or leave it out.",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 # Factorizing: (sorted levels, int32 codes)
@@ -239,13 +254,17 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
             f"{_capital(label)} of X mixes ids of different kinds, which cannot be ordered: {examples}. "
             "Convert the column to one kind, for example with astype(str)."
         )
+    numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
+    if numpy_scalars and "datetime" not in kinds:
+        # NumPy's scalars do not compare exactly with each other; Python's do.
+        values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if "datetime" in kinds:
         if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
             raise ValueError(
                 f"{_capital(label)} of X mixes datetimes with and without a time zone, which cannot be ordered; "
                 "convert the column to one kind."
             )
-        return _factorize(Column(label, np.array([_naive_utc(value) for value in values], dtype="datetime64")))
+        return _factorize(Column(label, _datetime_array(label, values)))
     # One hash pass; Python compares ints and floats exactly, and 1, 1.0 and True are equal.
     code_of = dict.fromkeys(values)
     levels = sorted(code_of)
@@ -274,19 +293,32 @@ def _object_array(values: list) -> np.ndarray:
     return array
 
 
-def _naive_utc(value: Any) -> Any:
-    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-        return value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-    return value
+def _datetime_array(label: str, values: list) -> np.ndarray:
+    """Date and time objects as datetime64 of the finest unit among them; time zones are turned to UTC."""
+    scalars = []
+    for value in values:
+        if hasattr(value, "to_datetime64"):  # pandas, to the nanosecond and in UTC
+            value = value.to_datetime64()
+        elif isinstance(value, datetime.datetime) and value.tzinfo is not None:
+            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        scalars.append(np.datetime64(value))
+    array = np.array(scalars)
+    if not all(x.astype(scalar.dtype) == scalar for x, scalar in zip(array, scalars, strict=True) if x == x):
+        raise ValueError(f"{_capital(label)} of X has datetimes too far apart for their units; convert it to one unit.")
+    return array
 
 
 def _align(levels: np.ndarray, fitted: np.ndarray) -> np.ndarray:
     """Place of each of the sorted ``levels`` among the sorted ``fitted`` ones, or -1; int32."""
-    if levels.dtype != fitted.dtype and levels.dtype.kind != "M":
+    exact = np.ones(len(levels), dtype=bool)
+    if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
+        converted = levels.astype(fitted.dtype)
+        levels, exact = converted, converted.astype(levels.dtype) == levels
+    elif levels.dtype != fitted.dtype:
         levels, fitted = levels.astype(object), fitted.astype(object)  # exact: no int becomes a float
     place = np.searchsorted(fitted, levels)
     place[place == len(fitted)] = 0
-    return np.where(fitted[place] == levels, place, -1).astype(np.int32)
+    return np.where(exact & (fitted[place] == levels), place, -1).astype(np.int32)
 
 
 # Kinds and messages
@@ -325,22 +357,6 @@ def _raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) ->
         f"Input X contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
         f"{rows[0]}. Drop these rows, or give them an id of their own."
     )
-
-
-def _warn_if_continuous(column: Column, j: int, levels: np.ndarray, n_rows: int) -> None:
-    """A column that can hardly be a category gets a warning: each of its levels would be learned by itself."""
-    if n_rows < _CONTINUOUS_MIN_ROWS:
-        return
-    continuous = levels.dtype.kind in "fM"
-    if (len(levels) > n_rows / 2 and j >= 2) or (continuous and len(levels) > n_rows / 10):
-        warnings.warn(
-            f"{_capital(column.label)} of X has {len(levels)} levels in {n_rows} rows and looks "
-            f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
-            "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
-            "KBinsDiscretizer(encode='ordinal'), or leave it out.",
-            UserWarning,
-            stacklevel=5,
-        )
 
 
 def _shown(value: Any) -> str:

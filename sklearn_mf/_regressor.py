@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -26,6 +27,7 @@ from sklearn_mf._encoding import (
     encode_columns,
     fit_columns,
     split_columns,
+    warn_of_continuous_columns,
 )
 from sklearn_mf._kernels import predict as predict_kernel
 from sklearn_mf._ratings import Ratings, canonical_ratings, make_grid
@@ -43,11 +45,11 @@ def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
         raise ValueError(f"Input y has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out.")
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported\n{y}\n")
+        raise ValueError("Complex data not supported: ratings are real numbers.")
     is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
     if is_text:
         raise ValueError("y holds text or dates; ratings are numbers. Convert it, for example with y.astype(float).")
-    y = y.astype(np.float64, copy=False)
+    y = y.astype(np.float64, copy=False) + 0.0  # -0.0 is 0.0
     if len(y) != n_rows:
         raise ValueError(
             f"X and y have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one rating a row."
@@ -65,7 +67,10 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
     if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
         return None
-    weights = np.ma.filled(np.ma.asarray(sample_weight, dtype=np.float64), np.nan)
+    try:
+        weights = np.ma.filled(np.ma.asarray(sample_weight, dtype=np.float64), np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must be an array of numbers: {error}.") from error
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X.")
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
@@ -76,13 +81,9 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if not weights.any():
         raise ValueError("Sample weights are all zero: at least one rating must count.")
-    lightest, heaviest = weights[weights > 0].min(), weights.max()
-    if lightest < 1e-30 * heaviest:
-        raise ValueError(
-            f"sample_weight spans from {lightest:.3g} to {heaviest:.3g}, more than single precision holds. Use 0 to "
-            "leave a rating out."
-        )
-    return np.ldexp(weights, -np.frexp(heaviest)[1])  # exact, and sums do not overflow
+    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])  # exact, and sums do not overflow
+    scaled[(weights > 0) & (scaled < 1e-30)] = 1e-30  # single precision holds no less
+    return scaled
 
 
 def _location_and_scale(ratings: Ratings, fit_bias: bool) -> tuple[float, float]:
@@ -90,13 +91,13 @@ def _location_and_scale(ratings: Ratings, fit_bias: bool) -> tuple[float, float]
     values, weights = ratings.values, ratings.weights
     largest = np.abs(values).max()
     if largest == 0:
-        return 0.0, 1.0
+        return 0.0, 1e-30
     values = values / largest  # so that squares neither overflow nor vanish
     location = float(np.average(values, weights=weights)) if fit_bias else 0.0
     scale = float(np.sqrt(np.average((values - location) ** 2, weights=weights)))
     rounding = 4 * np.finfo(np.float64).eps * abs(location)
     constant = scale <= rounding
-    location, scale = location * largest, max(scale, rounding) * largest
+    location, scale = location * largest, max(scale, rounding) * largest or 1e-30
     if not constant and not 1e-30 < scale < 1e30:
         raise ValueError(
             f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
@@ -318,7 +319,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         """
         columns = split_columns(X, type(self).__name__)
         self._check_shape(columns)
-        validate_data(self, X, y, skip_check_array=True)
+        fitted = copy(self)  # so that a fit that fails leaves this estimator as it was
+        validate_data(fitted, X, y, skip_check_array=True)
         n_rows = len(columns[0])
         y = _check_ratings(y, n_rows)
         weights = _check_weights(sample_weight, n_rows)
@@ -327,8 +329,10 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         if weights is not None and not weights.all():
             levels, kept_indices = drop_unused_levels(levels, ratings.indices)
             ratings = replace(ratings, indices=kept_indices)
-        self.categories_ = levels
-        self._fit_ratings(ratings)
+        warn_of_continuous_columns(columns, levels, n_rows if weights is None else np.count_nonzero(weights))
+        fitted.categories_ = levels
+        fitted._fit_ratings(ratings)
+        self.__dict__ = fitted.__dict__
         return self
 
     def predict(self, X: Any) -> np.ndarray:

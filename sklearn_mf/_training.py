@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf._kernels import LANES, add_changes, update_blocks
-from sklearn_mf._ratings import BlockGrid
+
+if TYPE_CHECKING:
+    from sklearn_mf._ratings import BlockGrid
 
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
 _LARGEST = 1e12  # of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway

@@ -130,7 +130,7 @@ def test_bad_ratings(bad, message):
         ([1, -1, 1, 1], r"not negative: 1 of 4 weights are not, the first at row 1 \(-1.0\)"),
         ([1, 1, np.nan, 1], "must be finite .* the first at row 2"),
         ([0, 0, 0, 0], "Sample weights are all zero"),
-        ([1, 1, 1, 1e40], "spans from 1 to 1e.40, more than single precision holds"),
+        (["a", "b", "c", "d"], "sample_weight must be an array of numbers"),
         ([1, 1, 1], r"sample_weight.shape == \(3,\), expected \(4,\)"),
     ],
 )
@@ -198,4 +198,26 @@ def test_extreme_parameters_end_and_are_finite(extreme, value):
 
 def test_extreme_weights_end_and_are_finite():
     assert np.isfinite(fit(sample_weight=[1e308] * 4).predict(X)).all()
-    assert np.isfinite(fit(sample_weight=[1, 1, 1, 1e29]).predict(X)).all()
+    assert np.isfinite(fit(sample_weight=[1, 1e-300, 1, 1e29]).predict(X)).all()
+
+
+@pytest.mark.parametrize("failure", ["ratings", "columns", "interrupt"])
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(failure, monkeypatch):
+    model = fit()
+    before, predictions = dict(vars(model)), model.predict(X)
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    if failure == "ratings":
+        with pytest.raises(ValueError, match="single precision"):
+            model.fit([[5, 6], [7, 8]], [1e200, -1e200])
+    elif failure == "columns":
+        with pytest.raises(ValueError, match="NaN"):
+            model.fit([[5, 6, 7], [7, 8, 9]], [1, np.nan])
+    else:
+        monkeypatch.setattr("sklearn_mf._regressor.train", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit([[5, 6], [7, 8]], [1, 2])
+    assert vars(model) == before
+    np.testing.assert_array_equal(model.predict(X), predictions)

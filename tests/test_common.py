@@ -1,8 +1,10 @@
 """scikit-learn's own checks: none may fail, none is skipped by a tag."""
 
 import pytest
+import sklearn
 from sklearn.utils import get_tags
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 
 from sklearn_mf import MatrixFactorizationRegressor
 
@@ -30,6 +32,14 @@ def test_no_tag_skips_or_softens_a_check():
     assert tags.requires_fit
     assert tags.target_tags.required
     assert tags.input_tags.string
+    assert tags.input_tags.categorical or parse_version(sklearn.__version__) < parse_version("1.7.2")
+
+
+@pytest.mark.parametrize("estimator", [MatrixFactorizationRegressor(), RawColumns()])
+def test_no_check_is_skipped(estimator):
+    statuses = [result["status"] for result in check_estimator(estimator, on_fail=None)]
+    assert len(statuses) >= 58
+    assert set(statuses) == {"passed"}
 
 
 @pytest.mark.parametrize("cell", [{"foo": "bar"}, [1], object()])

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -53,6 +54,20 @@ def test_every_parameter_is_in_the_docstring():
     names = inspect.signature(sklearn_mf.MatrixFactorizationRegressor).parameters
     for name in names:
         assert re.search(rf"^    {name} : ", sklearn_mf.MatrixFactorizationRegressor.__doc__, flags=re.MULTILINE), name
+
+
+def test_imports_run_one_way():
+    """As the map of the source says; private names of scikit-learn only where the estimator is."""
+    allowed = {"_encoding": set(), "_ratings": set(), "_training": {"_kernels"}}
+    allowed["_regressor"] = {"_kernels", *allowed}
+    folder = Path(sklearn_mf.__file__).parent
+    for path in [*folder.glob("_[a-z]*.py"), *(folder / "datasets").glob("*.py")]:
+        code = re.sub(r"if TYPE_CHECKING:\n(    .*\n)+", "", path.read_text())
+        code = re.sub(r'""".*?"""', "", code, flags=re.DOTALL)
+        own = set(re.findall(r"^\s*from sklearn_mf\.(\w+)", code, flags=re.MULTILINE))
+        assert own <= (allowed[path.stem] if path.parent == folder else {"datasets"}), path.name
+        private = re.findall(r"^from sklearn(?!_mf)(?:\S*\._\w+|\S* import .*\b_\w+)", code, flags=re.MULTILINE)
+        assert not private or path.stem == "_regressor", path.name
 
 
 def test_links_in_the_documents_lead_somewhere():

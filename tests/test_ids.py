@@ -104,6 +104,16 @@ def test_float_against_int_compares_exactly():
     assert np.isnan(fitted.predict([[0.1, 1]])).all(), "0.1 in single precision is another number"
 
 
+def test_numpy_scalars_compare_exactly_too():
+    X = [[np.int64(2**53 + 1), 0], [np.float64(2**53), 1], [5, 2], [np.int8(-128), 3], [np.int64(-(2**63)), 4]]
+    fitted = model(handle_unknown="error").fit(X, [1, 2, 3, 4, 5])
+    assert fitted.categories_[0].tolist() == [-(2**63), -128, 5, 2**53, 2**53 + 1]
+    assert same_bits(fitted, model().fit(X[::-1], [5, 4, 3, 2, 1]))
+    assert not np.isnan(fitted.predict(X)).any()
+    floats = [[np.float32(0.1), 0], [0.1, 1], [np.float16(0.1), 2]]
+    assert model().fit(floats, [1, 2, 3]).categories_[0].tolist() == sorted(float(value) for value, _ in floats)
+
+
 def test_one_and_true_are_one_id():
     fitted = model().fit([[1, "a"], [True, "b"], [1.0, "c"], [0, "a"]], [1, 2, 3, 4])
     assert fitted.categories_[0].tolist() == [0, 1]
@@ -124,6 +134,19 @@ def test_datetimes():
     assert not np.isnan(model(handle_unknown="nan").fit(aware, [1, 2]).predict(aware)).any()
     with pytest.raises(ValueError, match=r"column 0 of X are number .*fitted on datetime"):
         from_dates.predict([[20240101, 1]])
+
+
+def test_datetime_objects_keep_their_precision_and_range():
+    stamps = [pd.Timestamp(1), pd.Timestamp(2)]
+    fitted = model(handle_unknown="error").fit([[stamps[0], 1], [stamps[1], 2]], [1, 2])
+    assert len(fitted.categories_[0]) == 2
+    as_column = pd.DataFrame({0: np.array([1, 2]).astype("datetime64[ns]"), 1: [1, 2]})
+    assert same_bits(model().fit(as_column, [1, 2]), fitted)
+    fitted.predict(as_column)
+    far = datetime.date(9999, 1, 1)
+    with pytest.raises(ValueError, match="Column 0 of X has datetimes too far apart"):
+        model().fit([[np.datetime64("2024-01-01", "ns"), 1], [far, 2]], [1, 2])
+    assert np.isnan(model(handle_unknown="nan").fit(as_column, [1, 2]).predict([[far, 1]]))
 
 
 @pytest.mark.parametrize(
@@ -199,8 +222,13 @@ def test_columns_that_can_hardly_be_categories_get_a_warning():
     rng = np.random.default_rng(0)
     ids = rng.integers(50, size=(1000, 2))
     y = rng.normal(size=1000)
-    quiet = np.column_stack([ids, rng.integers(20, size=1000)])
-    model(max_iter=1).fit(quiet, y)
+    for quiet in (rng.permutation(1000) // 2, rng.permutation(1000) % 100 + 0.5):  # 500 levels, 100 that are no ints
+        model(max_iter=1).fit(np.column_stack([ids, quiet]), y)
+    for loud in (np.minimum(np.arange(1000), 500), np.minimum(np.arange(1000), 100) + 0.5):
+        with pytest.warns(UserWarning, match="Column 2 of X"):
+            model(max_iter=1).fit(np.column_stack([ids, loud]), y)
+    counted = np.arange(1000) < 900  # a weight of zero is absence
+    model(max_iter=1).fit(np.column_stack([ids, np.arange(1000)]), y, sample_weight=counted)
     for column, looks in [(np.arange(1000), "like an identifier of rows"), (rng.normal(size=1000), "continuous")]:
         with pytest.warns(UserWarning, match=f"Column 2 of X has 1000 levels .*{looks}.*KBinsDiscretizer"):
             model(max_iter=1).fit(np.column_stack([ids, column]), y)

@@ -1,6 +1,8 @@
 """The promises: a fit depends on the set of ratings and on random_state, on nothing else. Same bits."""
 
 import warnings
+from functools import partial
+from unittest import mock
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._ratings import make_grid
 
 common = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -15,7 +18,7 @@ common = settings(max_examples=60, deadline=None, suppress_health_check=[HealthC
 @st.composite
 def rated_rows(draw, max_weight=4):
     """X with small ids (so that pairs repeat) in two or three columns, y of few values, whole weights, a seed."""
-    n = draw(st.integers(2, 60))
+    n = draw(st.integers(2, 200))
     n_columns = draw(st.integers(2, 3))
     seed = draw(st.integers(0, 2**32 - 1))
     n_levels = draw(st.sampled_from([3, 8, 90]))
@@ -28,8 +31,10 @@ def rated_rows(draw, max_weight=4):
 
 
 def fit(X, y, w=None, **parameters):
+    """Fit on a grid of five groups, which ratings as few as these would not get by themselves."""
     parameters = {"rank": 3, "max_iter": 3, "random_state": 7, "learning_rate": 0.1, **parameters}
-    return MatrixFactorizationRegressor(**parameters).fit(X, y, w)
+    with mock.patch("sklearn_mf._regressor.make_grid", partial(make_grid, n_groups=5)):
+        return MatrixFactorizationRegressor(**parameters).fit(X, y, w)
 
 
 def assert_same_bits(a, b):

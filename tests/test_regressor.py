@@ -72,6 +72,11 @@ def test_attributes_are_the_model(ratings):
     assert model.loss_curve_[-1] < 0.5 * model.loss_curve_[0]
 
 
+def test_loss_curve_is_in_squared_units_of_y(ratings):
+    X, _, y, _ = ratings
+    assert fit(X, 10 * y, rank=0, learning_rate=1e-9).loss_curve_[0] == pytest.approx(50 * y.var(), rel=1e-4)
+
+
 def test_context_columns_have_biases_and_factors_and_help():
     """Ratings that move with the context, and with the user's own taste in it."""
     rng = np.random.default_rng(0)
@@ -159,9 +164,9 @@ def test_the_scale_of_the_ratings_does_not_matter(ratings, scale, shift):
 def test_a_constant_far_from_zero(ratings):
     """What is left of a constant after rounding is no structure to learn."""
     X, _, y, _ = ratings
-    for constant in (3.0, -1e15, 1e-200, 1e17):
+    for constant in (3.0, -1e15, 1e-200, 1e-310, 1e17):
         predictions = fit(X, np.full(len(y), constant), rank=2, clip=False).predict([*X[:5], [-1, -1]])
-        np.testing.assert_allclose(predictions, constant, rtol=1e-12)
+        np.testing.assert_allclose(predictions, constant, rtol=1e-12, atol=1e-25)
     almost = fit(X, 1e15 + y, rank=2, clip=False).predict(X)
     assert rmse(almost - 1e15, y) < y.std(), "a spread of a few units at 1e15 is still seen"
 

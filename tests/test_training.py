@@ -1,9 +1,12 @@
 import dataclasses
+import threading
+from unittest import mock
 
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_mf import _kernels
 from sklearn_mf._ratings import canonical_ratings, make_grid
 from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
 
@@ -44,6 +47,29 @@ def test_threads_change_nothing(n_fields, n_groups, n_threads):
     assert train(grid, parameters, HYPER, np.random.default_rng(1), n_threads) == losses
     np.testing.assert_array_equal(parameters.rows, one_thread[0])
     np.testing.assert_array_equal(parameters.bias, one_thread[1])
+
+
+@pytest.mark.parametrize("n_threads", [2, 4])
+def test_blocks_of_a_stratum_run_at_the_same_time(monkeypatch, n_threads):
+    """Each stratum passes only when all threads are in it together."""
+    barrier = threading.Barrier(n_threads)
+
+    def wait_and_update(*arguments):
+        barrier.wait(timeout=30)
+        _kernels.update_blocks(*arguments)
+
+    monkeypatch.setattr("sklearn_mf._training.update_blocks", wait_and_update)
+    grid, parameters = set_up(n_groups=4)
+    assert len(train(grid, parameters, HYPER, np.random.default_rng(1), n_threads)) == 5
+
+
+@pytest.mark.parametrize("n_fields", [2, 20])
+def test_interactions_start_small_whatever_the_number_of_columns(n_fields):
+    grid = mock.Mock(row_of=[np.arange(500) + 500 * f for f in range(n_fields)])
+    parameters = initial_parameters(grid, [np.ones(500)] * n_fields, HYPER, np.random.default_rng(0))
+    rows = [parameters.rows[500 * f : 500 * (f + 1)] for f in range(n_fields)]
+    interactions = sum((rows[f] * rows[g]).sum(axis=1) for g in range(n_fields) for f in range(g))
+    assert np.std(interactions) == pytest.approx(0.09 / HYPER.rank**0.5, rel=0.2)
 
 
 def test_number_of_groups_changes_little():

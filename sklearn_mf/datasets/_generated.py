@@ -6,27 +6,11 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils import Bunch, check_random_state, check_scalar
 
 _FULL_DRAW = 0.05  # above this share of all pairs, every pair is given a key and the smallest are taken
 
 
-@validate_params(
-    {
-        "n_users": [Interval(Integral, 1, None, closed="left")],
-        "n_items": [Interval(Integral, 1, None, closed="left")],
-        "n_ratings": [Interval(Integral, 1, None, closed="left")],
-        "rank": [Interval(Integral, 0, None, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left")],
-        "tail": [Interval(Real, 0, None, closed="left")],
-        "rating_range": [tuple],
-        "rating_step": [Interval(Real, 0, None, closed="neither"), None],
-        "random_state": ["random_state"],
-        "return_X_y": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
-)
 def make_ratings(
     n_users: int = 1000,
     n_items: int = 500,
@@ -91,7 +75,8 @@ def make_ratings(
     Raises
     ------
     ValueError
-        If there are fewer pairs than ``n_ratings``, or ``rating_range`` is empty or narrower than ``rating_step``.
+        If a number is out of its range, there are fewer pairs than ``n_ratings``, or ``rating_range`` is empty or
+        narrower than ``rating_step``.
 
     Examples
     --------
@@ -100,6 +85,13 @@ def make_ratings(
     >>> ratings.data.shape, ratings.user_factors.shape
     ((400, 2), (50, 5))
     """
+    for name, size in [("n_users", n_users), ("n_items", n_items), ("n_ratings", n_ratings)]:
+        check_scalar(size, name, Integral, min_val=1)
+    check_scalar(rank, "rank", Integral, min_val=0)
+    check_scalar(noise, "noise", Real, min_val=0)
+    check_scalar(tail, "tail", Real, min_val=0)
+    if rating_step is not None:
+        check_scalar(rating_step, "rating_step", Real, min_val=0, include_boundaries="neither")
     if n_ratings > n_users * n_items:
         raise ValueError(f"n_ratings={n_ratings} is more than the {n_users * n_items} pairs of users and items.")
     low, high = rating_range
@@ -117,9 +109,9 @@ def make_ratings(
     user_factors = rng.normal(0, deviation, (n_users, rank))
     item_factors = rng.normal(0, deviation, (n_items, rank))
 
-    popularity = rng.permutation((np.arange(n_items) + 10.0) ** -tail)
-    activity = rng.lognormal(0, 1, n_users)
-    users, items = _draw_pairs(activity / activity.sum(), popularity / popularity.sum(), n_ratings, rng)
+    log_popularity = rng.permutation(-tail * np.log(np.arange(n_items) + 10.0))
+    log_activity = rng.normal(0, 1, n_users)
+    users, items = _draw_pairs(log_activity, log_popularity, n_ratings, rng)
     expected = intercept + user_biases[users] + item_biases[items]
     for factor in range(rank):
         expected += user_factors[users, factor] * item_factors[items, factor]
@@ -143,23 +135,30 @@ def make_ratings(
 
 
 def _draw_pairs(
-    activity: np.ndarray, popularity: np.ndarray, n: int, rng: np.random.Generator
+    log_activity: np.ndarray, log_popularity: np.ndarray, n: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw ``n`` distinct pairs, one after another with probability activity x popularity, in random order."""
-    n_users, n_items = len(activity), len(popularity)
-    if n > _FULL_DRAW * n_users * n_items:
+    n_users, n_items = len(log_activity), len(log_popularity)
+    pairs, n_drawn = np.empty(0, dtype=np.int64), 0
+    # One after another, as long as most pairs are new: not where few pairs are left, or few take nearly all draws.
+    while len(pairs) < n <= _FULL_DRAW * n_users * n_items and n_drawn < 10 * n:
+        n_more = int(1.2 * (n - len(pairs))) + 100
+        users = rng.choice(n_users, n_more, p=_probabilities(log_activity))
+        items = rng.choice(n_items, n_more, p=_probabilities(log_popularity))
+        drawn = np.concatenate([pairs, users * n_items + items])
+        pairs = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # distinct, in the order drawn
+        n_drawn += n_more
+    if len(pairs) < n:
         # The n smallest of exponential waiting times are a draw without replacement (Efraimidis and Spirakis 2006).
-        waiting = rng.standard_exponential((n_users, n_items)) / activity[:, None] / popularity
+        waiting = np.log(rng.standard_exponential((n_users, n_items)))
+        waiting -= log_activity[:, None]
+        waiting -= log_popularity
         # Sorted, as the order that argpartition leaves differs between versions of NumPy.
         pairs = np.sort(np.argpartition(waiting.ravel(), n - 1)[:n])
-    else:
-        pairs = np.empty(0, dtype=np.int64)
-        while len(pairs) < n:
-            n_more = int(1.2 * (n - len(pairs))) + 100
-            users = rng.choice(n_users, n_more, p=activity)
-            items = rng.choice(n_items, n_more, p=popularity)
-            drawn = np.concatenate([pairs, users * n_items + items])
-            pairs = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # distinct, in the order drawn
-        pairs = pairs[:n]
-    pairs = rng.permutation(pairs)
+    pairs = rng.permutation(pairs[:n])
     return pairs // n_items, pairs % n_items
+
+
+def _probabilities(logarithms: np.ndarray) -> np.ndarray:
+    weights = np.exp(logarithms - logarithms.max())
+    return weights / weights.sum()
