@@ -94,7 +94,7 @@ def _frame_columns(X: Any) -> list[Column]:
         series = frame.get_column(name)
         label = f"column {j} ({name!r})"
         native = series.to_native()
-        if series.implementation.is_pandas_like() and isinstance(series.dtype, (nw.Categorical, nw.Enum)):
+        if isinstance(series.dtype, (nw.Categorical, nw.Enum)) and hasattr(getattr(native, "cat", None), "codes"):
             categories = native.cat.categories.to_numpy()
             columns.append(Column(label, Categorical(categories, native.cat.codes.to_numpy())))
             continue

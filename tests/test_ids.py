@@ -45,6 +45,9 @@ TABLES = {
         {"u": pd.array(USERS, dtype="string"), "i": pd.array(ITEMS, dtype="Int64")}
     ),
     "pandas pyarrow": lambda: pd.DataFrame({"u": USERS, "i": ITEMS}).convert_dtypes(dtype_backend="pyarrow"),
+    "pandas pyarrow dictionary": lambda: pd.DataFrame(
+        {"u": pd.Series(USERS, dtype=pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))), "i": ITEMS}
+    ),
     "polars": lambda: pl.DataFrame({"u": USERS, "i": ITEMS}),
     "polars categorical": lambda: pl.DataFrame({"u": pl.Series(USERS, dtype=pl.Categorical), "i": ITEMS}),
     "polars enum": lambda: pl.DataFrame(
