@@ -166,6 +166,7 @@ def test_columns_by_place_and_by_name(tmp_path):
         ("1,2,3\n\n1,2,good\n", r"line 3: the rating 'good' is not a finite number: '1,2,good'"),
         ("1,2,3\n1,2,nan\n", "line 2: the rating 'nan' is not a finite number"),
         ("1,2,3\n1,2,\n", "line 2: the rating '' is not a finite number"),
+        ("1,2,3\n1,2,a\n1,2,b\n1,2,c\n1,2,nan\n", "line 2: the rating 'a' is not a finite number"),  # the first
         ("1,2,3\n1,,4\n", "line 2: an id is empty: '1,,4'"),
         ("1,2\n3,4\n", r"line 1: no column 2 \(counted from 0\) among the 2 values \['1', '2'\]"),
         ("1,2,3\n2,3,3,5\n", "line 2: 4 instead of 3 values"),  # a decimal comma

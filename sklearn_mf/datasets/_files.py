@@ -90,7 +90,7 @@ def load_ratings(
     names = _split(lines[0], sep)
     places = _find_columns(columns, names, name)
     if header is None:
-        header = _has_header(columns, [names[place] for place in places], name)
+        header = _has_header(columns, [names[place] for place in places])
     if header:
         _check_names(columns, places, names, name)
         lines, numbers = lines[1:], numbers[1:]
@@ -172,8 +172,8 @@ def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> 
     return places
 
 
-def _has_header(columns: Sequence[int | str], first: list[str], path: str) -> bool:
-    """Whether the values ``first`` of the first line are names: its rating is a word, and its ids are not all ints."""
+def _has_header(columns: Sequence[int | str], first: list[str]) -> bool:
+    """Whether ``first``, the values of the first line, are names: its rating is a word, its ids not all numbers."""
     if any(isinstance(column, str) for column in columns):
         return True
     *ids, rating = first
@@ -216,14 +216,13 @@ def _columns_of(
 
 def _parse_ratings(tokens: list[str], lines: list[str], numbers: Sequence[int], path: str) -> np.ndarray:
     """Each distinct token is parsed once."""
-    value_of = {}
-    for token in set(tokens):
-        if not _is_number(token) or not np.isfinite(float(token)):
-            row = tokens.index(token)
-            raise ValueError(
-                f"{path}, line {numbers[row]}: the rating {token.strip()!r} is not a finite number: {lines[row]!r}."
-            )
-        value_of[token] = float(token)
+    value_of = {token: float(token) if _is_number(token) else np.nan for token in set(tokens)}
+    wrong = [tokens.index(token) for token, value in value_of.items() if not np.isfinite(value)]
+    if wrong:
+        row = min(wrong)
+        raise ValueError(
+            f"{path}, line {numbers[row]}: the rating {tokens[row].strip()!r} is not a finite number: {lines[row]!r}."
+        )
     return np.array(list(map(value_of.__getitem__, tokens)))
 
 
