@@ -3,7 +3,7 @@
 try:
     from sklearn_mf._regressor import MatrixFactorizationRegressor
 except ModuleNotFoundError as error:
-    if error.name != "sklearn_mf._kernels":
+    if error.name not in ("sklearn_mf._ids", "sklearn_mf._kernels"):
         raise
     raise ImportError(
         "This sklearn_mf is the source folder, not the installed package: the compiled kernel is not here. Start "

@@ -8,6 +8,7 @@ one of them. A column arrives as a typed array, a list of Python objects, or the
 from __future__ import annotations
 
 import datetime
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,17 @@ from typing import Any, NoReturn
 import narwhals as nw
 import numpy as np
 from scipy import sparse
+
+from sklearn_mf._ids import (
+    floats_as_integers,
+    hash_bytes,
+    hash_integers,
+    hash_strings,
+    integer_range,
+    look_up_integers,
+    mark_integers,
+)
+from sklearn_mf._threads import Threads
 
 _CONTINUOUS_MIN_ROWS = 1000  # below, a column of many levels says little about what the column is
 
@@ -98,32 +110,52 @@ def _frame_columns(X: Any) -> list[Column]:
             categories = native.cat.categories.to_numpy()
             columns.append(Column(label, Categorical(categories, native.cat.codes.to_numpy())))
             continue
-        missing = series.is_null()
-        if missing.any():
-            _raise_missing(label, np.flatnonzero(missing.to_numpy()), len(series))
+        if getattr(native, "dtype", None) != np.dtype(object):  # missing objects are found one by one
+            missing = series.is_null()
+            if missing.any():
+                _raise_missing(label, np.flatnonzero(missing.to_numpy()), len(series))
+        if series.dtype == nw.String and (arrow := _as_arrow(native)) is not None:
+            columns.append(Column(label, arrow))
+            continue
         columns.append(Column(label, series.to_numpy()))
     return columns
 
 
-def fit_columns(columns: list[Column]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Learn the sorted levels of each column; return them and the indices of the rows, int32 (n_rows, n_columns)."""
-    levels, indices = [], []
-    for column in columns:
-        column_levels, codes = _factorize(column)
-        levels.append(column_levels)
-        indices.append(codes)
-    return levels, np.stack(indices, axis=1)
+def _as_arrow(native: Any) -> Any | None:
+    """The strings of a column that lies in Arrow memory, as one pyarrow array; None of any other column."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is None:
+        return None
+    if hasattr(native, "to_arrow"):  # polars
+        native = native.to_arrow()
+    elif hasattr(native, "array"):  # pandas
+        dtype = native.dtype
+        if getattr(dtype, "storage", None) != "pyarrow" and not hasattr(dtype, "pyarrow_dtype"):
+            return None
+        native = native.array.__arrow_array__()
+    if isinstance(native, pyarrow.ChunkedArray):
+        native = native.chunk(0) if native.num_chunks == 1 else native.combine_chunks()
+    if not isinstance(native, pyarrow.Array):
+        return None
+    return native if pyarrow.types.is_string(native.type) or pyarrow.types.is_large_string(native.type) else None
 
 
-def drop_unused_levels(levels: list[np.ndarray], indices: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """Keep the levels that a row of ``indices`` has."""
-    indices = indices.copy()
-    kept_levels = []
-    for j, column_levels in enumerate(levels):
-        used = np.bincount(indices[:, j], minlength=len(column_levels)) > 0
-        indices[:, j] = (np.cumsum(used) - 1)[indices[:, j]]
+def fit_columns(columns: list[Column], threads: Threads) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Learn the sorted levels of each column; return them and the indices of the rows, each a list of arrays."""
+    levels, codes = zip(*threads.map(_factorize, columns), strict=True)
+    return list(levels), list(codes)
+
+
+def drop_unused_levels(
+    levels: list[np.ndarray], codes: list[np.ndarray], weights: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Keep the levels that a row of positive weight has; the codes of other rows are undefined."""
+    kept_levels, kept_codes = [], []
+    for column_levels, column_codes in zip(levels, codes, strict=True):
+        used = np.bincount(column_codes, weights > 0, minlength=len(column_levels)) > 0
         kept_levels.append(column_levels[used])
-    return kept_levels, indices
+        kept_codes.append((np.cumsum(used, dtype=np.int32) - np.int32(1))[column_codes])
+    return kept_levels, kept_codes
 
 
 def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray]) -> np.ndarray:
@@ -186,9 +218,18 @@ def _factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
             if np.isnat(values).any():
                 _raise_missing(label, np.flatnonzero(np.isnat(values)), len(values))
             return _unique(values)
-        if values.dtype.kind not in "OUST":
+        if values.dtype.kind in "US" and values.dtype.itemsize:
+            return _factorize_fixed_width(values)
+        if values.dtype.kind == "O":
+            codes = np.empty(len(values), dtype=np.int32)
+            texts = hash_strings(values, codes)  # None unless all are exactly str
+            if texts is not None:
+                return _sort_levels(_object_array(texts), codes)
+        elif values.dtype.kind not in "UST":
             _raise_not_an_id(label, str(values.dtype))
         values = values.tolist()
+    elif not isinstance(values, list):
+        return _factorize_arrow(values)
     return _factorize_objects(label, values)
 
 
@@ -197,30 +238,73 @@ def _unique(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return levels, codes.astype(np.int32)
 
 
+def _sort_levels(
+    levels: np.ndarray, codes: np.ndarray, order: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put levels in order of appearance into sorted order, and the codes with them."""
+    if order is None and levels.dtype == object:  # faster than NumPy's sort of objects
+        order = sorted(range(len(levels)), key=levels.tolist().__getitem__)
+    elif order is None:
+        order = np.argsort(levels, kind="stable")
+    rank = np.empty(len(levels), dtype=np.int32)
+    rank[order] = np.arange(len(levels), dtype=np.int32)
+    return levels[order], rank.take(codes, out=codes, mode="clip")
+
+
 def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
         return _unique(values.astype(np.uint64))
+    if values.dtype != np.int32:
+        values = values.astype(np.int64, copy=False)
+    low, high = integer_range(values)
+    codes = np.empty(len(values), dtype=np.int32)
+    if high - low < max(2 * len(values), 2**16):
+        # Dense ids: a table indexed by the id.
+        table = np.zeros(high - low + 1, dtype=np.int32)
+        mark_integers(values, low, table)
+        levels = np.flatnonzero(table) + low
+        np.cumsum(table, out=table)
+        table -= 1
+        look_up_integers(values, low, table, codes)
+        return levels, codes
     values = values.astype(np.int64, copy=False)
-    low, high = int(values.min()), int(values.max())
-    if high - low < max(4 * len(values), 2**16):
-        # Dense ids: a table indexed by the id instead of a sort.
-        values = values - low
-        seen = np.zeros(high - low + 1, dtype=bool)
-        seen[values] = True
-        return np.flatnonzero(seen) + low, (np.cumsum(seen, dtype=np.int32) - 1)[values]
-    return _unique(values)
+    return _sort_levels(values[hash_integers(values, codes)], codes)
 
 
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values = values.astype(np.float64, copy=False)
+    as_ints = np.empty(len(values), dtype=np.int64)
+    if floats_as_integers(values, as_ints):  # 1.0 and 1 are one id
+        return _factorize_ints(as_ints)
     finite = np.isfinite(values)
     if not finite.all():
         _raise_missing(label, np.flatnonzero(~finite), len(values))
-    if (np.abs(values) < 2.0**63).all():
-        as_ints = values.astype(np.int64)
-        if (as_ints == values).all():  # 1.0 and 1 are one id
-            return _factorize_ints(as_ints)
     return _unique(values)
+
+
+def _factorize_fixed_width(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays of text or bytes of one width: the cells are hashed as they lie in memory."""
+    values = np.ascontiguousarray(values)
+    codes = np.empty(len(values), dtype=np.int32)
+    offsets = np.arange(len(values) + 1, dtype=np.int64) * values.dtype.itemsize
+    levels = values[hash_bytes(values.view(np.uint8), offsets, codes)]
+    order = np.argsort(levels, kind="stable")
+    return _sort_levels(_object_array(levels.tolist()), codes, order)
+
+
+def _factorize_arrow(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A pyarrow array of strings: their bytes are hashed as they lie in memory."""
+    import pyarrow
+    from pyarrow import compute
+
+    _, offsets, data = values.buffers()
+    width = np.int64 if pyarrow.types.is_large_string(values.type) else np.int32
+    offsets = np.frombuffer(offsets, dtype=width)[values.offset : values.offset + len(values) + 1]
+    data = np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
+    codes = np.empty(len(values), dtype=np.int32)
+    levels = values.take(pyarrow.array(hash_bytes(data, offsets.astype(np.int64, copy=False), codes)))
+    order = compute.sort_indices(levels).to_numpy()  # the order of UTF-8 is that of Python's strings
+    return _sort_levels(_object_array(levels.to_pylist()), codes, order)
 
 
 def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:

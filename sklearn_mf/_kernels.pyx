@@ -1,4 +1,4 @@
-"""The typed boundary between Python and ``sgd.c``: Python validates and allocates, these functions fill.
+"""The typed boundary between Python and the C files: Python validates and allocates, these functions fill.
 
 Every function releases the GIL and touches nothing but the arrays it is given.
 """
@@ -8,12 +8,13 @@ import os
 import numpy as np
 
 from libc.stddef cimport ptrdiff_t, size_t
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 
 cdef extern from "sgd.h" nogil:
     int SGD_LANES
+    int SGD_GROUP
 
     ctypedef struct sgd_config:
         float step
@@ -21,38 +22,79 @@ cdef extern from "sgd.h" nogil:
         float alpha_bias
         float fit_bias
 
-    ctypedef struct sgd_block:
-        ptrdiff_t n_ratings
-        int n_fields
-        int width
-        const int32_t *index
-        const float *target
-        const float *weight
-        float *const *rows
-        float *const *bias
-        const float *const *damping
+    ctypedef struct sgd_scalars:
+        float bias
+        float damping
 
-    double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum)
-    void sgd_copy_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const float *bias,
-                       const float *damping, float *own_rows, float *own_bias, float *own_damping)
-    void sgd_subtract_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const float *bias,
-                           float *own_rows, float *own_bias)
-    void sgd_add_rows(ptrdiff_t n, int width, const int32_t *which, const float *share, const float *own_rows,
-                      const float *own_bias, float *rows, float *bias)
-    void sgd_predict(ptrdiff_t n, int n_fields, int rank, const int32_t *index, const float *const *rows,
-                     const float *const *bias, double intercept, float *sum, double *out)
+    ctypedef struct sgd_tables:
+        int rank
+        double intercept
+        const float *const *rows
+        const float *const *bias
+
+    void sgd_predict(ptrdiff_t n, int n_fields, const sgd_tables *tables, const int32_t *index, double *out)
     const char *sgd_select_simd(const char *name)
 
 
+cdef extern from "strata.h" nogil:
+    ctypedef struct strata_grid:
+        int n_fields
+        int width
+        int64_t n_groups
+        const int32_t *index
+        const float *target
+        const float *weight
+        const uint8_t *group
+        const int64_t *block_start
+        const int64_t *first_row
+        float *rows
+        sgd_scalars *scalars
+        const int32_t *touched
+        const int64_t *touched_start
+        const float *share
+        float *own_rows
+        sgd_scalars *own_scalars
+        double *loss
+
+    int64_t STRATA_STATE_SIZE(int64_t n_groups)
+    size_t strata_scratch(const strata_grid *grid)
+    void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
+                    int64_t *state, void *scratch)
+
+
+cdef extern from "grid.h" nogil:
+    ctypedef struct grid_place:
+        int32_t row
+        int32_t group
+
+    void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights, const grid_place *users,
+                    const grid_place *items, int32_t n_groups, int64_t *count)
+    void grid_deal(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values, const double *weights,
+                   double weight_scale, const grid_place *users, const grid_place *items, const int64_t *offset,
+                   int32_t n_groups, int64_t *next, int32_t *index, double *values_out, double *weights_out)
+    size_t grid_order_scratch(ptrdiff_t n, int n_fields)
+    ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, double *values, double *weights,
+                         void *scratch)
+    ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights)
+    ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *touched,
+                          double *share, int32_t *number)
+    void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
+                     int64_t n_last, int32_t *last, uint8_t *group)
+    void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights,
+                          double *total)
+
+
 LANES = SGD_LANES  # rows are padded to a multiple of this many floats
+GROUP = SGD_GROUP  # ratings visited together
 
 
 def select_simd(name):
-    """Use the instruction set ``name`` ("auto", "avx2" or "baseline") from now on; return the name in use."""
+    """Use the instruction set ``name`` ("auto", "avx512", "avx2" or "baseline") from now on; return the name in use."""
     cdef const char *chosen = sgd_select_simd(name.encode())
     if chosen is NULL:
         raise ValueError(
-            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto', 'avx2' or 'baseline'."
+            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto', 'avx512', 'avx2' or "
+            "'baseline'."
         )
     return chosen.decode()
 
@@ -60,89 +102,230 @@ def select_simd(name):
 SIMD = select_simd(os.environ.get("SKLEARN_MF_SIMD") or "auto")
 
 
-def update_blocks(
+def state_size(int64_t n_groups):
+    """Length of the ``state`` of ``run_strata``."""
+    return STRATA_STATE_SIZE(n_groups)
+
+
+def run_strata(
     const int32_t[:, ::1] index,        # IN    (n_ratings, n_fields)
     const float[::1] target,            # IN    (n_ratings,)
     const float[::1] weight,            # IN    (n_ratings,) or None
+    const uint8_t[::1] group,           # IN    as spread_blocks fills it
     const int64_t[::1] block_start,     # IN    (n_blocks + 1,): a block's ratings
     const int64_t[:, ::1] first_row,    # IN    (n_blocks, 2): a block's first user row and first item row
-    float[:, ::1] rows,                 # INOUT (n_rows, width), width >= LANES: all fields, stacked
-    float[::1] bias,                    # INOUT (n_rows,)
-    const float[::1] damping,           # IN    (n_rows,)
     const int32_t[::1] touched,         # IN    (n_touched,): rows of further fields that each block works on
     const int64_t[::1] touched_start,   # IN    (n_blocks + 1,): a block's part of `touched`
-    float[:, ::1] own_rows,             # OUT   (n_own, width): changes of the touched rows, from own_start on
-    float[::1] own_bias,                # OUT   (n_own,)
-    float[::1] own_damping,             # OUT   (n_own,): scratch
-    int64_t own_start,                  # place in `touched` that own_rows begins with
-    int64_t first, int64_t stop, int64_t stride,  # the blocks to run
+    const float[::1] share,             # IN    (n_touched,): part of the block's change that counts
+    float[:, ::1] rows,                 # INOUT (n_rows, width), width >= LANES: all fields, stacked
+    float[:, ::1] scalars,              # INOUT (n_rows, 2): bias and damping
+    float[:, ::1] own_rows,             # scratch (>= touched rows of any one stratum, width)
+    float[:, ::1] own_scalars,          # scratch (>= touched rows of any one stratum, 2)
+    const int64_t[::1] strata,          # IN    the strata to run, in order
+    int64_t[::1] state,                 # INOUT (state_size,): zeros, shared by the threads that run them
     float step, float alpha, float alpha_bias, float fit_bias,
     double[::1] loss,                   # OUT   (n_blocks,)
 ):
-    """Run the updates of the blocks ``first, first + stride, ...`` below ``stop``, one after another."""
+    """Run the blocks of ``strata``, in turn with the other threads that were given the same ``state``."""
     cdef sgd_config config
     config.step, config.alpha, config.alpha_bias, config.fit_bias = step, alpha, alpha_bias, fit_bias
-    cdef sgd_block block
-    cdef int n_fields = index.shape[1], width = rows.shape[1], f
-    cdef int64_t b, lo, own, n_own
-    cdef float[::1] sum = np.empty(width, dtype=np.float32)
-    cdef float **tables = <float **>malloc(3 * n_fields * sizeof(float *))
-    if tables is NULL:
+    cdef strata_grid grid
+    grid.n_fields, grid.width = index.shape[1], rows.shape[1]
+    grid.n_groups = (state.shape[0] - 3) // 2
+    grid.index, grid.target, grid.group = &index[0, 0], &target[0], &group[0]
+    grid.weight = &weight[0] if weight is not None else NULL
+    grid.block_start, grid.first_row = &block_start[0], &first_row[0, 0]
+    grid.rows, grid.scalars = &rows[0, 0], <sgd_scalars *>&scalars[0, 0]
+    grid.touched_start = &touched_start[0]
+    if touched.shape[0]:
+        grid.touched, grid.share = &touched[0], &share[0]
+        grid.own_rows, grid.own_scalars = &own_rows[0, 0], <sgd_scalars *>&own_scalars[0, 0]
+    else:
+        grid.touched, grid.share, grid.own_rows, grid.own_scalars = NULL, NULL, NULL, NULL
+    grid.loss = &loss[0]
+    cdef void *scratch = malloc(strata_scratch(&grid))
+    if scratch is NULL:
         raise MemoryError
-    cdef float *row_data = &rows[0, 0]
-    cdef float *own_data = &own_rows[0, 0] if own_rows.shape[0] else NULL
-    try:
-        with nogil:
-            block.n_fields, block.width = n_fields, width
-            block.rows, block.bias = tables, tables + n_fields
-            block.damping = <const float *const *>(tables + 2 * n_fields)
-            for b in range(first, stop):
-                if (b - first) % stride:
-                    continue
-                lo = block_start[b]
-                block.n_ratings = block_start[b + 1] - lo
-                if block.n_ratings == 0:
-                    loss[b] = 0.0
-                    continue
-                block.index, block.target = &index[lo, 0], &target[lo]
-                block.weight = &weight[lo] if weight is not None else NULL
-                for f in range(2):
-                    tables[f] = row_data + first_row[b, f] * width
-                    tables[n_fields + f] = &bias[first_row[b, f]]
-                    tables[2 * n_fields + f] = <float *>&damping[first_row[b, f]]
-                n_own = touched_start[b + 1] - touched_start[b]
-                if n_own:
-                    own = touched_start[b] - own_start
-                    for f in range(2, n_fields):
-                        tables[f] = own_data + own * width
-                        tables[n_fields + f] = &own_bias[own]
-                        tables[2 * n_fields + f] = &own_damping[own]
-                    sgd_copy_rows(n_own, width, &touched[touched_start[b]], row_data, &bias[0], &damping[0],
-                                  own_data + own * width, &own_bias[own], &own_damping[own])
-                loss[b] = sgd_update_block(&block, &config, &sum[0])
-                if n_own:
-                    sgd_subtract_rows(n_own, width, &touched[touched_start[b]], row_data, &bias[0],
-                                      own_data + own * width, &own_bias[own])
-    finally:
-        free(tables)
-
-
-def add_changes(
-    const int32_t[::1] touched,         # IN    (n_touched,)
-    const float[::1] share,             # IN    (n_touched,): part of its change that counts
-    const float[:, ::1] own_rows,       # IN    (>= stop - start, width)
-    const float[::1] own_bias,          # IN    (>= stop - start,)
-    int64_t start, int64_t stop,        # the part of `touched` that the own arrays hold
-    float[:, ::1] rows,                 # INOUT (n_rows, width)
-    float[::1] bias,                    # INOUT (n_rows,)
-):
-    """Add the changes that the blocks of a stratum made to their copies of shared rows, in block order."""
-    cdef int width = rows.shape[1]
-    if start == stop:
-        return
     with nogil:
-        sgd_add_rows(stop - start, width, &touched[start], &share[start], &own_rows[0, 0],
-                     &own_bias[0], &rows[0, 0], &bias[0])
+        strata_run(&grid, &config, strata.shape[0], &strata[0], &state[0], scratch)
+    free(scratch)
+
+
+cdef int fill_pointers(list codes, const int32_t **pointers, ptrdiff_t start) except -1:
+    cdef const int32_t[::1] column
+    cdef int f
+    for f in range(len(codes)):
+        column = codes[f]
+        pointers[f] = &column[start]
+    return 0
+
+
+def count_blocks(
+    list codes,                         # IN    n_fields int32 arrays (n,): level of each row
+    const double[::1] weights,          # IN    (stop - start,): of the rows start..stop, or None
+    const int32_t[:, ::1] users,        # IN    (n_users, 2): row within its group, group
+    const int32_t[:, ::1] items,        # IN    (n_items, 2)
+    int n_groups,
+    ptrdiff_t start, ptrdiff_t stop,
+    int64_t[::1] count,                 # INOUT (n_blocks,)
+):
+    """Add the rows ``start..stop`` to the count of their blocks."""
+    cdef const int32_t *pointers[2]
+    fill_pointers(codes[:2], pointers, start)
+    cdef const double *w = &weights[0] if weights is not None else NULL
+    with nogil:
+        grid_count(stop - start, pointers, w, <const grid_place *>&users[0, 0], <const grid_place *>&items[0, 0],
+                   n_groups, &count[0])
+
+
+def deal_rows(
+    list codes,                         # IN    n_fields int32 arrays (n,): level of each row
+    const double[::1] values,           # IN    (stop - start,): of the rows start..stop
+    const double[::1] weights,          # IN    (stop - start,) or None
+    double weight_scale,
+    const int32_t[:, ::1] users,        # IN    (n_users, 2): row within its group, group
+    const int32_t[:, ::1] items,        # IN    (n_items, 2)
+    const int64_t[::1] offset,          # IN    (n_fields + 1,): first stacked row of each field
+    int n_groups,
+    ptrdiff_t start, ptrdiff_t stop,
+    int64_t[::1] next,                  # INOUT (n_blocks,): place of the next rating of each block
+    int32_t[:, ::1] index,              # OUT   (n, n_fields)
+    double[::1] values_out,             # OUT   (n,)
+    double[::1] weights_out,            # OUT   (n,) or None
+):
+    """Write the rows ``start..stop`` to their blocks."""
+    cdef int n_fields = len(codes)
+    cdef const int32_t **pointers = <const int32_t **>malloc(n_fields * sizeof(int32_t *))
+    if pointers is NULL:
+        raise MemoryError
+    cdef const double *w = &weights[0] if weights is not None else NULL
+    cdef double *w_out = &weights_out[0] if weights_out is not None else NULL
+    try:
+        fill_pointers(codes, pointers, start)
+        with nogil:
+            grid_deal(stop - start, n_fields, pointers, &values[0], w, weight_scale, <const grid_place *>&users[0, 0],
+                      <const grid_place *>&items[0, 0], &offset[0], n_groups, &next[0], &index[0, 0], &values_out[0],
+                      w_out)
+    finally:
+        free(pointers)
+
+
+def order_blocks(
+    const int64_t[::1] blocks,          # IN    which blocks
+    const int64_t[::1] block_start,     # IN    (n_blocks + 1,)
+    uint64_t seed,
+    int32_t[:, ::1] index,              # INOUT (n, n_fields)
+    double[::1] values,                 # INOUT (n,)
+    double[::1] weights,                # INOUT (n,) or None
+):
+    """Put blocks into canonical order; return how many of their ratings equal the one before."""
+    cdef int n_fields = index.shape[1]
+    cdef ptrdiff_t largest = 0, n_equal = 0, t, lo, n
+    for t in range(blocks.shape[0]):
+        largest = max(largest, block_start[blocks[t] + 1] - block_start[blocks[t]])
+    cdef void *scratch = malloc(grid_order_scratch(largest, n_fields) + 1)
+    if scratch is NULL:
+        raise MemoryError
+    with nogil:
+        for t in range(blocks.shape[0]):
+            lo = block_start[blocks[t]]
+            n = block_start[blocks[t] + 1] - lo
+            if n:
+                n_equal += grid_order(n, n_fields, seed, &index[lo, 0], &values[lo],
+                                      &weights[lo] if weights is not None else NULL, scratch)
+    free(scratch)
+    return n_equal
+
+
+def merge_blocks(
+    const int64_t[::1] blocks,          # IN    which blocks
+    const int64_t[::1] block_start,     # IN    (n_blocks + 1,)
+    int32_t[:, ::1] index,              # INOUT (n, n_fields)
+    double[::1] values,                 # INOUT (n,)
+    double[::1] weights,                # INOUT (n,)
+    int64_t[::1] n_left,                # OUT   (n_blocks,): how many ratings of each block are left, at its front
+):
+    """Merge ratings that equal the one before."""
+    cdef ptrdiff_t t, lo, n
+    with nogil:
+        for t in range(blocks.shape[0]):
+            lo = block_start[blocks[t]]
+            n = block_start[blocks[t] + 1] - lo
+            n_left[blocks[t]] = grid_merge(n, index.shape[1], &index[lo, 0], &values[lo], &weights[lo]) if n else 0
+
+
+def number_rows(
+    ptrdiff_t lo, ptrdiff_t hi,         # the ratings of one block
+    int32_t[:, ::1] index,              # INOUT (n, n_fields): stacked rows of further fields become numbers
+    const double[::1] weights,          # IN    (n,) or None
+    int32_t[::1] touched,               # OUT   (>= stacked rows,)
+    double[::1] share,                  # OUT   (>= stacked rows,): summed weights
+    int32_t[::1] number,                # scratch (stacked rows,), all -1
+):
+    """Number the rows of further fields within a block; return how many it touches."""
+    cdef ptrdiff_t n_touched
+    with nogil:
+        n_touched = grid_number(hi - lo, index.shape[1], &index[lo, 0], &weights[lo] if weights is not None else NULL,
+                                &touched[0], &share[0], &number[0])
+    return n_touched
+
+
+def spread_blocks(
+    const int64_t[::1] blocks,          # IN    which blocks
+    const int64_t[::1] block_start,     # IN    (n_blocks + 1,)
+    const int64_t[:, ::1] n_rows,       # IN    (n_blocks, 3): user rows, item rows, touched rows of a block
+    int32_t[:, ::1] index,              # INOUT (n, n_fields)
+    double[::1] values,                 # INOUT (n,)
+    double[::1] weights,                # INOUT (n,) or None
+    uint8_t[::1] group,                 # OUT   (n // GROUP + n_blocks,)
+):
+    """Move ratings with a row in common apart, and mark which groups of ratings can be visited together."""
+    cdef int n_fields = index.shape[1], f
+    cdef ptrdiff_t largest = 1, t, lo, n
+    cdef int64_t b
+    for t in range(blocks.shape[0]):
+        b = blocks[t]
+        largest = max(largest, n_rows[b, 0] + n_rows[b, 1] + n_rows[b, 2])
+    cdef int32_t *last = <int32_t *>malloc(largest * sizeof(int32_t))
+    cdef int64_t *first = <int64_t *>malloc(n_fields * sizeof(int64_t))
+    if last is NULL or first is NULL:
+        free(last)
+        free(first)
+        raise MemoryError
+    with nogil:
+        for t in range(blocks.shape[0]):
+            b = blocks[t]
+            lo = block_start[b]
+            n = block_start[b + 1] - lo
+            if n == 0:
+                continue
+            first[0], first[1] = 0, n_rows[b, 0]
+            for f in range(2, n_fields):
+                first[f] = n_rows[b, 0] + n_rows[b, 1]
+            grid_spread(n, n_fields, &index[lo, 0], &values[lo], &weights[lo] if weights is not None else NULL,
+                        first, n_rows[b, 0] + n_rows[b, 1] + n_rows[b, 2], last, &group[lo // SGD_GROUP + b])
+    free(last)
+    free(first)
+
+
+def add_row_weights(
+    const int64_t[::1] blocks,          # IN    which blocks
+    const int64_t[::1] block_start,     # IN    (n_blocks + 1,)
+    const int64_t[:, ::1] first_row,    # IN    (n_blocks, 2)
+    int field,                          # 0 or 1
+    const int32_t[:, ::1] index,        # IN    (n, n_fields)
+    const double[::1] weights,          # IN    (n,) or None
+    double[::1] total,                  # INOUT (stacked rows,)
+):
+    """Add the weights of ratings to the total of their user (field 0) or item (field 1)."""
+    cdef ptrdiff_t t, lo, n
+    with nogil:
+        for t in range(blocks.shape[0]):
+            lo = block_start[blocks[t]]
+            n = block_start[blocks[t] + 1] - lo
+            if n:
+                grid_add_weights(n, index.shape[1], field, &index[lo, 0], &weights[lo] if weights is not None else NULL,
+                                 &total[first_row[blocks[t], field]])
 
 
 def predict(
@@ -153,21 +336,23 @@ def predict(
     double[::1] out,                    # OUT   (n,)
 ):
     """Fill ``out`` with the predicted ratings."""
-    cdef int n_fields = len(factors), rank = factors[0].shape[1], f
+    cdef int n_fields = len(factors), f
     cdef ptrdiff_t n = index.shape[0]
     cdef const float[:, ::1] rows
     cdef const float[::1] bias
-    cdef float[::1] sum = np.empty(rank + 1, dtype=np.float32)
-    cdef const float **tables = <const float **>malloc(2 * n_fields * sizeof(float *))
-    if tables is NULL:
+    cdef sgd_tables tables
+    cdef const float **pointers = <const float **>malloc(2 * n_fields * sizeof(float *))
+    if pointers is NULL:
         raise MemoryError
     try:
         for f in range(n_fields):
             rows, bias = factors[f], biases[f]
-            tables[f] = &rows[0, 0] if rank else &sum[0]
-            tables[n_fields + f] = &bias[0]
+            pointers[f] = &rows[0, 0] if rows.shape[1] else &bias[0]
+            pointers[n_fields + f] = &bias[0]
+        tables.rank, tables.intercept = factors[0].shape[1], intercept
+        tables.rows, tables.bias = pointers, pointers + n_fields
         if n:
             with nogil:
-                sgd_predict(n, n_fields, rank, &index[0, 0], tables, tables + n_fields, intercept, &sum[0], &out[0])
+                sgd_predict(n, n_fields, &tables, &index[0, 0], &out[0])
     finally:
-        free(tables)
+        free(pointers)

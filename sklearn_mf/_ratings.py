@@ -1,89 +1,86 @@
-"""Canonical ratings and their block grid: index arrays in, arrays for the kernel out.
+"""Canonical ratings in a block grid: index arrays in, arrays for the kernel out.
 
-Canonical ratings make a fit a function of the *set* of ratings: they are sorted, equal ones are merged and their
-weights added, so the order of the rows is gone and a weight of 3 is the same as three rows.
+Canonical ratings make a fit a function of the *set* of ratings: they are put into an order that depends on nothing
+else, equal ones are merged and their weights added, so the order of the rows is gone and a weight of 3 is the same as
+three rows.
 
 The grid deals users and items at random into ``n_groups`` groups each. Block (a, b) holds the ratings of user group a
 and item group b; a stratum is a set of blocks with no group in common, whose updates commute (Gemulla et al. 2011).
+Rows are dealt to their blocks by counting; each block is then ordered by a hash of its indices, by itself and in the
+cache. That order is random, so that ratings of one row are far apart, and canonical.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_mf._kernels import (
+    GROUP,
+    add_row_weights,
+    count_blocks,
+    deal_rows,
+    merge_blocks,
+    number_rows,
+    order_blocks,
+    spread_blocks,
+)
+from sklearn_mf._threads import Threads, chunks
+
 _BLOCK_ROWS_BYTES = 512 * 1024  # factor rows of one block: half of a usual L2 cache
 _MIN_BLOCK_RATINGS = 256  # mean per block; below, calls and cache misses cost more than they save
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
+_CHUNK = 2**20  # rows a task
 
 
-@dataclass(frozen=True)
-class Ratings:
-    """Ratings in canonical order: by indices, then by value; no two with equal indices and value."""
-
-    indices: np.ndarray  # int32 (n, n_fields)
-    values: np.ndarray  # float64 (n,)
-    weights: np.ndarray | None  # float64 (n,) with mean 1, or None when all are equal
-
-
-@dataclass(frozen=True)
-class BlockGrid:
-    """Standardised ratings by block. Block ``s * n_groups + a`` holds user group a in stratum s."""
+@dataclass
+class Deal:
+    """Where each level lies. Rows of all fields are stacked, those of one group side by side."""
 
     n_groups: int
-    index: np.ndarray  # int32 (n, n_fields): row within the block's tables
-    target: np.ndarray  # float32 (n,)
-    weight: np.ndarray | None  # float32 (n,)
-    block_start: np.ndarray  # int64 (n_blocks + 1,)
-    first_row: np.ndarray  # int64 (n_blocks, 2): first user row and first item row of a block, in stacked rows
+    offset: np.ndarray  # int64 (n_fields + 1,): first stacked row of each field
     row_of: list[np.ndarray]  # per field, int64 (n_levels,): the stacked row of each level
-    touched: np.ndarray  # int32 (n_touched,): stacked rows of further fields, block after block
-    touched_start: np.ndarray  # int64 (n_blocks + 1,)
-    share: np.ndarray  # float32 (n_touched,): the block's part of that row's weight within its stratum
+    group_start: list[np.ndarray]  # users and items, int64 (n_groups + 1,): first stacked row of each group
+    places: list[np.ndarray]  # users and items, int32 (n_levels, 2): row within its group, group
 
 
-def canonical_ratings(indices: np.ndarray, values: np.ndarray, weights: np.ndarray | None) -> Ratings:
-    """Drop weights of zero, sort by indices, value and weight, merge what is equal, divide weights by their mean."""
-    if weights is not None and not weights.all():
-        kept = weights > 0  # a weight of zero is absence
-        indices, values, weights = indices[kept], values[kept], weights[kept]
-    key = _sort_key(indices)
-    order = np.argsort(key)
-    key = key[order]
-    same_indices = key[1:] == key[:-1]
-    if same_indices.any():
-        # Only rows that share their indices need the slower sort by three keys.
-        tied = np.zeros(len(key), dtype=bool)
-        tied[1:] |= same_indices
-        tied[:-1] |= same_indices
-        rows = order[tied]
-        keys = (values[rows], key[tied]) if weights is None else (weights[rows], values[rows], key[tied])
-        order[tied] = rows[np.lexsort(keys)]
-    indices, values = indices[order], values[order]
-    weights = None if weights is None else weights[order]
+@dataclass
+class Ratings:
+    """Canonical ratings, block after block. Block ``s * n_groups + a`` holds user group a in stratum s."""
 
-    first = np.ones(len(values), dtype=bool)
-    first[1:] = ~same_indices | (values[1:] != values[:-1])
-    if not first.all():
-        starts = np.flatnonzero(first)
-        weights = np.ones(len(values)) if weights is None else weights
-        weights = np.add.reduceat(weights, starts)
-        indices, values = indices[starts], values[starts]
-    if weights is not None:
-        weights = None if weights.min() == weights.max() else weights / weights.mean()
-    return Ratings(indices, values, weights)
+    deal: Deal
+    index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, stacked row for further fields
+    values: np.ndarray  # float64 (n,)
+    weights: np.ndarray | None  # float64 (n,) with mean 1, or None when all are equal
+    block_start: np.ndarray  # int64 (n_blocks + 1,)
+
+    @property
+    def first_row(self) -> np.ndarray:
+        """First user row and first item row of each block, stacked; int64 (n_blocks, 2)."""
+        n_groups = self.deal.n_groups
+        stratum, a = np.divmod(np.arange(n_groups**2), n_groups)
+        starts = self.deal.group_start
+        return np.stack([starts[0][a], starts[1][(a + stratum) % n_groups]], axis=1)
 
 
-def _sort_key(indices: np.ndarray) -> np.ndarray:
-    """One int64 per row that sorts as the rows of ``indices`` do, column 0 first."""
-    key = indices[:, 0].astype(np.int64)
-    for column in indices.T[1:]:
-        n_levels = int(column.max()) + 1
-        if (int(key.max()) + 1) * n_levels >= 2**63:
-            key = np.unique(key, return_inverse=True)[1]
-        key = key * n_levels + column
-    return key
+@dataclass
+class BlockGrid:
+    """Standardised ratings as the kernel takes them; the comments of ``run_strata`` have the shapes."""
+
+    n_groups: int
+    index: np.ndarray  # row within the block's tables
+    target: np.ndarray
+    weight: np.ndarray | None
+    group: np.ndarray
+    block_start: np.ndarray
+    first_row: np.ndarray
+    touched: np.ndarray  # stacked rows of further fields, block after block
+    touched_start: np.ndarray
+    share: np.ndarray  # the block's part of that row's weight within its stratum
+    row_of: list[np.ndarray]  # per field, int64 (n_levels,): the stacked row of each level
+    row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row
 
 
 def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> int:
@@ -96,77 +93,216 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
     return min(max(min(for_cache, for_size), at_least), fewest)
 
 
-def make_grid(
-    ratings: Ratings,
-    target: np.ndarray,
+def canonical_ratings(
+    codes: list[np.ndarray],
+    values: np.ndarray,
+    weights: np.ndarray | None,
     n_levels: list[int],
     rank: int,
     rng: np.random.Generator,
+    threads: Threads,
     n_groups: int | None = None,
-) -> BlockGrid:
-    """Deal users and items into groups and lay the ratings out block by block, in random order within a block."""
-    if n_groups is None:
-        n_groups = choose_n_groups(len(target), n_levels[0], n_levels[1], rank)
-    offset = np.concatenate([[0], np.cumsum(n_levels)])
-    # Rows of one group lie side by side: a level's place is drawn, its group follows from the place.
-    starts, row_of, groups = [], [], []
-    for f in range(2):
-        place = rng.permutation(n_levels[f])
+) -> Ratings:
+    """Drop weights of zero, deal the ratings to blocks, order them, merge what is equal, divide weights by their mean.
+
+    ``codes`` has an int32 array (n,) of levels for each field; ``n_groups`` is chosen unless given.
+    """
+    permutations = [rng.permutation(n) for n in n_levels[:2]]
+    seed = int(rng.integers(2**63))
+    n_rows = len(values) if weights is None else int(np.count_nonzero(weights))
+    while True:
+        deal = _deal_levels(n_levels, permutations, n_groups or choose_n_groups(n_rows, *n_levels[:2], rank))
+        ratings, n_equal = _dealt_ratings(codes, values, weights, deal, seed, threads)
+        if n_equal:
+            _merge(ratings, threads)
+        n_rows = len(ratings.values)
+        # The number of groups must not tell merged ratings from repeated ones.
+        if not n_equal or n_groups or choose_n_groups(n_rows, *n_levels[:2], rank) == deal.n_groups:
+            break
+    weights = ratings.weights
+    if weights is not None:
+        ratings.weights = None if weights.min() == weights.max() else np.divide(weights, weights.mean(), out=weights)
+    return ratings
+
+
+def _deal_levels(n_levels: list[int], permutations: list[np.ndarray], n_groups: int) -> Deal:
+    """Deal users and items into groups: a level's place is drawn, its group follows from the place."""
+    offset = np.concatenate([[0], np.cumsum(n_levels)]).astype(np.int64)
+    group_start, row_of, places = [], [], []
+    for f, place in enumerate(permutations):
         start = -(-np.arange(n_groups + 1) * n_levels[f] // n_groups)
         group = np.repeat(np.arange(n_groups), np.diff(start))[place]
-        starts.append(offset[f] + start)
+        group_start.append(offset[f] + start)
         row_of.append(offset[f] + place)
-        groups.append(group[ratings.indices[:, f]])
+        places.append(np.stack([place - start[group], group], axis=1).astype(np.int32))
     row_of += [offset[f] + np.arange(n_levels[f]) for f in range(2, len(n_levels))]
+    return Deal(n_groups, offset, row_of, group_start, places)
 
-    user_group, item_group = groups
-    block = (item_group - user_group) % n_groups * n_groups + user_group
-    n_blocks = n_groups**2
-    block = block.astype(np.uint16 if n_blocks <= 2**16 else np.int32)  # NumPy sorts 16 bits in linear time
-    # Ratings of one row one after another would wait for each other, so they come in random order.
-    order = rng.permutation(len(target))
-    order = order[np.argsort(block[order], kind="stable")]
-    block = block[order].astype(np.int64)
-    block_start = _starts(block, n_blocks)
 
-    stratum, a = np.divmod(np.arange(n_blocks), n_groups)
-    first_row = np.stack([starts[0][a], starts[1][(a + stratum) % n_groups]], axis=1)
-    index = np.empty((len(target), len(n_levels)), dtype=np.int32)
-    for f in range(2):
-        index[:, f] = row_of[f][ratings.indices[order, f]] - first_row[block, f]
-    weight = None if ratings.weights is None else ratings.weights[order].astype(np.float32)
-    touched = _touched_rows(ratings.indices[order, 2:] + offset[2:-1], block, weight, n_groups, index)
-    return BlockGrid(
-        n_groups,
-        index,
-        target[order].astype(np.float32),
-        weight,
-        block_start,
-        np.ascontiguousarray(first_row, dtype=np.int64),
-        row_of,
-        *touched,
+def _dealt_ratings(
+    codes: list[np.ndarray], values: np.ndarray, weights: np.ndarray | None, deal: Deal, seed: int, threads: Threads
+) -> tuple[Ratings, int]:
+    """Ratings in their blocks, ordered, and how many of them equal the one before."""
+    n, n_blocks = len(values), deal.n_groups**2
+    pieces = chunks(n, _CHUNK)
+
+    def part(array: np.ndarray | None, start: int, stop: int) -> np.ndarray | None:
+        return None if array is None else np.ascontiguousarray(array[start:stop], dtype=np.float64)
+
+    next_place = np.zeros((len(pieces), n_blocks), dtype=np.int64)
+
+    def count(task: int) -> None:
+        start, stop = pieces[task]
+        count_blocks(codes, part(weights, start, stop), *deal.places, deal.n_groups, start, stop, next_place[task])
+
+    threads.map(count, range(len(pieces)))
+    block_start = np.concatenate([[0], np.cumsum(next_place.sum(axis=0))])
+    next_place = block_start[:-1] + np.cumsum(next_place, axis=0) - next_place
+
+    n_kept = int(block_start[-1])
+    index = np.empty((n_kept, len(codes)), dtype=np.int32)
+    dealt_values = np.empty(n_kept)
+    dealt_weights = None if weights is None else np.empty(n_kept)
+    # A power of two is exact, and sums of weights do not overflow.
+    scale = 1.0 if weights is None else float(np.ldexp(1.0, -int(np.frexp(weights.max())[1])))
+
+    def deal_out(task: int) -> None:
+        start, stop = pieces[task]
+        deal_rows(
+            codes, part(values, start, stop), part(weights, start, stop), scale, *deal.places, deal.offset,
+            deal.n_groups, start, stop, next_place[task], index, dealt_values, dealt_weights,
+        )  # fmt: skip
+
+    threads.map(deal_out, range(len(pieces)))
+    ratings = Ratings(deal, index, dealt_values, dealt_weights, block_start)
+    n_equal = threads.map(
+        lambda blocks: order_blocks(blocks, block_start, seed, index, dealt_values, dealt_weights),
+        _blocks_by_user_group(deal.n_groups),
     )
+    return ratings, sum(n_equal)
 
 
-def _touched_rows(
-    rows: np.ndarray, block: np.ndarray, weight: np.ndarray | None, n_groups: int, index: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _blocks_by_user_group(n_groups: int) -> list[np.ndarray]:
+    return [np.arange(a, n_groups**2, n_groups) for a in range(n_groups)]
+
+
+def _merge(ratings: Ratings, threads: Threads) -> None:
+    if ratings.weights is None:
+        ratings.weights = np.ones(len(ratings.values))
+    n_left = np.empty(len(ratings.block_start) - 1, dtype=np.int64)
+    threads.map(
+        lambda blocks: merge_blocks(
+            blocks, ratings.block_start, ratings.index, ratings.values, ratings.weights, n_left
+        ),
+        _blocks_by_user_group(ratings.deal.n_groups),
+    )
+    kept = np.ones(len(ratings.values), dtype=bool)
+    for b in np.flatnonzero(n_left < np.diff(ratings.block_start)):
+        kept[ratings.block_start[b] + n_left[b] : ratings.block_start[b + 1]] = False
+    ratings.index, ratings.values, ratings.weights = ratings.index[kept], ratings.values[kept], ratings.weights[kept]
+    ratings.block_start = np.concatenate([[0], np.cumsum(n_left)])
+
+
+def location_and_scale(ratings: Ratings, fit_bias: bool, threads: Threads) -> tuple[float, float, tuple[float, float]]:
+    """Weighted mean and standard deviation (without biases 0 and the root mean square), and the range of ratings."""
+    pieces = [slice(*piece) for piece in chunks(len(ratings.values), _CHUNK)]
+
+    def mean(of: Callable[[np.ndarray], np.ndarray]) -> float:
+        def partial(piece: slice) -> np.ndarray:
+            x = of(ratings.values[piece])
+            return np.array([x.sum(), len(x)] if ratings.weights is None else _weighted(x, ratings.weights[piece]))
+
+        total, weight = np.sum(threads.map(partial, pieces), axis=0)
+        return float(total / weight)
+
+    ends = np.array(threads.map(lambda piece: (ratings.values[piece].min(), ratings.values[piece].max()), pieces))
+    bounds = float(ends[:, 0].min()), float(ends[:, 1].max())
+    largest = max(-bounds[0], bounds[1])
+    if largest == 0:
+        return 0.0, 1e-30, bounds
+    # Divided, so that squares neither overflow nor vanish.
+    location = mean(lambda values: values / largest) if fit_bias else 0.0
+    scale = mean(lambda values: (values / largest - location) ** 2) ** 0.5
+    rounding = 4 * np.finfo(np.float64).eps * abs(location)
+    constant = scale <= rounding
+    location, scale = location * largest, max(scale, rounding) * largest or 1e-30
+    if not constant and not 1e-30 < scale < 1e30:
+        raise ValueError(
+            f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
+            "example with sklearn's TransformedTargetRegressor."
+        )
+    return location, scale, bounds
+
+
+def _weighted(x: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    return (x * weights).sum(), weights.sum()
+
+
+def make_grid(ratings: Ratings, location: float, scale: float, threads: Threads) -> BlockGrid:
+    """Number the rows of further fields by block, move ratings of one row apart, standardise. Uses ``ratings`` up."""
+    deal, block_start = ratings.deal, ratings.block_start
+    first_row = ratings.first_row
+    n_blocks = len(first_row)
+    touched, touched_start, share, row_weights = _number_further_rows(ratings)
+
+    n_group_rows = [np.diff(start) for start in deal.group_start]
+    stratum, a = np.divmod(np.arange(n_blocks), deal.n_groups)
+    b = (a + stratum) % deal.n_groups
+    n_rows = np.stack([n_group_rows[0][a], n_group_rows[1][b], np.diff(touched_start)], axis=1)
+    group = np.empty(len(ratings.values) // GROUP + n_blocks, dtype=np.uint8)
+    threads.map(
+        lambda blocks: spread_blocks(
+            blocks, block_start, n_rows, ratings.index, ratings.values, ratings.weights, group
+        ),
+        _blocks_by_user_group(deal.n_groups),
+    )
+    # Always in the same order, whatever the threads: one task has all ratings of a user, or of an item.
+    for field, group_of_block in enumerate((a, b)):
+        threads.map(
+            lambda blocks, field=field: add_row_weights(
+                blocks, block_start, first_row, field, ratings.index, ratings.weights, row_weights
+            ),
+            [np.flatnonzero(group_of_block == g) for g in range(deal.n_groups)],
+        )
+
+    target = np.empty(len(ratings.values), dtype=np.float32)
+    weight = None if ratings.weights is None else np.empty(len(ratings.values), dtype=np.float32)
+
+    def standardise(piece: tuple[int, int]) -> None:
+        part = slice(*piece)
+        target[part] = (ratings.values[part] - location) / scale
+        if weight is not None:
+            weight[part] = ratings.weights[part]
+
+    threads.map(standardise, chunks(len(target), _CHUNK))
+    return BlockGrid(
+        deal.n_groups, ratings.index, target, weight, group, block_start, first_row,
+        touched, touched_start, share, deal.row_of, row_weights,
+    )  # fmt: skip
+
+
+def _number_further_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """List the rows of further fields that each block works on, and number them within the block into ``index``."""
-    n_blocks, n_further = n_groups**2, rows.shape[1]
-    if n_further == 0:
-        return np.empty(0, np.int32), np.zeros(n_blocks + 1, np.int64), np.empty(0, np.float32)
-    n_rows = int(rows.max()) + 1
-    key, inverse = np.unique((block[:, None] * n_rows + rows).ravel(), return_inverse=True)
-    touched_block, touched = np.divmod(key, n_rows)
-    touched_start = _starts(touched_block, n_blocks)
-    index[:, 2:] = inverse.reshape(rows.shape) - touched_start[block][:, None]
-
-    count = np.bincount(inverse, None if weight is None else np.repeat(weight, n_further).astype(np.float64))
-    stratum_row = np.unique(touched_block // n_groups * n_rows + touched, return_inverse=True)[1]
-    share = count / np.bincount(stratum_row, count)[stratum_row]
-    return touched.astype(np.int32), touched_start, share.astype(np.float32)
-
-
-def _starts(sorted_numbers: np.ndarray, n: int) -> np.ndarray:
-    """Where each of the numbers 0..n-1 begins in a sorted array, and the end."""
-    return np.searchsorted(sorted_numbers, np.arange(n + 1)).astype(np.int64)
+    n_groups, n_rows = ratings.deal.n_groups, int(ratings.deal.offset[-1])
+    n_blocks = n_groups**2
+    touched_start, row_weights = np.zeros(n_blocks + 1, np.int64), np.zeros(n_rows)
+    if ratings.index.shape[1] == 2:
+        return np.empty(0, np.int32), touched_start, np.empty(0, np.float32), row_weights
+    number = np.full(n_rows, -1, dtype=np.int32)
+    rows_of_block, weights_of_block = np.empty(n_rows, dtype=np.int32), np.empty(n_rows)
+    touched, weight = [], []
+    for b in range(n_blocks):
+        lo, hi = ratings.block_start[b : b + 2]
+        n_touched = 0
+        if lo < hi:
+            n_touched = number_rows(lo, hi, ratings.index, ratings.weights, rows_of_block, weights_of_block, number)
+        touched.append(rows_of_block[:n_touched].copy())
+        weight.append(weights_of_block[:n_touched].copy())
+        touched_start[b + 1] = touched_start[b] + n_touched
+    touched, weight = np.concatenate(touched), np.concatenate(weight)
+    share = np.empty(len(touched), dtype=np.float32)
+    for lo, hi in zip(touched_start[:-1:n_groups], touched_start[n_groups::n_groups], strict=True):
+        in_stratum = np.bincount(touched[lo:hi], weight[lo:hi], minlength=n_rows)
+        share[lo:hi] = weight[lo:hi] / in_stratum[touched[lo:hi]]
+        row_weights += in_stratum
+    return touched, touched_start, share, row_weights

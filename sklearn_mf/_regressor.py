@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -30,7 +29,8 @@ from sklearn_mf._encoding import (
     warn_of_continuous_columns,
 )
 from sklearn_mf._kernels import predict as predict_kernel
-from sklearn_mf._ratings import Ratings, canonical_ratings, make_grid
+from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._threads import Threads
 from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
 
 # Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
@@ -49,18 +49,25 @@ def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
     is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
     if is_text:
         raise ValueError("y holds text or dates; ratings are numbers. Convert it, for example with y.astype(float).")
-    y = y.astype(np.float64, copy=False) + 0.0  # -0.0 is 0.0
+    y = y.astype(np.float64, copy=False)
     if len(y) != n_rows:
         raise ValueError(
             f"X and y have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one rating a row."
         )
-    bad = np.flatnonzero(~np.isfinite(y))
+    bad = _not_finite(y)
     if len(bad):
         raise ValueError(
             f"Input y contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row {bad[0]}. "
             "An unknown rating is a row to leave out."
         )
     return y
+
+
+def _not_finite(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # no temporary array for what is nearly always so
+            return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(~np.isfinite(values))
 
 
 def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
@@ -73,7 +80,9 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         raise ValueError(f"sample_weight must be an array of numbers: {error}.") from error
     if weights.shape != (n_rows,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X.")
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    bad = _not_finite(weights)
+    if len(bad) == 0 and weights.min() < 0:
+        bad = np.flatnonzero(weights < 0)
     if len(bad):
         raise ValueError(
             f"sample_weight must be finite and not negative: {len(bad)} of {n_rows} weights are not, the first at row "
@@ -81,29 +90,7 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         )
     if not weights.any():
         raise ValueError("Sample weights are all zero: at least one rating must count.")
-    scaled = np.ldexp(weights, -np.frexp(weights.max())[1])  # exact, and sums do not overflow
-    scaled[(weights > 0) & (scaled < 1e-30)] = 1e-30  # single precision holds no less
-    return scaled
-
-
-def _location_and_scale(ratings: Ratings, fit_bias: bool) -> tuple[float, float]:
-    """Weighted mean and standard deviation; without biases 0 and the root mean square."""
-    values, weights = ratings.values, ratings.weights
-    largest = np.abs(values).max()
-    if largest == 0:
-        return 0.0, 1e-30
-    values = values / largest  # so that squares neither overflow nor vanish
-    location = float(np.average(values, weights=weights)) if fit_bias else 0.0
-    scale = float(np.sqrt(np.average((values - location) ** 2, weights=weights)))
-    rounding = 4 * np.finfo(np.float64).eps * abs(location)
-    constant = scale <= rounding
-    location, scale = location * largest, max(scale, rounding) * largest or 1e-30
-    if not constant and not 1e-30 < scale < 1e30:
-        raise ValueError(
-            f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
-            "example with sklearn's TransformedTargetRegressor."
-        )
-    return location, scale
+    return weights
 
 
 class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
@@ -324,14 +311,13 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         n_rows = len(columns[0])
         y = _check_ratings(y, n_rows)
         weights = _check_weights(sample_weight, n_rows)
-        levels, indices = fit_columns(columns)
-        ratings = canonical_ratings(indices, y, weights)
-        if weights is not None and not weights.all():
-            levels, kept_indices = drop_unused_levels(levels, ratings.indices)
-            ratings = replace(ratings, indices=kept_indices)
-        warn_of_continuous_columns(columns, levels, n_rows if weights is None else np.count_nonzero(weights))
-        fitted.categories_ = levels
-        fitted._fit_ratings(ratings)
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            levels, codes = fit_columns(columns, threads)
+            if weights is not None and not weights.all():
+                levels, codes = drop_unused_levels(levels, codes, weights)
+            warn_of_continuous_columns(columns, levels, n_rows if weights is None else np.count_nonzero(weights))
+            fitted.categories_ = levels
+            fitted._fit_ratings(codes, y, weights, threads)
         self.__dict__ = fitted.__dict__
         return self
 
@@ -406,7 +392,9 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
                 "X has no rows."
             )
 
-    def _fit_ratings(self, ratings: Ratings) -> None:
+    def _fit_ratings(
+        self, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None, threads: Threads
+    ) -> None:
         n_levels = [len(levels) for levels in self.categories_]
         rank = int(self.rank)
         hyper = Hyperparameters(
@@ -420,17 +408,18 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             int(self.max_iter),
         )
         rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        location, scale = _location_and_scale(ratings, self.fit_bias)
-        grid = make_grid(ratings, (ratings.values - location) / scale, n_levels, rank, rng)
-        row_weights = [np.bincount(ratings.indices[:, f], ratings.weights, minlength=n) for f, n in enumerate(n_levels)]
-        parameters = initial_parameters(grid, row_weights, hyper, rng)
-        losses = train(grid, parameters, hyper, rng, effective_n_jobs(self.n_jobs), self._epoch_printer(scale))
+        ratings = canonical_ratings(codes, y, weights, n_levels, rank, rng, threads)
+        codes.clear()  # what is no longer needed makes room
+        location, scale, self.rating_range_ = location_and_scale(ratings, self.fit_bias, threads)
+        grid = make_grid(ratings, location, scale, threads)
+        ratings.values = ratings.weights = None
+        parameters = initial_parameters(grid, hyper, rng)
+        losses = train(grid, parameters, hyper, rng, threads, self._epoch_printer(scale))
         factors, biases = levels_in_order(grid, parameters, rank)
         # Back to the scale of y: a product of two factor rows takes sqrt(scale) from each.
         self.factors_ = [rows * np.float32(scale**0.5) for rows in factors]
         self.biases_ = [bias * np.float32(scale) for bias in biases]
         self.intercept_ = location
-        self.rating_range_ = (float(ratings.values.min()), float(ratings.values.max()))
         self.loss_curve_ = [loss * scale**2 for loss in losses]
         self.n_iter_ = len(losses)
 

@@ -36,6 +36,14 @@
 /* Rows are padded with zeros to a multiple of SGD_LANES floats; zeros stay zero under the updates above. */
 #define SGD_LANES 8
 
+/* Ratings that have no row in common are visited SGD_GROUP at a time; grid_spread finds which. */
+#define SGD_GROUP 4
+enum {
+    SGD_APART,     /* no row in common with each other, nor with the group before */
+    SGD_AFTER,     /* none with each other */
+    SGD_ONE_BY_ONE /* some */
+};
+
 typedef struct {
     float step;       /* learning rate of this epoch, > 0 */
     float alpha;      /* L2 strength of factors, per rating */
@@ -43,40 +51,52 @@ typedef struct {
     float fit_bias;   /* 1 to learn biases, 0 to leave them alone */
 } sgd_config;
 
+/* What a row has beside its factors. */
+typedef struct {
+    float bias;
+    float damping; /* lambda */
+} sgd_scalars;
+
 typedef struct {
     ptrdiff_t n_ratings;
     int n_fields;                /* columns of X, at least 2 */
-    int width;                   /* floats per factor row: rank rounded up to SGD_LANES */
+    int width;                   /* floats per factor row: rank rounded up to SGD_LANES, at least SGD_LANES */
     const int32_t *index;        /* IN    (n_ratings, n_fields): row of each field within its table */
     const float *target;         /* IN    (n_ratings,): standardised ratings */
     const float *weight;         /* IN    (n_ratings,), or NULL when every weight is 1 */
+    const uint8_t *group;        /* IN    (n_ratings / SGD_GROUP,), how each group can be visited */
     float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width) */
-    float *const *bias;          /* INOUT n_fields tables of (n_rows_f,) */
-    const float *const *damping; /* IN    n_fields tables of (n_rows_f,): lambda */
+    sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
 } sgd_block;
 
 /* Visits the ratings of a block in the order given. Returns sum of w/2 e^2, each e as it was when its rating came.
- * `sum` is scratch of `width` floats, used with three fields or more. */
+ * `sum` is scratch of 2 SGD_GROUP `width` floats, used with three fields or more. */
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 
 /* Rows of further columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
  * copied before, turned into changes after, and added to the shared rows once all blocks of the stratum are done. */
-void sgd_copy_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const float *bias,
-                   const float *damping, float *own_rows, float *own_bias, float *own_damping);
+void sgd_copy_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const sgd_scalars *scalars,
+                   float *own_rows, sgd_scalars *own_scalars);
 /* own <- own - shared */
-void sgd_subtract_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const float *bias,
-                       float *own_rows, float *own_bias);
+void sgd_subtract_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const sgd_scalars *scalars,
+                       float *own_rows, sgd_scalars *own_scalars);
 /* shared <- shared + share * own */
 void sgd_add_rows(ptrdiff_t n, int width, const int32_t *which, const float *share, const float *own_rows,
-                  const float *own_bias, float *rows, float *bias);
+                  const sgd_scalars *own_scalars, float *rows, sgd_scalars *scalars);
 
-/* out[i] = intercept + sum_f bias_f + sum_{f<g} <V_f, V_g> over the fields whose index is not negative.
- * `sum` is scratch of `rank` floats. */
-void sgd_predict(ptrdiff_t n, int n_fields, int rank, const int32_t *index, const float *const *rows,
-                 const float *const *bias, double intercept, float *sum, double *out);
+/* A fitted model. */
+typedef struct {
+    int rank;
+    double intercept;
+    const float *const *rows; /* n_fields tables of (n_levels_f, rank) */
+    const float *const *bias; /* n_fields tables of (n_levels_f,) */
+} sgd_tables;
 
-/* Picks the instruction set for the two functions above: "avx2", "baseline", or "auto" for the best this processor has.
- * Returns the name in use, or NULL when the one asked for is unknown or not available. */
+/* out[i] = intercept + sum_f bias_f + sum_{f<g} <V_f, V_g> over the fields whose index is not negative. */
+void sgd_predict(ptrdiff_t n, int n_fields, const sgd_tables *tables, const int32_t *index, double *out);
+
+/* Picks the instruction set for updates and predictions: "avx512", "avx2", "baseline", or "auto" for the best that this
+ * processor has. Returns the name in use, or NULL when the one asked for is unknown or not available. */
 const char *sgd_select_simd(const char *name);
 
 #endif

@@ -1,11 +1,15 @@
-/* Drives every function of sgd.h over exactly sized heap arrays, for tests/sanitize.sh. */
-#include "sgd.h"
+/* Drives the C files over exactly sized heap arrays and with threads, for tests/sanitize.sh. */
+#include "grid.h"
+#include "ids.h"
+#include "strata.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { N = 200, MAX_FIELDS = 4, ROWS = 9 };
+enum { N = 700, MAX_FIELDS = 4, GROUPS = 3, IN_GROUP = 9, ROWS = GROUPS * IN_GROUP, BLOCKS = GROUPS * GROUPS };
 
 static unsigned state = 1;
 
@@ -15,73 +19,212 @@ static unsigned draw(void)
     return state >> 8;
 }
 
-static float *floats(size_t n, float low, float high)
+static void *take(size_t size)
 {
-    float *array = malloc(n * sizeof(float));
-    for (size_t i = 0; i < n; i++)
-        array[i] = low + (high - low) * (float)(draw() % 1000) / 1000.0f;
-    return array;
+    void *memory = malloc(size ? size : 1);
+    if (!memory)
+        abort();
+    memset(memory, 0, size);
+    return memory;
 }
 
-static void run(int n_fields, int rank, int weighted, float fit_bias)
+static void fail(const char *what)
+{
+    fprintf(stderr, "%s\n", what);
+    exit(1);
+}
+
+typedef struct {
+    const strata_grid *grid;
+    const sgd_config *config;
+    int64_t *state;
+} work;
+
+static void *run_share(void *given)
+{
+    const work *w = given;
+    static const int64_t strata[GROUPS] = {2, 0, 1};
+    void *scratch = take(strata_scratch(w->grid));
+    strata_run(w->grid, w->config, GROUPS, strata, w->state, scratch);
+    free(scratch);
+    return NULL;
+}
+
+/* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. */
+static double run(int m, int rank, int weighted, float fit_bias, int n_threads)
 {
     const int width = rank ? (rank + SGD_LANES - 1) / SGD_LANES * SGD_LANES : SGD_LANES;
-    int32_t *index = malloc(sizeof(int32_t) * N * n_fields);
-    for (int i = 0; i < N * n_fields; i++)
-        index[i] = (int32_t)(draw() % ROWS);
-    float *target = floats(N, -2, 2), *weight = weighted ? floats(N, 0.1f, 5) : NULL, *sum = floats(width, 0, 0);
-    float *rows[MAX_FIELDS], *bias[MAX_FIELDS], *damping[MAX_FIELDS];
-    for (int f = 0; f < n_fields; f++) {
-        rows[f] = floats((size_t)ROWS * width, -0.5f, 0.5f);
-        bias[f] = floats(ROWS, -1, 1);
-        damping[f] = floats(ROWS, 0, 2);
+    state = 1;
+    int32_t *codes[MAX_FIELDS];
+    grid_place *places[2];
+    int64_t offset[MAX_FIELDS + 1] = {0};
+    for (int f = 0; f < m; f++) {
+        offset[f + 1] = offset[f] + ROWS;
+        codes[f] = take(N * sizeof(int32_t));
+        for (int r = 0; r < N; r++)
+            codes[f][r] = (int32_t)(draw() % ROWS);
     }
+    for (int f = 0; f < 2; f++) {
+        places[f] = take(ROWS * sizeof(grid_place));
+        for (int l = 0; l < ROWS; l++)
+            places[f][l] = (grid_place){l / GROUPS, l % GROUPS};
+    }
+    double *values = take(N * sizeof(double)), *weights = take(N * sizeof(double));
+    for (int r = 0; r < N; r++) {
+        values[r] = draw() % 3 - 1.0;
+        weights[r] = draw() % 4;
+    }
+
+    int64_t start[BLOCKS + 1] = {0}, next[BLOCKS] = {0}, first_row[2 * BLOCKS];
+    grid_count(N, (const int32_t *const *)codes, weighted ? weights : NULL, places[0], places[1], GROUPS, next);
+    for (int b = 0; b < BLOCKS; b++) {
+        start[b + 1] = start[b] + next[b];
+        next[b] = start[b];
+        first_row[2 * b] = b % GROUPS * IN_GROUP;
+        first_row[2 * b + 1] = ROWS + (b % GROUPS + b / GROUPS) % GROUPS * IN_GROUP;
+    }
+    const int64_t n = start[BLOCKS];
+    int32_t *index = take(n * m * sizeof(int32_t));
+    double *y = take(n * sizeof(double)), *w = take(n * sizeof(double));
+    grid_deal(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1], offset,
+              GROUPS, next, index, y, weighted ? w : NULL);
+    float *target = take(n * sizeof(float)), *weight = take(n * sizeof(float));
+    uint8_t *group = take(n / SGD_GROUP + BLOCKS);
+    int32_t *touched = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
+    double *share = take(BLOCKS * m * ROWS * sizeof(double)), *total = take(m * ROWS * sizeof(double));
+    float *part = take(BLOCKS * m * ROWS * sizeof(float));
+    int64_t touched_start[BLOCKS + 1] = {0};
+    memset(number, -1, m * ROWS * sizeof(int32_t));
+    for (int b = 0; b < BLOCKS; b++) {
+        const int64_t lo = start[b], size = start[b + 1] - lo;
+        int32_t *rows = index + lo * m;
+        double *block_weights = weighted ? w + lo : NULL;
+        void *scratch = take(grid_order_scratch(size, m));
+        grid_order(size, m, 7, rows, y + lo, block_weights, scratch);
+        free(scratch);
+        touched_start[b + 1] = touched_start[b] + grid_number(size, m, rows, block_weights, touched + touched_start[b],
+                                                             share + touched_start[b], number);
+        const int64_t n_last = 2 * IN_GROUP + touched_start[b + 1] - touched_start[b];
+        const int64_t first[MAX_FIELDS] = {0, IN_GROUP, 2 * IN_GROUP, 2 * IN_GROUP};
+        int32_t *last = take(n_last * sizeof(int32_t));
+        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, group + lo / SGD_GROUP + b);
+        free(last);
+        grid_add_weights(size, m, 0, rows, block_weights, total + first_row[2 * b]);
+    }
+    for (int64_t r = 0; r < n; r++) {
+        target[r] = (float)y[r];
+        weight[r] = (float)w[r];
+    }
+    for (int64_t t = 0; t < touched_start[BLOCKS]; t++)
+        part[t] = 1.0f / GROUPS;
+
+    float *rows = take((size_t)m * ROWS * width * sizeof(float)), *own_rows = take((size_t)GROUPS * m * ROWS * width * 4);
+    sgd_scalars *scalars = take(m * ROWS * sizeof(sgd_scalars)), *own_scalars = take(GROUPS * m * ROWS * sizeof *scalars);
+    for (int row = 0; row < m * ROWS; row++)
+        for (int j = 0; j < rank; j++)
+            rows[row * width + j] = (float)(draw() % 1000) / 1000.0f - 0.5f;
+    double loss[BLOCKS];
     const sgd_config config = {0.1f, 0.04f, 0.01f, fit_bias};
-    const sgd_block block = {N, n_fields, width, index, target, weight, rows, bias, (const float *const *)damping};
-    double loss = 0;
-    for (int epoch = 0; epoch < 3; epoch++)
-        loss = sgd_update_block(&block, &config, sum);
-
-    int32_t which[3] = {7, 0, 8};
-    float *own_rows = floats(3 * (size_t)width, 0, 0), *own_bias = floats(3, 0, 0), *own_damping = floats(3, 0, 0);
-    const float share[3] = {0.5f, 1.0f, 0.25f};
-    sgd_copy_rows(3, width, which, rows[0], bias[0], damping[0], own_rows, own_bias, own_damping);
-    sgd_subtract_rows(3, width, which, rows[0], bias[0], own_rows, own_bias);
-    sgd_add_rows(3, width, which, share, own_rows, own_bias, rows[0], bias[0]);
-
-    index[0] = -1;
-    index[n_fields] = index[n_fields + 1] = -1;
-    double *out = malloc(sizeof(double) * N);
-    sgd_predict(N, n_fields, width, index, (const float *const *)rows, (const float *const *)bias, 3.0, sum, out);
-    if (!isfinite(loss) || !isfinite(out[0])) {
-        fprintf(stderr, "not finite: fields %d, rank %d\n", n_fields, rank);
-        exit(1);
+    const strata_grid grid = {m,       width, GROUPS,        index, target,   weighted ? weight : NULL,
+                              group,   start, first_row,     rows,  scalars,  touched,
+                              touched_start,  part,          own_rows, own_scalars, loss};
+    for (int epoch = 0; epoch < 3; epoch++) {
+        int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
+        work w_ = {&grid, &config, shared};
+        pthread_t threads[8];
+        for (int t = 1; t < n_threads; t++)
+            if (pthread_create(threads + t, NULL, run_share, &w_))
+                abort();
+        run_share(&w_);
+        for (int t = 1; t < n_threads; t++)
+            pthread_join(threads[t], NULL);
+        free(shared);
     }
-    for (int f = 0; f < n_fields; f++) {
-        free(rows[f]);
-        free(bias[f]);
-        free(damping[f]);
+
+    const float *tables[MAX_FIELDS], *biases[MAX_FIELDS];
+    int32_t *asked = take(N * m * sizeof(int32_t));
+    float *bias = take(ROWS * sizeof(float)), *factors = take((size_t)ROWS * rank * sizeof(float));
+    for (int f = 0; f < m; f++) {
+        tables[f] = factors;
+        biases[f] = bias;
+        for (int r = 0; r < N; r++)
+            asked[r * m + f] = draw() % 5 ? codes[f][r] : -1;
     }
-    free(index);
-    free(target);
-    free(weight);
-    free(sum);
-    free(own_rows);
-    free(own_bias);
-    free(own_damping);
-    free(out);
+    const sgd_tables model = {rank, 3.0, tables, biases};
+    double *out = take(N * sizeof(double)), sum = 0.0;
+    sgd_predict(N, m, &model, asked, out);
+    sgd_predict(3, m, &model, asked, out);
+    for (int b = 0; b < BLOCKS; b++)
+        sum += loss[b];
+    if (!isfinite(sum) || out[N - 1] != 3.0)
+        fail("not finite, or not the intercept");
+    for (int f = 0; f < m; f++)
+        free(codes[f]);
+    void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, group, touched, number, share,
+                         total, part, rows, own_rows, scalars, own_scalars, asked, bias, factors, out};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    return sum;
+}
+
+static void hash(void)
+{
+    enum { IDS = 20000, LONGEST = 40 };
+    int64_t *values = take(IDS * sizeof(int64_t)), *offsets = take((IDS + 1) * sizeof(int64_t));
+    int32_t *codes = take(IDS * sizeof(int32_t));
+    char *text = take(IDS * LONGEST);
+    char seen[2][5000] = {{0}}; /* integers; lengths and letters of strings */
+    int n_seen[2] = {0};
+    for (int i = 0; i < IDS; i++) {
+        const int value = (int)(draw() % 5000), length = (int)(draw() % LONGEST), letter = length ? (int)(draw() % 3) : 0;
+        values[i] = value * 1234567891234567;
+        offsets[i + 1] = offsets[i] + length;
+        memset(text + offsets[i], 'a' + letter, length);
+        n_seen[0] += !seen[0][value];
+        n_seen[1] += !seen[1][3 * length + letter];
+        seen[0][value] = seen[1][3 * length + letter] = 1;
+    }
+    char *exact = take(offsets[IDS]); /* nothing may be read beyond the last string */
+    memcpy(exact, text, offsets[IDS]);
+    for (int strings = 0; strings < 2; strings++) {
+        ids_table table;
+        const int failed = strings ? ids_hash_strings(IDS, exact, offsets, codes, &table)
+                                   : ids_hash_integers(IDS, (const char *)values, sizeof(int64_t), codes, &table);
+        if (failed || table.n != n_seen[strings])
+            fail("wrong number of levels");
+        for (int i = 0; i < IDS; i++) {
+            const int64_t first = table.first[codes[i]], length = offsets[i + 1] - offsets[i];
+            if (strings ? offsets[first + 1] - offsets[first] != length ||
+                              memcmp(exact + offsets[first], exact + offsets[i], length) != 0
+                        : values[first] != values[i])
+                fail("another id");
+        }
+        ids_free(&table);
+    }
+    free(values);
+    free(offsets);
+    free(codes);
+    free(text);
+    free(exact);
 }
 
 int main(void)
 {
-    const char *const simd[] = {"baseline", "auto"};
-    for (int s = 0; s < 2; s++) {
-        const char *name = sgd_select_simd(simd[s]);
-        for (int n_fields = 2; n_fields <= MAX_FIELDS; n_fields++)
-            for (int rank = 0; rank <= 40; rank += 4)
-                for (int weighted = 0; weighted < 2; weighted++)
-                    run(n_fields, rank, weighted, (float)(rank % 8 == 0));
-        printf("%s: no findings\n", name);
+    const char *const simd[] = {"baseline", "avx2", "avx512"};
+    for (int s = 0; s < 3; s++) {
+        if (!sgd_select_simd(simd[s]))
+            continue;
+        for (int m = 2; m <= MAX_FIELDS; m++)
+            for (int rank = 0; rank <= 72; rank += rank < 40 ? 4 : 16)
+                for (int weighted = 0; weighted < 2; weighted++) {
+                    const double loss = run(m, rank, weighted, (float)(rank % 8 == 0), 1);
+                    for (int n_threads = 2; n_threads <= 8; n_threads += 3)
+                        if (run(m, rank, weighted, (float)(rank % 8 == 0), n_threads) != loss)
+                            fail("another loss on another number of threads");
+                }
+        printf("%s: no findings\n", simd[s]);
     }
+    hash();
+    printf("ids: no findings\n");
     return sgd_select_simd("mmx") != NULL;
 }

@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# The kernel under the address and undefined-behaviour sanitizers: builds tests/sanitize.c with them and runs it, for
-# each instruction set. Needs GCC or Clang with their sanitizer libraries.
+# The C files under the address and undefined-behaviour sanitizers, then under the thread sanitizer: builds
+# tests/sanitize.c with them and runs it, for each instruction set. Needs GCC or Clang with their sanitizer libraries.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for define in "" "-DSGD_HAVE_AVX2"; do
-    "${CC:-cc}" -std=c11 -g -O1 -fopenmp-simd -fsanitize=address,undefined -fno-sanitize-recover=all $define \
-        -I "$root/sklearn_mf" "$root/tests/sanitize.c" "$root/sklearn_mf/sgd.c" -o "$work/sanitize"
+sources=()
+for name in grid ids sgd strata; do sources+=("$root/sklearn_mf/$name.c"); done
+x86=""
+case $(uname -m) in x86_64 | amd64) x86="-DSGD_HAVE_X86" ;; esac
+for sanitizers in address,undefined thread; do
+    echo "$sanitizers"
+    "${CC:-cc}" -std=gnu11 -g -O1 -Wall -Wno-psabi -Wno-unknown-pragmas -fopenmp-simd -pthread \
+        "-fsanitize=$sanitizers" -fno-sanitize-recover=all $x86 \
+        -I "$root/sklearn_mf" "$root/tests/sanitize.c" "${sources[@]}" -lm -o "$work/sanitize"
     "$work/sanitize"
 done

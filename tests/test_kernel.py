@@ -4,29 +4,52 @@ import pytest
 
 from sklearn_mf import _kernels
 
-N_ROWS = (7, 5, 4, 3)
+N_ROWS = (7, 5, 4, 3, 2, 2, 2, 2, 2)
+MANY_ROWS = (90, 80, 90, 90, 70, 90, 90, 90, 90)
 
 
 def padded(rank):
     return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
 
 
-def make_block(n_fields, rank, weighted, n=60, seed=0):
+def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS):
     """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
     rng = np.random.default_rng(seed)
-    sizes = N_ROWS[:n_fields]
+    sizes = sizes[:n_fields]
     index = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
     rows = np.zeros((sum(sizes), padded(rank)), dtype=np.float32)
     rows[:, :rank] = rng.normal(0, 0.5, (sum(sizes), rank))
-    return {
+    scalars = np.stack([rng.normal(0, 0.3, sum(sizes)), rng.uniform(0, 2, sum(sizes))], axis=1)
+    block = {
         "index": index,
         "target": rng.normal(size=n).astype(np.float32),
         "weight": rng.uniform(0.1, 3, n).astype(np.float32) if weighted else None,
         "rows": rows,
-        "bias": rng.normal(0, 0.3, sum(sizes)).astype(np.float32),
-        "damping": rng.uniform(0, 2, sum(sizes)).astype(np.float32),
+        "scalars": scalars.astype(np.float32),
         "sizes": sizes,
     }
+    block["bias"], block["damping"] = block["scalars"].T  # views
+    return spread(block)
+
+
+def spread(block):
+    """Put the ratings into the order in which a grid would have them, and mark its groups."""
+    n, sizes = len(block["target"]), block["sizes"]
+    # Further fields are numbered together, here all their rows.
+    local = block["index"].copy()
+    for f in range(2, len(sizes)):
+        local[:, f] += sum(sizes[2:f])
+    place = np.arange(n, dtype=np.float64)
+    block["group"] = np.full(n // _kernels.GROUP + 1, 255, dtype=np.uint8)
+    n_rows = np.array([[sizes[0], sizes[1], sum(sizes[2:])]])
+    _kernels.spread_blocks(np.array([0]), np.array([0, n]), n_rows, local, place, None, block["group"])
+    order = place.astype(int)
+    assert sorted(order) == list(range(n))
+    np.testing.assert_array_equal(local[:, :2], block["index"][order, :2])
+    for name in ("index", "target", "weight"):
+        block[name] = None if block[name] is None else np.ascontiguousarray(block[name][order])
+    block["local"] = local
+    return block
 
 
 def tables(block, name, rank=None):
@@ -37,41 +60,46 @@ def tables(block, name, rank=None):
 
 def run_kernel(block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0):
     """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
-    index, sizes = block["index"], block["sizes"]
-    # Further fields are numbered within `touched`, here all their rows.
-    first_touched = sizes[0] + sizes[1]
-    local = index.copy()
-    for f in range(2, len(sizes)):
-        local[:, f] += sum(sizes[2:f])
-    touched = np.arange(first_touched, sum(sizes), dtype=np.int32)
+    sizes, n = block["sizes"], len(block["target"])
+    touched = np.arange(sizes[0] + sizes[1], sum(sizes), dtype=np.int32)
     n_own = len(touched)
-    own_rows = np.empty((n_own, block["rows"].shape[1]), dtype=np.float32)
-    own_bias, own_damping = np.empty(n_own, dtype=np.float32), np.empty(n_own, dtype=np.float32)
+    own_rows, own_scalars = np.empty((n_own, block["rows"].shape[1]), np.float32), np.empty((n_own, 2), np.float32)
     loss = np.zeros(1)
-    _kernels.update_blocks(
-        local, block["target"], block["weight"], np.array([0, len(index)]), np.array([[0, sizes[0]]]),
-        block["rows"], block["bias"], block["damping"], touched, np.array([0, n_own]),
-        own_rows, own_bias, own_damping, 0, 0, 1, 1, step, alpha, alpha_bias, fit_bias, loss,
+    _kernels.run_strata(
+        block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
+        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["rows"], block["scalars"],
+        own_rows, own_scalars, np.array([0]), np.zeros(_kernels.state_size(1), np.int64),
+        step, alpha, alpha_bias, fit_bias, loss,
     )  # fmt: skip
-    ones = np.ones(n_own, dtype=np.float32)
-    _kernels.add_changes(touched, ones, own_rows, own_bias, 0, n_own, block["rows"], block["bias"])
     return loss[0]
 
 
-@pytest.fixture(params=["baseline", _kernels.SIMD])
+def available(name):
+    try:
+        return _kernels.select_simd(name)
+    except ValueError:
+        return None
+    finally:
+        _kernels.select_simd(_kernels.SIMD)
+
+
+@pytest.fixture(params=[name for name in ("baseline", "avx2", "avx512") if available(name)])
 def simd(request):
-    in_use = _kernels.SIMD
     yield _kernels.select_simd(request.param)
-    _kernels.select_simd(in_use)
+    _kernels.select_simd(_kernels.SIMD)
 
 
-@pytest.mark.parametrize("rank", [0, 1, 5, 8, 16, 32, 33])
-@pytest.mark.parametrize("n_fields", [2, 3, 4])
+@pytest.mark.parametrize("rank", [0, 1, 5, 8, 16, 32, 33, 64, 96])
+@pytest.mark.parametrize("n_fields", [2, 3, 4, 5, 9])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("fit_bias", [0.0, 1.0])
-@pytest.mark.parametrize("alpha_bias", [0.02, 0.5])
-def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias):
-    block = make_block(n_fields, rank, weighted)
+@pytest.mark.parametrize(("fit_bias", "alpha_bias"), [(0.0, 0.02), (1.0, 0.02), (1.0, 0.5)])
+@pytest.mark.parametrize("sizes", [N_ROWS, MANY_ROWS], ids=["few rows", "many rows"])
+def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes):
+    """With few rows most ratings are visited one by one, with many rows four at a time."""
+    block = make_block(n_fields, rank, weighted, sizes=sizes)
+    assert set(block["group"][:-1]) <= {0, 1, 2}
+    if n_fields == 2:
+        assert (sizes is N_ROWS) == bool((block["group"][:-1] == 2).any())
     rows, biases, damping = tables(block, "rows", rank), tables(block, "bias"), tables(block, "damping")
     weight = block["weight"] if weighted else np.ones(len(block["target"]))
     expected_loss = oracle.update_block(
@@ -125,8 +153,8 @@ def test_no_step_overshoots(n_fields, step, fit_bias, size, target):
         block = make_block(n_fields, 4, weighted=True, n=1, seed=seed)
         block["weight"] *= 10.0 ** (seed % 5)
         block["target"] *= target
-        for name in ("rows", "bias", "damping"):
-            block[name] *= size
+        block["rows"] *= size
+        block["scalars"] *= size
 
         def objective(block=block):
             level = block["index"][0]

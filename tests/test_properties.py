@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._ratings import make_grid
+from sklearn_mf._ratings import canonical_ratings
 
 common = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -33,7 +33,7 @@ def rated_rows(draw, max_weight=4):
 def fit(X, y, w=None, **parameters):
     """Fit on a grid of five groups, which ratings as few as these would not get by themselves."""
     parameters = {"rank": 3, "max_iter": 3, "random_state": 7, "learning_rate": 0.1, **parameters}
-    with mock.patch("sklearn_mf._regressor.make_grid", partial(make_grid, n_groups=5)):
+    with mock.patch("sklearn_mf._regressor.canonical_ratings", partial(canonical_ratings, n_groups=5)):
         return MatrixFactorizationRegressor(**parameters).fit(X, y, w)
 
 

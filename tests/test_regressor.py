@@ -204,7 +204,7 @@ def test_verbose(ratings, capsys):
 def test_n_jobs_follows_joblib(ratings, monkeypatch):
     X, _, y, _ = ratings
     asked = []
-    monkeypatch.setattr("sklearn_mf._regressor.train", lambda *args: asked.append(args[4]) or [0.0])
+    monkeypatch.setattr("sklearn_mf._regressor.train", lambda *args: asked.append(args[4].n) or [0.0])
     fit(X, y, n_jobs=None)
     fit(X, y, n_jobs=3)
     with joblib.parallel_config("threading", n_jobs=2):

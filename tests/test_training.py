@@ -7,7 +7,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import _kernels
-from sklearn_mf._ratings import canonical_ratings, make_grid
+from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._threads import Threads
 from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
 
 HYPER = Hyperparameters(
@@ -23,15 +24,16 @@ HYPER = Hyperparameters(
 SIZES = [60, 50, 7]
 
 
+ONE = Threads(1)
+
+
 def set_up(n_fields=2, n_groups=4, hyper=HYPER, n=2000):
     rng = np.random.default_rng(0)
     sizes = SIZES[:n_fields]
-    indices = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
-    values = rng.normal(size=n)
-    ratings = canonical_ratings(indices, values, None)
-    grid = make_grid(ratings, ratings.values / ratings.values.std(), sizes, hyper.rank, rng, n_groups)
-    row_weights = [np.bincount(ratings.indices[:, f], minlength=size) for f, size in enumerate(sizes)]
-    return grid, initial_parameters(grid, row_weights, hyper, rng)
+    codes = [rng.integers(size, size=n).astype(np.int32) for size in sizes]
+    ratings = canonical_ratings(codes, rng.normal(size=n), None, sizes, hyper.rank, rng, ONE, n_groups)
+    grid = make_grid(ratings, *location_and_scale(ratings, hyper.fit_bias, ONE)[:2], ONE)
+    return grid, initial_parameters(grid, hyper, rng)
 
 
 @pytest.mark.parametrize("n_fields", [2, 3])
@@ -40,33 +42,57 @@ def set_up(n_fields=2, n_groups=4, hyper=HYPER, n=2000):
 def test_threads_change_nothing(n_fields, n_groups, n_threads):
     """On a grid of four groups or more, forced on small data."""
     grid, parameters = set_up(n_fields, n_groups)
-    rows, bias = parameters.rows.copy(), parameters.bias.copy()
-    losses = train(grid, parameters, HYPER, np.random.default_rng(1))
-    one_thread = parameters.rows.copy(), parameters.bias.copy()
-    parameters.rows[:], parameters.bias[:] = rows, bias
-    assert train(grid, parameters, HYPER, np.random.default_rng(1), n_threads) == losses
-    np.testing.assert_array_equal(parameters.rows, one_thread[0])
-    np.testing.assert_array_equal(parameters.bias, one_thread[1])
+    rows, scalars = parameters.rows.copy(), parameters.scalars.copy()
+    losses = train(grid, parameters, HYPER, np.random.default_rng(1), ONE)
+    one_thread = parameters.rows.copy(), parameters.scalars.copy()
+    for _ in range(5):
+        parameters.rows[:], parameters.scalars[:] = rows, scalars
+        with Threads(n_threads) as threads:
+            assert train(grid, parameters, HYPER, np.random.default_rng(1), threads) == losses
+        np.testing.assert_array_equal(parameters.rows, one_thread[0])
+        np.testing.assert_array_equal(parameters.scalars, one_thread[1])
+
+
+@pytest.mark.parametrize("n_fields", [2, 3])
+def test_blocks_run_in_the_order_of_the_strata(n_fields):
+    """Two strata in one call are two calls of one stratum each, and not the same as the other way round."""
+    results = []
+    for calls in ([[2, 1]], [[2], [1]], [[1, 2]]):
+        grid, parameters = set_up(n_fields)
+        n_own = int(np.diff(grid.touched_start[::4]).max())
+        own = np.empty((n_own, parameters.rows.shape[1]), np.float32), np.empty((n_own, 2), np.float32)
+        for strata in calls:
+            state = np.zeros(_kernels.state_size(4), np.int64)
+            _kernels.run_strata(
+                grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row, grid.touched,
+                grid.touched_start, grid.share, parameters.rows, parameters.scalars, *own, np.array(strata), state,
+                0.1, 0.04, 0.01, 1.0, np.zeros(16),
+            )  # fmt: skip
+            assert state[0] >= 4 * len(strata)
+        results.append(parameters.rows)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
 
 
 @pytest.mark.parametrize("n_threads", [2, 4])
-def test_blocks_of_a_stratum_run_at_the_same_time(monkeypatch, n_threads):
-    """Each stratum passes only when all threads are in it together."""
+def test_threads_run_an_epoch_together(monkeypatch, n_threads):
+    """Each epoch passes only when all threads are in it."""
     barrier = threading.Barrier(n_threads)
 
-    def wait_and_update(*arguments):
+    def wait_and_run(*arguments):
         barrier.wait(timeout=30)
-        _kernels.update_blocks(*arguments)
+        _kernels.run_strata(*arguments)
 
-    monkeypatch.setattr("sklearn_mf._training.update_blocks", wait_and_update)
+    monkeypatch.setattr("sklearn_mf._training.run_strata", wait_and_run)
     grid, parameters = set_up(n_groups=4)
-    assert len(train(grid, parameters, HYPER, np.random.default_rng(1), n_threads)) == 5
+    with Threads(n_threads) as threads:
+        assert len(train(grid, parameters, HYPER, np.random.default_rng(1), threads)) == 5
 
 
 @pytest.mark.parametrize("n_fields", [2, 20])
 def test_interactions_start_small_whatever_the_number_of_columns(n_fields):
-    grid = mock.Mock(row_of=[np.arange(500) + 500 * f for f in range(n_fields)])
-    parameters = initial_parameters(grid, [np.ones(500)] * n_fields, HYPER, np.random.default_rng(0))
+    grid = mock.Mock(row_of=[np.arange(500) + 500 * f for f in range(n_fields)], row_weights=np.ones(500 * n_fields))
+    parameters = initial_parameters(grid, HYPER, np.random.default_rng(0))
     rows = [parameters.rows[500 * f : 500 * (f + 1)] for f in range(n_fields)]
     interactions = sum((rows[f] * rows[g]).sum(axis=1) for g in range(n_fields) for f in range(g))
     assert np.std(interactions) == pytest.approx(0.09 / HYPER.rank**0.5, rel=0.2)
@@ -77,7 +103,9 @@ def test_number_of_groups_changes_little():
     final = []
     for n_groups in (1, 4, 9):
         grid, parameters = set_up(n_groups=n_groups)
-        final.append(train(grid, parameters, dataclasses.replace(HYPER, max_iter=20), np.random.default_rng(1))[-1])
+        final.append(
+            train(grid, parameters, dataclasses.replace(HYPER, max_iter=20), np.random.default_rng(1), ONE)[-1]
+        )
     assert max(final) - min(final) < 0.02 * final[0]
 
 
@@ -85,8 +113,7 @@ def test_initial_factors_do_not_depend_on_the_grid():
     drawn = []
     for n_groups in (1, 4):
         grid, _ = set_up(n_groups=n_groups)
-        row_weights = [np.ones(size) for size in SIZES[:2]]
-        parameters = initial_parameters(grid, row_weights, HYPER, np.random.default_rng(2))
+        parameters = initial_parameters(grid, HYPER, np.random.default_rng(2))
         drawn.append(levels_in_order(grid, parameters, HYPER.rank)[0])
     for one, four in zip(*drawn, strict=True):
         np.testing.assert_array_equal(one, four)
@@ -100,7 +127,7 @@ def test_schedule(schedule, steps):
     hyper = dataclasses.replace(HYPER, schedule=schedule, max_iter=4)
     grid, parameters = set_up(hyper=hyper)
     seen = []
-    train(grid, parameters, hyper, np.random.default_rng(1), on_epoch=lambda epoch, step, loss: seen.append(step))
+    train(grid, parameters, hyper, np.random.default_rng(1), ONE, on_epoch=lambda epoch, step, loss: seen.append(step))
     np.testing.assert_allclose(seen, 0.05 * np.array(steps))
     assert set(SCHEDULES) == {"linear", "constant", "invscaling"}
 
@@ -117,7 +144,12 @@ def test_divergence_is_taken_back_and_reported_once():
     steps = []
     with pytest.warns(ConvergenceWarning, match=r"diverged in epoch \d+ at a step of .* learning_rate=") as warned:
         losses = train(
-            grid, parameters, hyper, np.random.default_rng(1), on_epoch=lambda epoch, step, loss: steps.append(step)
+            grid,
+            parameters,
+            hyper,
+            np.random.default_rng(1),
+            ONE,
+            on_epoch=lambda epoch, step, loss: steps.append(step),
         )
     assert len(warned) == 1
     assert len(losses) == 6
@@ -130,7 +162,7 @@ def test_an_epoch_that_starts_beyond_repair_is_pulled_towards_zero():
     grid, parameters = set_up()
     parameters.rows[:, : HYPER.rank] *= 1e6
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):
-        losses = train(grid, parameters, HYPER, np.random.default_rng(1))
+        losses = train(grid, parameters, HYPER, np.random.default_rng(1), ONE)
     assert max(losses) <= 1.0
     assert parameters.are_finite()
 
@@ -139,4 +171,4 @@ def test_a_loss_that_can_not_be_mended_ends_in_an_error():
     grid, parameters = set_up()
     grid.target[0] = np.nan
     with pytest.raises(FloatingPointError, match="epoch 1 is nan"):
-        train(grid, parameters, HYPER, np.random.default_rng(1))
+        train(grid, parameters, HYPER, np.random.default_rng(1), ONE)

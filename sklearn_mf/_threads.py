@@ -1,0 +1,34 @@
+"""Plain threads over kernel calls that release the GIL: nothing to ship, nothing that outlives the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+
+class Threads:
+    """``n`` threads for the length of a ``with``; one is the caller's own, and then no other is started."""
+
+    def __init__(self, n: int = 1):
+        self.n = n
+        self._pool = ThreadPoolExecutor(n) if n > 1 else None
+
+    def __enter__(self) -> Threads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def map(self, function: Callable[[Any], Any], tasks: Iterable) -> list:
+        """Call ``function`` with each of the tasks; return the results in order, or raise what a task raised."""
+        tasks = list(tasks)
+        if self._pool is None or len(tasks) < 2:
+            return [function(task) for task in tasks]
+        return list(self._pool.map(function, tasks))
+
+
+def chunks(n: int, size: int) -> list[tuple[int, int]]:
+    """``(start, stop)`` of pieces of at most ``size`` out of n; they depend on n alone, never on the threads."""
+    return [(start, min(start + size, n)) for start in range(0, n, size)]

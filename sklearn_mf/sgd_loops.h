@@ -1,0 +1,332 @@
+/* The loops over ratings, in the vector operations of sgd_vector.h; included by sgd.c once for each instruction set.
+ *
+ * Ratings are visited in order, GROUP at a time where no two of a group have a row in common: then all errors are known
+ * before the first row changes, sums over the factors and the scalar work are shared, and the result is that of one
+ * after another. With two fields, a group's errors are found before the rows of the group before it are written, where
+ * these have no row in common either, since most of the time of a rating is the wait from its factors to its error.
+ */
+
+#define FOR_VECTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
+
+/* Written out, since compilers unroll too late to keep arrays of vectors in registers. */
+#define EACH_OF_GROUP(k, run, clear) \
+    run(0);                          \
+    if ((k) == GROUP) {              \
+        run(1);                      \
+        run(2);                      \
+        run(3);                      \
+    }                                \
+    for (int t_ = 1; t_ < GROUP && (k) < GROUP; t_++) \
+    clear
+
+/* A group's steps: g = eta e, and for each side or field what it keeps of itself. */
+typedef struct {
+    float g[GROUP], eta[GROUP], keep_p[GROUP], keep_q[GROUP];
+    float *sum; /* s of each; with three fields or more */
+} NAME(steps);
+
+/* Sums, spread over a vector, of p q and of p p + q q. */
+TARGET INLINE void NAME(multiply_rows)(const float *p, const float *q, int width, vec *products, vec *squares)
+{
+    vec pq = broadcast(0.0f), pp = pq, qq = pq;
+    FOR_VECTORS(j)
+    {
+        const vec a = load(p + j), b = load(q + j);
+        pq = multiply_add(a, b, pq);
+        pp = multiply_add(a, a, pp);
+        qq = multiply_add(b, b, qq);
+    }
+    *products = pq;
+    *squares = add(pp, qq);
+}
+
+/* Errors, steps and new biases of `k` ratings of two fields with no row in common. */
+TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int width,
+                                     NAME(steps) *steps, double *loss)
+{
+    const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
+    const float constant = 2.0f * fit_bias + larger(alpha, fit_bias * alpha_bias);
+    const int32_t *index = block->index + 2 * r;
+    const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
+    sgd_scalars *users = block->users, *items = block->items;
+    vec products[GROUP], squares[GROUP];
+    float b_u[GROUP], b_i[GROUP], lambda_u[GROUP], lambda_i[GROUP], dot[GROUP], norm[GROUP], seen[GROUP];
+#define MULTIPLY_ROWS(t)                                                                                            \
+    NAME(multiply_rows)(block->p + (size_t)index[2 * (t)] * width, block->q + (size_t)index[2 * (t) + 1] * width, width, \
+                        products + (t), squares + (t))
+    EACH_OF_GROUP(k, MULTIPLY_ROWS, products[t_] = squares[t_] = broadcast(0.0f));
+    NAME(sum_each)(products, dot);
+    NAME(sum_each)(squares, norm);
+    for (int t = 0; t < k; t++) {
+        const sgd_scalars *u = users + index[2 * t], *i = items + index[2 * t + 1];
+        b_u[t] = u->bias;
+        b_i[t] = i->bias;
+        lambda_u[t] = u->damping;
+        lambda_i[t] = i->damping;
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        const float e = target[t] - b_u[t] - b_i[t] - dot[t];
+        seen[t] = w[t] * e * e;
+        const float c = norm[t] + constant + larger(lambda_u[t], lambda_i[t]) + fabsf(e);
+        const float eta = bounded_step(config->step * w[t], c), g = eta * e;
+        /* b <- b + eta (e - (alpha_bias + lambda) b) */
+        b_u[t] += fit_bias * (g - eta * (alpha_bias + lambda_u[t]) * b_u[t]);
+        b_i[t] += fit_bias * (g - eta * (alpha_bias + lambda_i[t]) * b_i[t]);
+        steps->g[t] = g;
+        steps->keep_p[t] = 1.0f - eta * (alpha + lambda_u[t]);
+        steps->keep_q[t] = 1.0f - eta * (alpha + lambda_i[t]);
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++)
+        loss[t] += (double)seen[t];
+    for (int t = 0; t < k; t++) {
+        users[index[2 * t]].bias = b_u[t];
+        items[index[2 * t + 1]].bias = b_i[t];
+    }
+}
+
+/* p <- p + eta (e q - (alpha + lambda) p), and the same for q with the old p */
+TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int width,
+                                      const NAME(steps) *steps)
+{
+    for (int t = 0; t < k; t++) {
+        float *p = block->p + (size_t)index[2 * t] * width, *q = block->q + (size_t)index[2 * t + 1] * width;
+        const vec g = broadcast(steps->g[t]), keep_p = broadcast(steps->keep_p[t]), keep_q = broadcast(steps->keep_q[t]);
+        FOR_VECTORS(j)
+        {
+            const vec a = load(p + j), b = load(q + j);
+            store(p + j, multiply_add(g, b, multiply(keep_p, a)));
+            store(q + j, multiply_add(g, a, multiply(keep_q, b)));
+        }
+    }
+}
+
+/* s = sum_f V_f of the rating at `index`; sums, spread over a vector, of s s and of all V_f V_f. */
+TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int width, float *s, vec *total,
+                                  vec *own)
+{
+    vec ss = broadcast(0.0f), vv = ss;
+    int j = 0;
+    for (; j + 2 * LENGTH <= width; j += 2 * LENGTH) {
+        vec s_0 = broadcast(0.0f), s_1 = s_0;
+        for (int f = 0; f < m; f++) {
+            const float *row = block->rows[f] + (size_t)index[f] * width + j;
+            const vec a = load(row), b = load(row + LENGTH);
+            s_0 = add(s_0, a);
+            s_1 = add(s_1, b);
+            vv = multiply_add(b, b, multiply_add(a, a, vv));
+        }
+        ss = multiply_add(s_1, s_1, multiply_add(s_0, s_0, ss));
+        store(s + j, s_0);
+        store(s + j + LENGTH, s_1);
+    }
+    if (j + LENGTH <= width) {
+        vec s_0 = broadcast(0.0f);
+        for (int f = 0; f < m; f++) {
+            const vec a = load(block->rows[f] + (size_t)index[f] * width + j);
+            s_0 = add(s_0, a);
+            vv = multiply_add(a, a, vv);
+        }
+        ss = multiply_add(s_0, s_0, ss);
+        store(s + j, s_0);
+    }
+    *total = ss;
+    *own = vv;
+}
+
+/* Errors and steps of `k` ratings of any number of fields with no row in common; `sum` takes s of each. */
+TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m, int width,
+                                      NAME(steps) *steps, double *loss)
+{
+    const float fit_bias = config->fit_bias;
+    const float constant = m * fit_bias + larger(config->alpha, fit_bias * config->alpha_bias);
+    const int32_t *index = block->index + m * r;
+    const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
+    vec own[GROUP], total[GROUP];
+    float own_norm[GROUP], sum_norm[GROUP], bias[GROUP], lambda[GROUP], seen[GROUP];
+#define SUM_ROWS(t) NAME(sum_rows)(block, m, index + m * (t), width, steps->sum + (t) * width, total + (t), own + (t))
+    EACH_OF_GROUP(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
+    for (int t = 0; t < k; t++) {
+        bias[t] = lambda[t] = 0.0f;
+        for (int f = 0; f < m; f++) {
+            const sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
+            bias[t] += scalars->bias;
+            lambda[t] = larger(lambda[t], scalars->damping);
+        }
+    }
+    NAME(sum_each)(own, own_norm);
+    NAME(sum_each)(total, sum_norm);
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        /* sum_{f<g} <V_f, V_g> = (|s|^2 - sum_f |V_f|^2) / 2 */
+        const float e = target[t] - bias[t] - 0.5f * (sum_norm[t] - own_norm[t]);
+        seen[t] = w[t] * e * e;
+        /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
+        const float c = (m - 2) * sum_norm[t] + own_norm[t] + constant + lambda[t] + (m - 1) * fabsf(e);
+        steps->eta[t] = bounded_step(config->step * w[t], c);
+        steps->g[t] = steps->eta[t] * e;
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++)
+        loss[t] += (double)seen[t];
+}
+
+TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m, int width,
+                                       const NAME(steps) *steps)
+{
+    const int32_t *index = block->index + m * r;
+    for (int t = 0; t < k; t++) {
+        const float *s = steps->sum + t * width;
+        const float eta = steps->eta[t], g = steps->g[t];
+        for (int f = 0; f < m; f++) {
+            float *v = block->rows[f] + (size_t)index[m * t + f] * width;
+            sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
+            /* b_f <- b_f + eta (e - (alpha_bias + lambda_f) b_f) */
+            const float decay = config->alpha_bias + scalars->damping;
+            scalars->bias += config->fit_bias * (g - eta * decay * scalars->bias);
+            /* V_f <- V_f + eta (e (s - V_f) - (alpha + lambda_f) V_f) */
+            const vec keep = broadcast(1.0f - eta * (config->alpha + scalars->damping) - g), move = broadcast(g);
+            FOR_VECTORS(j)
+            store(v + j, multiply_add(move, load(s + j), multiply(keep, load(v + j))));
+        }
+    }
+}
+
+TARGET INLINE void NAME(begin)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
+                               int m, int width, NAME(steps) *steps, double *loss)
+{
+    if (m == 2)
+        NAME(begin_pairs)(k, r, pair, config, width, steps, loss);
+    else
+        NAME(begin_fields)(k, r, block, config, m, width, steps, loss);
+}
+
+TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
+                                int m, int width, const NAME(steps) *steps)
+{
+    if (m == 2)
+        NAME(finish_pairs)(k, pair->index + 2 * r, pair, width, steps);
+    else
+        NAME(finish_fields)(k, r, block, config, m, width, steps);
+}
+
+TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int m, int width, float *sum)
+{
+    /* Copies, whose fields the compiler knows no store to change. */
+    const sgd_block copied_block = *given, *block = &copied_block;
+    const sgd_config copied_config = *given_config, *config = &copied_config;
+    const pairs pair = {given->index, given->target, given->weight, given->rows[0], given->rows[1],
+                        given->scalars[0], given->scalars[1]};
+    const ptrdiff_t n = given->n_ratings;
+    double loss[GROUP] = {0.0};
+    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + GROUP * width};
+    ptrdiff_t r = 0, open = -1; /* first rating of the group that is begun and not finished */
+    for (; r + GROUP <= n; r += GROUP) {
+        const int32_t *index = block->index + m * r;
+        if (r + AHEAD + GROUP <= n)
+            for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m) { /* further fields have few rows */
+                prefetch_row(pair.p + (size_t)index[a] * width, width);
+                prefetch_row(pair.q + (size_t)index[a + 1] * width, width);
+            }
+        const uint8_t kind = block->group[r / GROUP];
+        if (kind != SGD_APART) {
+            if (open >= 0)
+                NAME(finish)(GROUP, open, block, &pair, config, m, width, &begun);
+            open = -1;
+            if (kind == SGD_ONE_BY_ONE) {
+                for (int t = 0; t < GROUP; t++) {
+                    NAME(begin)(1, r + t, block, &pair, config, m, width, &now, loss);
+                    NAME(finish)(1, r + t, block, &pair, config, m, width, &now);
+                }
+                continue;
+            }
+        }
+        NAME(begin)(GROUP, r, block, &pair, config, m, width, &now, loss);
+        if (open >= 0)
+            NAME(finish)(GROUP, open, block, &pair, config, m, width, &begun);
+        float *free_sum = begun.sum;
+        begun = now;
+        now.sum = free_sum;
+        open = r;
+    }
+    if (open >= 0)
+        NAME(finish)(GROUP, open, block, &pair, config, m, width, &begun);
+    for (; r < n; r++) {
+        NAME(begin)(1, r, block, &pair, config, m, width, &now, loss);
+        NAME(finish)(1, r, block, &pair, config, m, width, &now);
+    }
+    return 0.5 * ((loss[0] + loss[1]) + (loss[2] + loss[3]));
+}
+
+/* The usual shapes are made constants, so that the compiler unrolls. */
+TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config *config, float *sum)
+{
+    const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
+#define SHAPE(fields, floats)                  \
+    if (m == (fields) && width == (floats)) \
+        return NAME(update)(block, config, fields, floats, sum);
+    SHAPE(2, 8)
+    SHAPE(2, 16)
+    SHAPE(2, 32)
+    SHAPE(2, 64)
+    SHAPE(3, 32)
+    SHAPE(4, 32)
+    SHAPE(m, 32)
+    SHAPE(2, width)
+    SHAPE(m, width)
+    return 0.0;
+}
+
+/* Predictions of `k` rows of X; every one by the same additions, wherever it stands. */
+TARGET INLINE void NAME(predict_group)(int k, int m, const sgd_tables *tables, const int32_t *index, double *out)
+{
+    const int rank = tables->rank;
+    float bias[GROUP], interactions[GROUP];
+    vec products[GROUP];
+    for (int t = 0; t < GROUP; t++)
+        products[t] = broadcast(0.0f);
+    for (int t = 0; t < k; t++) {
+        bias[t] = 0.0f;
+        for (int f = 0; f < m; f++)
+            bias[t] += index[m * t + f] < 0 ? 0.0f : tables->bias[f][index[m * t + f]];
+        for (int j = 0; j < rank; j += LENGTH) {
+            vec s = broadcast(0.0f);
+            for (int f = 0; f < m; f++) {
+                /* sum_{f<g} <V_f, V_g>, one g at a time: <sum_{f<g} V_f, V_g> */
+                if (index[m * t + f] < 0)
+                    continue;
+                const float *row = tables->rows[f] + (size_t)index[m * t + f] * rank + j;
+                const vec v = j + LENGTH <= rank ? load(row) : load_part(row, rank - j);
+                products[t] = multiply_add(s, v, products[t]);
+                s = add(s, v);
+            }
+        }
+    }
+    NAME(sum_each)(products, interactions);
+    for (int t = 0; t < k; t++)
+        out[t] = tables->intercept + (double)bias[t] + (double)interactions[t];
+}
+
+TARGET INLINE void NAME(predict_rows)(ptrdiff_t n, int m, const sgd_tables *tables, const int32_t *index, double *out)
+{
+    ptrdiff_t r = 0;
+    for (; r + GROUP <= n; r += GROUP, index += GROUP * m) {
+        if (r + AHEAD + GROUP <= n)
+            for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m)
+                for (int side = 0; side < 2; side++)
+                    if (index[a + side] >= 0)
+                        prefetch_row(tables->rows[side] + (size_t)index[a + side] * tables->rank, tables->rank);
+        NAME(predict_group)(GROUP, m, tables, index, out + r);
+    }
+    for (; r < n; r++, index += m)
+        NAME(predict_group)(1, m, tables, index, out + r);
+}
+
+TARGET static void NAME(predict)(ptrdiff_t n, int m, const sgd_tables *tables, const int32_t *index, double *out)
+{
+    if (m == 2)
+        NAME(predict_rows)(n, 2, tables, index, out);
+    else
+        NAME(predict_rows)(n, m, tables, index, out);
+}

@@ -1,0 +1,94 @@
+#include "strata.h"
+
+#ifdef _MSC_VER
+#include <intrin.h>
+#include <windows.h>
+static int64_t add_and_get(int64_t *x, int64_t by) { return _InterlockedExchangeAdd64(x, by) + by; }
+static int64_t read(int64_t *x) { return _InterlockedExchangeAdd64(x, 0); }
+static void give_way(void) { SwitchToThread(); }
+#else
+#include <sched.h>
+static int64_t add_and_get(int64_t *x, int64_t by) { return __atomic_add_fetch(x, by, __ATOMIC_ACQ_REL); }
+static int64_t read(int64_t *x) { return __atomic_load_n(x, __ATOMIC_ACQUIRE); }
+static void give_way(void) { sched_yield(); }
+#endif
+
+enum { PATIENCE = 2000 }; /* looks before a waiting thread lets others run: some microseconds */
+
+static void wait_until(int64_t *x, int64_t least)
+{
+    for (int looks = 0; read(x) < least; looks++)
+        if (looks > PATIENCE)
+            give_way();
+}
+
+size_t strata_scratch(const strata_grid *grid)
+{
+    return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_GROUP * grid->width * sizeof(float);
+}
+
+static void run_block(const strata_grid *grid, const sgd_config *config, int64_t b, void *scratch)
+{
+    const int m = grid->n_fields, width = grid->width;
+    const int64_t start = grid->block_start[b];
+    float **rows = scratch;
+    sgd_scalars **scalars = (sgd_scalars **)(rows + m);
+    const sgd_block block = {
+        .n_ratings = grid->block_start[b + 1] - start,
+        .n_fields = m,
+        .width = width,
+        .index = grid->index + start * m,
+        .target = grid->target + start,
+        .weight = grid->weight ? grid->weight + start : NULL,
+        .group = grid->group + start / SGD_GROUP + b,
+        .rows = rows,
+        .scalars = scalars,
+    };
+    for (int f = 0; f < 2; f++) {
+        rows[f] = grid->rows + grid->first_row[2 * b + f] * width;
+        scalars[f] = grid->scalars + grid->first_row[2 * b + f];
+    }
+    const int64_t n_own = grid->touched_start[b + 1] - grid->touched_start[b];
+    if (n_own == 0) {
+        grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
+        return;
+    }
+    /* Further fields: on copies, in place of which their changes are left. */
+    const int64_t own = grid->touched_start[b] - grid->touched_start[b / grid->n_groups * grid->n_groups];
+    const int32_t *touched = grid->touched + grid->touched_start[b];
+    float *own_rows = grid->own_rows + own * width;
+    sgd_scalars *own_scalars = grid->own_scalars + own;
+    for (int f = 2; f < m; f++) {
+        rows[f] = own_rows;
+        scalars[f] = own_scalars;
+    }
+    sgd_copy_rows(n_own, width, touched, grid->rows, grid->scalars, own_rows, own_scalars);
+    grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
+    sgd_subtract_rows(n_own, width, touched, grid->rows, grid->scalars, own_rows, own_scalars);
+}
+
+void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
+                int64_t *state, void *scratch)
+{
+    const int64_t P = grid->n_groups;
+    int64_t *claimed = state, *n_done = state + 1, *n_added = state + 2, *user_done = state + 3, *item_done = user_done + P;
+    for (;;) {
+        const int64_t next = add_and_get(claimed, 1) - 1, t = next / P, a = next % P;
+        if (t >= n_strata)
+            return;
+        const int64_t item = (a + strata[t]) % P;
+        wait_until(user_done + a, t);
+        wait_until(item_done + item, t);
+        if (grid->n_fields > 2)
+            wait_until(n_added, t);
+        run_block(grid, config, strata[t] * P + a, scratch);
+        add_and_get(user_done + a, 1);
+        add_and_get(item_done + item, 1);
+        if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last of its stratum */
+            const int64_t first = grid->touched_start[strata[t] * P];
+            sgd_add_rows(grid->touched_start[strata[t] * P + P] - first, grid->width, grid->touched + first,
+                         grid->share + first, grid->own_rows, grid->own_scalars, grid->rows, grid->scalars);
+            add_and_get(n_added, 1);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+/* The blocks of an epoch, run by any number of threads with the result of one: plain C, no Python, no allocation.
+ *
+ * Blocks have an order: stratum by stratum, user group by user group. A thread claims the next block and runs it once all
+ * earlier blocks that share its user group or its item group are done; with three fields or more, once all blocks of the
+ * strata before are done and their changes to shared rows are added up. So whatever a block reads was written by the same
+ * blocks as in a run of one thread (Gemulla et al. 2011, without a barrier for each stratum).
+ */
+#ifndef SKLEARN_MF_STRATA_H
+#define SKLEARN_MF_STRATA_H
+
+#include "sgd.h"
+
+/* As BlockGrid in _ratings.py and Parameters in _training.py have it; block s P + a is that of user group a in stratum s. */
+typedef struct {
+    int n_fields;
+    int width;
+    int64_t n_groups;             /* P */
+    const int32_t *index;         /* IN    (n, n_fields) */
+    const float *target;          /* IN    (n,) */
+    const float *weight;          /* IN    (n,) or NULL */
+    const uint8_t *group;         /* IN    block b's begin at block_start[b] / SGD_GROUP + b */
+    const int64_t *block_start;   /* IN    (P P + 1,) */
+    const int64_t *first_row;     /* IN    (P P, 2): first user row and first item row of a block */
+    float *rows;                  /* INOUT (n_rows, width) */
+    sgd_scalars *scalars;         /* INOUT (n_rows,) */
+    const int32_t *touched;       /* IN    rows of further fields that each block works on */
+    const int64_t *touched_start; /* IN    (P P + 1,): a block's part of `touched` */
+    const float *share;           /* IN    as `touched`: part of the block's change that counts */
+    float *own_rows;              /* scratch for the touched rows of the blocks of any one stratum */
+    sgd_scalars *own_scalars;     /* the same */
+    double *loss;                 /* OUT   (P P,) */
+} strata_grid;
+
+/* Numbers in the state that the threads of an epoch share, all zero when it begins. */
+#define STRATA_STATE_SIZE(n_groups) (3 + 2 * (n_groups))
+
+/* Bytes of scratch that each thread needs. */
+size_t strata_scratch(const strata_grid *grid);
+
+/* Runs strata[0], ..., strata[n_strata - 1], together with the other threads that were given the same `state`. */
+void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
+                int64_t *state, void *scratch);
+
+#endif
