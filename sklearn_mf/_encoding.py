@@ -158,10 +158,14 @@ def drop_unused_levels(
     return kept_levels, kept_codes
 
 
-def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray]) -> np.ndarray:
+def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray], threads: Threads) -> np.ndarray:
     """Indices of the rows among the levels of the fit, int32 (n_rows, n_columns); -1 where an id is not one of them."""
-    indices = []
-    for column, fitted in zip(columns, fitted_levels, strict=True):
+    indices = np.empty((len(columns[0]), len(columns)), dtype=np.int32)
+
+    def encode(j: int) -> None:
+        column, fitted = columns[j], fitted_levels[j]
+        if _look_up_ints(column.values, fitted, indices[:, j]):
+            return
         levels, codes = _factorize(column)
         kind, fitted_kind = _kind(levels), _kind(fitted)
         if kind != fitted_kind:
@@ -170,8 +174,35 @@ def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray]) -> np
                 f"{fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for example with "
                 "astype."
             )
-        indices.append(_align(levels, fitted)[codes])
-    return np.stack(indices, axis=1)
+        _align(levels, fitted).take(codes, out=indices[:, j], mode="clip")
+
+    threads.map(encode, range(len(columns)))
+    return indices
+
+
+def _look_up_ints(values: np.ndarray | list | Categorical, fitted: np.ndarray, out: np.ndarray) -> bool:
+    """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
+    if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype == np.uint64:
+        return False
+    if values.dtype.kind == "f":
+        as_ints = np.empty(len(values), dtype=np.int64)
+        if not floats_as_integers(values.astype(np.float64, copy=False), as_ints):
+            return False
+        values = as_ints
+    elif values.dtype.kind not in "iub":
+        return False
+    elif values.dtype != np.int32:
+        values = values.astype(np.int64, copy=False)
+    low, span = int(fitted[0]), int(fitted[-1]) - int(fitted[0]) + 1
+    if span <= 2 * len(values):
+        table = np.full(span, -1, dtype=np.int32)
+        table[fitted - low] = np.arange(len(fitted), dtype=np.int32)
+        look_up_integers(values, low, table, out)
+    elif len(values) < len(fitted):
+        out[:] = _align(values.astype(np.int64, copy=False), fitted)
+    else:
+        return False
+    return True
 
 
 def decode_unknown(columns: list[Column], indices: np.ndarray) -> list[tuple[str, np.ndarray]]:

@@ -30,12 +30,14 @@ from sklearn_mf._encoding import (
 )
 from sklearn_mf._kernels import predict as predict_kernel
 from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
-from sklearn_mf._threads import Threads
+from sklearn_mf._threads import Threads, chunks
 from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
 
 # Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
 # every estimator with this tag; nothing else reads the tag.
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
+
+_CHUNK = 2**16  # pairs to predict a task
 
 
 def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
@@ -157,7 +159,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         it outside of cross-validation). Missing ids are an error in every mode.
 
     n_jobs : int or None, default=None
-        Number of threads in ``fit``. None is 1 unless in a ``joblib.parallel_config`` context, -1 all processors. The
+        Number of threads in ``fit`` and ``predict``. None is 1 unless in a ``joblib.parallel_config`` context, -1 all processors. The
         result is the same, bit for bit, for every value.
 
     random_state : int, RandomState instance or None, default=None
@@ -345,15 +347,22 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         columns = split_columns(X, type(self).__name__)
         validate_data(self, X, reset=False, skip_check_array=True)
         self._check_shape(columns)
-        indices = encode_columns(columns, self.categories_)
-        unknown = None
-        if self.handle_unknown != "ignore":
-            unknown = (indices < 0).any(axis=1)
-            self._report_unknown(columns, indices, unknown)
-        y = np.empty(len(indices))
-        predict_kernel(indices, *self._tables(), self.intercept_, y)
-        if self.clip:
-            np.clip(y, *self.rating_range_, out=y)
+        y = np.empty(len(columns[0]))
+        tables, unknown = self._tables(), None
+        n_threads = effective_n_jobs(self.n_jobs) if len(y) > _CHUNK else 1
+        with Threads(n_threads) as threads:
+            indices = encode_columns(columns, self.categories_, threads)
+            if self.handle_unknown != "ignore":
+                unknown = (indices < 0).any(axis=1)
+                self._report_unknown(columns, indices, unknown)
+
+            def predict_rows(piece: tuple[int, int]) -> None:
+                part = slice(*piece)
+                predict_kernel(indices[part], *tables, self.intercept_, y[part])
+                if self.clip:
+                    np.clip(y[part], *self.rating_range_, out=y[part])
+
+            threads.map(predict_rows, chunks(len(y), _CHUNK))
         if self.handle_unknown == "nan":
             y[unknown] = np.nan
         return y
