@@ -31,6 +31,7 @@ from sklearn_mf._threads import Threads, chunks
 
 _BLOCK_ROWS_BYTES = 512 * 1024  # factor rows of one block: half of a usual L2 cache
 _MIN_BLOCK_RATINGS = 256  # mean per block; below, calls and cache misses cost more than they save
+_MIN_VISITS = 6  # mean of a row in a block; below, fetching rows for a block costs more than the cache saves
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
 _CHUNK = 2**20  # rows a task
 
@@ -89,8 +90,9 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
     row_bytes = 4 * rank + 8  # factors, bias, damping
     for_cache = -(-(n_users + n_items) * row_bytes // _BLOCK_ROWS_BYTES)
     for_size = int((n_ratings / _MIN_BLOCK_RATINGS) ** 0.5)
+    for_visits = n_ratings // ((n_users + n_items) * _MIN_VISITS)
     at_least = _MIN_GROUPS if fewest >= _MIN_LEVELS else 1
-    return min(max(min(for_cache, for_size), at_least), fewest)
+    return min(max(min(for_cache, for_size, for_visits), at_least), fewest)
 
 
 def canonical_ratings(

@@ -272,9 +272,16 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
             if (hopeless || last_met(n_fields, queue[q].row, first, last) < apart)
                 chosen = q;
         while (chosen < 0 && next < n && !hopeless && last_met(n_fields, index + next * n_fields, first, last) >= apart) {
-            if (n_queued == QUEUE) {
-                chosen = 0; /* not apart, but the oldest */
-                hopeless |= ++n_forced > 64 + to / 8; /* a field of a few levels: not worth the search */
+            if (n_queued == QUEUE) { /* none is apart from the group before: perhaps one is from its own */
+                int32_t earliest = last_met(n_fields, queue[0].row, first, last);
+                chosen = 0;
+                for (int q = 1; q < QUEUE && earliest >= group_start; q++)
+                    if (last_met(n_fields, queue[q].row, first, last) < earliest) {
+                        earliest = last_met(n_fields, queue[q].row, first, last);
+                        chosen = q;
+                    }
+                n_forced += earliest >= group_start;
+                hopeless = n_forced > 64 + to / 4; /* a field of a few levels: not worth the search */
                 break;
             }
             memcpy(queue[n_queued].row, index + next * n_fields, row_bytes);

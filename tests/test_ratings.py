@@ -84,12 +84,12 @@ def test_equal_weights_are_no_weights():
 
 def test_merged_ratings_are_dealt_like_given_ones():
     """Ten times the rows get more groups, unless they are the same ratings."""
-    codes, values, _ = random_rows(30_000, (100_000, 100_000), n_values=5)
-    more, more_values, _ = random_rows(300_000, (100_000, 100_000))
-    once = canonical(codes, values, rank=64)
-    repeated = canonical([np.tile(c, 10) for c in codes], np.tile(values, 10), rank=64)
+    codes, values, _ = random_rows(30_000, (500, 400), n_values=5)
+    more, more_values, _ = random_rows(300_000, (500, 400), n_values=10**6)
+    once = canonical(codes, values, rank=4096)
+    repeated = canonical([np.tile(c, 10) for c in codes], np.tile(values, 10), rank=4096)
     assert once.deal.n_groups == repeated.deal.n_groups
-    assert once.deal.n_groups < canonical(more, more_values, rank=64).deal.n_groups
+    assert once.deal.n_groups < canonical(more, more_values, rank=4096).deal.n_groups
     np.testing.assert_array_equal(once.index, repeated.index)
     np.testing.assert_array_equal(once.values, repeated.values)
 
@@ -185,6 +185,8 @@ def test_shares_of_a_context_row_are_its_weight_in_the_block(weighted):
 def test_number_of_groups():
     assert choose_n_groups(100_000, 943, 1682, 32) == 8
     assert choose_n_groups(100, 10, 1682, 32) == 1, "one side has fewer than 64 levels"
-    assert choose_n_groups(9_000_000, 70_000, 10_700, 32) == 21, "a block's rows fit in the cache"
-    assert choose_n_groups(1_000_000, 10**6, 10**6, 32) == 62, "blocks of a few ratings cost more than cache misses"
+    assert choose_n_groups(30_000_000, 70_000, 10_700, 32) == 21, "a block's rows fit in the cache"
+    assert choose_n_groups(9_000_000, 70_000, 10_700, 32) == 18, "each row is visited six times in a block"
+    assert choose_n_groups(1_000_000, 10**6, 10**6, 32) == 8
+    assert choose_n_groups(100_000, 1000, 500, 4096) == 11, "blocks of a few ratings cost more than cache misses"
     assert choose_n_groups(10**9, 10**7, 5, 32) == 5
