@@ -21,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._encoding import fit_columns, split_columns
+from sklearn_mf._threads import Threads
 from sklearn_mf.datasets import make_ratings
 
 SHAPES = {1_000_000: (6_040, 3_706), 10_000_000: (70_000, 10_700)}
@@ -108,7 +109,7 @@ def compare_ids(repeats, n_rows=1_000_000):
         for dtype in (object, "str"):
             frame = text_frame(n_levels, n_rows, dtype)
             functions = {
-                "ours": lambda frame=frame: fit_columns(split_columns(frame, "name")),
+                "ours": lambda frame=frame: fit_columns(split_columns(frame, "name"), Threads()),
                 "theirs": lambda frame=frame: [pd.factorize(frame[column]) for column in frame],
             }
             seconds = alternated(functions, repeats)

@@ -33,7 +33,7 @@ _BLOCK_ROWS_BYTES = 512 * 1024  # factor rows of one block: half of a usual L2 c
 _MIN_BLOCK_RATINGS = 256  # mean per block; below, calls and cache misses cost more than they save
 _MIN_VISITS = 6  # mean of a row in a block; below, fetching rows for a block costs more than the cache saves
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
-_CHUNK = 2**20  # rows a task
+_CHUNK = 2**18  # rows a task: temporary arrays are of this length
 
 
 @dataclass

@@ -159,8 +159,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         it outside of cross-validation). Missing ids are an error in every mode.
 
     n_jobs : int or None, default=None
-        Number of threads in ``fit`` and ``predict``. None is 1 unless in a ``joblib.parallel_config`` context, -1 all processors. The
-        result is the same, bit for bit, for every value.
+        Number of threads in ``fit`` and ``predict``. None is 1 unless in a ``joblib.parallel_config`` context, -1
+        all processors. The result is the same, bit for bit, for every value.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the initial factors, the groups and the order of visits. An int gives the same model on every call.
@@ -422,7 +422,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         location, scale, self.rating_range_ = location_and_scale(ratings, self.fit_bias, threads)
         grid = make_grid(ratings, location, scale, threads)
         ratings.values = ratings.weights = None
-        parameters = initial_parameters(grid, hyper, rng)
+        parameters = initial_parameters(grid, hyper, rng, threads)
         losses = train(grid, parameters, hyper, rng, threads, self._epoch_printer(scale))
         factors, biases = levels_in_order(grid, parameters, rank)
         # Back to the scale of y: a product of two factor rows takes sqrt(scale) from each.

@@ -11,11 +11,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf._kernels import LANES, run_strata, state_size
+from sklearn_mf._threads import Threads, chunks
 
 if TYPE_CHECKING:
     from sklearn_mf._ratings import BlockGrid
-    from sklearn_mf._threads import Threads
 
+_CHUNK = 2**14  # rows a task
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
 _LARGEST = 1e12  # of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway
 _MAX_FAILURES = 200  # in one epoch: 2**-200 of a row is zero in single precision
@@ -54,9 +55,13 @@ class Parameters:
         """Biases, float32 (n_rows,): a view."""
         return self.scalars[:, 0]
 
-    def copy_from(self, other: Parameters) -> None:
-        np.copyto(self.rows, other.rows)
-        np.copyto(self.scalars, other.scalars)
+    def copy_from(self, other: Parameters, threads: Threads) -> None:
+        def copy_part(piece: tuple[int, int]) -> None:
+            part = slice(*piece)
+            np.copyto(self.rows[part], other.rows[part])
+            np.copyto(self.scalars[part], other.scalars[part])
+
+        threads.map(copy_part, chunks(len(self.rows), _CHUNK))
 
     def halve(self) -> None:
         self.rows *= 0.5
@@ -66,18 +71,25 @@ class Parameters:
         return bool(np.isfinite(self.rows.sum(dtype=np.float64)) and np.isfinite(self.bias.sum(dtype=np.float64)))
 
 
-def initial_parameters(grid: BlockGrid, hyper: Hyperparameters, rng: np.random.Generator) -> Parameters:
+def initial_parameters(
+    grid: BlockGrid, hyper: Hyperparameters, rng: np.random.Generator, threads: Threads
+) -> Parameters:
     """Biases zero, factors normal; drawn level by level, so that the grid has no say in them."""
-    n_rows, n_fields = len(grid.row_weights), len(grid.row_of)
+    n_rows, n_fields, rank = len(grid.row_weights), len(grid.row_of), hyper.rank
     # n (n - 1) / 2 interactions: their sum starts with the same variance whatever the number of columns.
     norm = _INITIAL_NORM * (2 / (n_fields * (n_fields - 1))) ** 0.25
-    rows = _aligned_zeros(n_rows, max(LANES, -(-hyper.rank // LANES) * LANES))
+    rows = _aligned_zeros(n_rows, max(LANES, -(-rank // LANES) * LANES))
     scalars = np.zeros((n_rows, 2), dtype=np.float32)
-    for place in grid.row_of:
-        if hyper.rank:
-            draws = rng.standard_normal((len(place), hyper.rank), dtype=np.float32)
-            rows[place, : hyper.rank] = draws * np.float32(norm / hyper.rank**0.5)
     scalars[:, 1] = np.minimum(hyper.damping / grid.row_weights, _LARGEST)
+
+    def draw(task: tuple[np.ndarray, int]) -> None:
+        place, seed = task
+        draws = np.random.default_rng(seed).standard_normal((len(place), rank), dtype=np.float32)
+        rows[place, :rank] = draws * np.float32(norm / rank**0.5)
+
+    if rank:
+        parts = [place[slice(*piece)] for place in grid.row_of for piece in chunks(len(place), _CHUNK)]
+        threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
     return Parameters(rows, scalars)
 
 
@@ -109,7 +121,7 @@ def train(
     losses: list[float] = []
     factor, first_failure = 1.0, None
     for epoch in range(hyper.max_iter):
-        before.copy_from(parameters)
+        before.copy_from(parameters, threads)
         strata = rng.permutation(grid.n_groups)
         n_failures = 0
         while True:
@@ -124,7 +136,7 @@ def train(
             if n_failures > 1:
                 # Half the step did not help: the last epoch had left the rows too large already.
                 before.halve()
-            parameters.copy_from(before)
+            parameters.copy_from(before, threads)
         losses.append(float(loss))
         if on_epoch is not None:
             on_epoch(epoch, step, loss)

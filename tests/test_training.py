@@ -33,7 +33,7 @@ def set_up(n_fields=2, n_groups=4, hyper=HYPER, n=2000):
     codes = [rng.integers(size, size=n).astype(np.int32) for size in sizes]
     ratings = canonical_ratings(codes, rng.normal(size=n), None, sizes, hyper.rank, rng, ONE, n_groups)
     grid = make_grid(ratings, *location_and_scale(ratings, hyper.fit_bias, ONE)[:2], ONE)
-    return grid, initial_parameters(grid, hyper, rng)
+    return grid, initial_parameters(grid, hyper, rng, ONE)
 
 
 @pytest.mark.parametrize("n_fields", [2, 3])
@@ -92,7 +92,7 @@ def test_threads_run_an_epoch_together(monkeypatch, n_threads):
 @pytest.mark.parametrize("n_fields", [2, 20])
 def test_interactions_start_small_whatever_the_number_of_columns(n_fields):
     grid = mock.Mock(row_of=[np.arange(500) + 500 * f for f in range(n_fields)], row_weights=np.ones(500 * n_fields))
-    parameters = initial_parameters(grid, HYPER, np.random.default_rng(0))
+    parameters = initial_parameters(grid, HYPER, np.random.default_rng(0), ONE)
     rows = [parameters.rows[500 * f : 500 * (f + 1)] for f in range(n_fields)]
     interactions = sum((rows[f] * rows[g]).sum(axis=1) for g in range(n_fields) for f in range(g))
     assert np.std(interactions) == pytest.approx(0.09 / HYPER.rank**0.5, rel=0.2)
@@ -113,7 +113,7 @@ def test_initial_factors_do_not_depend_on_the_grid():
     drawn = []
     for n_groups in (1, 4):
         grid, _ = set_up(n_groups=n_groups)
-        parameters = initial_parameters(grid, HYPER, np.random.default_rng(2))
+        parameters = initial_parameters(grid, HYPER, np.random.default_rng(2), ONE)
         drawn.append(levels_in_order(grid, parameters, HYPER.rank)[0])
     for one, four in zip(*drawn, strict=True):
         np.testing.assert_array_equal(one, four)

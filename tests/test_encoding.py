@@ -1,0 +1,99 @@
+"""The passes over a column of ids, against NumPy and plain Python."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_mf import _ids
+from sklearn_mf._encoding import encode_columns, fit_columns, split_columns
+from sklearn_mf._threads import Threads
+
+ONE = Threads()
+common = settings(max_examples=100, deadline=None)
+
+
+def check(X, expected_rows):
+    """Levels and codes of every column of X are those of np.unique on the rows given as lists."""
+    columns = split_columns(X, "name")
+    levels, codes = fit_columns(columns, ONE)
+    for j, expected in enumerate(zip(*expected_rows, strict=True)):
+        unique = sorted(set(expected))
+        assert levels[j].tolist() == unique
+        assert [unique[code] for code in codes[j]] == list(expected)
+        assert codes[j].dtype == np.int32
+    np.testing.assert_array_equal(encode_columns(columns, levels, ONE), np.stack(codes, axis=1))
+
+
+@common
+@given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(-5, 5)), min_size=1, max_size=60))
+def test_integers(rows):
+    check(np.array(rows, dtype=np.int64), rows)
+
+
+@common
+@given(st.lists(st.tuples(st.text(max_size=40), st.text("ab", max_size=20)), min_size=1, max_size=60))
+def test_strings(rows):
+    array = np.empty((len(rows), 2), dtype=object)
+    array[:] = rows
+    check(array, rows)
+    if not any(cell.endswith("\0") for row in rows for cell in row):
+        check(np.array(rows), rows)  # of one width
+    columns = [[row[j] for row in rows] for j in range(2)]
+    for kind in (pa.string(), pa.large_string()):
+        table = pa.table({name: pa.array(column, kind) for name, column in zip("ui", columns, strict=True)})
+        check(table, rows)
+        check(table.slice(1), rows[1:]) if len(rows) > 1 else None
+        check(pa.concat_tables([table, table]), rows + rows)
+
+
+@pytest.mark.parametrize("n_levels", [1, 3000, 100_000])
+@pytest.mark.parametrize("length", [1, 8, 12, 30])
+def test_hashing_many_levels(n_levels, length):
+    """More levels than the table begins with, and strings that differ in a few bytes."""
+    drawn = np.random.default_rng(0).integers(n_levels, size=200_000)
+    integers = drawn * 2**40 + 7
+    codes = np.empty(len(drawn), dtype=np.int32)
+    first = _ids.hash_integers(integers, codes)
+    np.testing.assert_array_equal(integers[first][codes], integers)
+    assert len(first) == len(np.unique(drawn))
+    assert (np.diff(first) > 0).all()
+
+    text = np.char.zfill(drawn.astype(str), length)
+    offsets = np.concatenate([[0], np.cumsum(np.char.str_len(text))])
+    first = _ids.hash_bytes(np.frombuffer("".join(text).encode(), dtype=np.uint8), offsets, codes)
+    np.testing.assert_array_equal(text[first][codes], text)
+    assert len(first) == len(np.unique(drawn))
+
+    texts = _ids.hash_strings(text.astype(object), codes)
+    assert [texts[code] for code in codes[:1000]] == text[:1000].tolist()
+    assert len(texts) == len(set(texts)) == len(first)
+
+
+def test_strings_are_told_from_other_objects():
+    class Text(str):
+        pass
+
+    codes = np.empty(2, dtype=np.int32)
+    for other in (1, None, b"a", Text("a")):
+        assert _ids.hash_strings(np.array(["a", other], dtype=object), codes) is None
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u4", "i4", ">i4", "i8", ">i8", "u8", "f4", "f8", "f2", "?"])
+def test_types_of_numbers(dtype):
+    values = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    check(values.astype(dtype), values.tolist())
+    check(np.repeat(values.astype(dtype), 2, axis=1)[::-1, ::-2], values[::-1, ::-1].tolist())
+
+
+def test_unknown_integers_are_minus_one():
+    columns = split_columns(np.array([[5, 10**15], [7, -(10**15)], [9, 0]]), "name")
+    levels, _ = fit_columns(columns, ONE)
+    asked = np.array([[5, 0], [6, 1], [4, 10**15 + 1], [10, 2**63 - 1], [-(2**63), -(2**63)]])
+    expected = [[0, 1], [-1, -1], [-1, -1], [-1, -1], [-1, -1]]
+    for repeats in (1, 100):  # by search, and by table
+        for kind in (np.int64, object, float):
+            rows = np.tile(asked, (repeats, 1)).astype(kind)
+            found = encode_columns(split_columns(rows, "name"), levels, ONE)
+            assert found.tolist() == expected * repeats, (repeats, kind)
