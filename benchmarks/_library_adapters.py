@@ -4,6 +4,8 @@ X holds int64 codes of users and items, two columns. Same rank and epochs for al
 default. ``fit`` gives the model and the seconds of the training loop alone, or None where the library hides them.
 """
 
+import json
+import os
 import time
 from collections import namedtuple
 
@@ -43,8 +45,9 @@ def sklearn_mf_fit(data, settings):
 
     from sklearn_mf import MatrixFactorizationRegressor
 
+    parameters = json.loads(os.environ.get("SKLEARN_MF_PARAMETERS", "{}"))
     model = MatrixFactorizationRegressor(
-        settings.rank, max_iter=settings.epochs, n_jobs=settings.threads, random_state=0
+        settings.rank, max_iter=settings.epochs, n_jobs=settings.threads, random_state=0, **parameters
     )
     model, loop, _ = timed_fit(model, *data)
     return model, loop

@@ -221,6 +221,7 @@ def parse():
     parser.add_argument("--timeout", type=float, default=600, help="seconds for the process of one fit")
     parser.add_argument("--environments", type=Path, default=CACHE)
     parser.add_argument("--keep", action="store_true", help="do not install this project anew")
+    parser.add_argument("--parameters", metavar="JSON", help='further ones of this project, as {"alpha": 0.02}')
     parser.add_argument("--target-rmse", metavar="LIBRARY", choices=others)
     return parser.parse_args()
 
@@ -229,6 +230,8 @@ def main():
     arguments = parse()
     if arguments.data:
         os.environ["SKLEARN_MF_DATA"] = str(Path(arguments.data).resolve())
+    if arguments.parameters:
+        os.environ["SKLEARN_MF_PARAMETERS"] = arguments.parameters
     libraries = [arguments.target_rmse] if arguments.target_rmse else arguments.libraries
     pythons = interpreters(libraries, arguments)
     if arguments.target_rmse and arguments.target_rmse not in pythons:
@@ -237,7 +240,8 @@ def main():
     if arguments.target_rmse:
         columns, line = ["data set", "library", "threads", "its total, s", "its test RMSE"], time_to_rmse
         columns += ["our epochs", "our total, s", "our test RMSE", "its total / ours"]
-    print(f"rank {arguments.rank}, {arguments.epochs} epochs, median of {arguments.repeats}\n")
+    ours = f"; {OURS} with {arguments.parameters}" if arguments.parameters else ""
+    print(f"rank {arguments.rank}, {arguments.epochs} epochs, median of {arguments.repeats}{ours}\n")
     print(row(*columns) + "\n" + "|---" * len(columns) + "|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for name, n_splits in write_data(pythons[OURS], folder, arguments.sets).items():
