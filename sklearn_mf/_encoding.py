@@ -182,15 +182,15 @@ def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray], threa
 
 def _look_up_ints(values: np.ndarray | list | Categorical, fitted: np.ndarray, out: np.ndarray) -> bool:
     """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
-    if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype == np.uint64:
+    if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
+        return False
+    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
         return False
     if values.dtype.kind == "f":
         as_ints = np.empty(len(values), dtype=np.int64)
-        if not floats_as_integers(values.astype(np.float64, copy=False), as_ints):
+        if values.dtype.itemsize > 8 or not floats_as_integers(values.astype(np.float64, copy=False), as_ints):
             return False
         values = as_ints
-    elif values.dtype.kind not in "iub":
-        return False
     elif values.dtype != np.int32:
         values = values.astype(np.int64, copy=False)
     low, span = int(fitted[0]), int(fitted[-1]) - int(fitted[0]) + 1
@@ -289,7 +289,7 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = values.astype(np.int64, copy=False)
     low, high = integer_range(values)
     codes = np.empty(len(values), dtype=np.int32)
-    if high - low < max(2 * len(values), 2**16):
+    if high - low < max(len(values), 2**16):
         # Dense ids: a table indexed by the id.
         table = np.zeros(high - low + 1, dtype=np.int32)
         mark_integers(values, low, table)
@@ -303,6 +303,11 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if values.dtype.itemsize > 8:
+        raise ValueError(
+            f"Ids in {label} of X are {values.dtype}, wider than 64 bits; convert the column, for example with "
+            "astype(str)."
+        )
     values = values.astype(np.float64, copy=False)
     as_ints = np.empty(len(values), dtype=np.int64)
     if floats_as_integers(values, as_ints):  # 1.0 and 1 are one id

@@ -12,6 +12,7 @@ cache. That order is random, so that ratings of one row are far apart, and canon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ from sklearn_mf._threads import Threads, chunks
 
 _BLOCK_ROWS_BYTES = 512 * 1024  # factor rows of one block: half of a usual L2 cache
 _MIN_BLOCK_RATINGS = 256  # mean per block; below, calls and cache misses cost more than they save
+_MAX_BLOCK_RATINGS = 2**18  # mean per block; above, what ordering a block needs beside it is much memory
 _MIN_VISITS = 6  # mean of a row in a block; below, fetching rows for a block costs more than the cache saves
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
 _CHUNK = 2**18  # rows a task: temporary arrays are of this length
@@ -61,7 +63,7 @@ class Ratings:
     def first_row(self) -> np.ndarray:
         """First user row and first item row of each block, stacked; int64 (n_blocks, 2)."""
         n_groups = self.deal.n_groups
-        stratum, a = np.divmod(np.arange(n_groups**2), n_groups)
+        stratum, a = np.divmod(np.arange(n_groups**2, dtype=np.int64), n_groups)
         starts = self.deal.group_start
         return np.stack([starts[0][a], starts[1][(a + stratum) % n_groups]], axis=1)
 
@@ -91,8 +93,9 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
     for_cache = -(-(n_users + n_items) * row_bytes // _BLOCK_ROWS_BYTES)
     for_size = int((n_ratings / _MIN_BLOCK_RATINGS) ** 0.5)
     for_visits = n_ratings // ((n_users + n_items) * _MIN_VISITS)
+    for_memory = math.ceil((n_ratings / _MAX_BLOCK_RATINGS) ** 0.5)
     at_least = _MIN_GROUPS if fewest >= _MIN_LEVELS else 1
-    return min(max(min(for_cache, for_size, for_visits), at_least), fewest)
+    return min(max(min(for_cache, for_size, for_visits), for_memory, at_least), fewest)
 
 
 def canonical_ratings(
@@ -107,7 +110,7 @@ def canonical_ratings(
 ) -> Ratings:
     """Drop weights of zero, deal the ratings to blocks, order them, merge what is equal, divide weights by their mean.
 
-    ``codes`` has an int32 array (n,) of levels for each field; ``n_groups`` is chosen unless given.
+    ``codes`` has an int32 array (n,) of levels for each field, and is used up; ``n_groups`` is chosen unless given.
     """
     permutations = [rng.permutation(n) for n in n_levels[:2]]
     seed = int(rng.integers(2**63))
@@ -115,12 +118,14 @@ def canonical_ratings(
     while True:
         deal = _deal_levels(n_levels, permutations, n_groups or choose_n_groups(n_rows, *n_levels[:2], rank))
         ratings, n_equal = _dealt_ratings(codes, values, weights, deal, seed, threads)
-        if n_equal:
-            _merge(ratings, threads)
-        n_rows = len(ratings.values)
+        n_rows = len(ratings.values) - n_equal
         # The number of groups must not tell merged ratings from repeated ones.
         if not n_equal or n_groups or choose_n_groups(n_rows, *n_levels[:2], rank) == deal.n_groups:
             break
+        del ratings
+    codes.clear()  # to make room
+    if n_equal:
+        _merge(ratings, threads)
     weights = ratings.weights
     if weights is not None:
         ratings.weights = None if weights.min() == weights.max() else np.divide(weights, weights.mean(), out=weights)
@@ -132,12 +137,12 @@ def _deal_levels(n_levels: list[int], permutations: list[np.ndarray], n_groups: 
     offset = np.concatenate([[0], np.cumsum(n_levels)]).astype(np.int64)
     group_start, row_of, places = [], [], []
     for f, place in enumerate(permutations):
-        start = -(-np.arange(n_groups + 1) * n_levels[f] // n_groups)
+        start = -(-np.arange(n_groups + 1, dtype=np.int64) * n_levels[f] // n_groups)
         group = np.repeat(np.arange(n_groups), np.diff(start))[place]
         group_start.append(offset[f] + start)
         row_of.append(offset[f] + place)
         places.append(np.stack([place - start[group], group], axis=1).astype(np.int32))
-    row_of += [offset[f] + np.arange(n_levels[f]) for f in range(2, len(n_levels))]
+    row_of += [offset[f] + np.arange(n_levels[f], dtype=np.int64) for f in range(2, len(n_levels))]
     return Deal(n_groups, offset, row_of, group_start, places)
 
 
@@ -158,15 +163,20 @@ def _dealt_ratings(
         count_blocks(codes, part(weights, start, stop), *deal.places, deal.n_groups, start, stop, next_place[task])
 
     threads.map(count, range(len(pieces)))
-    block_start = np.concatenate([[0], np.cumsum(next_place.sum(axis=0))])
+    block_start = np.concatenate([[0], np.cumsum(next_place.sum(axis=0))]).astype(np.int64)
     next_place = block_start[:-1] + np.cumsum(next_place, axis=0) - next_place
 
     n_kept = int(block_start[-1])
+    if max(deal.offset[-1], np.diff(block_start).max()) >= 2**31:
+        raise ValueError(
+            f"X has {deal.offset[-1]} levels in all columns together, and {n_kept} rows; 2**31 or more levels, or rows "
+            "of one block of the grid, are too many."
+        )
     index = np.empty((n_kept, len(codes)), dtype=np.int32)
     dealt_values = np.empty(n_kept)
     dealt_weights = None if weights is None else np.empty(n_kept)
     # A power of two is exact, and sums of weights do not overflow.
-    scale = 1.0 if weights is None else float(np.ldexp(1.0, -int(np.frexp(weights.max())[1])))
+    scale = 1.0 if weights is None else math.ldexp(1.0, min(-math.frexp(float(weights.max()))[1], 1000))
 
     def deal_out(task: int) -> None:
         start, stop = pieces[task]
@@ -185,7 +195,7 @@ def _dealt_ratings(
 
 
 def _blocks_by_user_group(n_groups: int) -> list[np.ndarray]:
-    return [np.arange(a, n_groups**2, n_groups) for a in range(n_groups)]
+    return [np.arange(a, n_groups**2, n_groups, dtype=np.int64) for a in range(n_groups)]
 
 
 def _merge(ratings: Ratings, threads: Threads) -> None:
@@ -198,11 +208,15 @@ def _merge(ratings: Ratings, threads: Threads) -> None:
         ),
         _blocks_by_user_group(ratings.deal.n_groups),
     )
-    kept = np.ones(len(ratings.values), dtype=bool)
-    for b in np.flatnonzero(n_left < np.diff(ratings.block_start)):
-        kept[ratings.block_start[b] + n_left[b] : ratings.block_start[b + 1]] = False
-    ratings.index, ratings.values, ratings.weights = ratings.index[kept], ratings.values[kept], ratings.weights[kept]
-    ratings.block_start = np.concatenate([[0], np.cumsum(n_left)])
+    # In place: a block at a time moves to where the block before it ends now.
+    new_start = np.concatenate([[0], np.cumsum(n_left)])
+    for array in (ratings.index, ratings.values, ratings.weights):
+        for b in range(len(n_left)):
+            lo = ratings.block_start[b]
+            array[new_start[b] : new_start[b + 1]] = array[lo : lo + n_left[b]]
+    n = new_start[-1]
+    ratings.index, ratings.values, ratings.weights = ratings.index[:n], ratings.values[:n], ratings.weights[:n]
+    ratings.block_start = new_start
 
 
 def location_and_scale(ratings: Ratings, fit_bias: bool, threads: Threads) -> tuple[float, float, tuple[float, float]]:
@@ -248,7 +262,7 @@ def make_grid(ratings: Ratings, location: float, scale: float, threads: Threads)
     touched, touched_start, share, row_weights = _number_further_rows(ratings)
 
     n_group_rows = [np.diff(start) for start in deal.group_start]
-    stratum, a = np.divmod(np.arange(n_blocks), deal.n_groups)
+    stratum, a = np.divmod(np.arange(n_blocks, dtype=np.int64), deal.n_groups)
     b = (a + stratum) % deal.n_groups
     n_rows = np.stack([n_group_rows[0][a], n_group_rows[1][b], np.diff(touched_start)], axis=1)
     group = np.empty(len(ratings.values) // GROUP + n_blocks, dtype=np.uint8)
@@ -264,19 +278,23 @@ def make_grid(ratings: Ratings, location: float, scale: float, threads: Threads)
             lambda blocks, field=field: add_row_weights(
                 blocks, block_start, first_row, field, ratings.index, ratings.weights, row_weights
             ),
-            [np.flatnonzero(group_of_block == g) for g in range(deal.n_groups)],
+            [np.flatnonzero(group_of_block == g).astype(np.int64) for g in range(deal.n_groups)],
         )
 
-    target = np.empty(len(ratings.values), dtype=np.float32)
-    weight = None if ratings.weights is None else np.empty(len(ratings.values), dtype=np.float32)
+    def single(array: np.ndarray, location: float, scale: float) -> np.ndarray:
+        out = np.empty(len(array), dtype=np.float32)
 
-    def standardise(piece: tuple[int, int]) -> None:
-        part = slice(*piece)
-        target[part] = (ratings.values[part] - location) / scale
-        if weight is not None:
-            weight[part] = ratings.weights[part]
+        def convert(piece: tuple[int, int]) -> None:
+            part = slice(*piece)
+            out[part] = (array[part] - location) / scale
 
-    threads.map(standardise, chunks(len(target), _CHUNK))
+        threads.map(convert, chunks(len(array), _CHUNK))
+        return out
+
+    target = single(ratings.values, location, scale)
+    ratings.values = None  # to make room
+    weight = None if ratings.weights is None else single(ratings.weights, 0.0, 1.0)
+    ratings.weights = None
     return BlockGrid(
         deal.n_groups, ratings.index, target, weight, group, block_start, first_row,
         touched, touched_start, share, deal.row_of, row_weights,
@@ -299,12 +317,13 @@ def _number_further_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.n
         if lo < hi:
             n_touched = number_rows(lo, hi, ratings.index, ratings.weights, rows_of_block, weights_of_block, number)
         touched.append(rows_of_block[:n_touched].copy())
-        weight.append(weights_of_block[:n_touched].copy())
+        weight.append(weights_of_block[:n_touched].astype(np.float32))
         touched_start[b + 1] = touched_start[b] + n_touched
-    touched, weight = np.concatenate(touched), np.concatenate(weight)
-    share = np.empty(len(touched), dtype=np.float32)
+    touched = np.concatenate(touched)  # one after the other, for memory
+    share = np.concatenate(weight)
+    weight.clear()
     for lo, hi in zip(touched_start[:-1:n_groups], touched_start[n_groups::n_groups], strict=True):
-        in_stratum = np.bincount(touched[lo:hi], weight[lo:hi], minlength=n_rows)
-        share[lo:hi] = weight[lo:hi] / in_stratum[touched[lo:hi]]
+        in_stratum = np.bincount(touched[lo:hi], share[lo:hi], minlength=n_rows)
+        share[lo:hi] /= in_stratum[touched[lo:hi]]
         row_weights += in_stratum
     return touched, touched_start, share, row_weights

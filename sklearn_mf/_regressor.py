@@ -51,7 +51,8 @@ def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
     is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
     if is_text:
         raise ValueError("y holds text or dates; ratings are numbers. Convert it, for example with y.astype(float).")
-    y = y.astype(np.float64, copy=False)
+    if not _is_plain(y):  # what is plain is converted a part at a time
+        y = y.astype(np.float64)
     if len(y) != n_rows:
         raise ValueError(
             f"X and y have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one rating a row."
@@ -63,6 +64,11 @@ def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
             "An unknown rating is a row to leave out."
         )
     return y
+
+
+def _is_plain(array: Any) -> bool:
+    """Whether it is an array of numbers that need no conversion as a whole."""
+    return type(array) in (np.ndarray, np.memmap) and array.dtype.kind in "iuf" and array.dtype.itemsize <= 8
 
 
 def _not_finite(values: np.ndarray) -> np.ndarray:
@@ -77,7 +83,8 @@ def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
     if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
         return None
     try:
-        weights = np.ma.filled(np.ma.asarray(sample_weight, dtype=np.float64), np.nan)
+        weights = sample_weight if _is_plain(sample_weight) else np.ma.asarray(sample_weight, dtype=np.float64)
+        weights = np.ma.filled(weights, np.nan)
     except (TypeError, ValueError) as error:
         raise ValueError(f"sample_weight must be an array of numbers: {error}.") from error
     if weights.shape != (n_rows,):
@@ -418,10 +425,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         )
         rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         ratings = canonical_ratings(codes, y, weights, n_levels, rank, rng, threads)
-        codes.clear()  # what is no longer needed makes room
         location, scale, self.rating_range_ = location_and_scale(ratings, self.fit_bias, threads)
         grid = make_grid(ratings, location, scale, threads)
-        ratings.values = ratings.weights = None
         parameters = initial_parameters(grid, hyper, rng, threads)
         losses = train(grid, parameters, hyper, rng, threads, self._epoch_printer(scale))
         factors, biases = levels_in_order(grid, parameters, rank)

@@ -122,7 +122,7 @@ def train(
     factor, first_failure = 1.0, None
     for epoch in range(hyper.max_iter):
         before.copy_from(parameters, threads)
-        strata = rng.permutation(grid.n_groups)
+        strata = rng.permutation(grid.n_groups).astype(np.int64)
         n_failures = 0
         while True:
             step = hyper.learning_rate * factor * SCHEDULES[hyper.schedule](epoch, hyper.max_iter)

@@ -35,7 +35,6 @@ INLINE float bounded_step(float weighted_step, float curvature)
     return weighted_step / (1.0f + weighted_step * curvature);
 }
 
-
 static const float ones[GROUP] = {1.0f, 1.0f, 1.0f, 1.0f};
 
 /* A block of two fields, as the loops keep it in registers. */

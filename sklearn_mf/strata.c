@@ -1,15 +1,14 @@
 #include "strata.h"
 
 #ifdef _MSC_VER
-#include <intrin.h>
 #include <windows.h>
-static int64_t add_and_get(int64_t *x, int64_t by) { return _InterlockedExchangeAdd64(x, by) + by; }
-static int64_t read(int64_t *x) { return _InterlockedExchangeAdd64(x, 0); }
+static int64_t add_and_get(int64_t *x, int64_t by) { return InterlockedExchangeAdd64(x, by) + by; }
+static int64_t value_of(int64_t *x) { return InterlockedExchangeAdd64(x, 0); }
 static void give_way(void) { SwitchToThread(); }
 #else
 #include <sched.h>
 static int64_t add_and_get(int64_t *x, int64_t by) { return __atomic_add_fetch(x, by, __ATOMIC_ACQ_REL); }
-static int64_t read(int64_t *x) { return __atomic_load_n(x, __ATOMIC_ACQUIRE); }
+static int64_t value_of(int64_t *x) { return __atomic_load_n(x, __ATOMIC_ACQUIRE); }
 static void give_way(void) { sched_yield(); }
 #endif
 
@@ -17,7 +16,7 @@ enum { PATIENCE = 2000 }; /* looks before a waiting thread lets others run: some
 
 static void wait_until(int64_t *x, int64_t least)
 {
-    for (int looks = 0; read(x) < least; looks++)
+    for (int looks = 0; value_of(x) < least; looks++)
         if (looks > PATIENCE)
             give_way();
 }

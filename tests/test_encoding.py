@@ -97,3 +97,17 @@ def test_unknown_integers_are_minus_one():
             rows = np.tile(asked, (repeats, 1)).astype(kind)
             found = encode_columns(split_columns(rows, "name"), levels, ONE)
             assert found.tolist() == expected * repeats, (repeats, kind)
+
+
+def test_integers_beyond_int64_are_not_wrapped():
+    levels, _ = fit_columns(split_columns(np.array([[-1, 0], [-2, 1]]), "name"), ONE)
+    for dtype in (">u8", "<u8"):
+        asked = split_columns(np.array([[2**64 - 1, 2**64 - 2]], dtype=dtype), "name")
+        assert encode_columns(asked, levels, ONE).tolist() == [[-1, -1]]
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="long double is double here")
+def test_floats_wider_than_64_bits_are_refused():
+    X = np.array([[2**53, 1], [2**53 + 1, 2]], dtype=np.longdouble)
+    with pytest.raises(ValueError, match=r"Ids in column 0 of X are .*, wider than 64 bits; .* astype\(str\)"):
+        fit_columns(split_columns(X, "name"), ONE)

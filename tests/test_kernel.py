@@ -182,7 +182,7 @@ def test_predict_matches_the_oracle(simd, rank, n_fields):
     biases = [t.astype(np.float32) for t in tables(block, "bias")]
     out = np.empty(len(index))
     _kernels.predict(index, rows, biases, 3.5, out)
-    np.testing.assert_allclose(out, oracle.predict(index, rows, biases, 3.5), rtol=1e-5)
+    np.testing.assert_allclose(out, oracle.predict(index, rows, biases, 3.5), rtol=1e-5, atol=1e-5)
 
 
 def test_unknown_instruction_set_is_refused():

@@ -17,7 +17,9 @@ def random_rows(n, sizes, seed=0, n_values=4):
 
 def canonical(codes, values, weights=None, sizes=None, n_groups=None, threads=ONE, rank=4):
     sizes = sizes or [int(column.max()) + 1 for column in codes]
-    return canonical_ratings(codes, values, weights, list(sizes), rank, np.random.default_rng(0), threads, n_groups)
+    return canonical_ratings(
+        list(codes), values, weights, list(sizes), rank, np.random.default_rng(0), threads, n_groups
+    )
 
 
 def levels(ratings):
@@ -190,3 +192,21 @@ def test_number_of_groups():
     assert choose_n_groups(1_000_000, 10**6, 10**6, 32) == 8
     assert choose_n_groups(100_000, 1000, 500, 4096) == 11, "blocks of a few ratings cost more than cache misses"
     assert choose_n_groups(10**9, 10**7, 5, 32) == 5
+    assert choose_n_groups(3_000_000, 3000, 50, 32) == 4, "ordering a block takes little memory"
+
+
+def test_where_integers_have_32_bits(monkeypatch):
+    """NumPy 1 on Windows."""
+    arange = np.arange
+    monkeypatch.setattr("numpy.arange", lambda *args, dtype=np.int32: arange(*args, dtype=dtype))
+    ratings, grid = grid_of((40, 30, 6), n_groups=3)
+    assert len(ratings) == len(grid.target)
+    assert grid.block_start.dtype == grid.first_row.dtype == np.int64
+
+
+def test_weights_near_the_least_float():
+    codes, values, weights = random_rows(200, (30, 20))
+    for least in (1e-300, 1e-310, 5e-324):
+        ratings = canonical(codes, values, weights * least)
+        expected = canonical(codes, values, weights)
+        np.testing.assert_allclose(ratings.weights, expected.weights, rtol=1e-12)

@@ -87,16 +87,28 @@ def test_map_keeps_order_and_raises():
     assert chunks(0, 4) == []
 
 
+def duplicated(X, y):
+    return np.concatenate([X, X[:1]]), np.concatenate([y, y[:1]])
+
+
 @pytest.mark.parametrize("n_columns", [2, 4])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtype", [np.int32, np.int64])
-def test_memory_of_a_fit(n_columns, weighted, dtype):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X, y: (X, y),
+        lambda X, y: (X.astype(np.int32), y.astype(np.float32)),
+        lambda X, y: (X * 1.0, (10 * y).astype(int)),
+        duplicated,
+    ],
+    ids=["int64", "int32 and float32", "float64 and int", "a rating twice"],
+)
+def test_memory_of_a_fit(n_columns, weighted, change):
     """Beyond X, y and two copies of the factors: 32 bytes a rating, 8 more for each further column and for weights."""
     n = 2_500_000
     rng = np.random.default_rng(0)
-    X = rng.integers(2000, size=(n, n_columns)).astype(dtype)
-    y = rng.normal(size=n)
-    w = rng.random(n) if weighted else None
+    X, y = change(rng.integers(2000, size=(n, n_columns)), rng.normal(size=n))
+    w = rng.random(len(y)) if weighted else None
     tracemalloc.start()
     try:
         model = MatrixFactorizationRegressor(8, max_iter=1, random_state=0).fit(X, y, w)
