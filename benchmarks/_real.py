@@ -19,10 +19,14 @@ FILES = {
 
 def real_sets():
     """Yield (name, X, y, splits): five folds for ml-100k, a random tenth held out for the others."""
+    if not any((FOLDER / name / file).exists() for name, file in FILES.items()):
+        raise SystemExit(
+            f"No ratings in {FOLDER}: name their folder in SKLEARN_MF_DATA (docs/contributing.md says more)."
+        )
     for name, file in FILES.items():
         path = FOLDER / name / file
         if not path.exists():
-            print(f"{name}: not found at {path}")
+            print(f"{name}: not found at {path} (SKLEARN_MF_DATA names the folder, see docs/contributing.md)")
             continue
         X, y = load_ratings(path, return_X_y=True)
         yield name, X, y, splits(name, len(y))

@@ -5,6 +5,7 @@
 Of each set's training rows a tenth is held out (ml-100k: of nine tenths of all rows). One line a setting.
 """
 
+import argparse
 from itertools import product
 
 import numpy as np
@@ -28,6 +29,7 @@ OTHERS = [
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     sets = []
     for name, X, y, _ in real_sets():
         rows, _ = tenth(len(y))

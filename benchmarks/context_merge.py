@@ -6,8 +6,10 @@ ml-100k, five folds, with columns made from the time of the rating and from the 
 the package does: a row's changes are averaged, weighted by the block's share of its ratings.
 """
 
+import argparse
 import dataclasses
 import time
+from functools import partial
 
 import numpy as np
 from _real import FOLDER, rmse, splits
@@ -40,26 +42,28 @@ def load():
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     X, y, contexts = load()
-    make_grid = regressor.make_grid
+    make_grid, canonical_ratings = regressor.make_grid, regressor.canonical_ratings
     print("| context columns | " + " | ".join(MERGES) + " |\n|---|" + "---|" * len(MERGES))
     for name, columns in contexts.items():
         table = np.column_stack([X, *columns])
         cells = []
         for n_groups, change in MERGES.values():
 
-            def patched(*arguments, n_groups=n_groups, change=change):
-                grid = make_grid(*arguments, n_groups=n_groups)
+            def changed_grid(*arguments, change=change):
+                grid = make_grid(*arguments)
                 return dataclasses.replace(grid, share=change(grid.share))
 
-            regressor.make_grid = patched
+            regressor.canonical_ratings = partial(canonical_ratings, n_groups=n_groups)
+            regressor.make_grid = changed_grid
             scores, start = [], time.perf_counter()
             for train, test in splits("ml-100k", len(y)):
                 model = MatrixFactorizationRegressor(random_state=0).fit(table[train], y[train])
                 scores.append(rmse(model.predict(table[test]), y[test]))
             cells.append(f"{np.mean(scores):.4f}, {(time.perf_counter() - start) / 5:.2f} s")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-    regressor.make_grid = make_grid
+    regressor.make_grid, regressor.canonical_ratings = make_grid, canonical_ratings
 
 
 if __name__ == "__main__":

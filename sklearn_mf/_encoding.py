@@ -114,7 +114,7 @@ def _frame_columns(X: Any) -> list[Column]:
             missing = series.is_null()
             if missing.any():
                 _raise_missing(label, np.flatnonzero(missing.to_numpy()), len(series))
-        if series.dtype == nw.String and (arrow := _as_arrow(native)) is not None:
+        if isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum)) and (arrow := _as_arrow(native)) is not None:
             columns.append(Column(label, arrow))
             continue
         columns.append(Column(label, series.to_numpy()))
@@ -122,7 +122,7 @@ def _frame_columns(X: Any) -> list[Column]:
 
 
 def _as_arrow(native: Any) -> Any | None:
-    """The strings of a column that lies in Arrow memory, as one pyarrow array; None of any other column."""
+    """The strings or categories of a column that lies in Arrow memory, as _factorize takes them; None of any other."""
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is None:
         return None
@@ -134,7 +134,10 @@ def _as_arrow(native: Any) -> Any | None:
             return None
         native = native.array.__arrow_array__()
     if isinstance(native, pyarrow.ChunkedArray):
-        native = native.chunk(0) if native.num_chunks == 1 else native.combine_chunks()
+        native = native.chunk(0) if native.num_chunks == 1 else native.unify_dictionaries().combine_chunks()
+    if isinstance(native, pyarrow.DictionaryArray):
+        categories, codes = native.dictionary.to_numpy(zero_copy_only=False), native.indices
+        return Categorical(categories, codes.to_numpy(zero_copy_only=False))
     if not isinstance(native, pyarrow.Array):
         return None
     return native if pyarrow.types.is_string(native.type) or pyarrow.types.is_large_string(native.type) else None
@@ -170,9 +173,9 @@ def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray], threa
         kind, fitted_kind = _kind(levels), _kind(fitted)
         if kind != fitted_kind:
             raise ValueError(
-                f"Ids in {column.label} of X are {kind} (such as {_shown(levels[0])}), but the model was fitted on "
-                f"{fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for example with "
-                "astype."
+                f"Ids in {column.label} of X are {_plural(kind)} (such as {_shown(levels[0])}), but the model was "
+                f"fitted on {fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for "
+                "example with astype."
             )
         _align(levels, fitted).take(codes, out=indices[:, j], mode="clip")
 
@@ -463,6 +466,10 @@ def _kind(levels: np.ndarray) -> str:
     if levels.dtype.kind == "O":
         return _kind_of_type(type(levels[0])) or "number"
     return "number"
+
+
+def _plural(kind: str) -> str:
+    return kind + "s" if kind in ("number", "datetime") else kind
 
 
 def _raise_not_an_id(label: str, what: str) -> NoReturn:

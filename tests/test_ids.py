@@ -135,7 +135,7 @@ def test_datetimes():
     fitted = model().fit(aware, [1, 2])
     assert fitted.categories_[0][0] == np.datetime64("2023-12-31T22:00")
     assert not np.isnan(model(handle_unknown="nan").fit(aware, [1, 2]).predict(aware)).any()
-    with pytest.raises(ValueError, match=r"column 0 of X are number .*fitted on datetime"):
+    with pytest.raises(ValueError, match=r"column 0 of X are numbers .*fitted on datetime"):
         from_dates.predict([[20240101, 1]])
 
 
@@ -155,7 +155,7 @@ def test_datetime_objects_keep_their_precision_and_range():
 @pytest.mark.parametrize(
     ("fitted_on", "asked", "kinds"),
     [
-        ([["1", "a"], ["2", "b"]], [[1, "a"]], "are number .such as 1.*fitted on text ids .such as '1'"),
+        ([["1", "a"], ["2", "b"]], [[1, "a"]], "are numbers .such as 1.*fitted on text ids .such as '1'"),
         ([[1, "a"], [2, "b"]], [["1", "a"]], "are text .such as '1'.*fitted on number ids .such as 1"),
     ],
 )
