@@ -2,8 +2,8 @@
  *
  * Ratings are visited in order, GROUP at a time where no two of a group have a row in common: then all errors are known
  * before the first row changes, sums over the factors and the scalar work are shared, and the result is that of one
- * after another. With two fields, a group's errors are found before the rows of the group before it are written, where
- * these have no row in common either, since most of the time of a rating is the wait from its factors to its error.
+ * after another. A group's errors are found before the rows of the group before it are written, where these have no row
+ * in common either, since most of the time of a rating is the wait from its factors to its error.
  */
 
 #define FOR_VECTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
