@@ -15,6 +15,8 @@ from libc.stdlib cimport free, malloc
 cdef extern from "sgd.h" nogil:
     int SGD_LANES
     int SGD_GROUP
+    int SGD_USER_BIAS
+    int SGD_ITEM_BIAS
 
     ctypedef struct sgd_config:
         float step
@@ -49,6 +51,7 @@ cdef extern from "strata.h" nogil:
         const int64_t *first_row
         float *rows
         sgd_scalars *scalars
+        const float *ties
         const int32_t *touched
         const int64_t *touched_start
         const float *share
@@ -84,8 +87,25 @@ cdef extern from "grid.h" nogil:
                           double *total)
 
 
+cdef extern from "implicit.h" nogil:
+    ctypedef struct implicit_block:
+        ptrdiff_t n_runs
+        const int32_t *user
+        const int32_t *count
+        const int32_t *item
+
+    ptrdiff_t implicit_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff_t n_users, ptrdiff_t n_items,
+                            int32_t *user, int32_t *count, int32_t *item, int32_t *last_user, int32_t *next)
+    void implicit_gather(const implicit_block *block, int width, const float *from_items, float *to_users)
+    void implicit_scatter(const implicit_block *block, int width, const float *from_users, float *to_items)
+    void implicit_project(ptrdiff_t n, int k, int width, const float *left, const float *right, float *out)
+    void implicit_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows)
+    void implicit_select_simd(int wide)
+
+
 LANES = SGD_LANES  # rows are padded to a multiple of this many floats
 GROUP = SGD_GROUP  # ratings visited together
+TIE_BIAS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # where the ties of users and of items have the centre of the bias
 
 
 def select_simd(name):
@@ -96,6 +116,7 @@ def select_simd(name):
             f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto', 'avx512', 'avx2' or "
             "'baseline'."
         )
+    implicit_select_simd(chosen != b"baseline")
     return chosen.decode()
 
 
@@ -117,8 +138,10 @@ def run_strata(
     const int32_t[::1] touched,         # IN    (n_touched,): rows of further fields that each block works on
     const int64_t[::1] touched_start,   # IN    (n_blocks + 1,): a block's part of `touched`
     const float[::1] share,             # IN    (n_touched,): part of the block's change that counts
-    float[:, ::1] rows,                 # INOUT (n_rows, width), width >= LANES: all fields, stacked
+    float[:, ::1] rows,                 # INOUT (n_rows, width), width >= LANES: all fields, stacked; with ties (n_rows,
+                                        #       2 width): what a row shrinks to, its centre, is behind it
     float[:, ::1] scalars,              # INOUT (n_rows, 2): bias and damping
+    const float[:, ::1] ties,           # IN    (users and items, LANES): see _implicit.py; or None: no centres
     float[:, ::1] own_rows,             # scratch (>= touched rows of any one stratum, width)
     float[:, ::1] own_scalars,          # scratch (>= touched rows of any one stratum, 2)
     const int64_t[::1] strata,          # IN    the strata to run, in order
@@ -130,12 +153,14 @@ def run_strata(
     cdef sgd_config config
     config.step, config.alpha, config.alpha_bias, config.fit_bias = step, alpha, alpha_bias, fit_bias
     cdef strata_grid grid
-    grid.n_fields, grid.width = index.shape[1], rows.shape[1]
+    grid.n_fields = index.shape[1]
+    grid.width = rows.shape[1] if ties is None else rows.shape[1] // 2
     grid.n_groups = (state.shape[0] - 3) // 2
     grid.index, grid.target, grid.group = &index[0, 0], &target[0], &group[0]
     grid.weight = &weight[0] if weight is not None else NULL
     grid.block_start, grid.first_row = &block_start[0], &first_row[0, 0]
     grid.rows, grid.scalars = &rows[0, 0], <sgd_scalars *>&scalars[0, 0]
+    grid.ties = &ties[0, 0] if ties is not None else NULL
     grid.touched_start = &touched_start[0]
     if touched.shape[0]:
         grid.touched, grid.share = &touched[0], &share[0]
@@ -356,3 +381,86 @@ def predict(
                 sgd_predict(n, n_fields, &tables, &index[0, 0], &out[0])
     finally:
         free(pointers)
+
+
+def find_partners(
+    const int64_t[::1] blocks,          # IN    which blocks
+    const int64_t[::1] block_start,     # IN    (n_blocks + 1,): a block's ratings
+    const int64_t[:, ::1] n_rows,       # IN    (n_blocks, >= 2): user rows and item rows of a block
+    const int32_t[:, ::1] index,        # IN    (n_ratings, n_fields)
+    const int64_t[::1] run_start,       # IN    (n_blocks + 1,): a block's room for runs
+    int64_t[::1] n_runs,                # OUT   (n_blocks,): runs that it has
+    int32_t[::1] user,                  # OUT   (n_room,): user of each run
+    int32_t[::1] count,                 # OUT   (n_room,): items of each run
+    int32_t[::1] item,                  # OUT   (n_ratings,): items, run after run, a block's from block_start on
+):
+    """Find the distinct pairs of blocks, as runs of the items of one user."""
+    cdef ptrdiff_t n_users = 0, n_items = 0, t
+    cdef int64_t b, lo, at
+    for t in range(blocks.shape[0]):
+        n_users, n_items = max(n_users, n_rows[blocks[t], 0]), max(n_items, n_rows[blocks[t], 1])
+    cdef int32_t *scratch = <int32_t *>malloc((n_items + n_users + 1) * sizeof(int32_t))
+    if scratch is NULL:
+        raise MemoryError
+    with nogil:
+        for t in range(blocks.shape[0]):
+            b = blocks[t]
+            lo, at = block_start[b], run_start[b]
+            n_runs[b] = 0
+            if block_start[b + 1] > lo:
+                n_runs[b] = implicit_find(block_start[b + 1] - lo, index.shape[1], &index[lo, 0], n_rows[b, 0],
+                                          n_rows[b, 1], &user[at], &count[at], &item[lo], scratch, scratch + n_items)
+    free(scratch)
+
+
+def sum_partners(
+    const int64_t[::1] blocks,          # IN    which blocks, in order
+    const int64_t[::1] block_start,     # IN    (n_blocks + 1,)
+    const int64_t[:, ::1] first_row,    # IN    (n_blocks, 2): a block's first user row and first item row
+    const int64_t[::1] run_start,       # IN    as find_partners
+    const int64_t[::1] n_runs,          # IN    as find_partners has filled it, and the next three
+    const int32_t[::1] user,
+    const int32_t[::1] count,
+    const int32_t[::1] item,
+    int to_field,                       # 0: to users the sum over their items; 1: to items the sum over their users
+    const float[:, ::1] given,          # IN    (rows of the other field, width), width a multiple of LANES
+    float[:, ::1] out,                  # INOUT (rows of to_field, width)
+):
+    """Add to each row of one side the rows of its partners in these blocks."""
+    cdef implicit_block block
+    cdef int width = given.shape[1]
+    cdef ptrdiff_t n_users = out.shape[0] if to_field == 0 else given.shape[0], t
+    cdef int64_t b, u, i
+    with nogil:
+        for t in range(blocks.shape[0]):
+            b = blocks[t]
+            if n_runs[b] == 0:
+                continue
+            u, i = first_row[b, 0], first_row[b, 1] - n_users
+            block.n_runs = n_runs[b]
+            block.user, block.count = &user[run_start[b]], &count[run_start[b]]
+            block.item = &item[block_start[b]]
+            if to_field == 0:
+                implicit_gather(&block, width, &given[i, 0], &out[u, 0])
+            else:
+                implicit_scatter(&block, width, &given[u, 0], &out[i, 0])
+
+
+def project(
+    const float[:, ::1] left,           # IN    (n, k)
+    const float[:, ::1] right,          # IN    (n, width), width a multiple of LANES
+    float[:, ::1] out,                  # INOUT (k, width)
+):
+    """Add left^T right."""
+    with nogil:
+        implicit_project(left.shape[0], left.shape[1], right.shape[1], &left[0, 0], &right[0, 0], &out[0, 0])
+
+
+def expand(
+    const float[:, ::1] left,           # IN    (n, k)
+    const float[:, ::1] right,          # IN    (k, width), width a multiple of LANES
+    float[:, ::1] rows,                 # INOUT (n, width)
+):
+    """Add left right."""
+    with nogil:
+        implicit_expand(left.shape[0], left.shape[1], right.shape[1], &left[0, 0], &right[0, 0], &rows[0, 0])

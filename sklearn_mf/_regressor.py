@@ -14,11 +14,12 @@ import sklearn
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_random_state, column_or_1d
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_mf._checks import check_ratings, check_weights
 from sklearn_mf._encoding import (
     Column,
     decode_unknown,
@@ -40,68 +41,6 @@ _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 _CHUNK = 2**16  # pairs to predict a task
 
 
-def _check_ratings(y: Any, n_rows: int) -> np.ndarray:
-    """``y`` as finite float64, one per row of X."""
-    masked = np.flatnonzero(np.ma.getmaskarray(y)) if np.ma.isMaskedArray(y) else []
-    if len(masked):
-        raise ValueError(f"Input y has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out.")
-    y = column_or_1d(y, warn=True)
-    if y.dtype.kind == "c":
-        raise ValueError("Complex data not supported: ratings are real numbers.")
-    is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
-    if is_text:
-        raise ValueError("y holds text or dates; ratings are numbers. Convert it, for example with y.astype(float).")
-    if not _is_plain(y):  # what is plain is converted a part at a time
-        y = y.astype(np.float64)
-    if len(y) != n_rows:
-        raise ValueError(
-            f"X and y have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one rating a row."
-        )
-    bad = _not_finite(y)
-    if len(bad):
-        raise ValueError(
-            f"Input y contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row {bad[0]}. "
-            "An unknown rating is a row to leave out."
-        )
-    return y
-
-
-def _is_plain(array: Any) -> bool:
-    """Whether it is an array of numbers that need no conversion as a whole."""
-    return type(array) in (np.ndarray, np.memmap) and array.dtype.kind in "iuf" and array.dtype.itemsize <= 8
-
-
-def _not_finite(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):  # no temporary array for what is nearly always so
-            return np.empty(0, dtype=np.intp)
-    return np.flatnonzero(~np.isfinite(values))
-
-
-def _check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
-    """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
-    if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
-        return None
-    try:
-        weights = sample_weight if _is_plain(sample_weight) else np.ma.asarray(sample_weight, dtype=np.float64)
-        weights = np.ma.filled(weights, np.nan)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"sample_weight must be an array of numbers: {error}.") from error
-    if weights.shape != (n_rows,):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X.")
-    bad = _not_finite(weights)
-    if len(bad) == 0 and weights.min() < 0:
-        bad = np.flatnonzero(weights < 0)
-    if len(bad):
-        raise ValueError(
-            f"sample_weight must be finite and not negative: {len(bad)} of {n_rows} weights are not, the first at row "
-            f"{bad[0]} ({weights[bad[0]]}). Use 0 to leave a rating out."
-        )
-    if not weights.any():
-        raise ValueError("Sample weights are all zero: at least one rating must count.")
-    return weights
-
-
 class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     r"""Predict ratings by factorizing the matrix of users and items.
 
@@ -119,11 +58,24 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     .. math::
 
-        \sum w \tfrac12 (y - \hat y(x))^2
-        + \sum_{rows} \tfrac12 (\alpha n + \delta) |V_f[l]|^2 + \tfrac12 (\alpha_b n + \delta) b_f[l]^2
+        \sum w \tfrac12 (y - \hat y(x))^2 + \sum_{f, l} \tfrac12 (\alpha n + \delta) |V_f[l] - z_f[l]|^2
+        + \tfrac12 (\alpha_b n + \delta) (b_f[l] - \zeta_f[l])^2
 
     with n the summed weight of the ratings of a level and :math:`\delta` the ``damping``. Inside, y is centred and
     divided by its weighted standard deviation, so one ``learning_rate`` and one ``alpha`` serve every rating scale.
+
+    That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to
+    centres that are predicted from N, the set of their partners: the items that a user rated, the users of an item,
+
+    .. math::
+
+        z_u = |N(u)|^{-1/2} \sum_{j \in N(u)} s_j, \qquad z_i = |N(i)|^{-1/2} \sum_{v \in N(i)} t_v,
+
+    and likewise those of their biases, :math:`\zeta`. The rows s and t are learned along with the factors as a ridge
+    regression of the rows on who rated what: SVD++ [4]_ on both sides [5]_, in the form of a regression-based latent
+    factor model [6]_. A partner counts once, whatever the number and weight of the ratings. Without implicit features,
+    and for context columns, centres are zero.
+
     Ratings are visited block by block in a grid of user and item groups; blocks without a group in common are run in
     parallel, with the same result [3]_.
 
@@ -132,7 +84,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     rank : int, default=32
         Number of latent factors, at least 0; 0 learns biases only.
 
-    learning_rate : float, default=0.05
+    learning_rate : float, default=0.12
         Initial step, above 0, on the standardised scale. The step of one rating is bounded by the curvature of its
         loss, so large weights and many columns do not diverge.
 
@@ -140,15 +92,23 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)``, ``learning_rate`` or
         ``learning_rate / (t + 1) ** 0.25``.
 
-    alpha : float, default=0.04
+    alpha : float, default=0.08
         L2 strength per rating, on factors; at least 0.
 
     alpha_bias : float, default=0.01
         L2 strength per rating, on biases; at least 0.
 
-    damping : float, default=4.0
+    damping : float, default=5.0
         L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
-        with few ratings near zero.
+        with few ratings near their centre.
+
+    implicit_features : {"user", "item", "both"} or None, default="both"
+        Whose rows and biases shrink to a centre predicted from who rated what: those of users (from the items that
+        they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
+        three times as long with "both" as with None.
+
+    alpha_implicit : float, default=25.0
+        Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero.
 
     fit_bias : bool, default=True
         Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centred,
@@ -226,6 +186,10 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     .. [2] S. Rendle, "Factorization machines", ICDM 2010.
     .. [3] R. Gemulla, E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
        stochastic gradient descent", KDD 2011.
+    .. [4] Y. Koren, "Factorization meets the neighborhood: a multifaceted collaborative filtering model", KDD 2008.
+    .. [5] S. Rendle, L. Zhang and Y. Koren, "On the difficulty of evaluating baselines: a study on recommender
+       systems", 2019.
+    .. [6] D. Agarwal and B.-C. Chen, "Regression-based latent factor models", KDD 2009.
 
     Examples
     --------
@@ -244,6 +208,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "alpha_bias": [Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="left")],
+        "implicit_features": [StrOptions({"user", "item", "both"}), None],
+        "alpha_implicit": [Interval(Real, 0, None, closed="neither")],
         "fit_bias": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "clip": ["boolean"],
@@ -257,11 +223,13 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self,
         rank: int = 32,
         *,
-        learning_rate: float = 0.05,
+        learning_rate: float = 0.12,
         schedule: str = "linear",
-        alpha: float = 0.04,
+        alpha: float = 0.08,
         alpha_bias: float = 0.01,
-        damping: float = 4.0,
+        damping: float = 5.0,
+        implicit_features: str | None = "both",
+        alpha_implicit: float = 25.0,
         fit_bias: bool = True,
         max_iter: int = 20,
         clip: bool = True,
@@ -276,6 +244,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self.alpha = alpha
         self.alpha_bias = alpha_bias
         self.damping = damping
+        self.implicit_features = implicit_features
+        self.alpha_implicit = alpha_implicit
         self.fit_bias = fit_bias
         self.max_iter = max_iter
         self.clip = clip
@@ -318,8 +288,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         fitted = copy(self)  # so that a fit that fails leaves this estimator as it was
         validate_data(fitted, X, y, skip_check_array=True)
         n_rows = len(columns[0])
-        y = _check_ratings(y, n_rows)
-        weights = _check_weights(sample_weight, n_rows)
+        y = check_ratings(y, n_rows)
+        weights = check_weights(sample_weight, n_rows)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
             levels, codes = fit_columns(columns, threads)
             if weights is not None and not weights.all():
@@ -420,6 +390,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             self.alpha,
             self.alpha_bias,
             self.damping,
+            self.implicit_features,
+            self.alpha_implicit,
             self.fit_bias,
             int(self.max_iter),
         )

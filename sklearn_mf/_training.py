@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_mf._implicit import Centres
 from sklearn_mf._kernels import LANES, run_strata, state_size
 from sklearn_mf._threads import Threads, chunks
 
@@ -20,6 +21,7 @@ _CHUNK = 2**14  # rows a task
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
 _LARGEST = 1e12  # of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway
 _MAX_FAILURES = 200  # in one epoch: 2**-200 of a row is zero in single precision
+_CENTRES_MOVE = 0.8  # of the epochs; in the last ones rows settle, and centres would gain little more
 _EXPLODED = 1.0  # an epoch of this mean loss has diverged; the best constant has 1/2, as ratings are standardised
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
@@ -39,6 +41,8 @@ class Hyperparameters:
     alpha: float
     alpha_bias: float
     damping: float
+    implicit_features: str | None
+    alpha_implicit: float
     fit_bias: bool
     max_iter: int
 
@@ -47,8 +51,19 @@ class Hyperparameters:
 class Parameters:
     """Rows of all fields, stacked in the order of the grid and padded to the kernel's width."""
 
-    rows: np.ndarray  # float32 (n_rows, width)
+    table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), what a row shrinks to behind it
     scalars: np.ndarray  # float32 (n_rows, 2): bias; damping / summed weight of the row's ratings
+    ties: np.ndarray | None  # float32 (users and items, LANES), of implicit features
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Factors, float32 (n_rows, width): a view."""
+        return self.table if self.ties is None else self.table[:, : self.table.shape[1] // 2]
+
+    @property
+    def centres(self) -> np.ndarray:
+        """With ties, what factors shrink to, float32 (n_rows, width): a view."""
+        return self.table[:, self.table.shape[1] // 2 :]
 
     @property
     def bias(self) -> np.ndarray:
@@ -64,7 +79,7 @@ class Parameters:
         threads.map(copy_part, chunks(len(self.rows), _CHUNK))
 
     def halve(self) -> None:
-        self.rows *= 0.5
+        np.multiply(self.rows, 0.5, out=self.rows)
         self.scalars[:, 0] *= 0.5
 
     def are_finite(self) -> bool:
@@ -78,19 +93,21 @@ def initial_parameters(
     n_rows, n_fields, rank = len(grid.row_weights), len(grid.row_of), hyper.rank
     # n (n - 1) / 2 interactions: their sum starts with the same variance whatever the number of columns.
     norm = _INITIAL_NORM * (2 / (n_fields * (n_fields - 1))) ** 0.25
-    rows = _aligned_zeros(n_rows, max(LANES, -(-rank // LANES) * LANES))
-    scalars = np.zeros((n_rows, 2), dtype=np.float32)
-    scalars[:, 1] = np.minimum(hyper.damping / grid.row_weights, _LARGEST)
+    width, ties = max(LANES, -(-rank // LANES) * LANES), None
+    if hyper.implicit_features is not None:
+        width, ties = 2 * width, np.zeros((len(grid.row_of[0]) + len(grid.row_of[1]), LANES), dtype=np.float32)
+    parameters = Parameters(_aligned_zeros(n_rows, width), np.zeros((n_rows, 2), dtype=np.float32), ties)
+    parameters.scalars[:, 1] = np.minimum(hyper.damping / grid.row_weights, _LARGEST)
 
     def draw(task: tuple[np.ndarray, int]) -> None:
         place, seed = task
         draws = np.random.default_rng(seed).standard_normal((len(place), rank), dtype=np.float32)
-        rows[place, :rank] = draws * np.float32(norm / rank**0.5)
+        parameters.table[place, :rank] = draws * np.float32(norm / rank**0.5)
 
     if rank:
         parts = [place[slice(*piece)] for place in grid.row_of for piece in chunks(len(place), _CHUNK)]
         threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
-    return Parameters(rows, scalars)
+    return parameters
 
 
 def _aligned_zeros(n_rows: int, width: int) -> np.ndarray:
@@ -116,7 +133,10 @@ def train(
     rows tend to zero, and with both at zero the loss is that of the best constant.
     """
     n_weights = len(grid.target) if grid.weight is None else float(grid.weight.sum(dtype=np.float64))
-    before = Parameters(np.empty_like(parameters.rows), np.empty_like(parameters.scalars))
+    before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
+    centres = None
+    if hyper.implicit_features is not None:
+        centres = Centres(grid, parameters, hyper, rng, threads)
     run_epoch = _epoch_runner(grid, parameters, hyper, threads)
     losses: list[float] = []
     factor, first_failure = 1.0, None
@@ -138,6 +158,8 @@ def train(
                 before.halve()
             parameters.copy_from(before, threads)
         losses.append(float(loss))
+        if centres is not None and epoch + 1 < _CENTRES_MOVE * hyper.max_iter:
+            centres.follow()
         if on_epoch is not None:
             on_epoch(epoch, step, loss)
     if first_failure is not None:
@@ -169,7 +191,7 @@ def _epoch_runner(
         def share_of_epoch(_: int) -> None:
             run_strata(
                 grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row,
-                grid.touched, grid.touched_start, grid.share, parameters.rows, parameters.scalars,
+                grid.touched, grid.touched_start, grid.share, parameters.table, parameters.scalars, parameters.ties,
                 own_rows, own_scalars, strata, state,
                 min(step, _LARGEST), min(hyper.alpha, _LARGEST), min(hyper.alpha_bias, _LARGEST),
                 float(hyper.fit_bias), loss,

@@ -43,6 +43,7 @@ typedef struct {
     const float *target, *weight;
     float *p, *q;
     sgd_scalars *users, *items;
+    const float *user_ties, *item_ties; /* or NULL */
 } pairs;
 
 #define SGD_SET baseline
@@ -124,31 +125,31 @@ void sgd_predict(ptrdiff_t n, int n_fields, const sgd_tables *tables, const int3
     chosen_predict(n, n_fields, tables, index, out);
 }
 
-void sgd_copy_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const sgd_scalars *scalars,
-                   float *own_rows, sgd_scalars *own_scalars)
+void sgd_copy_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
+                   const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars)
 {
     for (ptrdiff_t t = 0; t < n; t++) {
-        memcpy(own_rows + t * width, rows + (size_t)which[t] * width, width * sizeof(float));
+        memcpy(own_rows + t * width, rows + (size_t)which[t] * stride, width * sizeof(float));
         own_scalars[t] = scalars[which[t]];
     }
 }
 
-void sgd_subtract_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const sgd_scalars *scalars,
-                       float *own_rows, sgd_scalars *own_scalars)
+void sgd_subtract_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
+                       const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars)
 {
     for (ptrdiff_t t = 0; t < n; t++) {
         for (int j = 0; j < width; j++)
-            own_rows[t * width + j] -= rows[(size_t)which[t] * width + j];
+            own_rows[t * width + j] -= rows[(size_t)which[t] * stride + j];
         own_scalars[t].bias -= scalars[which[t]].bias;
     }
 }
 
-void sgd_add_rows(ptrdiff_t n, int width, const int32_t *which, const float *share, const float *own_rows,
+void sgd_add_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *share, const float *own_rows,
                   const sgd_scalars *own_scalars, float *rows, sgd_scalars *scalars)
 {
     for (ptrdiff_t t = 0; t < n; t++) {
         for (int j = 0; j < width; j++)
-            rows[(size_t)which[t] * width + j] += share[t] * own_rows[t * width + j];
+            rows[(size_t)which[t] * stride + j] += share[t] * own_rows[t * width + j];
         scalars[which[t]].bias += share[t] * own_scalars[t].bias;
     }
 }

@@ -3,18 +3,22 @@
  * Letters, after Koren, Bell and Volinsky (2009) and Rendle (2010):
  *   p, q   factor rows of the user and the item            b      a row's bias
  *   s      sum of the factor rows of one rating            e      error, target - prediction
+ *   z      centre of a row, what it shrinks to             o      what a rating's own pair adds to its prediction
  *   w      weight of the rating                            lambda a row's own L2 strength, damping / n
  *   eta    the step of one rating, bounded                 g      eta * e
  *
  * One rating's share of the objective is
  *
- *   w/2 (e^2 + sum_f (alpha + lambda_f) |V_f|^2 + (alpha_bias + lambda_f) b_f^2),
- *   e = target - sum_f b_f - sum_{f<g} <V_f, V_g>,
+ *   w/2 (e^2 + sum_f (alpha + lambda_f) |V_f - z_f|^2 + (alpha_bias + lambda_f) (b_f - zb_f)^2),
+ *   e = target - sum_f b_f - sum_{f<g} <V_f, V_g> + o,
  *
  * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f, so that
  *
- *   b_f <- b_f + eta (e           - (alpha_bias + lambda_f) b_f)
- *   V_f <- V_f + eta (e (s - V_f) - (alpha      + lambda_f) V_f).
+ *   b_f <- b_f + eta (e           - (alpha_bias + lambda_f) (b_f - zb_f))
+ *   V_f <- V_f + eta (e (s - V_f) - (alpha      + lambda_f) (V_f - z_f)).
+ *
+ * Centres and o = <tie_u, tie_i> are zero without implicit features, and centres of further fields always; _implicit.py
+ * derives them.
  *
  * A plain step eta = step * w overshoots for large weights and for many columns. Per unit of weight, the curvature of
  * that share is at most
@@ -57,6 +61,9 @@ typedef struct {
     float damping; /* lambda */
 } sgd_scalars;
 
+/* A tie has SGD_LANES floats. One of them is the centre of the bias, and zero in the ties of the other side. */
+enum { SGD_USER_BIAS = SGD_LANES - 2, SGD_ITEM_BIAS = SGD_LANES - 1 };
+
 typedef struct {
     ptrdiff_t n_ratings;
     int n_fields;                /* columns of X, at least 2 */
@@ -65,7 +72,9 @@ typedef struct {
     const float *target;         /* IN    (n_ratings,): standardised ratings */
     const float *weight;         /* IN    (n_ratings,), or NULL when every weight is 1 */
     const uint8_t *group;        /* IN    (n_ratings / SGD_GROUP,), how each group can be visited */
-    float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width) */
+    float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width); with ties, the first two (n_rows_f, 2 width):
+                                  *       a row's centre is IN, and stands after the row, to be fetched with it */
+    const float *const *ties;    /* IN    tables of (n_rows_f, SGD_LANES) of the first two fields; NULL: no centres */
     sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
 } sgd_block;
 
@@ -74,14 +83,15 @@ typedef struct {
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 
 /* Rows of further columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
- * copied before, turned into changes after, and added to the shared rows once all blocks of the stratum are done. */
-void sgd_copy_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const sgd_scalars *scalars,
-                   float *own_rows, sgd_scalars *own_scalars);
+ * copied before, turned into changes after, and added to the shared rows, which are `stride` floats apart, once all
+ * blocks of the stratum are done. */
+void sgd_copy_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
+                   const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars);
 /* own <- own - shared */
-void sgd_subtract_rows(ptrdiff_t n, int width, const int32_t *which, const float *rows, const sgd_scalars *scalars,
-                       float *own_rows, sgd_scalars *own_scalars);
+void sgd_subtract_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
+                       const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars);
 /* shared <- shared + share * own */
-void sgd_add_rows(ptrdiff_t n, int width, const int32_t *which, const float *share, const float *own_rows,
+void sgd_add_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *share, const float *own_rows,
                   const sgd_scalars *own_scalars, float *rows, sgd_scalars *scalars);
 
 /* A fitted model. */

@@ -6,6 +6,9 @@
  * in common either, since most of the time of a rating is the wait from its factors to its error.
  */
 
+/* Floats from one row to the next: a row with a centre has it behind. */
+#define STRIDE(centred, width) ((centred) ? 2 * (width) : (width))
+
 #define FOR_VECTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
 
 /* Written out, since compilers unroll too late to keep arrays of vectors in registers. */
@@ -25,10 +28,29 @@ typedef struct {
     float *sum; /* s of each; with three fields or more */
 } NAME(steps);
 
-/* Sums, spread over a vector, of p q and of p p + q q. */
-TARGET INLINE void NAME(multiply_rows)(const float *p, const float *q, int width, vec *products, vec *squares)
+/* o = <tie_u, tie_i>, spread over a vector. */
+TARGET INLINE vec NAME(multiply_ties)(const float *u, const float *i)
 {
+#if LENGTH > SGD_LANES
+    return multiply(load_part(u, SGD_LANES), load_part(i, SGD_LANES));
+#else
+    vec product = multiply(load(u), load(i));
+    for (int j = LENGTH; j < SGD_LANES; j += LENGTH)
+        product = multiply_add(load(u + j), load(i + j), product);
+    return product;
+#endif
+}
+
+/* Sums, spread over a vector, of p q - o and of p p + q q. */
+TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index, int centred, int width, vec *products,
+                                       vec *squares)
+{
+    const int stride = STRIDE(centred, width);
+    const float *p = block->p + (size_t)index[0] * stride, *q = block->q + (size_t)index[1] * stride;
     vec pq = broadcast(0.0f), pp = pq, qq = pq;
+    if (centred)
+        pq = subtract(pq, NAME(multiply_ties)(block->user_ties + (size_t)index[0] * SGD_LANES,
+                                              block->item_ties + (size_t)index[1] * SGD_LANES));
     FOR_VECTORS(j)
     {
         const vec a = load(p + j), b = load(q + j);
@@ -41,8 +63,8 @@ TARGET INLINE void NAME(multiply_rows)(const float *p, const float *q, int width
 }
 
 /* Errors, steps and new biases of `k` ratings of two fields with no row in common. */
-TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int width,
-                                     NAME(steps) *steps, double *loss)
+TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int centred,
+                                     int width, NAME(steps) *steps, double *loss)
 {
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
     const float constant = 2.0f * fit_bias + larger(alpha, fit_bias * alpha_bias);
@@ -51,9 +73,9 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
     sgd_scalars *users = block->users, *items = block->items;
     vec products[GROUP], squares[GROUP];
     float b_u[GROUP], b_i[GROUP], lambda_u[GROUP], lambda_i[GROUP], dot[GROUP], norm[GROUP], seen[GROUP];
+    float z_u[GROUP], z_i[GROUP]; /* centres of the biases */
 #define MULTIPLY_ROWS(t)                                                                                            \
-    NAME(multiply_rows)(block->p + (size_t)index[2 * (t)] * width, block->q + (size_t)index[2 * (t) + 1] * width, width, \
-                        products + (t), squares + (t))
+    NAME(multiply_rows)(block, index + 2 * (t), centred, width, products + (t), squares + (t))
     EACH_OF_GROUP(k, MULTIPLY_ROWS, products[t_] = squares[t_] = broadcast(0.0f));
     NAME(sum_each)(products, dot);
     NAME(sum_each)(squares, norm);
@@ -63,6 +85,8 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
         b_i[t] = i->bias;
         lambda_u[t] = u->damping;
         lambda_i[t] = i->damping;
+        z_u[t] = centred ? block->user_ties[(size_t)index[2 * t] * SGD_LANES + SGD_USER_BIAS] : 0.0f;
+        z_i[t] = centred ? block->item_ties[(size_t)index[2 * t + 1] * SGD_LANES + SGD_ITEM_BIAS] : 0.0f;
     }
 #pragma omp simd
     for (int t = 0; t < k; t++) {
@@ -70,9 +94,9 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
         seen[t] = w[t] * e * e;
         const float c = norm[t] + constant + larger(lambda_u[t], lambda_i[t]) + fabsf(e);
         const float eta = bounded_step(config->step * w[t], c), g = eta * e;
-        /* b <- b + eta (e - (alpha_bias + lambda) b) */
-        b_u[t] += fit_bias * (g - eta * (alpha_bias + lambda_u[t]) * b_u[t]);
-        b_i[t] += fit_bias * (g - eta * (alpha_bias + lambda_i[t]) * b_i[t]);
+        /* b <- b + eta (e - (alpha_bias + lambda) (b - zb)) */
+        b_u[t] += fit_bias * (g - eta * (alpha_bias + lambda_u[t]) * (b_u[t] - z_u[t]));
+        b_i[t] += fit_bias * (g - eta * (alpha_bias + lambda_i[t]) * (b_i[t] - z_i[t]));
         steps->g[t] = g;
         steps->keep_p[t] = 1.0f - eta * (alpha + lambda_u[t]);
         steps->keep_q[t] = 1.0f - eta * (alpha + lambda_i[t]);
@@ -86,13 +110,25 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
     }
 }
 
-/* p <- p + eta (e q - (alpha + lambda) p), and the same for q with the old p */
-TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int width,
+/* p <- p + eta (e q - (alpha + lambda) (p - z)), and the same for q with the old p */
+TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int centred, int width,
                                       const NAME(steps) *steps)
 {
     for (int t = 0; t < k; t++) {
-        float *p = block->p + (size_t)index[2 * t] * width, *q = block->q + (size_t)index[2 * t + 1] * width;
+        const int stride = STRIDE(centred, width);
+        float *p = block->p + (size_t)index[2 * t] * stride, *q = block->q + (size_t)index[2 * t + 1] * stride;
         const vec g = broadcast(steps->g[t]), keep_p = broadcast(steps->keep_p[t]), keep_q = broadcast(steps->keep_q[t]);
+        if (centred) {
+            const float *z_p = p + width, *z_q = q + width;
+            const vec pull_p = broadcast(1.0f - steps->keep_p[t]), pull_q = broadcast(1.0f - steps->keep_q[t]);
+            FOR_VECTORS(j)
+            {
+                const vec a = load(p + j), b = load(q + j);
+                store(p + j, multiply_add(g, b, multiply_add(keep_p, a, multiply(pull_p, load(z_p + j)))));
+                store(q + j, multiply_add(g, a, multiply_add(keep_q, b, multiply(pull_q, load(z_q + j)))));
+            }
+            continue;
+        }
         FOR_VECTORS(j)
         {
             const vec a = load(p + j), b = load(q + j);
@@ -103,15 +139,15 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
 }
 
 /* s = sum_f V_f of the rating at `index`; sums, spread over a vector, of s s and of all V_f V_f. */
-TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int width, float *s, vec *total,
-                                  vec *own)
+TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int centred, int width, float *s,
+                                  vec *total, vec *own)
 {
     vec ss = broadcast(0.0f), vv = ss;
     int j = 0;
     for (; j + 2 * LENGTH <= width; j += 2 * LENGTH) {
         vec s_0 = broadcast(0.0f), s_1 = s_0;
         for (int f = 0; f < m; f++) {
-            const float *row = block->rows[f] + (size_t)index[f] * width + j;
+            const float *row = block->rows[f] + (size_t)index[f] * STRIDE(centred && f < 2, width) + j;
             const vec a = load(row), b = load(row + LENGTH);
             s_0 = add(s_0, a);
             s_1 = add(s_1, b);
@@ -124,7 +160,7 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
     if (j + LENGTH <= width) {
         vec s_0 = broadcast(0.0f);
         for (int f = 0; f < m; f++) {
-            const vec a = load(block->rows[f] + (size_t)index[f] * width + j);
+            const vec a = load(block->rows[f] + (size_t)index[f] * STRIDE(centred && f < 2, width) + j);
             s_0 = add(s_0, a);
             vv = multiply_add(a, a, vv);
         }
@@ -136,19 +172,24 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
 }
 
 /* Errors and steps of `k` ratings of any number of fields with no row in common; `sum` takes s of each. */
-TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m, int width,
-                                      NAME(steps) *steps, double *loss)
+TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m,
+                                      int centred, int width, NAME(steps) *steps, double *loss)
 {
     const float fit_bias = config->fit_bias;
     const float constant = m * fit_bias + larger(config->alpha, fit_bias * config->alpha_bias);
     const int32_t *index = block->index + m * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
     vec own[GROUP], total[GROUP];
-    float own_norm[GROUP], sum_norm[GROUP], bias[GROUP], lambda[GROUP], seen[GROUP];
-#define SUM_ROWS(t) NAME(sum_rows)(block, m, index + m * (t), width, steps->sum + (t) * width, total + (t), own + (t))
+    float own_norm[GROUP], sum_norm[GROUP], bias[GROUP], lambda[GROUP], part[GROUP], seen[GROUP];
+#define SUM_ROWS(t) \
+    NAME(sum_rows)(block, m, index + m * (t), centred, width, steps->sum + (t) * width, total + (t), own + (t))
     EACH_OF_GROUP(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
     for (int t = 0; t < k; t++) {
         bias[t] = lambda[t] = 0.0f;
+        part[t] = 0.0f;
+        for (int j = 0; centred && j < SGD_LANES; j++)
+            part[t] += block->ties[0][(size_t)index[m * t] * SGD_LANES + j] *
+                       block->ties[1][(size_t)index[m * t + 1] * SGD_LANES + j];
         for (int f = 0; f < m; f++) {
             const sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
             bias[t] += scalars->bias;
@@ -160,7 +201,7 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
 #pragma omp simd
     for (int t = 0; t < k; t++) {
         /* sum_{f<g} <V_f, V_g> = (|s|^2 - sum_f |V_f|^2) / 2 */
-        const float e = target[t] - bias[t] - 0.5f * (sum_norm[t] - own_norm[t]);
+        const float e = target[t] - bias[t] - 0.5f * (sum_norm[t] - own_norm[t]) + part[t];
         seen[t] = w[t] * e * e;
         /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
         const float c = (m - 2) * sum_norm[t] + own_norm[t] + constant + lambda[t] + (m - 1) * fabsf(e);
@@ -172,21 +213,32 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
         loss[t] += (double)seen[t];
 }
 
-TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m, int width,
-                                       const NAME(steps) *steps)
+TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m,
+                                       int centred, int width, const NAME(steps) *steps)
 {
     const int32_t *index = block->index + m * r;
     for (int t = 0; t < k; t++) {
         const float *s = steps->sum + t * width;
         const float eta = steps->eta[t], g = steps->g[t];
         for (int f = 0; f < m; f++) {
-            float *v = block->rows[f] + (size_t)index[m * t + f] * width;
+            float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(centred && f < 2, width);
             sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
-            /* b_f <- b_f + eta (e - (alpha_bias + lambda_f) b_f) */
+            const float *z = centred && f < 2 ? v + width : NULL;
+            const float z_bias =
+                z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
+            /* b_f <- b_f + eta (e - (alpha_bias + lambda_f) (b_f - zb_f)) */
             const float decay = config->alpha_bias + scalars->damping;
-            scalars->bias += config->fit_bias * (g - eta * decay * scalars->bias);
-            /* V_f <- V_f + eta (e (s - V_f) - (alpha + lambda_f) V_f) */
-            const vec keep = broadcast(1.0f - eta * (config->alpha + scalars->damping) - g), move = broadcast(g);
+            scalars->bias += config->fit_bias * (g - eta * decay * (scalars->bias - z_bias));
+            /* V_f <- V_f + eta (e (s - V_f) - (alpha + lambda_f) (V_f - z_f)) */
+            const float pull = eta * (config->alpha + scalars->damping);
+            const vec keep = broadcast(1.0f - pull - g), move = broadcast(g);
+            if (z) {
+                const vec towards = broadcast(pull);
+                FOR_VECTORS(j)
+                store(v + j, multiply_add(move, load(s + j),
+                                          multiply_add(keep, load(v + j), multiply(towards, load(z + j)))));
+                continue;
+            }
             FOR_VECTORS(j)
             store(v + j, multiply_add(move, load(s + j), multiply(keep, load(v + j))));
         }
@@ -194,30 +246,33 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
 }
 
 TARGET INLINE void NAME(begin)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
-                               int m, int width, NAME(steps) *steps, double *loss)
+                               int m, int centred, int width, NAME(steps) *steps, double *loss)
 {
     if (m == 2)
-        NAME(begin_pairs)(k, r, pair, config, width, steps, loss);
+        NAME(begin_pairs)(k, r, pair, config, centred, width, steps, loss);
     else
-        NAME(begin_fields)(k, r, block, config, m, width, steps, loss);
+        NAME(begin_fields)(k, r, block, config, m, centred, width, steps, loss);
 }
 
 TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
-                                int m, int width, const NAME(steps) *steps)
+                                int m, int centred, int width, const NAME(steps) *steps)
 {
     if (m == 2)
-        NAME(finish_pairs)(k, pair->index + 2 * r, pair, width, steps);
+        NAME(finish_pairs)(k, pair->index + 2 * r, pair, centred, width, steps);
     else
-        NAME(finish_fields)(k, r, block, config, m, width, steps);
+        NAME(finish_fields)(k, r, block, config, m, centred, width, steps);
 }
 
-TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int m, int width, float *sum)
+TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int m, int centred, int width,
+                                  float *sum)
 {
     /* Copies, whose fields the compiler knows no store to change. */
     const sgd_block copied_block = *given, *block = &copied_block;
     const sgd_config copied_config = *given_config, *config = &copied_config;
     const pairs pair = {given->index, given->target, given->weight, given->rows[0], given->rows[1],
-                        given->scalars[0], given->scalars[1]};
+                        given->scalars[0], given->scalars[1], centred ? given->ties[0] : NULL,
+                        centred ? given->ties[1] : NULL};
+    const int stride = STRIDE(centred, width);
     const ptrdiff_t n = given->n_ratings;
     double loss[GROUP] = {0.0};
     NAME(steps) begun = {.sum = sum}, now = {.sum = sum + GROUP * width};
@@ -226,35 +281,35 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
         const int32_t *index = block->index + m * r;
         if (r + AHEAD + GROUP <= n)
             for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m) { /* further fields have few rows */
-                prefetch_row(pair.p + (size_t)index[a] * width, width);
-                prefetch_row(pair.q + (size_t)index[a + 1] * width, width);
+                prefetch_row(pair.p + (size_t)index[a] * stride, stride);
+                prefetch_row(pair.q + (size_t)index[a + 1] * stride, stride);
             }
         const uint8_t kind = block->group[r / GROUP];
         if (kind != SGD_APART) {
             if (open >= 0)
-                NAME(finish)(GROUP, open, block, &pair, config, m, width, &begun);
+                NAME(finish)(GROUP, open, block, &pair, config, m, centred, width, &begun);
             open = -1;
             if (kind == SGD_ONE_BY_ONE) {
                 for (int t = 0; t < GROUP; t++) {
-                    NAME(begin)(1, r + t, block, &pair, config, m, width, &now, loss);
-                    NAME(finish)(1, r + t, block, &pair, config, m, width, &now);
+                    NAME(begin)(1, r + t, block, &pair, config, m, centred, width, &now, loss);
+                    NAME(finish)(1, r + t, block, &pair, config, m, centred, width, &now);
                 }
                 continue;
             }
         }
-        NAME(begin)(GROUP, r, block, &pair, config, m, width, &now, loss);
+        NAME(begin)(GROUP, r, block, &pair, config, m, centred, width, &now, loss);
         if (open >= 0)
-            NAME(finish)(GROUP, open, block, &pair, config, m, width, &begun);
+            NAME(finish)(GROUP, open, block, &pair, config, m, centred, width, &begun);
         float *free_sum = begun.sum;
         begun = now;
         now.sum = free_sum;
         open = r;
     }
     if (open >= 0)
-        NAME(finish)(GROUP, open, block, &pair, config, m, width, &begun);
+        NAME(finish)(GROUP, open, block, &pair, config, m, centred, width, &begun);
     for (; r < n; r++) {
-        NAME(begin)(1, r, block, &pair, config, m, width, &now, loss);
-        NAME(finish)(1, r, block, &pair, config, m, width, &now);
+        NAME(begin)(1, r, block, &pair, config, m, centred, width, &now, loss);
+        NAME(finish)(1, r, block, &pair, config, m, centred, width, &now);
     }
     return 0.5 * ((loss[0] + loss[1]) + (loss[2] + loss[3]));
 }
@@ -263,9 +318,21 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
 TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config *config, float *sum)
 {
     const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
+    if (block->ties) {
 #define SHAPE(fields, floats)                  \
     if (m == (fields) && width == (floats)) \
-        return NAME(update)(block, config, fields, floats, sum);
+        return NAME(update)(block, config, fields, 1, floats, sum);
+    SHAPE(2, 8)
+    SHAPE(2, 16)
+    SHAPE(2, 32)
+    SHAPE(2, 64)
+    SHAPE(2, width)
+    SHAPE(m, width)
+    }
+#undef SHAPE
+#define SHAPE(fields, floats)                  \
+    if (m == (fields) && width == (floats)) \
+        return NAME(update)(block, config, fields, 0, floats, sum);
     SHAPE(2, 8)
     SHAPE(2, 16)
     SHAPE(2, 32)

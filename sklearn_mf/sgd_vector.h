@@ -13,6 +13,7 @@
 #undef store
 #undef multiply
 #undef add
+#undef subtract
 #undef multiply_add
 #undef broadcast
 #define NAME_(name, set) name##_##set
@@ -29,6 +30,7 @@
 #define store(x, a) _mm512_storeu_ps(x, a)
 #define multiply(a, b) _mm512_mul_ps(a, b)
 #define add(a, b) _mm512_add_ps(a, b)
+#define subtract(a, b) _mm512_sub_ps(a, b)
 #define multiply_add(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define broadcast(x) _mm512_set1_ps(x)
 
@@ -42,6 +44,7 @@
 #define store(x, a) _mm256_storeu_ps(x, a)
 #define multiply(a, b) _mm256_mul_ps(a, b)
 #define add(a, b) _mm256_add_ps(a, b)
+#define subtract(a, b) _mm256_sub_ps(a, b)
 #define multiply_add(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define broadcast(x) _mm256_set1_ps(x)
 
@@ -63,6 +66,7 @@ typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias)
 #define store(x, a) (*(vec *)(x) = (a))
 #define multiply(a, b) ((a) * (b))
 #define add(a, b) ((a) + (b))
+#define subtract(a, b) ((a) - (b))
 #define multiply_add(a, b, c) ((a) * (b) + (c))
 
 #endif

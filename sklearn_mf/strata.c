@@ -26,12 +26,15 @@ size_t strata_scratch(const strata_grid *grid)
     return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_GROUP * grid->width * sizeof(float);
 }
 
+static int stride_of(const strata_grid *grid) { return grid->ties ? 2 * grid->width : grid->width; }
+
 static void run_block(const strata_grid *grid, const sgd_config *config, int64_t b, void *scratch)
 {
-    const int m = grid->n_fields, width = grid->width;
+    const int m = grid->n_fields, width = grid->width, stride = stride_of(grid);
     const int64_t start = grid->block_start[b];
     float **rows = scratch;
     sgd_scalars **scalars = (sgd_scalars **)(rows + m);
+    const float *ties[2];
     const sgd_block block = {
         .n_ratings = grid->block_start[b + 1] - start,
         .n_fields = m,
@@ -42,10 +45,12 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         .group = grid->group + start / SGD_GROUP + b,
         .rows = rows,
         .scalars = scalars,
+        .ties = grid->ties ? ties : NULL,
     };
     for (int f = 0; f < 2; f++) {
-        rows[f] = grid->rows + grid->first_row[2 * b + f] * width;
+        rows[f] = grid->rows + grid->first_row[2 * b + f] * stride;
         scalars[f] = grid->scalars + grid->first_row[2 * b + f];
+        ties[f] = grid->ties ? grid->ties + grid->first_row[2 * b + f] * SGD_LANES : NULL;
     }
     const int64_t n_own = grid->touched_start[b + 1] - grid->touched_start[b];
     if (n_own == 0) {
@@ -61,9 +66,9 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         rows[f] = own_rows;
         scalars[f] = own_scalars;
     }
-    sgd_copy_rows(n_own, width, touched, grid->rows, grid->scalars, own_rows, own_scalars);
+    sgd_copy_rows(n_own, width, stride, touched, grid->rows, grid->scalars, own_rows, own_scalars);
     grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
-    sgd_subtract_rows(n_own, width, touched, grid->rows, grid->scalars, own_rows, own_scalars);
+    sgd_subtract_rows(n_own, width, stride, touched, grid->rows, grid->scalars, own_rows, own_scalars);
 }
 
 void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
@@ -85,8 +90,9 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
         add_and_get(item_done + item, 1);
         if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last of its stratum */
             const int64_t first = grid->touched_start[strata[t] * P];
-            sgd_add_rows(grid->touched_start[strata[t] * P + P] - first, grid->width, grid->touched + first,
-                         grid->share + first, grid->own_rows, grid->own_scalars, grid->rows, grid->scalars);
+            sgd_add_rows(grid->touched_start[strata[t] * P + P] - first, grid->width, stride_of(grid),
+                         grid->touched + first, grid->share + first, grid->own_rows, grid->own_scalars, grid->rows,
+                         grid->scalars);
             add_and_get(n_added, 1);
         }
     }

@@ -21,8 +21,9 @@ typedef struct {
     const uint8_t *group;         /* IN    block b's begin at block_start[b] / SGD_GROUP + b */
     const int64_t *block_start;   /* IN    (P P + 1,) */
     const int64_t *first_row;     /* IN    (P P, 2): first user row and first item row of a block */
-    float *rows;                  /* INOUT (n_rows, width) */
+    float *rows;                  /* INOUT (n_rows, width); with ties (n_rows, 2 width) */
     sgd_scalars *scalars;         /* INOUT (n_rows,) */
+    const float *ties;            /* IN    (users and items, SGD_LANES), or NULL */
     const int32_t *touched;       /* IN    rows of further fields that each block works on */
     const int64_t *touched_start; /* IN    (P P + 1,): a block's part of `touched` */
     const float *share;           /* IN    as `touched`: part of the block's change that counts */

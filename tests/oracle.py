@@ -8,30 +8,45 @@ def interactions(rows):
     return sum(rows[f] @ rows[g] for g in range(len(rows)) for f in range(g))
 
 
-def rating_objective(target, weight, rows, biases, damping, alpha, alpha_bias):
+def rating_objective(
+    target, weight, rows, biases, damping, alpha, alpha_bias, centres=None, bias_centres=None, own=0.0
+):
     """One rating's share of the objective, as in sgd.h."""
-    error = target - sum(biases) - interactions(rows)
-    penalty = sum((alpha + d) * v @ v for v, d in zip(rows, damping, strict=True))
-    penalty += sum((alpha_bias + d) * b**2 for b, d in zip(biases, damping, strict=True))
+    error = target - sum(biases) - interactions(rows) + own
+    centres = centres or [np.zeros_like(v) for v in rows]
+    bias_centres = bias_centres or [0.0] * len(rows)
+    penalty = sum((alpha + d) * (v - z) @ (v - z) for v, z, d in zip(rows, centres, damping, strict=True))
+    penalty += sum((alpha_bias + d) * (b - z) ** 2 for b, z, d in zip(biases, bias_centres, damping, strict=True))
     return weight / 2 * (error**2 + penalty)
 
 
-def update_block(index, target, weight, rows, biases, damping, step, alpha, alpha_bias, fit_bias):
-    """Visit the ratings one by one, updating lists of tables in place; return the loss seen."""
+def update_block(
+    index, target, weight, rows, biases, damping, step, alpha, alpha_bias, fit_bias,
+    centres=None, bias_centres=None, ties=None,
+):  # fmt: skip
+    """Visit the ratings one by one, updating lists of tables in place; return the loss seen.
+
+    ``centres`` and ``bias_centres``: one table a field, or None for zeros. ``ties``: those of users and of items.
+    """
+    centres = centres or [np.zeros_like(table) for table in rows]
+    bias_centres = bias_centres or [np.zeros_like(table) for table in biases]
     loss = 0.0
     for fields, y, w in zip(index, target, weight, strict=True):
         v = [table[level].copy() for table, level in zip(rows, fields, strict=True)]
         b = [table[level] for table, level in zip(biases, fields, strict=True)]
         lam = [table[level] for table, level in zip(damping, fields, strict=True)]
-        error = y - sum(b) - interactions(v)
+        z = [table[level] for table, level in zip(centres, fields, strict=True)]
+        z_b = [table[level] for table, level in zip(bias_centres, fields, strict=True)]
+        own = 0.0 if ties is None else ties[0][fields[0]] @ ties[1][fields[1]]
+        error = y - sum(b) - interactions(v) + own
         loss += w / 2 * error**2
         gradients = [sum(v) - row for row in v]
         curvature = sum(g @ g for g in gradients) + fit_bias * len(v) + (len(v) - 1) * abs(error)
         curvature += max(alpha, fit_bias * alpha_bias) + max(lam)
         eta = step * w / (1 + step * w * curvature)
         for f, level in enumerate(fields):
-            rows[f][level] += eta * (error * gradients[f] - (alpha + lam[f]) * v[f])
-            biases[f][level] += fit_bias * eta * (error - (alpha_bias + lam[f]) * b[f])
+            rows[f][level] += eta * (error * gradients[f] - (alpha + lam[f]) * (v[f] - z[f]))
+            biases[f][level] += fit_bias * eta * (error - (alpha_bias + lam[f]) * (b[f] - z_b[f]))
     return loss
 
 

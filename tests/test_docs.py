@@ -62,7 +62,9 @@ def test_imports_run_one_way():
         "_threads": set(),
         "_encoding": {"_ids", "_threads"},
         "_ratings": {"_kernels", "_threads"},
-        "_training": {"_kernels", "_threads"},
+        "_implicit": {"_kernels", "_threads"},
+        "_training": {"_implicit", "_kernels", "_threads"},
+        "_checks": set(),
     }
     allowed["_regressor"] = {"_kernels", *allowed}
     folder = Path(sklearn_mf.__file__).parent

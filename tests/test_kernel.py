@@ -12,23 +12,35 @@ def padded(rank):
     return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
 
 
-def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS):
+def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centred=False):
     """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
     rng = np.random.default_rng(seed)
     sizes = sizes[:n_fields]
     index = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
-    rows = np.zeros((sum(sizes), padded(rank)), dtype=np.float32)
-    rows[:, :rank] = rng.normal(0, 0.5, (sum(sizes), rank))
+    width = padded(rank)
+    table = np.zeros((sum(sizes), 2 * width if centred else width), dtype=np.float32)
+    table[:, :rank] = rng.normal(0, 0.5, (sum(sizes), rank))
     scalars = np.stack([rng.normal(0, 0.3, sum(sizes)), rng.uniform(0, 2, sum(sizes))], axis=1)
     block = {
         "index": index,
         "target": rng.normal(size=n).astype(np.float32),
         "weight": rng.uniform(0.1, 3, n).astype(np.float32) if weighted else None,
-        "rows": rows,
+        "table": table,
+        "rows": table[:, :width],
+        "ties": None,
         "scalars": scalars.astype(np.float32),
         "sizes": sizes,
     }
     block["bias"], block["damping"] = block["scalars"].T  # views
+    if centred:
+        n_pairs = sizes[0] + sizes[1]
+        table[:n_pairs, width : width + rank] = rng.normal(0, 0.5, (n_pairs, rank))
+        block["ties"] = ties = rng.normal(0, 0.3, (n_pairs, _kernels.LANES)).astype(np.float32)
+        ties[sizes[0] :, _kernels.TIE_BIAS[0]] = ties[: sizes[0], _kernels.TIE_BIAS[1]] = 0
+        block["centres"] = table[:, width:]
+        block["bias_centre"] = np.zeros(sum(sizes))
+        block["bias_centre"][: sizes[0]] = ties[: sizes[0], _kernels.TIE_BIAS[0]]
+        block["bias_centre"][sizes[0] : n_pairs] = ties[sizes[0] :, _kernels.TIE_BIAS[1]]
     return spread(block)
 
 
@@ -67,11 +79,34 @@ def run_kernel(block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0):
     loss = np.zeros(1)
     _kernels.run_strata(
         block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
-        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["rows"], block["scalars"],
+        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["table"], block["scalars"], block["ties"],
         own_rows, own_scalars, np.array([0]), np.zeros(_kernels.state_size(1), np.int64),
         step, alpha, alpha_bias, fit_bias, loss,
     )  # fmt: skip
     return loss[0]
+
+
+def centre_tables(block, rank):
+    """What the oracle takes of centres and ties."""
+    if block["ties"] is None:
+        return {}
+    return {
+        "centres": tables(block, "centres", rank),
+        "bias_centres": tables(block, "bias_centre"),
+        "ties": np.split(block["ties"].astype(np.float64), [block["sizes"][0]]),
+    }
+
+
+def level_centres(block, level, rank):
+    """What the oracle's objective takes of centres and ties, of one rating."""
+    given = centre_tables(block, rank)
+    if not given:
+        return {}
+    return {
+        "centres": [t[i] for t, i in zip(given["centres"], level, strict=True)],
+        "bias_centres": [t[i] for t, i in zip(given["bias_centres"], level, strict=True)],
+        "own": given["ties"][0][level[0]] @ given["ties"][1][level[1]],
+    }
 
 
 def available(name):
@@ -94,16 +129,27 @@ def simd(request):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("fit_bias", "alpha_bias"), [(0.0, 0.02), (1.0, 0.02), (1.0, 0.5)])
 @pytest.mark.parametrize("sizes", [N_ROWS, MANY_ROWS], ids=["few rows", "many rows"])
-def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes):
+@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
+def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes, centred):
     """With few rows most ratings are visited one by one, with many rows four at a time."""
-    block = make_block(n_fields, rank, weighted, sizes=sizes)
+    block = make_block(n_fields, rank, weighted, sizes=sizes, centred=centred)
     assert set(block["group"][:-1]) <= {0, 1, 2}
     if n_fields == 2:
         assert (sizes is N_ROWS) == bool((block["group"][:-1] == 2).any())
     rows, biases, damping = tables(block, "rows", rank), tables(block, "bias"), tables(block, "damping")
     weight = block["weight"] if weighted else np.ones(len(block["target"]))
     expected_loss = oracle.update_block(
-        block["index"], block["target"], weight, rows, biases, damping, 0.1, 0.03, alpha_bias, fit_bias
+        block["index"],
+        block["target"],
+        weight,
+        rows,
+        biases,
+        damping,
+        0.1,
+        0.03,
+        alpha_bias,
+        fit_bias,
+        **centre_tables(block, rank),
     )
     loss = run_kernel(block, alpha_bias=alpha_bias, fit_bias=fit_bias)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
@@ -113,10 +159,11 @@ def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alp
 
 
 @pytest.mark.parametrize("n_fields", [2, 3, 4])
-def test_update_goes_down_the_gradient_of_the_objective(n_fields):
+@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
+def test_update_goes_down_the_gradient_of_the_objective(n_fields, centred):
     """With a small step, (new - old) / step is minus the finite-difference gradient of one rating's share."""
     rank, step, alpha, alpha_bias, shift = 3, 1e-4, 0.3, 0.2, 1e-5
-    block = make_block(n_fields, rank, weighted=True, n=1, seed=1)
+    block = make_block(n_fields, rank, weighted=True, n=1, seed=1, centred=centred)
     level = block["index"][0]
     before = [t[i] for t, i in zip(tables(block, "rows", rank), level, strict=True)]
     biases = [t[i] for t, i in zip(tables(block, "bias"), level, strict=True)]
@@ -124,7 +171,9 @@ def test_update_goes_down_the_gradient_of_the_objective(n_fields):
     y, w = float(block["target"][0]), float(block["weight"][0])
 
     def objective(rows, biases):
-        return oracle.rating_objective(y, w, rows, biases, damping, alpha, alpha_bias)
+        return oracle.rating_objective(
+            y, w, rows, biases, damping, alpha, alpha_bias, **level_centres(block, level, rank)
+        )
 
     run_kernel(block, step, alpha, alpha_bias)
     after = [t[i] for t, i in zip(tables(block, "rows", rank), level, strict=True)]
@@ -147,13 +196,14 @@ def test_update_goes_down_the_gradient_of_the_objective(n_fields):
 @pytest.mark.parametrize("fit_bias", [0.0, 1.0])
 @pytest.mark.parametrize("size", [0.01, 0.3, 1.0, 3.0])
 @pytest.mark.parametrize("target", [0.1, 10.0, 1000.0])
-def test_no_step_overshoots(n_fields, step, fit_bias, size, target):
+@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
+def test_no_step_overshoots(n_fields, step, fit_bias, size, target, centred):
     """Visited once, a rating's own share of the objective does not grow, whatever the step, weight, rows and error."""
     for seed in range(10):
-        block = make_block(n_fields, 4, weighted=True, n=1, seed=seed)
+        block = make_block(n_fields, 4, weighted=True, n=1, seed=seed, centred=centred)
         block["weight"] *= 10.0 ** (seed % 5)
         block["target"] *= target
-        block["rows"] *= size
+        block["table"] *= size
         block["scalars"] *= size
 
         def objective(block=block):
@@ -162,10 +212,12 @@ def test_no_step_overshoots(n_fields, step, fit_bias, size, target):
                 [t[i] for t, i in zip(tables(block, name, 4 if name == "rows" else None), level, strict=True)]
                 for name in ("rows", "bias", "damping")
             ]
+            centres = level_centres(block, level, 4)
             if not fit_bias:  # they are constants, and so is their penalty
                 y = float(block["target"][0]) - sum(picked[1])
-                return oracle.rating_objective(y, 1.0, picked[0], [0.0] * n_fields, picked[2], 0.03, 0.02)
-            return oracle.rating_objective(float(block["target"][0]), 1.0, *picked, 0.03, 0.02)
+                centres.pop("bias_centres", None)
+                return oracle.rating_objective(y, 1.0, picked[0], [0.0] * n_fields, picked[2], 0.03, 0.02, **centres)
+            return oracle.rating_objective(float(block["target"][0]), 1.0, *picked, 0.03, 0.02, **centres)
 
         before = objective()
         run_kernel(block, step, fit_bias=fit_bias)

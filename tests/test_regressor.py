@@ -123,7 +123,7 @@ def test_handle_unknown(ratings):
 
 def test_clip(ratings):
     X, X_test, y, _ = ratings
-    free, clipped = (fit(X, y, clip=clip).predict(X_test) for clip in (False, True))
+    free, clipped = (fit(X, y, clip=clip, alpha=0.01, damping=0.5).predict(X_test) for clip in (False, True))
     assert free.max() > y.max()
     np.testing.assert_array_equal(clipped, np.clip(free, y.min(), y.max()))
 
@@ -132,7 +132,9 @@ def test_clip(ratings):
     "changed",
     [
         {"learning_rate": 0.01}, {"schedule": "constant"}, {"schedule": "invscaling"}, {"alpha": 0.1},
-        {"alpha_bias": 0.1}, {"damping": 20.0}, {"fit_bias": False}, {"max_iter": 5}, {"rank": 2}, {"random_state": 1},
+        {"alpha_bias": 0.1}, {"damping": 20.0},
+        {"implicit_features": None}, {"alpha_implicit": 5.0}, {"fit_bias": False}, {"max_iter": 5},
+        {"rank": 2}, {"random_state": 1},
     ],
     ids=str,
 )  # fmt: skip
@@ -198,7 +200,7 @@ def test_verbose(ratings, capsys):
     fit(X, y, rank=2, max_iter=3, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith("Epoch 1/3  step 0.05  training RMSE ")
+    assert lines[0].startswith("Epoch 1/3  step 0.12  training RMSE ")
 
 
 def test_n_jobs_follows_joblib(ratings, monkeypatch):

@@ -18,6 +18,8 @@ HYPER = Hyperparameters(
     alpha=0.04,
     alpha_bias=0.01,
     damping=4.0,
+    implicit_features=None,
+    alpha_implicit=25.0,
     fit_bias=True,
     max_iter=5,
 )
@@ -65,8 +67,8 @@ def test_blocks_run_in_the_order_of_the_strata(n_fields):
             state = np.zeros(_kernels.state_size(4), np.int64)
             _kernels.run_strata(
                 grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row, grid.touched,
-                grid.touched_start, grid.share, parameters.rows, parameters.scalars, *own, np.array(strata), state,
-                0.1, 0.04, 0.01, 1.0, np.zeros(16),
+                grid.touched_start, grid.share, parameters.table, parameters.scalars, None, *own, np.array(strata),
+                state, 0.1, 0.04, 0.01, 1.0, np.zeros(16),
             )  # fmt: skip
             assert state[0] >= 4 * len(strata)
         results.append(parameters.rows)

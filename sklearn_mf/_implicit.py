@@ -1,0 +1,281 @@
+r"""Who rated what: the centres that rows of users and items shrink to. Arrays only, no ids and no estimator.
+
+A row's centre is predicted from the set N of its partners, the items that a user rated or the users who rated an item:
+
+    z_u = |N(u)|^(-1/2) sum_{j in N(u)} s_j        z_i = |N(i)|^(-1/2) sum_{v in N(i)} t_v
+
+(SVD++ of Koren 2008 on both sides, "flipped" by Rendle, Zhang and Koren 2019). Given the rows, S is the ridge
+regression of the rows on the normalised matrix of who rated what, B: the alternating form of Agarwal and Chen (2009),
+
+    minimise  sum_u d_u |p_u - z_u|^2 + alpha_implicit sum_j |s_j|^2,    d_u = alpha n_u + damping.
+
+Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after each epoch S takes
+one step along the residual of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp
+and Udell 2023) and as long as is best for each column, and z follows: two sums over the distinct pairs for each side.
+
+A rating's own pair is in both sets while it is trained on, but not when a rating is predicted that nobody gave. So what
+the pair itself adds to its prediction is left out of the error: u's row moves by pull_u s_i with s_i, where
+
+    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    m the mean square of a factor of its partners,
+
+and the prediction by pull_u push_i, push_i = <s_i, q_i>. Biases are one more column of all this, where m is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sklearn_mf._kernels import LANES, TIE_BIAS, expand, find_partners, project, sum_partners
+from sklearn_mf._threads import Threads, chunks
+
+if TYPE_CHECKING:
+    from sklearn_mf._ratings import BlockGrid
+    from sklearn_mf._training import Hyperparameters, Parameters
+
+_CHUNK = 2**13  # rows a task: what one works on stays in the cache
+_N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
+_SINGULAR = 1e-6  # relative to the largest eigenvalue: below, single precision holds nothing
+_TINY = 1e-300
+_LARGEST = 1e12  # of the ridge strength, relative to the largest d: beyond, single precision overflows
+
+
+class Partners:
+    """The distinct pairs of user and item, in the blocks of the grid; a pair counts once, however often it is rated."""
+
+    def __init__(self, grid: BlockGrid, threads: Threads):
+        self._grid = grid
+        n_groups, n_blocks = grid.n_groups, grid.n_groups**2
+        self.n_rows = [len(place) for place in grid.row_of[:2]]  # users, items
+        stratum, a = np.divmod(np.arange(n_blocks, dtype=np.int64), n_groups)
+        groups = [a, (a + stratum) % n_groups]
+        self._blocks_of = [[np.flatnonzero(group == g).astype(np.int64) for g in range(n_groups)] for group in groups]
+        firsts = [grid.first_row[[blocks[0] for blocks in self._blocks_of[f]], f] for f in range(2)]
+        self._group_start = [
+            np.append(first, end) - first[0] for first, end in zip(firsts, np.cumsum(self.n_rows), strict=True)
+        ]
+        n_group_rows = np.stack([np.diff(self._group_start[f])[groups[f]] for f in range(2)], axis=1)
+        room = np.minimum(n_group_rows[:, 0], np.diff(grid.block_start))
+        self._run_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
+        self._n_runs = np.empty(n_blocks, dtype=np.int64)
+        self._user, self._count = np.empty((2, self._run_start[-1]), dtype=np.int32)
+        self._item = np.empty(len(grid.target), dtype=np.int32)
+        threads.map(
+            lambda blocks: find_partners(
+                blocks, grid.block_start, n_group_rows, grid.index, self._run_start, self._n_runs, self._user,
+                self._count, self._item,
+            ),
+            self._blocks_of[0],
+        )  # fmt: skip
+
+    def sum(self, to_field: int, given: np.ndarray, out: np.ndarray, threads: Threads) -> None:
+        """Fill ``out`` with the sums over each row's partners of their rows in ``given``."""
+        grid, start = self._grid, self._group_start[to_field]
+
+        def sum_group(g: int) -> None:  # all of a row's partners, always in the same order
+            out[start[g] : start[g + 1]] = 0.0
+            sum_partners(
+                self._blocks_of[to_field][g], grid.block_start, grid.first_row, self._run_start, self._n_runs,
+                self._user, self._count, self._item, to_field, given, out,
+            )  # fmt: skip
+
+        threads.map(sum_group, range(grid.n_groups))
+
+
+class Centres:
+    """Moves what rows and biases of users and items shrink to, in ``parameters``; zero until ``follow`` is called."""
+
+    def __init__(
+        self,
+        grid: BlockGrid,
+        parameters: Parameters,
+        hyper: Hyperparameters,
+        rng: np.random.Generator,
+        threads: Threads,
+    ):
+        partners = Partners(grid, threads)
+        shape = max(partners.n_rows), parameters.rows.shape[1] + LANES
+        work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
+        fields = {"user": [0], "item": [1], "both": [0, 1]}[hyper.implicit_features]
+        sides = [_Side(field, partners, parameters, grid, hyper, work, threads) for field in fields]
+        self._sides = [side for side in sides if side.has_effect]
+        for side in self._sides:
+            side.find_directions(rng)
+
+    def follow(self) -> None:
+        """Move the centres towards the rows as they are now."""
+        for side in self._sides:
+            side.follow()
+
+
+class _Side:
+    """The centres of one field, users (0) or items (1), as a ridge regression on coefficients of the other.
+
+    Arrays of factors and bias are (n, width + LANES): factors, bias, zeros.
+    """
+
+    def __init__(
+        self,
+        field: int,
+        partners: Partners,
+        parameters: Parameters,
+        grid: BlockGrid,
+        hyper: Hyperparameters,
+        work: list[np.ndarray],
+        threads: Threads,
+    ):
+        other = 1 - field
+        self._field, self._partners, self._rank, self._threads = field, partners, hyper.rank, threads
+        n_own, n_other = partners.n_rows[field], partners.n_rows[other]
+        place = slice(0, partners.n_rows[0]), slice(partners.n_rows[0], sum(partners.n_rows))
+        own, others = place[field], place[other]
+        self._rows, self._bias = parameters.rows[own], parameters.bias[own]
+        self._centres, self._bias_centre = parameters.centres[own], parameters.ties[own, TIE_BIAS[field]]
+        # <tie_u, tie_i> = pull_u push_i + push_u pull_i, of factors and of biases.
+        columns = slice(2 * field, 2 * field + 2)
+        self._pull, self._push = parameters.ties[own, columns], parameters.ties[others, columns]
+        self._other_rows = parameters.rows[others]
+        self._n, self._n_other = grid.row_weights[own], grid.row_weights[others]
+
+        ones, counts = np.ones((n_other, LANES), np.float32), np.empty((n_own, LANES), np.float32)
+        partners.sum(field, ones, counts, threads)
+        self._norm = counts[:, :1] ** -0.5  # |N|^(-1/2)
+        damping = parameters.scalars[own, 1].astype(np.float64)
+        # d, of factors and of the bias; for the regression only its ratio to the ridge strength counts.
+        self._strength = [self._n * (min(alpha, _LARGEST) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)]
+        largest = max(float(d.max()) for d in self._strength)
+        self.has_effect = largest > 0.0
+        if not self.has_effect:
+            return
+        width = self._rows.shape[1]
+        columns_of_d = slice(0, width), slice(width, width + 1)
+        self._relative_strength = [
+            (columns, (d / largest).astype(np.float32)[:, None])
+            for columns, d in zip(columns_of_d, self._strength, strict=True)
+        ]
+        self._ridge = np.float32(min(hyper.alpha_implicit / largest, _LARGEST))
+        self._coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
+        self._near, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
+
+    def find_directions(self, rng: np.random.Generator) -> None:
+        """Approximate leading eigenvectors U of G, and g such that I + U diag(g) U^T preconditions it.
+
+        From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
+        """
+        n_other = len(self._coefficients)
+        inner = np.empty((len(self._norm), _N_DIRECTIONS), dtype=np.float32)
+        inner_strength = self._norm**2 * self._relative_strength[0][1]
+
+        def times_g(x: np.ndarray) -> np.ndarray:
+            out = np.empty_like(x)
+            self._partners.sum(self._field, x, inner, self._threads)
+            np.multiply(inner, inner_strength, out=inner)
+            self._partners.sum(1 - self._field, inner, out, self._threads)
+            out += self._ridge * x
+            return out
+
+        x = times_g(rng.standard_normal((n_other, _N_DIRECTIONS), dtype=np.float32))
+        basis = self._times(x, _inverse_root(self._gram(x, x)))
+        x = times_g(basis)
+        root = _inverse_root(self._gram(basis, x))
+        values, turn = np.linalg.eigh(root.T @ self._gram(x, x) @ root)
+        kept = values > _SINGULAR * values[-1]
+        values = np.where(kept, values, values[kept].min())
+        self._directions = self._times(x, root @ np.where(kept, turn / np.sqrt(values), 0.0))
+        self._gain = (values[0] / values - 1.0)[:, None]
+
+    def follow(self) -> None:
+        """One preconditioned step of the regression, and the centres and ties that come of it."""
+        own, other = self._each(len(self._near)), self._each(len(self._residual))
+        own(self._spread)
+        self._partners.sum(1 - self._field, self._near, self._residual, self._threads)
+        along = self._gain * np.sum(other(self._subtract_ridge), axis=0, dtype=np.float64)
+        along = along.astype(np.float32)
+        slope, length = np.sum(other(lambda part: self._precondition(part, along)), axis=0)
+        self._partners.sum(self._field, self._direction, self._near, self._threads)
+        curvature = np.sum(own(self._curvature), axis=0) + self._ridge * length
+        # The best length of the step, for each column by itself.
+        step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0).astype(np.float32)
+        own(lambda part: self._move_centres(part, step))
+        squares = sum(other(lambda part: self._move_coefficients(part, step)))
+
+        m = squares / self._n_other.sum() / max(self._rank, 1)
+        for column, (d, of_column) in enumerate(zip(self._strength, (m, 1.0), strict=True)):
+            self._pull[:, column] = self._norm[:, 0] * d / np.maximum(d + self._n * of_column, _TINY)
+
+    def _each(self, n: int) -> Callable[[Callable[[slice], Any]], list]:
+        """Give a function that calls another with each chunk of ``n`` rows."""
+        parts = [slice(*piece) for piece in chunks(n, _CHUNK)]
+        return lambda function: self._threads.map(function, parts)
+
+    def _spread(self, part: slice) -> None:
+        """|N|^(-1/2) D (p - z)"""
+        near = self._near[part]
+        np.subtract(self._rows[part], self._centres[part], out=near[:, :-LANES])
+        np.subtract(self._bias[part], self._bias_centre[part], out=near[:, -LANES])
+        for columns, strength in self._relative_strength:
+            near[:, columns] *= self._norm[part] * strength[part]
+
+    def _subtract_ridge(self, part: slice) -> np.ndarray:
+        """The residual, from sums over partners; return U^T of it."""
+        self._residual[part] -= self._ridge * self._coefficients[part]
+        return self._project(self._directions[part], self._residual[part])
+
+    def _precondition(self, part: slice, along: np.ndarray) -> np.ndarray:
+        """The direction of the step; return its product with the residual and with itself, by column."""
+        direction = self._direction[part]
+        direction[:] = self._residual[part]
+        expand(self._directions[part], along, direction)
+        return np.stack([_column_sums(direction, of) for of in (self._residual[part], direction)])
+
+    def _curvature(self, part: slice) -> np.ndarray:
+        """How a step of length 1 moves the centres, from sums over partners; return the sum of d times its square."""
+        near = self._near[part]
+        near *= self._norm[part]
+        total = np.zeros(near.shape[1])
+        for columns, strength in self._relative_strength:
+            total[columns] = _column_sums(near[:, columns], near[:, columns] * strength[part])
+        return total
+
+    def _move_centres(self, part: slice, step: np.ndarray) -> None:
+        near = self._near[part]
+        near *= step
+        self._centres[part] += near[:, :-LANES]
+        self._bias_centre[part] += near[:, -LANES]
+
+    def _move_coefficients(self, part: slice, step: np.ndarray) -> float:
+        """Return the sum of n |q|^2 of the other side's rows q."""
+        coefficients, rows = self._coefficients[part], self._other_rows[part]
+        coefficients += step * self._direction[part]
+        self._push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
+        self._push[part, 1] = coefficients[:, -LANES]
+        return float((np.einsum("ij,ij->i", rows, rows) * self._n_other[part]).sum())
+
+    def _gram(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left^T right"""
+        parts = self._each(len(left))(lambda part: self._project(left[part], right[part]))
+        return np.sum(parts, axis=0, dtype=np.float64)
+
+    def _project(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        out = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
+        project(left, right, out)
+        return out
+
+    def _times(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left right"""
+        out, right = np.zeros((len(left), right.shape[1]), dtype=np.float32), right.astype(np.float32)
+        self._each(len(left))(lambda part: expand(left[part], right, out[part]))
+        return out
+
+
+def _column_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->j", a, b).astype(np.float64)
+
+
+def _inverse_root(symmetric: np.ndarray) -> np.ndarray:
+    """R with R^T A R = I, but zero in directions where A nearly is."""
+    values, turn = np.linalg.eigh(symmetric)
+    kept = values > _SINGULAR * values[-1]
+    return np.where(kept, turn / np.sqrt(np.where(kept, values, 1.0)), 0.0)

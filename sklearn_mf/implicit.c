@@ -1,0 +1,106 @@
+#include "implicit.h"
+
+#include <string.h>
+
+#include "sgd.h" /* SGD_GROUP */
+
+#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#include <immintrin.h>
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+#define GROUP SGD_GROUP
+
+enum { MOST = 72 }; /* floats that are kept in registers */
+
+#define SGD_SET baseline
+#define SGD_WIDTH 0
+#include "sgd_vector.h"
+
+#include "implicit_loops.h"
+#undef SGD_SET
+#undef SGD_WIDTH
+
+#ifdef SGD_HAVE_X86
+static const int32_t first_of_eight[16] = {-1, -1, -1, -1, -1, -1, -1, -1}; /* the rest are zero */
+
+#define SGD_SET avx2
+#define SGD_WIDTH 256
+#include "sgd_vector.h"
+
+#include "implicit_loops.h"
+#endif
+
+typedef struct {
+    void (*gather)(const implicit_block *, int, const float *, float *);
+    void (*scatter)(const implicit_block *, int, const float *, float *);
+    void (*project)(ptrdiff_t, int, int, const float *, const float *, float *);
+    void (*expand)(ptrdiff_t, int, int, const float *, const float *, float *);
+} loops;
+
+static const loops baseline = {gather_baseline, scatter_baseline, project_baseline, expand_baseline};
+static loops chosen = {gather_baseline, scatter_baseline, project_baseline, expand_baseline};
+
+void implicit_select_simd(int wide)
+{
+    chosen = baseline;
+#ifdef SGD_HAVE_X86
+    if (wide)
+        chosen = (loops){gather_avx2, scatter_avx2, project_avx2, expand_avx2};
+#else
+    (void)wide;
+#endif
+}
+
+void implicit_gather(const implicit_block *block, int width, const float *from_items, float *to_users)
+{
+    chosen.gather(block, width, from_items, to_users);
+}
+
+void implicit_scatter(const implicit_block *block, int width, const float *from_users, float *to_items)
+{
+    chosen.scatter(block, width, from_users, to_items);
+}
+
+void implicit_project(ptrdiff_t n, int k, int width, const float *left, const float *right, float *out)
+{
+    chosen.project(n, k, width, left, right, out);
+}
+
+void implicit_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows)
+{
+    chosen.expand(n, k, width, left, out, rows);
+}
+
+ptrdiff_t implicit_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff_t n_users, ptrdiff_t n_items,
+                        int32_t *user, int32_t *count, int32_t *item, int32_t *last_user, int32_t *next)
+{
+    /* By user, counting. */
+    memset(next, 0, (n_users + 1) * sizeof(int32_t));
+    for (ptrdiff_t r = 0; r < n; r++)
+        next[index[r * n_fields] + 1]++;
+    for (ptrdiff_t u = 0; u < n_users; u++)
+        next[u + 1] += next[u];
+    for (ptrdiff_t r = 0; r < n; r++)
+        item[next[index[r * n_fields]]++] = index[r * n_fields + 1];
+    /* next[u] is now where the items of u end. Each once: */
+    memset(last_user, -1, n_items * sizeof(int32_t));
+    ptrdiff_t n_runs = 0, kept = 0;
+    for (ptrdiff_t u = 0, r = 0; u < n_users; u++) {
+        const ptrdiff_t start = kept;
+        for (; r < next[u]; r++)
+            if (last_user[item[r]] != u) {
+                last_user[item[r]] = (int32_t)u;
+                item[kept++] = item[r];
+            }
+        if (kept > start) {
+            user[n_runs] = (int32_t)u;
+            count[n_runs++] = (int32_t)(kept - start);
+        }
+    }
+    return n_runs;
+}

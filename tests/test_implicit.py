@@ -1,0 +1,253 @@
+"""Who rated what: sums over partners, the regression that the centres come from, and what they are worth."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.utils.parallel import _get_threadpool_controller
+from sklearn_mf._kernels import LANES, TIE_BIAS
+from test_kernel import simd  # noqa: F401, a fixture
+from test_training import HYPER
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._implicit import Centres, Partners
+from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._threads import Threads
+from sklearn_mf._training import initial_parameters
+
+ONE = Threads(1)
+SIZES = (70, 50, 7)
+
+
+def set_up(implicit_features="both", n_fields=2, n_groups=4, weighted=False, n=900, seed=0, **changed):
+    """A grid, its parameters with random rows, and who rated what as a dense matrix in the order of the rows."""
+    hyper = dataclasses.replace(HYPER, implicit_features=implicit_features, **changed)
+    rng = np.random.default_rng(seed)
+    sizes = SIZES[:n_fields]
+    codes = [(size * rng.random(n) ** 2).astype(np.int32) for size in sizes]  # the first levels are popular
+    for code, size in zip(codes, sizes, strict=True):
+        code[:size] = np.arange(size)
+    index = np.stack(codes, axis=1)
+    weights = rng.uniform(0.1, 3, n) if weighted else None
+    ratings = canonical_ratings(codes, rng.normal(size=n), weights, list(sizes), hyper.rank, rng, ONE, n_groups)
+    grid = make_grid(ratings, *location_and_scale(ratings, hyper.fit_bias, ONE)[:2], ONE)
+    parameters = initial_parameters(grid, hyper, rng, ONE)
+    parameters.rows[:, : hyper.rank] = rng.normal(0, 0.5, (len(parameters.rows), hyper.rank))
+    parameters.bias[:] = rng.normal(0, 0.5, len(parameters.rows))
+    seen = np.zeros(sizes[:2])
+    seen[grid.row_of[0][index[:, 0]], grid.row_of[1][index[:, 1]] - sizes[0]] = 1.0
+    return grid, parameters, hyper, seen
+
+
+def sides(parameters, hyper, grid, seen):
+    """For users and for items: place of their rows, B, d of factors and of the bias."""
+    n_users = len(seen)
+    places = slice(0, n_users), slice(n_users, n_users + seen.shape[1])
+    for place, who in zip(places, (seen, seen.T), strict=True):
+        n = grid.row_weights[place]
+        d = [alpha * n + hyper.damping for alpha in (hyper.alpha, hyper.alpha_bias)]
+        yield place, who / np.sqrt(who.sum(axis=1, keepdims=True)), d
+
+
+@pytest.mark.parametrize("width", [8, 16, 24, 32, 40, 72, 104])
+@pytest.mark.parametrize("n_fields", [2, 3])
+@pytest.mark.parametrize("n_groups", [1, 4])
+def test_sums_over_partners(simd, width, n_fields, n_groups):  # noqa: F811
+    """Pairs with several ratings count once."""
+    grid, _, _, seen = set_up(n_fields=n_fields, n_groups=n_groups)
+    assert seen.sum() < len(grid.target)
+    rng = np.random.default_rng(1)
+    for n_threads in (1, 3):
+        with Threads(n_threads) as threads:
+            partners = Partners(grid, threads)
+            for to_field, who in enumerate((seen, seen.T)):
+                given = rng.normal(size=(who.shape[1], width)).astype(np.float32)
+                out = np.full((len(who), width), np.nan, dtype=np.float32)
+                partners.sum(to_field, given, out, threads)
+                np.testing.assert_allclose(out, who @ given, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_fields", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("alpha", "damping"), [(0.04, 4.0), (0.3, 0.0), (0.0, 2.0)])
+@pytest.mark.parametrize("alpha_implicit", [0.5, 25.0])
+def test_centres_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping, alpha_implicit):
+    """Rows held fixed, the centres end where the normal equations say, biases included."""
+    grid, parameters, hyper, seen = set_up(
+        n_fields=n_fields, weighted=weighted, alpha=alpha, damping=damping, alpha_implicit=alpha_implicit
+    )
+    centres = Centres(grid, parameters, hyper, np.random.default_rng(2), ONE)
+    assert not parameters.centres.any(), "zero until they follow"
+    for _ in range(200):
+        centres.follow()
+    for field, (place, who, (d, d_bias)) in enumerate(sides(parameters, hyper, grid, seen)):
+        for rows, strength, found in (
+            (parameters.rows[place], d, parameters.centres[place]),
+            (parameters.bias[place], d_bias, parameters.ties[place, TIE_BIAS[field]]),
+        ):
+            normal = who.T @ (strength[:, None] * who) + alpha_implicit * np.eye(who.shape[1])
+            expected = who @ np.linalg.solve(normal, who.T @ (strength * rows.T).T)
+            np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert not parameters.centres[sum(SIZES[:2]) :].any(), "only users and items have centres"
+    assert not parameters.centres[:, hyper.rank :].any(), "padding must stay zero"
+
+
+@pytest.mark.parametrize("n", [120, 900, 5000])
+def test_every_step_goes_down(n):
+    """The objective of the regression falls with each step, the most with the first."""
+    grid, parameters, hyper, seen = set_up(n=n)
+    centres = Centres(grid, parameters, hyper, np.random.default_rng(2), ONE)
+    place, _, (d, _) = next(sides(parameters, hyper, grid, seen))
+
+    def objective():
+        coefficients = centres._sides[0]._coefficients.astype(np.float64)[:, : hyper.rank]
+        error = parameters.rows[place, : hyper.rank] - parameters.centres[place, : hyper.rank]
+        return (d * (error.astype(np.float64).T ** 2)).sum() + hyper.alpha_implicit * (coefficients**2).sum()
+
+    values = [objective()]
+    for _ in range(6):
+        centres.follow()
+        values.append(objective())
+    falls = -np.diff(values)
+    assert (falls > -1e-6 * values[0]).all()
+    assert falls[0] > 0.8 * (values[0] - values[-1]), "the preconditioner leaves little for the steps after the first"
+
+
+def test_directions_are_the_leading_eigenvectors():
+    grid, parameters, hyper, seen = set_up(n=3000)
+    side = Centres(grid, parameters, hyper, np.random.default_rng(2), ONE)._sides[0]
+    _, who, (d, _) = next(sides(parameters, hyper, grid, seen))
+    normal = who.T @ (d[:, None] * who) + hyper.alpha_implicit * np.eye(who.shape[1])
+    values, vectors = np.linalg.eigh(normal)
+    np.testing.assert_allclose(side._directions.T @ side._directions, np.eye(16), atol=1e-4)
+    assert abs(side._directions[:, -1] @ vectors[:, -1]) > 0.999
+    # Relative to the least of its eigenvalues, the preconditioned matrix is far better conditioned.
+    preconditioner = np.eye(len(normal)) + side._directions @ (side._gain * side._directions.T)
+    conditioned = np.linalg.eigvals(preconditioner @ normal).real
+    assert conditioned.max() / conditioned.min() < 0.2 * values[-1] / values[0]
+
+
+def test_ties_are_what_the_own_pair_adds():
+    """pull_u push_i + push_u pull_i: c_u d / (d + n m) times what i's coefficients add to the prediction, both ways."""
+    grid, parameters, hyper, seen = set_up()
+    centres = Centres(grid, parameters, hyper, np.random.default_rng(2), ONE)
+    centres.follow()
+    users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
+    (_, _, (d_u, d_bu)), (_, _, (d_i, d_bi)) = sides(parameters, hyper, grid, seen)
+    rows, n = parameters.rows[:, : hyper.rank].astype(np.float64), grid.row_weights
+    s, t = (side._coefficients[:, : hyper.rank] for side in centres._sides)
+    s_bias, t_bias = (side._coefficients[:, -LANES] for side in centres._sides)
+
+    def pull(of, partners, d, d_bias, counts):
+        m = np.average((rows[partners] ** 2).mean(axis=1), weights=n[partners])
+        return d / (d + n[of] * m) / np.sqrt(counts), d_bias / (d_bias + n[of]) / np.sqrt(counts)
+
+    pull_u, pull_bu = pull(users, items, d_u, d_bu, seen.sum(axis=1))
+    pull_i, pull_bi = pull(items, users, d_i, d_bi, seen.sum(axis=0))
+    expected = np.outer(pull_u, (s * rows[items]).sum(axis=1)) + np.outer(pull_bu, s_bias)
+    expected += np.outer((t * rows[users]).sum(axis=1), pull_i) + np.outer(t_bias, pull_bi)
+    np.testing.assert_allclose(parameters.ties[users] @ parameters.ties[items].T, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("implicit_features", "fields"), [("user", {0}), ("item", {1}), ("both", {0, 1})])
+def test_whose_centres(implicit_features, fields):
+    grid, parameters, hyper, _ = set_up(implicit_features)
+    Centres(grid, parameters, hyper, np.random.default_rng(2), ONE).follow()
+    users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
+    assert {f for f, place in enumerate((users, items)) if parameters.centres[place].any()} == fields
+
+
+def test_threads_change_nothing():
+    results = []
+    for n_threads in (1, 2, 5):
+        grid, parameters, hyper, _ = set_up(n=4000)
+        with Threads(n_threads) as threads:
+            centres = Centres(grid, parameters, hyper, np.random.default_rng(2), threads)
+            for _ in range(3):
+                centres.follow()
+        results.append(np.concatenate([parameters.centres.ravel(), parameters.ties.ravel()]))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+
+
+def taste_by_choice(n_users=600, n_items=200, n=18_000, seed=0):
+    """Users of four tastes mostly choose items of their own, and like these."""
+    rng = np.random.default_rng(seed)
+    taste, genre = rng.integers(4, size=n_users), rng.integers(4, size=n_items)
+    users, items = rng.integers(n_users, size=4 * n), rng.integers(n_items, size=4 * n)
+    match = taste[users] == genre[items]
+    chosen = rng.random(4 * n) < np.where(match, 0.6, 0.1)
+    X, first = np.unique(np.column_stack([users, items])[chosen], axis=0, return_index=True)
+    y = 3 + np.where(match[chosen][first], 0.8, -0.4) + rng.normal(0, 1, len(X))
+    return X, y
+
+
+def test_choices_tell_tastes():
+    X, y = taste_by_choice()
+    held_out = np.random.default_rng(1).random(len(y)) < 0.2
+    errors = {}
+    for implicit_features in (None, "user", "item", "both"):
+        model = MatrixFactorizationRegressor(8, implicit_features=implicit_features, random_state=0)
+        model.fit(X[~held_out], y[~held_out])
+        errors[implicit_features] = np.sqrt(np.mean((model.predict(X[held_out]) - y[held_out]) ** 2))
+    assert errors["both"] < 0.98 * errors[None]
+    assert errors["both"] < min(errors["user"], errors["item"]) < max(errors["user"], errors["item"]) < errors[None]
+
+
+def test_a_pair_counts_once_whatever_its_ratings_and_weights():
+    grid, _, _, seen = set_up(weighted=True)
+    counts = np.empty((SIZES[0], LANES), np.float32)
+    Partners(grid, ONE).sum(0, np.ones((SIZES[1], LANES), np.float32), counts, ONE)
+    np.testing.assert_array_equal(counts[:, 0], seen.sum(axis=1))
+    assert seen.sum() < len(grid.target)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 9])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"alpha": 0.0, "damping": 0.0, "alpha_bias": 0.0}, {"alpha": 0.0, "damping": 0.0}, {"alpha": 1e300},
+        {"damping": 1e300}, {"alpha_implicit": 1e-300}, {"alpha_implicit": 1e300}, {"fit_bias": False},
+        {"alpha": 1e-300, "damping": 0.0, "alpha_bias": 0.0}, {"max_iter": 1}, {"learning_rate": 1e6},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_extreme_parameters(rank, changed):
+    X, y = taste_by_choice(60, 30, 400)
+    model = MatrixFactorizationRegressor(rank, random_state=0).set_params(**changed)
+    assert np.isfinite(model.fit(X, y).predict(X)).all()
+    assert np.isfinite(np.concatenate([array.ravel() for array in (*model.factors_, *model.biases_)])).all()
+
+
+@pytest.mark.parametrize("X", [[[0, 0]], [[0, 0], [0, 1]], [[0, 0], [1, 0]], [[0, 0], [1, 1]], [[5, 5]] * 3], ids=str)
+def test_hardly_any_ratings(X):
+    y = np.arange(len(X), dtype=float)
+    assert np.isfinite(MatrixFactorizationRegressor(3, random_state=0).fit(X, y).predict(X)).all()
+
+
+def test_a_strong_ridge_leaves_centres_at_zero():
+    X, y = taste_by_choice(60, 30, 400)
+    model = MatrixFactorizationRegressor(4, random_state=0)
+    without = model.set_params(implicit_features=None).fit(X, y).predict(X)
+    strong = model.set_params(implicit_features="both", alpha_implicit=1e9).fit(X, y).predict(X)
+    np.testing.assert_allclose(strong, without, atol=1e-4)
+
+
+def test_threads_of_the_linear_algebra_library_change_nothing():
+    X, y = taste_by_choice(300, 100, 4000)
+    found = []
+    for limit in (1, 2):
+        with _get_threadpool_controller().limit(limits=limit):
+            found.append(MatrixFactorizationRegressor(8, random_state=0, n_jobs=2).fit(X, y).predict(X))
+    np.testing.assert_array_equal(*found)
+
+
+def test_each_setting_is_a_model_of_its_own():
+    X, y = taste_by_choice(60, 30, 400)
+    settings = [{"implicit_features": value} for value in (None, "user", "item", "both")] + [{"alpha_implicit": 5.0}]
+    predictions = [
+        MatrixFactorizationRegressor(4, random_state=0, **setting).fit(X, y).predict(X) for setting in settings
+    ]
+    for a, b in itertools.combinations(predictions, 2):
+        assert not np.allclose(a, b)
