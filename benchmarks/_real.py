@@ -1,12 +1,13 @@
-"""Real ratings and the splits that figures are quoted on."""
+"""Real ratings and the splits that figures are quoted on; made ratings of other kinds."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import KFold
 
-from sklearn_mf.datasets import load_ratings
+from sklearn_mf.datasets import load_ratings, make_ratings
 
 FOLDER = Path(os.environ.get("SKLEARN_MF_DATA", Path(__file__).parents[2] / "shared" / "data"))
 FILES = {
@@ -30,6 +31,32 @@ def real_sets():
             continue
         X, y = load_ratings(path, return_X_y=True)
         yield name, X, y, splits(name, len(y))
+
+
+def generated_sets():
+    """Yield (name, X, y), made: dense on -10..10; 0.05 % dense; a long tail on 1..100. Who rated what tells nothing."""
+    kinds = {
+        "made, dense": {"n_users": 2000, "n_items": 100, "n_ratings": 140_000, "noise": 4.0, "tail": 0.0},
+        "made, sparse": {"n_users": 10_000, "n_items": 10_000, "n_ratings": 50_000},
+        "made, long tail": {"n_users": 5000, "n_items": 3000, "n_ratings": 200_000, "noise": 15.0, "tail": 1.2},
+    }
+    kinds["made, dense"]["rating_range"] = (-10.0, 10.0)
+    kinds["made, long tail"].update(rating_range=(1.0, 100.0), rating_step=1.0)
+    for name, parameters in kinds.items():
+        yield name, *make_ratings(**parameters, random_state=0, return_X_y=True)
+
+
+def film_context(name, X):
+    """X with two more columns, the year of the film and its combination of genres: of "ml-100k" or "ml-1m"."""
+    file, separator = ("u.item", "|") if name == "ml-100k" else ("movies.dat", "::")
+    year, genres = {}, {}
+    for line in (FOLDER / name / file).read_text(encoding="latin-1").splitlines():
+        item, title, *rest = line.split(separator)
+        year[int(item)] = int(re.search(r"\((\d{4})\)", title + "(0000)")[1])
+        genres[int(item)] = "".join(rest[3:] or rest)
+    number = {combination: k for k, combination in enumerate(sorted(set(genres.values())))}
+    context = [[year[item], number[genres[item]]] for item in X[:, 1].tolist()]
+    return np.column_stack([X, context])
 
 
 def splits(name, n):

@@ -1,31 +1,44 @@
-"""RMSE and seconds on real ratings: biases only, the defaults, the best setting that the docs give.
+"""What each part of the model brings on real ratings: test RMSE and seconds of a whole fit.
 
-python benchmarks/accuracy.py [--n-jobs 1] [--seeds 8]
+    python benchmarks/accuracy.py [--n-jobs 1] [--seeds 8]
 
-With --seeds, a last column has the mean of the RMSEs of that many models with the defaults, and the RMSE of their mean.
+A column for each set, with ml-100k and ml-1m once more with the film's year and genres as columns of X. With --seeds,
+the last rows have the mean of the RMSEs of that many models of other seeds, and the RMSE of their mean.
 """
 
 import argparse
 import time
 
 import numpy as np
-from _real import real_sets, rmse
+from _real import film_context, real_sets, rmse
 from sklearn.ensemble import BaggingRegressor
 
 from sklearn_mf import MatrixFactorizationRegressor
 
-SETTINGS = {
-    "biases only": {"rank": 0},
-    "defaults": {},
-    "rank 128": {"rank": 128},
+NO_CENTRES = {"implicit_features": None}
+BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11}
+PARTS = {
+    "mean of the ratings": None,
+    "biases": {"rank": 0, **NO_CENTRES},
+    "biases, centres": {"rank": 0},
+    "biases, factors": NO_CENTRES,
+    "the same, penalties for it": {**NO_CENTRES, "alpha": 0.04, "learning_rate": 0.05},
+    "biases, factors, centres of users": {"implicit_features": "user"},
+    "biases, factors, centres of items": {"implicit_features": "item"},
+    "**defaults**: centres of both": {},
+    "rank 64": {"rank": 64},
+    "rank 64, 30 epochs, alpha 0.1": {"rank": 64, "max_iter": 30, "alpha": 0.1},
+    "**best**: " + ", ".join(f"{name} {value}" for name, value in BEST.items()): BEST,
 }
 
 
-def measure(X, y, splits, **parameters):
+def measure(X, y, splits, parameters, n_jobs):
     """Mean test RMSE over the splits and median seconds of a fit."""
+    if parameters is None:
+        return np.mean([rmse(y[train].mean(), y[test]) for train, test in splits]), 0.0
     scores, seconds = [], []
     for train, test in splits:
-        model = MatrixFactorizationRegressor(random_state=0, **parameters)
+        model = MatrixFactorizationRegressor(random_state=0, n_jobs=n_jobs, **parameters)
         start = time.perf_counter()
         model.fit(X[train], y[train])
         seconds.append(time.perf_counter() - start)
@@ -33,15 +46,15 @@ def measure(X, y, splits, **parameters):
     return np.mean(scores), np.median(seconds)
 
 
-def measure_seeds(X, y, splits, n_seeds):
-    """Mean over the splits of the models' mean RMSE, and of the RMSE of their mean prediction."""
-    scores = []
+def measure_seeds(X, y, splits, parameters, n_jobs, n_seeds):
+    """Mean over the splits of the models' mean RMSE, and of the RMSE of their mean prediction; seconds of a split."""
+    scores, start = [], time.perf_counter()
     for train, test in splits:
-        bagging = BaggingRegressor(MatrixFactorizationRegressor(), n_seeds, bootstrap=False, random_state=0)
-        bagging.fit(X[train], y[train])
+        model = MatrixFactorizationRegressor(n_jobs=n_jobs, **parameters)
+        bagging = BaggingRegressor(model, n_seeds, bootstrap=False, random_state=0).fit(X[train], y[train])
         singles = [rmse(model.predict(X[test]), y[test]) for model in bagging.estimators_]
         scores.append((np.mean(singles), rmse(bagging.predict(X[test]), y[test])))
-    return np.mean(scores, axis=0)
+    return (*np.mean(scores, axis=0), (time.perf_counter() - start) / len(splits))
 
 
 def main():
@@ -49,18 +62,18 @@ def main():
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=0)
     arguments = parser.parse_args()
-    columns = ["set", "mean", *SETTINGS] + [f"mean of {arguments.seeds} seeds"] * bool(arguments.seeds)
-    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    for name, X, y, splits in real_sets():
-        constant = np.mean([rmse(y[train].mean(), y[test]) for train, test in splits])
-        cells = []
-        for parameters in SETTINGS.values():
-            score, seconds = measure(X, y, splits, n_jobs=arguments.n_jobs, **parameters)
-            cells.append(f"{score:.4f}, {seconds:.2f} s")
-        if arguments.seeds:
-            single, mean = measure_seeds(X, y, splits, arguments.seeds)
-            cells.append(f"{mean:.4f} (each: {single:.4f})")
-        print(f"| {name} | {constant:.4f} | " + " | ".join(cells) + " |", flush=True)
+    sets = list(real_sets())
+    sets += [(f"{name}, year, genres", film_context(name, X), y, splits) for name, X, y, splits in sets[:2]]
+    print("| | " + " | ".join(name for name, *_ in sets) + " |\n|---|" + "---|" * len(sets))
+    for part, parameters in PARTS.items():
+        found = [measure(X, y, splits, parameters, arguments.n_jobs) for _, X, y, splits in sets]
+        print(
+            f"| {part} | " + " | ".join(f"{score:.4f}, {seconds:.2f} s" for score, seconds in found) + " |", flush=True
+        )
+    for name, parameters in (("defaults", {}), ("best", BEST)) if arguments.seeds else ():
+        found = [measure_seeds(X, y, splits, parameters, arguments.n_jobs, arguments.seeds) for _, X, y, splits in sets]
+        cells = [f"{mean:.4f} (each: {single:.4f}), {seconds:.2f} s" for single, mean, seconds in found]
+        print(f"| {name}, mean of {arguments.seeds} seeds | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,46 +1,176 @@
 """RMSE of settings on a part of the *training* rows, for choosing defaults without a look at the test rows.
 
-    python benchmarks/choose_settings.py
+    python benchmarks/choose_settings.py [grid] [others] [regularisation] [best]
 
-Of each set's training rows a tenth is held out (ml-100k: of nine tenths of all rows). One line a setting.
+Seven sets: four real ones and three made ones. Of each set's training rows a tenth is held out (ml-100k: of nine tenths
+of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE of the defaults), in percent.
+
+    grid             all combinations of the penalties and the step: the ten best, and, for each set, what the other six
+                     would have chosen for it
+    others           one parameter changed at a time
+    regularisation   other rules of regularisation than alpha a rating and damping a level, each at its best strength
+    best             the setting that the page gives as the best, and its neighbours (real sets only)
 """
 
 import argparse
 from itertools import product
+from unittest import mock
 
 import numpy as np
-from _real import real_sets, rmse, tenth
+from _real import generated_sets, real_sets, rmse, tenth
 
+import sklearn_mf._training as training
 from sklearn_mf import MatrixFactorizationRegressor
 
-DEFAULTS = {"rank": 32, "learning_rate": 0.05, "alpha": 0.04, "damping": 4.0, "alpha_bias": 0.01, "max_iter": 20}
-PENALTIES = [{"alpha": a, "damping": d} for a, d in product([0.0, 0.02, 0.04, 0.06, 0.08], [0.0, 2.0, 4.0, 8.0])]
-OTHERS = [
-    {name: value}
-    for name, values in {
-        "learning_rate": [0.02, 0.03, 0.05, 0.08, 0.12],
-        "rank": [0, 8, 16, 32, 64, 128],
-        "max_iter": [10, 20, 30, 40],
-        "alpha_bias": [0.0, 0.01, 0.03],
-        "schedule": ["linear", "constant", "invscaling"],
-    }.items()
-    for value in values
-]
+GRID = {
+    "alpha": [0.06, 0.08, 0.1],
+    "damping": [3.0, 4.0, 5.0, 7.0],
+    "alpha_implicit": [20.0, 30.0, 45.0],
+    "learning_rate": [0.1, 0.15, 0.22],
+}
+OTHERS = {
+    "alpha": [0.04, 0.06, 0.1, 0.12],
+    "damping": [0.0, 2.0, 3.0, 5.0, 7.0, 10.0],
+    "alpha_implicit": [5.0, 10.0, 20.0, 45.0, 90.0],
+    "implicit_features": [None, "user", "item"],
+    "learning_rate": [0.03, 0.06, 0.1, 0.2, 0.3],
+    "max_iter": [10, 15, 30, 40, 60],
+    "rank": [0, 8, 16, 64, 128],
+    "alpha_bias": [0.0, 0.03, 0.1],
+    "schedule": ["constant", "invscaling"],
+}
+BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11, "alpha_implicit": 30.0}
+NEAR_BEST = {
+    "rank": [64, 256],
+    "max_iter": [40, 80],
+    "learning_rate": [0.07, 0.15],
+    "alpha": [0.09, 0.13],
+    "damping": [3.0, 5.0],
+    "alpha_implicit": [20.0, 45.0],
+}
+
+
+def load(with_generated=True):
+    """(name, X, y, rows to train on, rows held out) of each set."""
+    sets = [(name, X, y, tenth(len(y))[0]) for name, X, y, _ in real_sets()]
+    if with_generated:
+        sets += [(name, X, y, tenth(len(y))[0]) for name, X, y in generated_sets()]
+    parts = [tenth(len(rows), seed=1) for *_, rows in sets]
+    return [(name, X, y, rows[a], rows[b]) for (name, X, y, rows), (a, b) in zip(sets, parts, strict=True)]
+
+
+def scores(sets, seeds=(0,), **parameters):
+    """RMSE on the held-out part of each set, the mean over seeds."""
+    model = MatrixFactorizationRegressor(n_jobs=2, **parameters)
+    return np.array(
+        [
+            np.mean([rmse(model.set_params(random_state=s).fit(X[a], y[a]).predict(X[b]), y[b]) for s in seeds])
+            for _, X, y, a, b in sets
+        ]
+    )
+
+
+def header(sets):
+    print(
+        "\n| setting | " + " | ".join(name for name, *_ in sets) + " | mean log, % |\n|---|" + "---|" * (len(sets) + 1)
+    )
+
+
+def line(label, found, reference):
+    cells = " | ".join(f"{score:.4f}" for score in found)
+    print(f"| {label} | {cells} | {100 * np.log(found / reference).mean():+.2f} |", flush=True)
+
+
+def label(changed):
+    return ", ".join(f"{name} {value}" for name, value in changed.items())
+
+
+def grid(sets, reference):
+    """All combinations, the ten best, and the choice of six sets for the seventh."""
+    settings = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
+    found = np.array([scores(sets, **setting) for setting in settings])
+    logs = np.log(found / reference)
+    header(sets)
+    for best in np.argsort(logs.mean(axis=1))[:10]:
+        line(label(settings[best]), found[best], reference)
+    titles = ["left out", "chosen by the others", "RMSE with it", "with the defaults", "best of the grid"]
+    print("\n| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
+    for left_out, (name, *_) in enumerate(sets):
+        chosen = np.delete(logs, left_out, axis=1).mean(axis=1).argmin()
+        cells = found[chosen, left_out], reference[left_out], found[:, left_out].min()
+        print(f"| {name} | {label(settings[chosen])} | " + " | ".join(f"{cell:.4f}" for cell in cells) + " |")
+
+
+def changes(sets, reference, start, values_of):
+    header(sets)
+    line("**defaults**" if not start else f"**{label(start)}**", scores(sets, **start), reference)
+    for name, values in values_of.items():
+        for value in values:
+            line(f"{name} {value}", scores(sets, **{**start, name: value}), reference)
+
+
+def with_strength(rule):
+    """Let the L2 strength a rating be rule(n, mean n, field), for factors and biases of users (0) and items (1)."""
+    original = training.initial_parameters
+
+    def initial_parameters(grid, *arguments):
+        parameters = original(grid, *arguments)
+        start = 0
+        for field, levels in enumerate(grid.row_of):
+            n = grid.row_weights[start : start + len(levels)]
+            parameters.scalars[start : start + len(levels), 1] = rule(n, n.mean(), field)
+            start += len(levels)
+        return parameters
+
+    return mock.patch("sklearn_mf._regressor.initial_parameters", initial_parameters)
+
+
+def regularisation(sets, reference):
+    """Each rule at the strength that is best for all sets together, with and without implicit features."""
+    one = {"alpha": [0.05, 0.08, 0.12], "damping": [2.5, 4.0, 6.5]}
+    per_side = {"alpha of users": [0.05, 0.08, 0.12], "alpha of items": [0.05, 0.08, 0.12]}
+    damping_per_side = {"damping of users": [2.5, 4.0, 6.5], "damping of items": [2.5, 4.0, 6.5]}
+    power = {"alpha": [0.02, 0.04, 0.08, 0.12, 0.18, 0.25, 0.4]}
+    rules = {
+        "alpha n + damping": (one, lambda n, mean, field, a, d: a + d / n),
+        "alpha n": (power, lambda n, mean, field, a: a + 0 * n),
+        "damping": ({"damping": [3.0, 5.0, 8.0, 12.0, 18.0, 27.0, 40.0]}, lambda n, mean, field, d: d / n),
+        "alpha n (mean n / n)^0.25": (power, lambda n, mean, field, a: a * (mean / n) ** 0.25),
+        "alpha n (mean n / n)^0.5": (power, lambda n, mean, field, a: a * (mean / n) ** 0.5),
+        "alpha n (mean n / n)": (power, lambda n, mean, field, a: a * mean / n),
+        "alpha n by side + 4": (per_side, lambda n, mean, field, a, b: (a, b)[field] + 4.0 / n),
+        "0.08 n + damping by side": (damping_per_side, lambda n, mean, field, a, b: 0.08 + (a, b)[field] / n),
+    }
+    for implicit_features in (None, "both"):
+        print(f"\nimplicit_features={implicit_features!r}; mean log relative to the defaults")
+        header(sets)
+        for name, (strengths, rule) in rules.items():
+            best = None
+            for values in product(*strengths.values()):
+                with with_strength(lambda n, mean, field, rule=rule, values=values: rule(n, mean, field, *values)):
+                    found = scores(sets, alpha=0.0, alpha_bias=0.0, implicit_features=implicit_features)
+                total = np.log(found / reference).mean()
+                if best is None or total < best[0]:
+                    best = total, values, found
+            line(f"{name}: {label(dict(zip(strengths, best[1], strict=True)))}", best[2], reference)
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    sets = []
-    for name, X, y, _ in real_sets():
-        rows, _ = tenth(len(y))
-        train, held_out = tenth(len(rows), seed=1)
-        sets.append((name, X[rows], y[rows], train, held_out))
-    print("| setting | " + " | ".join(name for name, *_ in sets) + " |\n|---|" + "---|" * len(sets))
-    for changed in PENALTIES + OTHERS:
-        model = MatrixFactorizationRegressor(**{**DEFAULTS, **changed}, random_state=0, n_jobs=2)
-        scores = [rmse(model.fit(X[a], y[a]).predict(X[b]), y[b]) for _, X, y, a, b in sets]
-        label = ", ".join(f"{name} {value}" for name, value in changed.items())
-        print(f"| {label} | " + " | ".join(f"{score:.4f}" for score in np.array(scores)) + " |", flush=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tables = ("grid", "others", "regularisation", "best")
+    parser.add_argument("tables", nargs="*", help=f"of {', '.join(tables)}; all unless given")
+    chosen = parser.parse_args().tables or tables
+    sets = load()
+    reference = scores(sets)
+    if "grid" in chosen:
+        grid(sets, reference)
+    if "others" in chosen:
+        changes(sets, reference, {}, OTHERS)
+    if "regularisation" in chosen:
+        regularisation(sets, reference)
+    if "best" in chosen:
+        real = [a_set for a_set in sets if not a_set[0].startswith("made")]
+        changes(real, reference[: len(real)], BEST, NEAR_BEST)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import time
 from functools import partial
 
 import numpy as np
-from _real import FOLDER, rmse, splits
+from _real import FOLDER, film_context, rmse, splits
 
 import sklearn_mf._regressor as regressor
 from sklearn_mf import MatrixFactorizationRegressor
@@ -29,16 +29,10 @@ MERGES = {
 
 def load():
     """(X, y) and the context columns by name."""
-    folder = FOLDER / "ml-100k"
-    ratings = load_ratings(folder / "u.data", columns=(0, 1, 3, 2))
+    ratings = load_ratings(FOLDER / "ml-100k" / "u.data", columns=(0, 1, 3, 2))
     X, when = ratings.data[:, :2], ratings.data[:, 2]
-    year, genres = {}, {}
-    for line in (folder / "u.item").read_text(encoding="latin-1").splitlines():
-        values = line.split("|")
-        year[int(values[0])], genres[int(values[0])] = int(values[2][-4:] or 0), int("".join(values[5:]), 2)
-    years, combinations = (np.array([table[item] for item in X[:, 1]]) for table in (year, genres))
     weeks = (when - when.min()) // (7 * 24 * 3600)
-    return X, ratings.target, {"none": [], "year, genres": [years, combinations], "week": [weeks]}
+    return X, ratings.target, {"none": [], "year, genres": [film_context("ml-100k", X)[:, 2:]], "week": [weeks]}
 
 
 def main():

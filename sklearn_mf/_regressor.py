@@ -84,7 +84,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     rank : int, default=32
         Number of latent factors, at least 0; 0 learns biases only.
 
-    learning_rate : float, default=0.12
+    learning_rate : float, default=0.15
         Initial step, above 0, on the standardised scale. The step of one rating is bounded by the curvature of its
         loss, so large weights and many columns do not diverge.
 
@@ -98,7 +98,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     alpha_bias : float, default=0.01
         L2 strength per rating, on biases; at least 0.
 
-    damping : float, default=5.0
+    damping : float, default=4.0
         L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
         with few ratings near their centre.
 
@@ -107,7 +107,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
         three times as long with "both" as with None.
 
-    alpha_implicit : float, default=25.0
+    alpha_implicit : float, default=30.0
         Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero.
 
     fit_bias : bool, default=True
@@ -223,13 +223,13 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self,
         rank: int = 32,
         *,
-        learning_rate: float = 0.12,
+        learning_rate: float = 0.15,
         schedule: str = "linear",
         alpha: float = 0.08,
         alpha_bias: float = 0.01,
-        damping: float = 5.0,
+        damping: float = 4.0,
         implicit_features: str | None = "both",
-        alpha_implicit: float = 25.0,
+        alpha_implicit: float = 30.0,
         fit_bias: bool = True,
         max_iter: int = 20,
         clip: bool = True,

@@ -26,8 +26,6 @@ enum { MOST = 72 }; /* floats that are kept in registers */
 #undef SGD_WIDTH
 
 #ifdef SGD_HAVE_X86
-static const int32_t first_of_eight[16] = {-1, -1, -1, -1, -1, -1, -1, -1}; /* the rest are zero */
-
 #define SGD_SET avx2
 #define SGD_WIDTH 256
 #include "sgd_vector.h"

@@ -318,30 +318,26 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
 TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config *config, float *sum)
 {
     const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
-    if (block->ties) {
-#define SHAPE(fields, floats)                  \
-    if (m == (fields) && width == (floats)) \
-        return NAME(update)(block, config, fields, 1, floats, sum);
-    SHAPE(2, 8)
-    SHAPE(2, 16)
-    SHAPE(2, 32)
-    SHAPE(2, 64)
-    SHAPE(2, width)
-    SHAPE(m, width)
-    }
+    const int centred = block->ties != NULL;
+#define SHAPE(fields, centres, floats)                                   \
+    if (m == (fields) && centred == (centres) && width == (floats)) \
+        return NAME(update)(block, config, fields, centres, floats, sum);
+    SHAPE(2, 1, 8)
+    SHAPE(2, 1, 16)
+    SHAPE(2, 1, 32)
+    SHAPE(2, 1, 64)
+    SHAPE(2, 1, width)
+    SHAPE(m, 1, width)
+    SHAPE(2, 0, 8)
+    SHAPE(2, 0, 16)
+    SHAPE(2, 0, 32)
+    SHAPE(2, 0, 64)
+    SHAPE(3, 0, 32)
+    SHAPE(4, 0, 32)
+    SHAPE(m, 0, 32)
+    SHAPE(2, 0, width)
+    SHAPE(m, 0, width)
 #undef SHAPE
-#define SHAPE(fields, floats)                  \
-    if (m == (fields) && width == (floats)) \
-        return NAME(update)(block, config, fields, 0, floats, sum);
-    SHAPE(2, 8)
-    SHAPE(2, 16)
-    SHAPE(2, 32)
-    SHAPE(2, 64)
-    SHAPE(3, 32)
-    SHAPE(4, 32)
-    SHAPE(m, 32)
-    SHAPE(2, width)
-    SHAPE(m, width)
     return 0.0;
 }
 

@@ -1,6 +1,7 @@
 /* Drives the C files over exactly sized heap arrays and with threads, for tests/sanitize.sh. */
 #include "grid.h"
 #include "ids.h"
+#include "implicit.h"
 #include "strata.h"
 
 #include <math.h>
@@ -51,7 +52,7 @@ static void *run_share(void *given)
 }
 
 /* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. */
-static double run(int m, int rank, int weighted, float fit_bias, int n_threads)
+static double run(int m, int rank, int weighted, int centred, float fit_bias, int n_threads)
 {
     const int width = rank ? (rank + SGD_LANES - 1) / SGD_LANES * SGD_LANES : SGD_LANES;
     state = 1;
@@ -138,16 +139,23 @@ static double run(int m, int rank, int weighted, float fit_bias, int n_threads)
     for (int64_t t = 0; t < touched_start[BLOCKS]; t++)
         part[t] = 1.0f / GROUPS;
 
-    float *rows = take((size_t)m * ROWS * width * sizeof(float)), *own_rows = take((size_t)GROUPS * m * ROWS * width * 4);
+    const int stride = centred ? 2 * width : width;
+    float *ties = take(2 * ROWS * SGD_LANES * sizeof(float));
+    float *rows = take((size_t)m * ROWS * stride * sizeof(float)), *own_rows = take((size_t)GROUPS * m * ROWS * width * 4);
     sgd_scalars *scalars = take(m * ROWS * sizeof(sgd_scalars)), *own_scalars = take(GROUPS * m * ROWS * sizeof *scalars);
     for (int row = 0; row < m * ROWS; row++)
         for (int j = 0; j < rank; j++)
-            rows[row * width + j] = (float)(draw() % 1000) / 1000.0f - 0.5f;
+            rows[row * stride + j] = (float)(draw() % 1000) / 1000.0f - 0.5f;
+    for (int row = 0; centred && row < 2 * ROWS; row++) {
+        for (int j = 0; j < rank; j++)
+            rows[row * stride + width + j] = 0.1f;
+        for (int j = 0; j < SGD_LANES; j++)
+            ties[row * SGD_LANES + j] = 0.01f;
+    }
     double loss[BLOCKS];
     const sgd_config config = {0.1f, 0.04f, 0.01f, fit_bias};
-    const strata_grid grid = {m,       width, GROUPS,        index, target,   weighted ? weight : NULL,
-                              group,   start, first_row,     rows,  scalars,  touched,
-                              touched_start,  part,          own_rows, own_scalars, loss};
+    const strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, group, start, first_row, rows,
+                              scalars, centred ? ties : NULL, touched, touched_start, part, own_rows, own_scalars, loss};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
         work w_ = {&grid, &config, shared};
@@ -181,10 +189,55 @@ static double run(int m, int rank, int weighted, float fit_bias, int n_threads)
     for (int f = 0; f < m; f++)
         free(codes[f]);
     void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, group, touched, number, share,
-                         total, part, rows, own_rows, scalars, own_scalars, asked, bias, factors, out};
+                         total, part, rows, ties, own_rows, scalars, own_scalars, asked, bias, factors, out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     return sum;
+}
+
+/* Sums over partners on arrays of the exact size, against sums rating by rating; and the products of thin matrices. */
+static void sum_partners(int width, int n)
+{
+    enum { USERS = 11, ITEMS = 13, FIELDS = 3, K = 5 };
+    int32_t *index = take(n * FIELDS * sizeof(int32_t)), *item = take(n * sizeof(int32_t));
+    int32_t *user = take(USERS * sizeof(int32_t)), *count = take(USERS * sizeof(int32_t));
+    int32_t *last_user = take(ITEMS * sizeof(int32_t)), *next = take((USERS + 1) * sizeof(int32_t));
+    char seen[USERS][ITEMS] = {{0}};
+    for (int r = 0; r < n; r++) {
+        index[FIELDS * r] = (int32_t)(draw() % USERS);
+        index[FIELDS * r + 1] = (int32_t)(draw() % ITEMS);
+        seen[index[FIELDS * r]][index[FIELDS * r + 1]] = 1;
+    }
+    const implicit_block block = {
+        implicit_find(n, FIELDS, index, USERS, ITEMS, user, count, item, last_user, next), user, count, item};
+    float *users = take((size_t)USERS * width * sizeof(float)), *items = take((size_t)ITEMS * width * sizeof(float));
+    float *left = take(ITEMS * K * sizeof(float)), *product = take((size_t)K * width * sizeof(float));
+    for (int i = 0; i < ITEMS * width; i++)
+        items[i] = (float)(i % 7);
+    implicit_gather(&block, width, items, users);
+    for (int u = 0; u < USERS; u++)
+        for (int j = 0; j < width; j++) {
+            float sum = 0.0f;
+            for (int i = 0; i < ITEMS; i++)
+                sum += seen[u][i] * items[i * width + j];
+            if (users[u * width + j] != sum)
+                fail("another sum over items");
+        }
+    memset(items, 0, (size_t)ITEMS * width * sizeof(float));
+    implicit_scatter(&block, width, users, items);
+    for (int i = 0; i < ITEMS; i++) {
+        float sum = 0.0f;
+        for (int u = 0; u < USERS; u++)
+            sum += seen[u][i] * users[u * width + width - 1];
+        if (items[i * width + width - 1] != sum)
+            fail("another sum over users");
+        left[i * K] = 1.0f;
+    }
+    implicit_project(ITEMS, K, width, left, items, product);
+    implicit_expand(ITEMS, K, width, left, product, items);
+    void *const all[] = {index, item, user, count, last_user, next, users, items, left, product};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
 }
 
 static void hash(void)
@@ -236,12 +289,16 @@ int main(void)
             continue;
         for (int m = 2; m <= MAX_FIELDS; m += m < 4 ? 1 : 3)
             for (int rank = 0; rank <= 72; rank += rank < 40 ? 4 : 16)
-                for (int weighted = 0; weighted < 2; weighted++) {
-                    const double loss = run(m, rank, weighted, (float)(rank % 8 == 0), 1);
+                for (int kind = 0; kind < 4; kind++) { /* weighted or not, with centres or not */
+                    const double loss = run(m, rank, kind % 2, kind / 2, (float)(rank % 8 == 0), 1);
                     for (int n_threads = 2; n_threads <= 8; n_threads += 3)
-                        if (run(m, rank, weighted, (float)(rank % 8 == 0), n_threads) != loss)
+                        if (run(m, rank, kind % 2, kind / 2, (float)(rank % 8 == 0), n_threads) != loss)
                             fail("another loss on another number of threads");
                 }
+        implicit_select_simd(s > 0);
+        for (int width = IMPLICIT_LANES; width <= 20 * IMPLICIT_LANES; width += IMPLICIT_LANES)
+            for (int n = 1; n < 500; n *= 3)
+                sum_partners(width, n);
         printf("%s: no findings\n", simd[s]);
     }
     hash();

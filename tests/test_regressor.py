@@ -200,7 +200,7 @@ def test_verbose(ratings, capsys):
     fit(X, y, rank=2, max_iter=3, verbose=1)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith("Epoch 1/3  step 0.12  training RMSE ")
+    assert lines[0].startswith("Epoch 1/3  step 0.15  training RMSE ")
 
 
 def test_n_jobs_follows_joblib(ratings, monkeypatch):
