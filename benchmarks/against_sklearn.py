@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from _clock import alternated, seconds_of, timed_fit
 from _real import real_sets, rmse, tenth
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -56,7 +57,8 @@ def compare_fit(repeats):
         return
     X, y, X_test, y_test = fold
     models = {"ours": MatrixFactorizationRegressor(random_state=0)}
-    models["our biases only"] = MatrixFactorizationRegressor(rank=0, random_state=0)
+    models["ours without implicit features"] = MatrixFactorizationRegressor(implicit_features=None, random_state=0)
+    models["our biases only"] = MatrixFactorizationRegressor(rank=0, implicit_features=None, random_state=0)
     models |= {f"one-hot and Ridge, {solver}": one_hot_ridge(solver) for solver in ("auto", "sparse_cg", "lsqr")}
     seconds = alternated({label: lambda model=model: model.fit(X, y) for label, model in models.items()}, repeats)
     errors = {label: rmse(model.predict(X_test), y_test) for label, model in models.items()}
@@ -137,17 +139,17 @@ def compare_import(repeats):
 
 
 def compare_threads(repeats, n_ratings):
-    """Preparation of int pairs in units of epochs; what a second thread brings."""
+    """Preparation of int pairs in units of epochs, without implicit features; what a second thread brings."""
     X, y = made(n_ratings)
     train, test = tenth(n_ratings)
     runs = {1: [], 2: []}
     X_train, y_train = X[train], y[train]
     for _ in range(repeats):
         for n_jobs, figures in runs.items():
-            model = MatrixFactorizationRegressor(n_jobs=n_jobs, random_state=0)
+            model = MatrixFactorizationRegressor(implicit_features=None, n_jobs=n_jobs, random_state=0)
             model, loop, whole = timed_fit(model, X_train, y_train)
             epoch = loop / model.n_iter_
-            short = MatrixFactorizationRegressor(n_jobs=n_jobs, random_state=0, max_iter=1)
+            short = clone(model).set_params(max_iter=1, verbose=0)
             one = seconds_of(short.fit, X_train, y_train)
             figures.append((whole, loop, one - epoch, (one - epoch) / epoch, rmse(model.predict(X[test]), y[test])))
     medians = {n_jobs: np.median(figures, axis=0) for n_jobs, figures in runs.items()}

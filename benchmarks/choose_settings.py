@@ -1,6 +1,6 @@
 """RMSE of settings on a part of the *training* rows, for choosing defaults without a look at the test rows.
 
-    python benchmarks/choose_settings.py [grid] [others] [regularisation] [best]
+    python benchmarks/choose_settings.py [grid] [others] [regularisation] [best] [variants]
 
 Seven sets: four real ones and three made ones. Of each set's training rows a tenth is held out (ml-100k: of nine tenths
 of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE of the defaults), in percent.
@@ -9,6 +9,7 @@ of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE
                      would have chosen for it
     others           one parameter changed at a time
     regularisation   other rules of regularisation than alpha a rating and damping a level, each at its best strength
+    variants         the defaults with parts of the implicit features left out or changed
     best             the setting that the page gives as the best, and its neighbours (real sets only)
 """
 
@@ -19,6 +20,7 @@ from unittest import mock
 import numpy as np
 from _real import generated_sets, real_sets, rmse, tenth
 
+import sklearn_mf._implicit as implicit
 import sklearn_mf._training as training
 from sklearn_mf import MatrixFactorizationRegressor
 
@@ -155,9 +157,33 @@ def regularisation(sets, reference):
             line(f"{name}: {label(dict(zip(strengths, best[1], strict=True)))}", best[2], reference)
 
 
+def without_own_pair(centres):
+    """``follow``, after which a rating's own pair is not left out of its error."""
+    for side in centres._sides:
+        side.follow()
+        side._pull[:] = 0.0
+
+
+VARIANTS = {
+    "a rating's own pair counts": (implicit.Centres, "follow", without_own_pair),
+    "8 directions": (implicit, "_N_DIRECTIONS", 8),
+    "32 directions": (implicit, "_N_DIRECTIONS", 32),
+    "centres move in all epochs": (training, "_CENTRES_MOVE", 1.0),
+    "centres move in half of the epochs": (training, "_CENTRES_MOVE", 0.5),
+}
+
+
+def variants(sets, reference):
+    header(sets)
+    line("**defaults**", reference, reference)
+    for name, (where, what, instead) in VARIANTS.items():
+        with mock.patch.object(where, what, instead):
+            line(name, scores(sets), reference)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = ("grid", "others", "regularisation", "best")
+    tables = ("grid", "others", "regularisation", "variants", "best")
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(tables)}; all unless given")
     chosen = parser.parse_args().tables or tables
     sets = load()
@@ -168,6 +194,8 @@ def main():
         changes(sets, reference, {}, OTHERS)
     if "regularisation" in chosen:
         regularisation(sets, reference)
+    if "variants" in chosen:
+        variants(sets, reference)
     if "best" in chosen:
         real = [a_set for a_set in sets if not a_set[0].startswith("made")]
         changes(real, reference[: len(real)], BEST, NEAR_BEST)

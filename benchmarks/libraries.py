@@ -211,7 +211,9 @@ def interpreters(libraries, arguments):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     others = [library for library in LIBRARIES if library != OURS]
-    parser.add_argument("--libraries", nargs="+", choices=others, default=others)
+    parser.add_argument(
+        "--libraries", nargs="*", choices=others, default=others, help="none after it: this project alone"
+    )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--data", help="folder with ml-100k/u.data and the like, as SKLEARN_MF_DATA")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

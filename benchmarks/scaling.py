@@ -1,6 +1,7 @@
 """How the cost of a fit grows with ratings, rank, columns and threads.
 
     python benchmarks/scaling.py [--largest 100000000] [--draw docs/scaling.svg]
+    python benchmarks/scaling.py --parameters '{"implicit_features": null}'
 
 Ratings made by make_ratings, 20 epochs, medians of alternating runs, with the RMSE on a held-out tenth. "Preparation"
 is the whole fit less the training loop: ids, order and grid. 100,000,000 ratings need some 20 GB. The figure needs
@@ -8,6 +9,7 @@ matplotlib.
 """
 
 import argparse
+import json
 from collections import namedtuple
 
 import numpy as np
@@ -40,16 +42,16 @@ def make(n_ratings, n_columns=2):
     return X, y
 
 
-def measure(data, settings, repeats):
+def measure(data, settings, repeats, given):
     """Figures for each of ``settings`` (name: (data, parameters)), whose fits take turns.
 
-    ``data`` maps the name of a data set to (X_train, y_train, X_test, y_test).
+    ``given`` parameters are the same for all. ``data`` maps the name of a set to (X_train, y_train, X_test, y_test).
     """
     runs = {name: [] for name in settings}
     for _ in range(repeats):
         for name, (which, parameters) in settings.items():
             X, y, X_test, y_test = data[which]
-            model = MatrixFactorizationRegressor(max_iter=EPOCHS, random_state=0, **parameters)
+            model = MatrixFactorizationRegressor(max_iter=EPOCHS, random_state=0, **given, **parameters)
             model, loop, whole = timed_fit(model, X, y)
             error = rmse(model.predict(X_test), y_test)
             runs[name].append((len(y) * EPOCHS / loop / 1e6, whole, whole - loop, error))
@@ -68,23 +70,23 @@ def print_table(title, table):
         print(f"| {value:,} | {n_jobs} | {speed:.1f} | {whole:.3f} | {preparation:.3f} | {error:.4f} |", flush=True)
 
 
-def by_ratings(sizes, threads, repeats):
+def by_ratings(sizes, threads, repeats, given):
     table = {}
     for size in sizes:
         data = {size: split(*make(size))}
         rounds = repeats if size <= 10_000_000 else 1  # a matter of minutes
-        table |= measure(data, {(size, n): (size, {"n_jobs": n}) for n in threads}, rounds)
+        table |= measure(data, {(size, n): (size, {"n_jobs": n}) for n in threads}, rounds, given)
     return table
 
 
-def by_rank(size, ranks, threads, repeats):
+def by_rank(size, ranks, threads, repeats, given):
     settings = {(rank, n): (size, {"rank": rank, "n_jobs": n}) for rank in ranks for n in threads}
-    return measure({size: split(*make(size))}, settings, repeats)
+    return measure({size: split(*make(size))}, settings, repeats, given)
 
 
-def by_columns(size, counts, threads, repeats):
+def by_columns(size, counts, threads, repeats, given):
     data = {count: split(*make(size, count)) for count in counts}
-    return measure(data, {(count, n): (count, {"n_jobs": n}) for count in counts for n in threads}, repeats)
+    return measure(data, {(count, n): (count, {"n_jobs": n}) for count in counts for n in threads}, repeats, given)
 
 
 def lines_of(table, figure):
@@ -142,15 +144,17 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--draw", metavar="FILE.svg")
+    parser.add_argument("--parameters", metavar="JSON", type=json.loads, default={}, help="of the model")
     arguments = parser.parse_args()
+    given = arguments.parameters
     threads, repeats, size = arguments.threads, arguments.repeats, arguments.size
     print(f"rank 32 and two columns unless said, {EPOCHS} epochs; rank and columns on {size:,} ratings")
     sizes = [n for n in SHAPES if n <= arguments.largest]
-    ratings = by_ratings(sizes, threads, repeats)
+    ratings = by_ratings(sizes, threads, repeats, given)
     print_table("ratings", ratings)
-    ranks = by_rank(size, arguments.ranks, threads, repeats)
+    ranks = by_rank(size, arguments.ranks, threads, repeats, given)
     print_table("rank", ranks)
-    columns = by_columns(size, arguments.columns, threads, repeats)
+    columns = by_columns(size, arguments.columns, threads, repeats, given)
     print_table("columns", columns)
     if arguments.draw:
         draw(arguments.draw, ratings, ranks, columns, size)

@@ -17,7 +17,7 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import load_ratings, make_ratings
 
 RANKS = [4, 16, 64]
-LEARNING_RATES = [0.02, 0.05, 0.1]
+LEARNING_RATES = [0.05, 0.1, 0.2]
 
 
 def read_arguments():
