@@ -10,13 +10,12 @@ import argparse
 import time
 
 import numpy as np
-from _real import film_context, real_sets, rmse
+from _real import BEST, film_context, real_sets, rmse
 from sklearn.ensemble import BaggingRegressor
 
 from sklearn_mf import MatrixFactorizationRegressor
 
 NO_CENTRES = {"implicit_features": None}
-BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11}
 PARTS = {
     "mean of the ratings": None,
     "biases": {"rank": 0, **NO_CENTRES},

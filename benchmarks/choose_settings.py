@@ -18,7 +18,7 @@ from itertools import product
 from unittest import mock
 
 import numpy as np
-from _real import generated_sets, real_sets, rmse, tenth
+from _real import BEST, generated_sets, real_sets, rmse, tenth
 
 import sklearn_mf._implicit as implicit
 import sklearn_mf._training as training
@@ -41,7 +41,6 @@ OTHERS = {
     "alpha_bias": [0.0, 0.03, 0.1],
     "schedule": ["constant", "invscaling"],
 }
-BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11, "alpha_implicit": 30.0}
 NEAR_BEST = {
     "rank": [64, 256],
     "max_iter": [40, 80],
@@ -129,8 +128,9 @@ def with_strength(rule):
 
 def regularisation(sets, reference):
     """Each rule at the strength that is best for all sets together, with and without implicit features."""
-    one = {"alpha": [0.05, 0.08, 0.12], "damping": [2.5, 4.0, 6.5]}
-    per_side = {"alpha of users": [0.05, 0.08, 0.12], "alpha of items": [0.05, 0.08, 0.12]}
+    one = {"alpha": [0.03, 0.05, 0.08, 0.12], "damping": [2.5, 4.0, 6.5]}
+    usual = {None: 0.05, "both": 0.08}
+    per_side = {"alpha of users": [0.03, 0.05, 0.08, 0.12], "alpha of items": [0.05, 0.08, 0.12, 0.18]}
     damping_per_side = {"damping of users": [2.5, 4.0, 6.5], "damping of items": [2.5, 4.0, 6.5]}
     power = {"alpha": [0.02, 0.04, 0.08, 0.12, 0.18, 0.25, 0.4]}
     rules = {
@@ -141,7 +141,10 @@ def regularisation(sets, reference):
         "alpha n (mean n / n)^0.5": (power, lambda n, mean, field, a: a * (mean / n) ** 0.5),
         "alpha n (mean n / n)": (power, lambda n, mean, field, a: a * mean / n),
         "alpha n by side + 4": (per_side, lambda n, mean, field, a, b: (a, b)[field] + 4.0 / n),
-        "0.08 n + damping by side": (damping_per_side, lambda n, mean, field, a, b: 0.08 + (a, b)[field] / n),
+        "usual alpha n + damping by side": (
+            damping_per_side,
+            lambda n, mean, field, a, b: usual[implicit_features] + (a, b)[field] / n,
+        ),
     }
     for implicit_features in (None, "both"):
         print(f"\nimplicit_features={implicit_features!r}; mean log relative to the defaults")

@@ -14,11 +14,15 @@ one step along the residual of the normal equations, preconditioned by the leadi
 and Udell 2023) and as long as is best for each column, and z follows: two sums over the distinct pairs for each side.
 
 A rating's own pair is in both sets while it is trained on, but not when a rating is predicted that nobody gave. So what
-the pair itself adds to its prediction is left out of the error: u's row moves by pull_u s_i with s_i, where
+the pair itself adds to its prediction, o, is left out of the error. Because of i the centre of u is moved by
+|N(u)|^(-1/2) s_i and its row by the share d_u / (d_u + n_u m) of that, with m the mean square of a factor of an item
+over all ratings. To first order, and the same for the biases, where m is 1,
 
-    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    m the mean square of a factor of its partners,
+    o = pull_u push_i + push_u pull_i,    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    push_i = <s_i, q_i>.
 
-and the prediction by pull_u push_i, push_i = <s_i, q_i>. Biases are one more column of all this, where m is 1.
+Of a product what both add is counted twice by this. The pair's part of p_u is f_u = share / |N(u)| on average, so the
+factors of o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is at most 1/2: with a single partner all of the row
+would be due to it, and the error would no longer hold the row back.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sklearn_mf._kernels import LANES, TIE_BIAS, expand, find_partners, project, sum_partners
+from sklearn_mf._kernels import LANES, TIE_BIAS, eigen, expand, find_partners, project, sum_partners
 from sklearn_mf._threads import Threads, chunks
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 _CHUNK = 2**13  # rows a task: what one works on stays in the cache
 _N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
 _SINGULAR = 1e-6  # relative to the largest eigenvalue: below, single precision holds nothing
+_MOST_OF_A_ROW = 0.5  # that is taken to be due to one pair
 _TINY = 1e-300
 _LARGEST = 1e12  # of the ridge strength, relative to the largest d: beyond, single precision overflows
 
@@ -108,6 +113,14 @@ class Centres:
         """Move the centres towards the rows as they are now."""
         for side in self._sides:
             side.follow()
+        if len(self._sides) == 2:
+            for side, other in zip(self._sides, self._sides[::-1], strict=True):
+                side.push[:, 0] *= 1.0 - 0.5 * other.part
+
+    def reset(self) -> None:
+        """Back to centres at zero."""
+        for side in self._sides:
+            side.reset()
 
 
 class _Side:
@@ -133,29 +146,31 @@ class _Side:
         own, others = place[field], place[other]
         self._rows, self._bias = parameters.rows[own], parameters.bias[own]
         self._centres, self._bias_centre = parameters.centres[own], parameters.ties[own, TIE_BIAS[field]]
-        # <tie_u, tie_i> = pull_u push_i + push_u pull_i, of factors and of biases.
+        # Laid out in sgd.h, so that <tie_u, tie_i> = pull_u push_i + push_u pull_i.
         columns = slice(2 * field, 2 * field + 2)
-        self._pull, self._push = parameters.ties[own, columns], parameters.ties[others, columns]
+        self._pull, self.push = parameters.ties[own, columns], parameters.ties[others, columns]
         self._other_rows = parameters.rows[others]
         self._n, self._n_other = grid.row_weights[own], grid.row_weights[others]
 
         ones, counts = np.ones((n_other, LANES), np.float32), np.empty((n_own, LANES), np.float32)
         partners.sum(field, ones, counts, threads)
-        self._norm = counts[:, :1] ** -0.5  # |N|^(-1/2)
+        self._norm = 1 / np.sqrt(counts[:, :1])  # |N|^(-1/2); a power would have other last bits on other processors
         damping = parameters.scalars[own, 1].astype(np.float64)
-        # d, of factors and of the bias; for the regression only its ratio to the ridge strength counts.
+        # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
         self._strength = [self._n * (min(alpha, _LARGEST) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)]
-        largest = max(float(d.max()) for d in self._strength)
-        self.has_effect = largest > 0.0
+        largest = [float(d.max()) for d in self._strength]
+        self.has_effect = max(largest) > 0.0
         if not self.has_effect:
             return
         width = self._rows.shape[1]
         columns_of_d = slice(0, width), slice(width, width + 1)
         self._relative_strength = [
-            (columns, (d / largest).astype(np.float32)[:, None])
-            for columns, d in zip(columns_of_d, self._strength, strict=True)
+            (columns, (d / (most or 1.0)).astype(np.float32)[:, None])
+            for columns, d, most in zip(columns_of_d, self._strength, largest, strict=True)
         ]
-        self._ridge = np.float32(min(hyper.alpha_implicit / largest, _LARGEST))
+        self._ridge = np.ones(width + LANES, dtype=np.float32)
+        for columns, most in zip(columns_of_d, largest, strict=True):
+            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), _LARGEST)
         self._coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
         self._near, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
 
@@ -173,18 +188,23 @@ class _Side:
             self._partners.sum(self._field, x, inner, self._threads)
             np.multiply(inner, inner_strength, out=inner)
             self._partners.sum(1 - self._field, inner, out, self._threads)
-            out += self._ridge * x
+            out += self._ridge[0] * x
             return out
 
         x = times_g(rng.standard_normal((n_other, _N_DIRECTIONS), dtype=np.float32))
         basis = self._times(x, _inverse_root(self._gram(x, x)))
         x = times_g(basis)
         root = _inverse_root(self._gram(basis, x))
-        values, turn = np.linalg.eigh(root.T @ self._gram(x, x) @ root)
+        values, turn = _eigen(np.einsum("ji,jk,kl->il", root, self._gram(x, x), root))
         kept = values > _SINGULAR * values[-1]
-        values = np.where(kept, values, values[kept].min())
-        self._directions = self._times(x, root @ np.where(kept, turn / np.sqrt(values), 0.0))
-        self._gain = (values[0] / values - 1.0)[:, None]
+        values = np.where(kept, values, values[kept].min(initial=values[-1]))
+        back = np.einsum("ij,jk->ik", root, np.where(kept, turn / np.sqrt(np.maximum(values, _TINY)), 0.0))
+        self._directions = self._times(x, back)
+        self._gain = np.where(kept, values[0] / np.maximum(values, _TINY) - 1.0, 0.0)[:, None]
+
+    def reset(self) -> None:
+        for array in (self._coefficients, self._centres, self._bias_centre, self._pull, self.push):
+            array[...] = 0.0
 
     def follow(self) -> None:
         """One preconditioned step of the regression, and the centres and ties that come of it."""
@@ -202,8 +222,13 @@ class _Side:
         squares = sum(other(lambda part: self._move_coefficients(part, step)))
 
         m = squares / self._n_other.sum() / max(self._rank, 1)
+        norm = self._norm[:, 0]
         for column, (d, of_column) in enumerate(zip(self._strength, (m, 1.0), strict=True)):
-            self._pull[:, column] = self._norm[:, 0] * d / np.maximum(d + self._n * of_column, _TINY)
+            share = d / np.maximum(d + self._n * of_column, _TINY)
+            part = np.minimum(share * norm**2, _MOST_OF_A_ROW)
+            self._pull[:, column] = part / norm
+            if column == 0:
+                self.part = part
 
     def _each(self, n: int) -> Callable[[Callable[[slice], Any]], list]:
         """Give a function that calls another with each chunk of ``n`` rows."""
@@ -249,8 +274,8 @@ class _Side:
         """Return the sum of n |q|^2 of the other side's rows q."""
         coefficients, rows = self._coefficients[part], self._other_rows[part]
         coefficients += step * self._direction[part]
-        self._push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
-        self._push[part, 1] = coefficients[:, -LANES]
+        self.push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
+        self.push[part, 1] = coefficients[:, -LANES]
         return float((np.einsum("ij,ij->i", rows, rows) * self._n_other[part]).sum())
 
     def _gram(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -265,7 +290,8 @@ class _Side:
 
     def _times(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """left right"""
-        out, right = np.zeros((len(left), right.shape[1]), dtype=np.float32), right.astype(np.float32)
+        out = np.zeros((len(left), right.shape[1]), dtype=np.float32)
+        right = np.ascontiguousarray(right, dtype=np.float32)
         self._each(len(left))(lambda part: expand(left[part], right, out[part]))
         return out
 
@@ -274,8 +300,16 @@ def _column_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->j", a, b).astype(np.float64)
 
 
+def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, the largest last, and eigenvectors as columns."""
+    matrix, vectors = symmetric.copy(), np.empty_like(symmetric)
+    eigen(matrix, vectors)
+    order = np.argsort(np.diagonal(matrix), kind="stable")
+    return np.diagonal(matrix)[order], vectors[:, order]
+
+
 def _inverse_root(symmetric: np.ndarray) -> np.ndarray:
     """R with R^T A R = I, but zero in directions where A nearly is."""
-    values, turn = np.linalg.eigh(symmetric)
+    values, turn = _eigen(symmetric)
     kept = values > _SINGULAR * values[-1]
     return np.where(kept, turn / np.sqrt(np.where(kept, values, 1.0)), 0.0)

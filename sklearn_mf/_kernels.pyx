@@ -100,6 +100,7 @@ cdef extern from "implicit.h" nogil:
     void implicit_scatter(const implicit_block *block, int width, const float *from_users, float *to_items)
     void implicit_project(ptrdiff_t n, int k, int width, const float *left, const float *right, float *out)
     void implicit_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows)
+    void implicit_eigen(int k, double *matrix, double *vectors)
     void implicit_select_simd(int wide)
 
 
@@ -464,3 +465,12 @@ def expand(
     """Add left right."""
     with nogil:
         implicit_expand(left.shape[0], left.shape[1], right.shape[1], &left[0, 0], &right[0, 0], &rows[0, 0])
+
+
+def eigen(
+    double[:, ::1] matrix,              # INOUT (k, k), symmetric; on return its diagonal has the eigenvalues
+    double[:, ::1] vectors,             # OUT   (k, k): eigenvectors, as columns
+):
+    """Fill in eigenvalues and eigenvectors, in no order."""
+    with nogil:
+        implicit_eigen(matrix.shape[0], &matrix[0, 0], &vectors[0, 0])

@@ -105,7 +105,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     implicit_features : {"user", "item", "both"} or None, default="both"
         Whose rows and biases shrink to a centre predicted from who rated what: those of users (from the items that
         they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
-        three times as long with "both" as with None.
+        four times as long with "both" as with None. With ``max_iter=1`` there is nothing to predict centres from, and
+        they are zero.
 
     alpha_implicit : float, default=30.0
         Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero.
@@ -160,7 +161,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     loss_curve_ : list of float
         Mean of half the squared error in each epoch, each rating's error as it was when the rating was visited; in
-        squared units of y, without penalties.
+        squared units of y, without penalties. With implicit features it is the error without what the rating's own
+        pair tells, a little more than that of ``predict``.
 
     n_iter_ : int
         Number of epochs run.

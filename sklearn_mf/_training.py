@@ -21,7 +21,7 @@ _CHUNK = 2**14  # rows a task
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
 _LARGEST = 1e12  # of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway
 _MAX_FAILURES = 200  # in one epoch: 2**-200 of a row is zero in single precision
-_CENTRES_MOVE = 0.8  # of the epochs; in the last ones rows settle, and centres would gain little more
+_CENTRES_MOVE = 0.75  # of the epochs; in the last ones rows settle, and centres would gain little more
 _EXPLODED = 1.0  # an epoch of this mean loss has diverged; the best constant has 1/2, as ratings are standardised
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
@@ -97,7 +97,8 @@ def initial_parameters(
     if hyper.implicit_features is not None:
         width, ties = 2 * width, np.zeros((len(grid.row_of[0]) + len(grid.row_of[1]), LANES), dtype=np.float32)
     parameters = Parameters(_aligned_zeros(n_rows, width), np.zeros((n_rows, 2), dtype=np.float32), ties)
-    parameters.scalars[:, 1] = np.minimum(hyper.damping / grid.row_weights, _LARGEST)
+    with np.errstate(over="ignore"):
+        parameters.scalars[:, 1] = np.minimum(hyper.damping / grid.row_weights, _LARGEST)
 
     def draw(task: tuple[np.ndarray, int]) -> None:
         place, seed = task
@@ -135,7 +136,7 @@ def train(
     n_weights = len(grid.target) if grid.weight is None else float(grid.weight.sum(dtype=np.float64))
     before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
     centres = None
-    if hyper.implicit_features is not None:
+    if hyper.implicit_features is not None and _CENTRES_MOVE * hyper.max_iter >= 1:
         centres = Centres(grid, parameters, hyper, rng, threads)
     run_epoch = _epoch_runner(grid, parameters, hyper, threads)
     losses: list[float] = []
@@ -156,9 +157,11 @@ def train(
             if n_failures > 1:
                 # Half the step did not help: the last epoch had left the rows too large already.
                 before.halve()
+                if centres is not None:
+                    centres.reset()
             parameters.copy_from(before, threads)
         losses.append(float(loss))
-        if centres is not None and epoch + 1 < _CENTRES_MOVE * hyper.max_iter:
+        if centres is not None and epoch + 1 <= _CENTRES_MOVE * hyper.max_iter:
             centres.follow()
         if on_epoch is not None:
             on_epoch(epoch, step, loss)

@@ -1,5 +1,6 @@
 #include "implicit.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "sgd.h" /* SGD_GROUP */
@@ -14,6 +15,8 @@
 #define INLINE static inline
 #endif
 #define GROUP SGD_GROUP
+
+_Static_assert(IMPLICIT_LANES == SGD_LANES && SGD_LANES == 8, "rows of both have the same padding, EACH_PART steps by it");
 
 enum { MOST = 72 }; /* floats that are kept in registers */
 
@@ -101,4 +104,42 @@ ptrdiff_t implicit_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff
         }
     }
     return n_runs;
+}
+
+/* Jacobi's method: rotations that make one element after another zero (Golub and Van Loan 2013, section 8.5). */
+void implicit_eigen(int k, double *matrix, double *vectors)
+{
+    enum { MOST_SWEEPS = 30 };
+    for (int i = 0; i < k * k; i++)
+        vectors[i] = i % (k + 1) == 0;
+    for (int sweep = 0; sweep < MOST_SWEEPS; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (int i = 0; i < k; i++)
+            for (int j = 0; j < k; j++)
+                *(i == j ? &on : &off) += matrix[i * k + j] * matrix[i * k + j];
+        if (!(off > 1e-30 * on))
+            return;
+        for (int p = 0; p < k; p++)
+            for (int q = p + 1; q < k; q++) {
+                const double a = matrix[p * k + q];
+                if (a == 0.0)
+                    continue;
+                const double theta = (matrix[q * k + q] - matrix[p * k + p]) / (2.0 * a);
+                const double t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
+                const double c = 1.0 / sqrt(t * t + 1.0), s = t * c;
+                for (int i = 0; i < k; i++) { /* columns p and q */
+                    const double x = matrix[i * k + p], y = matrix[i * k + q];
+                    matrix[i * k + p] = c * x - s * y;
+                    matrix[i * k + q] = s * x + c * y;
+                    const double v = vectors[i * k + p], w = vectors[i * k + q];
+                    vectors[i * k + p] = c * v - s * w;
+                    vectors[i * k + q] = s * v + c * w;
+                }
+                for (int i = 0; i < k; i++) { /* rows p and q */
+                    const double x = matrix[p * k + i], y = matrix[q * k + i];
+                    matrix[p * k + i] = c * x - s * y;
+                    matrix[q * k + i] = s * x + c * y;
+                }
+            }
+    }
 }

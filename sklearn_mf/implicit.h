@@ -36,6 +36,10 @@ void implicit_scatter(const implicit_block *block, int width, const float *from_
 void implicit_project(ptrdiff_t n, int k, int width, const float *left, const float *right, float *out);
 void implicit_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows);
 
+/* Eigenvalues of a symmetric (k, k) matrix, left on its diagonal, and eigenvectors, the columns of `vectors`. A library's
+ * routine would give other last bits on another processor. */
+void implicit_eigen(int k, double *matrix, double *vectors);
+
 /* Uses 256-bit vectors where `wide`, which the processor must have. */
 void implicit_select_simd(int wide);
 

@@ -61,7 +61,9 @@ typedef struct {
     float damping; /* lambda */
 } sgd_scalars;
 
-/* A tie has SGD_LANES floats. One of them is the centre of the bias, and zero in the ties of the other side. */
+/* What a user or an item has beside the centre of its factors: SGD_LANES floats. The first of them make up o: pull of the
+ * factors and of the bias, push of both, for items push first. The last two are the centres of the biases, of users and of
+ * items, each zero on the other side, so that they add nothing to o. */
 enum { SGD_USER_BIAS = SGD_LANES - 2, SGD_ITEM_BIAS = SGD_LANES - 1 };
 
 typedef struct {

@@ -1,5 +1,5 @@
-/* The few vector operations that sgd_loops.h is written in, for one instruction set: sgd.c includes this file once for
- * each, with SGD_SET naming it, and then sgd_loops.h.
+/* The few vector operations that sgd_loops.h is written in, for one instruction set: sgd.c (and implicit.c)
+ * include this file once for each, with SGD_SET naming it, and then their loops.
  *
  *   vec, LENGTH             a vector of LENGTH floats
  *   load_part(x, n)         n < LENGTH floats from x on, then zeros

@@ -2,19 +2,23 @@
 
 import dataclasses
 import itertools
+import os
+import subprocess
+import sys
+from unittest import mock
 
 import numpy as np
 import pytest
-from sklearn.utils.parallel import _get_threadpool_controller
+from sklearn.exceptions import ConvergenceWarning
 from sklearn_mf._kernels import LANES, TIE_BIAS
 from test_kernel import simd  # noqa: F401, a fixture
 from test_training import HYPER
 
-from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._implicit import Centres, Partners
+from sklearn_mf import MatrixFactorizationRegressor, _kernels
+from sklearn_mf._implicit import Centres, Partners, _eigen
 from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
 from sklearn_mf._threads import Threads
-from sklearn_mf._training import initial_parameters
+from sklearn_mf._training import initial_parameters, train
 
 ONE = Threads(1)
 SIZES = (70, 50, 7)
@@ -129,7 +133,7 @@ def test_directions_are_the_leading_eigenvectors():
 
 
 def test_ties_are_what_the_own_pair_adds():
-    """pull_u push_i + push_u pull_i: c_u d / (d + n m) times what i's coefficients add to the prediction, both ways."""
+    """As the head of _implicit.py has it: factors and biases, both ways, with the part of both counted once."""
     grid, parameters, hyper, seen = set_up()
     centres = Centres(grid, parameters, hyper, np.random.default_rng(2), ONE)
     centres.follow()
@@ -139,15 +143,72 @@ def test_ties_are_what_the_own_pair_adds():
     s, t = (side._coefficients[:, : hyper.rank] for side in centres._sides)
     s_bias, t_bias = (side._coefficients[:, -LANES] for side in centres._sides)
 
-    def pull(of, partners, d, d_bias, counts):
-        m = np.average((rows[partners] ** 2).mean(axis=1), weights=n[partners])
-        return d / (d + n[of] * m) / np.sqrt(counts), d_bias / (d_bias + n[of]) / np.sqrt(counts)
+    def part(of, d, m, counts):
+        return np.minimum(d / (d + n[of] * m) / counts, 0.5)
 
-    pull_u, pull_bu = pull(users, items, d_u, d_bu, seen.sum(axis=1))
-    pull_i, pull_bi = pull(items, users, d_i, d_bi, seen.sum(axis=0))
-    expected = np.outer(pull_u, (s * rows[items]).sum(axis=1)) + np.outer(pull_bu, s_bias)
-    expected += np.outer((t * rows[users]).sum(axis=1), pull_i) + np.outer(t_bias, pull_bi)
+    def mean_square(of):
+        return np.average((rows[of] ** 2).mean(axis=1), weights=n[of])
+
+    counts_u, counts_i = seen.sum(axis=1), seen.sum(axis=0)
+    f_u, f_i = part(users, d_u, mean_square(items), counts_u), part(items, d_i, mean_square(users), counts_i)
+    pull_bu, pull_bi = part(users, d_bu, 1, counts_u) * counts_u**0.5, part(items, d_bi, 1, counts_i) * counts_i**0.5
+    expected = np.outer(f_u * counts_u**0.5, (s * rows[items]).sum(axis=1) * (1 - f_i / 2)) + np.outer(pull_bu, s_bias)
+    expected += np.outer((t * rows[users]).sum(axis=1) * (1 - f_u / 2), f_i * counts_i**0.5) + np.outer(t_bias, pull_bi)
     np.testing.assert_allclose(parameters.ties[users] @ parameters.ties[items].T, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_ties_are_what_a_fit_without_the_pair_lacks():
+    """Against leaving pairs out: centres of the same coefficients without the pair; rows move by their share."""
+    grid, parameters, hyper, seen = set_up(n=2500)
+    centres = Centres(grid, parameters, hyper, np.random.default_rng(2), ONE)
+    for _ in range(5):
+        centres.follow()
+        parameters.rows[: sum(SIZES[:2])] = parameters.centres[: sum(SIZES[:2])]  # rows that choices explain
+    centres.follow()
+    (_, _, (d_u, _)), (_, _, (d_i, _)) = sides(parameters, hyper, grid, seen)
+    p, q = np.split(parameters.rows[: sum(SIZES[:2]), : hyper.rank].astype(np.float64), [SIZES[0]])
+    n_u, n_i = np.split(grid.row_weights[: sum(SIZES[:2])], [SIZES[0]])
+    s, t = (side._coefficients[:, : hyper.rank].astype(np.float64) for side in centres._sides)
+    share_u = d_u / (d_u + n_u * np.average((q**2).mean(axis=1), weights=n_i))
+    share_i = d_i / (d_i + n_i * np.average((p**2).mean(axis=1), weights=n_u))
+    lacking, ties = [], []
+    for u, i in zip(*np.nonzero(seen), strict=True):
+        less_p = p[u] - share_u[u] * s[i] / np.sqrt(seen[u].sum())
+        less_q = q[i] - share_i[i] * t[u] / np.sqrt(seen[:, i].sum())
+        lacking.append(p[u] @ q[i] - less_p @ less_q)
+        tie_u, tie_i = parameters.ties[u], parameters.ties[SIZES[0] + i]
+        ties.append(tie_u[0] * tie_i[0] + tie_u[2] * tie_i[2])  # of factors
+    assert np.corrcoef(lacking, ties)[0, 1] > 0.99
+    assert np.polyfit(lacking, ties, 1)[0] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("alpha_implicit", [1e-3, 0.1, 3.0])
+@pytest.mark.parametrize("schedule", ["linear", "constant"])
+def test_pairs_apart_do_not_run_away(alpha_implicit, schedule):
+    """A user and an item that have nothing but each other: where the ridge is weak, centres explain all of them."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.integers(0, 100, (3000, 2)), 1000 + np.repeat(np.arange(30), 2).reshape(-1, 2)])
+    y = rng.integers(1, 6, len(X))
+    model = MatrixFactorizationRegressor(
+        alpha_implicit=alpha_implicit, max_iter=100, schedule=schedule, clip=False, random_state=0
+    )
+    predictions = model.fit(X, y).predict(X[-30:])
+    assert -3 < predictions.min() < predictions.max() < 9
+
+
+def test_eigenvalues():
+    rng = np.random.default_rng(0)
+    for spread in (0, 3, 12):
+        half = rng.normal(size=(16, 16)) * 10.0 ** rng.uniform(-spread, 0, 16)
+        symmetric = half.T @ half
+        values, vectors = _eigen(symmetric)
+        expected = np.linalg.eigvalsh(symmetric)
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12 * expected[-1])
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(16), atol=1e-12)
+        np.testing.assert_allclose(symmetric @ vectors, vectors * values, atol=1e-10 * expected[-1])
+    values, vectors = _eigen(np.zeros((16, 16)))
+    np.testing.assert_array_equal(values, 0)
+    np.testing.assert_array_equal(vectors, np.eye(16))
 
 
 @pytest.mark.parametrize(("implicit_features", "fields"), [("user", {0}), ("item", {1}), ("both", {0, 1})])
@@ -156,6 +217,9 @@ def test_whose_centres(implicit_features, fields):
     Centres(grid, parameters, hyper, np.random.default_rng(2), ONE).follow()
     users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
     assert {f for f, place in enumerate((users, items)) if parameters.centres[place].any()} == fields
+    assert {f for f, place in enumerate((users, items)) if parameters.ties[place, TIE_BIAS[f]].any()} == fields
+    assert not parameters.ties[users, TIE_BIAS[1]].any()
+    assert not parameters.ties[items, TIE_BIAS[0]].any()
 
 
 def test_threads_change_nothing():
@@ -169,6 +233,35 @@ def test_threads_change_nothing():
         results.append(np.concatenate([parameters.centres.ravel(), parameters.ties.ravel()]))
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
+
+
+def test_when_centres_move(monkeypatch):
+    """After each of the first three quarters of the epochs."""
+    for max_iter, n_moves in ((1, 0), (2, 1), (4, 3), (20, 15)):
+        hyper = dataclasses.replace(HYPER, implicit_features="both", max_iter=max_iter)
+        grid, parameters, *_ = set_up()
+        calls = []
+        monkeypatch.setattr(Centres, "follow", lambda self, calls=calls: calls.append(1))
+        train(grid, parameters, hyper, np.random.default_rng(0), ONE)
+        assert len(calls) == n_moves
+
+
+def test_divergence_with_centres():
+    """Centres go back to zero with rows that can not be mended, so that training ends in a warning, not in an error."""
+    grid, parameters, hyper, _ = set_up(max_iter=8)
+
+    class Wild(Centres):
+        def follow(self):
+            super().follow()
+            parameters.ties *= 1e6
+
+    with (
+        mock.patch("sklearn_mf._training.Centres", Wild),
+        pytest.warns(ConvergenceWarning, match="diverged in epoch 2"),
+    ):
+        losses = train(grid, parameters, hyper, np.random.default_rng(1), ONE)
+    assert max(losses) <= 1.0
+    assert parameters.are_finite()
 
 
 def taste_by_choice(n_users=600, n_items=200, n=18_000, seed=0):
@@ -210,11 +303,15 @@ def test_a_pair_counts_once_whatever_its_ratings_and_weights():
         {"alpha": 0.0, "damping": 0.0, "alpha_bias": 0.0}, {"alpha": 0.0, "damping": 0.0}, {"alpha": 1e300},
         {"damping": 1e300}, {"alpha_implicit": 1e-300}, {"alpha_implicit": 1e300}, {"fit_bias": False},
         {"alpha": 1e-300, "damping": 0.0, "alpha_bias": 0.0}, {"max_iter": 1}, {"learning_rate": 1e6},
+        {"alpha": 0.0, "damping": 0.0, "alpha_implicit": 1e-25}, {"alpha": 1e-30, "damping": 0.0, "alpha_bias": 1e300},
+        {"learning_rate": 1e6, "schedule": "invscaling", "alpha_implicit": 1e-3}, {"damping": 1e6, "max_iter": 60},
     ],
     ids=str,
 )  # fmt: skip
-def test_extreme_parameters(rank, changed):
+@pytest.mark.parametrize("n_columns", [2, 3])
+def test_extreme_parameters(rank, changed, n_columns):
     X, y = taste_by_choice(60, 30, 400)
+    X = np.column_stack([X, X[:, 0] % 3])[:, :n_columns]
     model = MatrixFactorizationRegressor(rank, random_state=0).set_params(**changed)
     assert np.isfinite(model.fit(X, y).predict(X)).all()
     assert np.isfinite(np.concatenate([array.ravel() for array in (*model.factors_, *model.biases_)])).all()
@@ -234,13 +331,27 @@ def test_a_strong_ridge_leaves_centres_at_zero():
     np.testing.assert_allclose(strong, without, atol=1e-4)
 
 
-def test_threads_of_the_linear_algebra_library_change_nothing():
-    X, y = taste_by_choice(300, 100, 4000)
-    found = []
-    for limit in (1, 2):
-        with _get_threadpool_controller().limit(limits=limit):
-            found.append(MatrixFactorizationRegressor(8, random_state=0, n_jobs=2).fit(X, y).predict(X))
-    np.testing.assert_array_equal(*found)
+def test_the_instruction_set_pins_the_bits(tmp_path):
+    """Nothing in a fit comes from a library that chooses by the processor."""
+    code = (
+        "import numpy as np; from sklearn_mf import MatrixFactorizationRegressor as M; rng = np.random.default_rng(0);"
+        "X = (np.array([300, 100]) * rng.random((4000, 2)) ** 2).astype(int); y = rng.normal(3, 1, 4000).round();"
+        "m = M(8, random_state=0, max_iter=6).fit(X, y); print(m.factors_[0].tobytes().hex(), m.biases_[1].tolist())"
+    )
+    others = [{}, {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"}]
+    if _kernels.SIMD != "baseline":
+        others.append({"NPY_DISABLE_CPU_FEATURES": "AVX512_ICL X86_V4 AVX512_SKX"})
+    found = set()
+    for other in others:
+        environment = {**os.environ, "SKLEARN_MF_SIMD": "baseline", **other, "PYTHONWARNINGS": "ignore"}
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
+        )
+        if run.returncode == 0:  # NumPy refuses to turn off what this processor does not have
+            found.add(run.stdout)
+        else:
+            assert "NPY_DISABLE_CPU_FEATURES" in other, run.stderr
+    assert len(found) == 1
 
 
 def test_each_setting_is_a_model_of_its_own():
