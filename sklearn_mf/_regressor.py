@@ -82,7 +82,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     rank : int, default=32
-        Number of latent factors, at least 0; 0 learns biases only.
+        Number of latent factors, at least 0; 0 learns biases only (and their centres, with implicit features).
 
     learning_rate : float, default=0.15
         Initial step, above 0, on the standardised scale. The step of one rating is bounded by the curvature of its
@@ -106,10 +106,11 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         Whose rows and biases shrink to a centre predicted from who rated what: those of users (from the items that
         they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
         four times as long with "both" as with None. With ``max_iter=1`` there is nothing to predict centres from, and
-        they are zero.
+        they are zero. None wants lower penalties: about ``alpha=0.04, learning_rate=0.05``.
 
     alpha_implicit : float, default=30.0
-        Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero.
+        Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero, values
+        far below 10 fit them to noise.
 
     fit_bias : bool, default=True
         Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centred,
@@ -162,7 +163,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     loss_curve_ : list of float
         Mean of half the squared error in each epoch, each rating's error as it was when the rating was visited; in
         squared units of y, without penalties. With implicit features it is the error without what the rating's own
-        pair tells, a little more than that of ``predict``.
+        pair tells, usually a little more than that of ``predict``.
 
     n_iter_ : int
         Number of epochs run.

@@ -78,7 +78,7 @@ def main():
     print_scores(search)
 
     model = search.best_estimator_
-    biases = MatrixFactorizationRegressor(rank=0, random_state=0).fit(X_train, y_train)
+    biases = MatrixFactorizationRegressor(rank=0, implicit_features=None, random_state=0).fit(X_train, y_train)
     print("\nRMSE on the held-out tenth:")
     print(f"  global mean    {root_mean_squared_error(y_test, np.full(len(y_test), y_train.mean())):.4f}")
     print(f"  biases only    {root_mean_squared_error(y_test, biases.predict(X_test)):.4f}")
