@@ -235,7 +235,15 @@ static void sum_partners(int width, int n)
     }
     implicit_project(ITEMS, K, width, left, items, product);
     implicit_expand(ITEMS, K, width, left, product, items);
-    void *const all[] = {index, item, user, count, last_user, next, users, items, left, product};
+    double *matrix = take(K * K * sizeof(double)), *vectors = take(K * K * sizeof(double)), trace = -K * (K + 1) / 2;
+    for (int i = 0; i < K * K; i++)
+        matrix[i] = i % (K + 1) ? 0.1 : i / K + 1;
+    implicit_eigen(K, matrix, vectors);
+    for (int i = 0; i < K; i++)
+        trace += matrix[i * K + i];
+    if (fabs(trace) > 1e-12)
+        fail("eigenvalues do not add up to the trace");
+    void *const all[] = {index, item, user, count, last_user, next, users, items, left, product, matrix, vectors};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
