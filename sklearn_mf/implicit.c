@@ -44,37 +44,33 @@ typedef struct {
 } loops;
 
 static const loops baseline = {gather_baseline, scatter_baseline, project_baseline, expand_baseline};
-static loops chosen = {gather_baseline, scatter_baseline, project_baseline, expand_baseline};
-
-void implicit_select_simd(int wide)
-{
-    chosen = baseline;
 #ifdef SGD_HAVE_X86
-    if (wide)
-        chosen = (loops){gather_avx2, scatter_avx2, project_avx2, expand_avx2};
+static const loops avx2 = {gather_avx2, scatter_avx2, project_avx2, expand_avx2};
 #else
-    (void)wide;
+#define avx2 baseline
 #endif
-}
+static const loops *chosen = &baseline;
+
+void implicit_select_simd(int wide) { chosen = wide ? &avx2 : &baseline; }
 
 void implicit_gather(const implicit_block *block, int width, const float *from_items, float *to_users)
 {
-    chosen.gather(block, width, from_items, to_users);
+    chosen->gather(block, width, from_items, to_users);
 }
 
 void implicit_scatter(const implicit_block *block, int width, const float *from_users, float *to_items)
 {
-    chosen.scatter(block, width, from_users, to_items);
+    chosen->scatter(block, width, from_users, to_items);
 }
 
 void implicit_project(ptrdiff_t n, int k, int width, const float *left, const float *right, float *out)
 {
-    chosen.project(n, k, width, left, right, out);
+    chosen->project(n, k, width, left, right, out);
 }
 
 void implicit_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows)
 {
-    chosen.expand(n, k, width, left, out, rows);
+    chosen->expand(n, k, width, left, out, rows);
 }
 
 ptrdiff_t implicit_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff_t n_users, ptrdiff_t n_items,

@@ -5,6 +5,7 @@ from functools import partial
 from unittest import mock
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
@@ -12,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._ratings import canonical_ratings
 
-common = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+both_models = pytest.mark.parametrize("implicit_features", [None, "both"])
+common = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -45,38 +47,47 @@ def assert_same_bits(a, b):
     assert a.loss_curve_ == b.loss_curve_
 
 
+@both_models
 @common
 @given(rated_rows())
-def test_weights_are_repetition(rows):
+def test_weights_are_repetition(implicit_features, rows):
     X, y, w, _ = rows
-    weighted = fit(X, y, w)
+    weighted = fit(X, y, w, implicit_features=implicit_features)
     repeats = w.astype(int)
-    repeated = fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats))
+    repeated = fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats), implicit_features=implicit_features)
     assert_same_bits(weighted, repeated)
     assert [levels.tolist() for levels in weighted.categories_] == [levels.tolist() for levels in repeated.categories_]
 
 
+@both_models
 @common
 @given(rated_rows(), st.sampled_from([0.25, 2.0, 1024.0]))
-def test_the_scale_of_weights_does_not_matter(rows, scale):
+def test_the_scale_of_weights_does_not_matter(implicit_features, rows, scale):
     X, y, w, _ = rows
-    assert_same_bits(fit(X, y, w), fit(X, y, w * scale))
+    assert_same_bits(
+        fit(X, y, w, implicit_features=implicit_features), fit(X, y, w * scale, implicit_features=implicit_features)
+    )
 
 
+@both_models
 @common
 @given(rated_rows())
-def test_the_order_of_rows_does_not_matter(rows):
+def test_the_order_of_rows_does_not_matter(implicit_features, rows):
     X, y, w, seed = rows
     rng = np.random.default_rng(seed)
     w = w * rng.random(len(w))  # any weights: equal ones are added in sorted order
     w[0] = 1.0
     order = rng.permutation(len(y))
-    assert_same_bits(fit(X, y, w), fit(X[order], y[order], w[order]))
+    assert_same_bits(
+        fit(X, y, w, implicit_features=implicit_features),
+        fit(X[order], y[order], w[order], implicit_features=implicit_features),
+    )
 
 
+@both_models
 @common
 @given(rated_rows(), st.sampled_from(["shift", "spread", "float", "text", "object"]))
-def test_renaming_ids_in_order_changes_nothing(rows, how):
+def test_renaming_ids_in_order_changes_nothing(implicit_features, rows, how):
     X, y, w, _ = rows
     renamed = {
         "shift": lambda: X + 2**40,
@@ -85,23 +96,38 @@ def test_renaming_ids_in_order_changes_nothing(rows, how):
         "text": lambda: [[f"{value + 1000:05d}" for value in row] for row in X],
         "object": lambda: X.astype(object),
     }[how]()
-    assert_same_bits(fit(X, y, w), fit(renamed, y, w))
+    assert_same_bits(
+        fit(X, y, w, implicit_features=implicit_features), fit(renamed, y, w, implicit_features=implicit_features)
+    )
 
 
+@both_models
 @common
 @given(rated_rows(), st.sampled_from([2, 3, 8]))
-def test_the_number_of_threads_changes_nothing(rows, n_jobs):
+def test_the_number_of_threads_changes_nothing(implicit_features, rows, n_jobs):
     X, y, w, _ = rows
-    assert_same_bits(fit(X, y, w), fit(X, y, w, n_jobs=n_jobs))
+    assert_same_bits(
+        fit(X, y, w, implicit_features=implicit_features),
+        fit(X, y, w, implicit_features=implicit_features, n_jobs=n_jobs),
+    )
 
 
+@both_models
 @common
 @given(rated_rows(), st.floats(1e-4, 1e4), st.sampled_from(["linear", "constant", "invscaling"]), st.booleans())
-def test_never_nan_and_never_out_of_range(rows, learning_rate, schedule, fit_bias):
+def test_never_nan_and_never_out_of_range(implicit_features, rows, learning_rate, schedule, fit_bias):
     X, y, w, _ = rows
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = fit(X, y, w, learning_rate=learning_rate, schedule=schedule, fit_bias=fit_bias)
+        model = fit(
+            X,
+            y,
+            w,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            fit_bias=fit_bias,
+            implicit_features=implicit_features,
+        )
     predictions = model.predict(X)
     assert ((predictions >= y[w > 0].min()) & (predictions <= y[w > 0].max())).all()
 

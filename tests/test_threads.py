@@ -34,12 +34,13 @@ def fit_bits(X, y, n_jobs=None):
 
 
 @pytest.mark.parametrize("n_columns", [2, 3])
-def test_same_bits_for_any_number(ratings, n_columns):
+@pytest.mark.parametrize("implicit_features", [None, "both"])
+def test_same_bits_for_any_number(ratings, n_columns, implicit_features):
     X, y = ratings
     X = np.column_stack([X, np.arange(len(y)) % 7])[:, :n_columns]
-    one = fitted(X, y, 1)
+    one = fitted(X, y, 1, implicit_features=implicit_features)
     for n_jobs in (2, 3, 8, -1):
-        other = fitted(X, y, n_jobs)
+        other = fitted(X, y, n_jobs, implicit_features=implicit_features)
         assert bits(other) == bits(one)
         np.testing.assert_array_equal(other.predict(np.tile(X, (4, 1))), np.tile(one.predict(X), 4))
 
@@ -93,6 +94,7 @@ def duplicated(X, y):
 
 @pytest.mark.parametrize("n_columns", [2, 4])
 @pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("implicit_features", [None, "both"])
 @pytest.mark.parametrize(
     "change",
     [
@@ -103,7 +105,7 @@ def duplicated(X, y):
     ],
     ids=["int64", "int32 and float32", "float64 and int", "a rating twice"],
 )
-def test_memory_of_a_fit(n_columns, weighted, change):
+def test_memory_of_a_fit(n_columns, weighted, implicit_features, change):
     """Beyond X, y and two copies of the factors: 32 bytes a rating, 8 more for each further column and for weights."""
     n = 2_500_000
     rng = np.random.default_rng(0)
@@ -111,7 +113,9 @@ def test_memory_of_a_fit(n_columns, weighted, change):
     w = rng.random(len(y)) if weighted else None
     tracemalloc.start()
     try:
-        model = MatrixFactorizationRegressor(8, max_iter=1, random_state=0).fit(X, y, w)
+        model = MatrixFactorizationRegressor(8, max_iter=2, implicit_features=implicit_features, random_state=0).fit(
+            X, y, w
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
