@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.utils import column_or_1d
 
 
-def check_ratings(y: Any, n_rows: int) -> np.ndarray:
+def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.ndarray:
     """``y`` as finite float64, one per row of X."""
     masked = np.flatnonzero(np.ma.getmaskarray(y)) if np.ma.isMaskedArray(y) else []
     if len(masked):
-        raise ValueError(f"Input y has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out.")
+        raise ValueError(
+            f"Input {name} has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out."
+        )
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "c":
         raise ValueError("Complex data not supported: ratings are real numbers.")
     is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
     if is_text:
-        raise ValueError("y holds text or dates; ratings are numbers. Convert it, for example with y.astype(float).")
+        raise ValueError(
+            f"{name} holds text or dates; ratings are numbers. Convert it, for example with {name}.astype(float)."
+        )
     if not _is_plain(y):  # what is plain is converted a part at a time
         y = y.astype(np.float64)
     if len(y) != n_rows:
         raise ValueError(
-            f"X and y have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one rating a row."
+            f"{of} and {name} have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one "
+            "rating a row."
         )
     bad = _not_finite(y)
     if len(bad):
         raise ValueError(
-            f"Input y contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row {bad[0]}. "
+            f"Input {name} contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row {bad[0]}. "
             "An unknown rating is a row to leave out."
         )
     return y
@@ -47,7 +54,7 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~np.isfinite(values))
 
 
-def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
+def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", of: str = "X") -> np.ndarray | None:
     """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
     if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
         return None
@@ -55,17 +62,62 @@ def check_weights(sample_weight: Any, n_rows: int) -> np.ndarray | None:
         weights = sample_weight if _is_plain(sample_weight) else np.ma.asarray(sample_weight, dtype=np.float64)
         weights = np.ma.filled(weights, np.nan)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"sample_weight must be an array of numbers: {error}.") from error
+        raise ValueError(f"{name} must be an array of numbers: {error}.") from error
     if weights.shape != (n_rows,):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of X.")
+        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of {of}.")
     bad = _not_finite(weights)
     if len(bad) == 0 and weights.min() < 0:
         bad = np.flatnonzero(weights < 0)
     if len(bad):
         raise ValueError(
-            f"sample_weight must be finite and not negative: {len(bad)} of {n_rows} weights are not, the first at row "
+            f"{name} must be finite and not negative: {len(bad)} of {n_rows} weights are not, the first at row "
             f"{bad[0]} ({weights[bad[0]]}). Use 0 to leave a rating out."
         )
     if not weights.any():
         raise ValueError("Sample weights are all zero: at least one rating must count.")
     return weights
+
+
+def check_counts(y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
+    """Ratings for ``loss="poisson"``: none below 0, some above."""
+    counts = np.ones(len(y), dtype=bool) if weights is None else weights > 0
+    below = np.flatnonzero(counts & (y < 0))
+    if len(below):
+        raise ValueError(
+            f"loss='poisson' is for counts, 0 or more: {name} has {len(below)} negative values, the first at row "
+            f"{below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
+        )
+    if not (y[counts] > 0).any():
+        raise ValueError(f"loss='poisson' needs a value above 0 in {name}: the log of their mean is where it starts.")
+
+
+def check_new_levels(is_new: np.ndarray, users: np.ndarray, update_known: bool) -> None:
+    """Rows for ``fold_in``: exactly one new id each, or with ``update_known`` at most one."""
+
+    def fail(rows: np.ndarray, what: str, what_to_do: str) -> NoReturn:
+        shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
+        raise ValueError(
+            f"{len(rows)} of {len(is_new)} rows of X (those of positive weight) {what}: {shown}. {what_to_do}"
+        )
+
+    n_new = is_new.sum(axis=1)
+    several, none = np.flatnonzero(n_new > 1), np.flatnonzero(n_new == 0)
+    if len(several):
+        fail(
+            several, "have more than one new id", "Fold in new users first, with items that are known, then new items."
+        )
+    if len(none) and not update_known:
+        fail(none, "have no new id", "Leave them out, or set update_known=True to solve their users again.")
+    # The factors of a user cannot be solved and held in the same call.
+    solved = np.unique(users[(n_new == 0) | is_new[:, 0]])
+    both = np.flatnonzero((n_new == 1) & ~is_new[:, 0] & np.isin(users, solved))
+    if len(both):
+        fail(both, "have a new item of a user who is solved in the same call", "Fold in users first, then items.")
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called scikit-learn or this package."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("sklearn", "sklearn_mf"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

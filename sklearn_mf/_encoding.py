@@ -1,24 +1,22 @@
 """Ids to indices and back, one column at a time.
 
-An *id* is what the caller wrote; an *index* is its place among the sorted levels of its column, or -1 when it is not
-one of them. A column arrives as a typed array, a list of Python objects, or the codes of a pandas categorical;
-``_factorize`` turns each into (sorted levels, codes), and ``_align`` finds levels among those of the fit.
+An *id* is what the caller wrote; an *index* is its place among the levels of its column, or -1 when it is not one of
+them. Levels are sorted, and those that come later follow in order of arrival; then a *sorter* sorts them. A column
+arrives as a typed array, a list of Python objects, or the codes of a pandas categorical; ``_factorize`` turns each into
+(sorted levels, codes), and ``_align`` finds levels among those of the fit.
 """
 
 from __future__ import annotations
 
 import datetime
-import sys
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NoReturn
 
-import narwhals as nw
 import numpy as np
-from scipy import sparse
 
+from sklearn_mf._checks import warn_user
+from sklearn_mf._columns import Categorical, Column, capital, raise_missing
 from sklearn_mf._ids import (
     floats_as_integers,
     hash_bytes,
@@ -31,116 +29,6 @@ from sklearn_mf._ids import (
 from sklearn_mf._threads import Threads
 
 _CONTINUOUS_MIN_ROWS = 1000  # below, a column of many levels says little about what the column is
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """A column given by codes into an array of categories; -1 is a missing value."""
-
-    categories: np.ndarray
-    codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of X and what to call it in a message."""
-
-    label: str
-    values: np.ndarray | list | Categorical
-
-    def __len__(self) -> int:
-        return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
-
-
-def split_columns(X: Any, estimator_name: str) -> list[Column]:
-    """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
-    if sparse.issparse(X):
-        raise TypeError(
-            f"Sparse X is not supported by {estimator_name}: X holds one (user, item) pair per row and y the ratings. "
-            "To turn a sparse users x items matrix of ratings into pairs, use "
-            "`X, y = sklearn_mf.datasets.pairs_from_sparse(matrix)`."
-        )
-    if nw.dependencies.is_into_dataframe(X):
-        return _frame_columns(X)
-    if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, (list, tuple, np.ndarray)) for row in X):
-        return _row_columns(X)
-    if nw.dependencies.is_polars_lazyframe(X):
-        raise TypeError("X is a polars LazyFrame: give `X.collect()`.")
-    mask = np.ma.getmaskarray(X) if np.ma.isMaskedArray(X) else None
-    X = np.asarray(X)
-    if X.dtype.kind == "c":
-        raise ValueError("Complex data not supported: ids are numbers, text, bytes or datetimes.")
-    if X.ndim != 2:
-        raise ValueError(
-            f"Expected 2D array, got {X.ndim}D array instead: X needs one row per rating, and the columns user and "
-            "item. Reshape your data, for example with `X = np.column_stack([users, items])`, or for one single pair "
-            "`[[user, item]]`."
-        )
-    columns = [Column(f"column {j}", X[:, j]) for j in range(X.shape[1])]
-    if mask is not None:
-        for column, masked in zip(columns, mask.T, strict=True):
-            if masked.any():
-                _raise_missing(column.label, np.flatnonzero(masked), len(X))
-    return columns
-
-
-def _row_columns(rows: Sequence[Sequence]) -> list[Column]:
-    """Columns of a list of rows, each value as it is: ``[[1, "a"]]`` keeps its 1."""
-    widths = [len(row) for row in rows]
-    if min(widths) != max(widths):
-        row = next(i for i, width in enumerate(widths) if width != widths[0])
-        raise ValueError(f"Row {row} of X has {widths[row]} values and row 0 has {widths[0]}; give each row as many.")
-    if not widths[0]:
-        return []
-    return [Column(f"column {j}", list(values)) for j, values in enumerate(zip(*rows, strict=True))]
-
-
-def _frame_columns(X: Any) -> list[Column]:
-    try:
-        frame = nw.from_native(X, eager_only=True)
-        frame.schema  # noqa: B018
-    except nw.exceptions.DuplicateError as error:
-        raise ValueError(f"Names of columns of X repeat; give each a name of its own. {error}") from error
-    columns = []
-    for j, name in enumerate(frame.columns):
-        series = frame.get_column(name)
-        label = f"column {j} ({name!r})"
-        native = series.to_native()
-        if isinstance(series.dtype, (nw.Categorical, nw.Enum)) and hasattr(getattr(native, "cat", None), "codes"):
-            categories = native.cat.categories.to_numpy()
-            columns.append(Column(label, Categorical(categories, native.cat.codes.to_numpy())))
-            continue
-        if getattr(native, "dtype", None) != np.dtype(object):  # missing objects are found one by one
-            missing = series.is_null()
-            if missing.any():
-                _raise_missing(label, np.flatnonzero(missing.to_numpy()), len(series))
-        if isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum)) and (arrow := _as_arrow(native)) is not None:
-            columns.append(Column(label, arrow))
-            continue
-        columns.append(Column(label, series.to_numpy()))
-    return columns
-
-
-def _as_arrow(native: Any) -> Any | None:
-    """The strings or categories of a column that lies in Arrow memory, as _factorize takes them; None of any other."""
-    pyarrow = sys.modules.get("pyarrow")
-    if pyarrow is None:
-        return None
-    if hasattr(native, "to_arrow"):  # polars
-        native = native.to_arrow()
-    elif hasattr(native, "array"):  # pandas
-        dtype = native.dtype
-        if getattr(dtype, "storage", None) != "pyarrow" and not hasattr(dtype, "pyarrow_dtype"):
-            return None
-        native = native.array.__arrow_array__()
-    if isinstance(native, pyarrow.ChunkedArray):
-        native = native.chunk(0) if native.num_chunks == 1 else native.unify_dictionaries().combine_chunks()
-    if isinstance(native, pyarrow.DictionaryArray):
-        categories, codes = native.dictionary.to_numpy(zero_copy_only=False), native.indices
-        return Categorical(categories, codes.to_numpy(zero_copy_only=False))
-    if not isinstance(native, pyarrow.Array):
-        return None
-    return native if pyarrow.types.is_string(native.type) or pyarrow.types.is_large_string(native.type) else None
 
 
 def fit_columns(columns: list[Column], threads: Threads) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -161,29 +49,76 @@ def drop_unused_levels(
     return kept_levels, kept_codes
 
 
-def encode_columns(columns: list[Column], fitted_levels: list[np.ndarray], threads: Threads) -> np.ndarray:
+def encode_columns(
+    columns: list[Column], fitted_levels: list[np.ndarray], sorters: list[np.ndarray | None], threads: Threads
+) -> np.ndarray:
     """Indices of the rows among the levels of the fit, int32 (n_rows, n_columns); -1 where an id is not one of them."""
     indices = np.empty((len(columns[0]), len(columns)), dtype=np.int32)
 
     def encode(j: int) -> None:
-        column, fitted = columns[j], fitted_levels[j]
-        if _look_up_ints(column.values, fitted, indices[:, j]):
+        column, fitted, sorter = columns[j], fitted_levels[j], sorters[j]
+        if _look_up_ints(column.values, fitted, sorter, indices[:, j]):
             return
         levels, codes = _factorize(column)
-        kind, fitted_kind = _kind(levels), _kind(fitted)
-        if kind != fitted_kind:
-            raise ValueError(
-                f"Ids in {column.label} of X are {_plural(kind)} (such as {_shown(levels[0])}), but the model was "
-                f"fitted on {fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for "
-                "example with astype."
-            )
-        _align(levels, fitted).take(codes, out=indices[:, j], mode="clip")
+        find_levels(column.label, levels, fitted, sorter).take(codes, out=indices[:, j], mode="clip")
 
     threads.map(encode, range(len(columns)))
     return indices
 
 
-def _look_up_ints(values: np.ndarray | list | Categorical, fitted: np.ndarray, out: np.ndarray) -> bool:
+def find_levels(label: str, levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:
+    """Indices of sorted ``levels`` among those of the fit, int32; -1 where they are not."""
+    kind, fitted_kind = _kind(levels), _kind(fitted)
+    if kind != fitted_kind:
+        raise ValueError(
+            f"Ids in {label} of X are {_plural(kind)} (such as {_shown(levels[0])}), but the model was fitted on "
+            f"{fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for example with "
+            "astype."
+        )
+    return _align(levels, fitted, sorter)
+
+
+def grow_levels(
+    columns: list[Column],
+    fitted_levels: list[np.ndarray],
+    sorters: list[np.ndarray | None],
+    weights: np.ndarray | None,
+    threads: Threads,
+) -> tuple[list[np.ndarray], list[np.ndarray | None], list[np.ndarray]]:
+    """Append the levels that rows of positive weight have and the fit had not; return levels, sorters and indices."""
+    levels, codes = fit_columns(columns, threads)
+    if weights is not None and not weights.all():
+        levels, codes = drop_unused_levels(levels, codes, weights)
+    all_levels, all_sorters, indices = [], [], []
+    for column, own, code, fitted, sorter in zip(columns, levels, codes, fitted_levels, sorters, strict=True):
+        place = find_levels(column.label, own, fitted, sorter)
+        new = np.flatnonzero(place < 0)
+        if len(new):
+            order = np.arange(len(fitted)) if sorter is None else sorter
+            at = np.searchsorted(*_comparable(fitted[order], own[new]))
+            place[new] = np.arange(len(fitted), len(fitted) + len(new))
+            sorter = np.insert(order, at, place[new]) if sorter is not None or at[0] < len(fitted) else None
+            fitted = _joined(column.label, fitted, own[new])
+        all_levels.append(fitted)
+        all_sorters.append(sorter)
+        indices.append(place[code])
+    return all_levels, all_sorters, indices
+
+
+def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Levels of two arrays of one kind, none of them changed by it."""
+    if fitted.dtype == new.dtype or fitted.dtype.kind == "O":
+        return np.concatenate([fitted, new.astype(fitted.dtype)])
+    if fitted.dtype.kind == "M":
+        return _datetime_array(label, [*fitted, *new])
+    values = [*fitted.tolist(), *new.tolist()]
+    dtype = _number_levels(label, sorted(values)).dtype
+    return _object_array(values) if dtype.kind == "O" else np.array(values, dtype=dtype)
+
+
+def _look_up_ints(
+    values: np.ndarray | list | Categorical, fitted: np.ndarray, sorter: np.ndarray | None, out: np.ndarray
+) -> bool:
     """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
     if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
         return False
@@ -196,13 +131,14 @@ def _look_up_ints(values: np.ndarray | list | Categorical, fitted: np.ndarray, o
         values = as_ints
     elif values.dtype != np.int32:
         values = values.astype(np.int64, copy=False)
-    low, span = int(fitted[0]), int(fitted[-1]) - int(fitted[0]) + 1
+    first, last = (0, -1) if sorter is None else sorter[[0, -1]]
+    low, span = int(fitted[first]), int(fitted[last]) - int(fitted[first]) + 1
     if span <= 2 * len(values):
         table = np.full(span, -1, dtype=np.int32)
         table[fitted - low] = np.arange(len(fitted), dtype=np.int32)
         look_up_integers(values, low, table, out)
     elif len(values) < len(fitted):
-        out[:] = _align(values.astype(np.int64, copy=False), fitted)
+        out[:] = _align(values.astype(np.int64, copy=False), fitted, sorter)
     else:
         return False
     return True
@@ -226,13 +162,12 @@ def warn_of_continuous_columns(columns: list[Column], levels: list[np.ndarray], 
     for j, (column, column_levels) in enumerate(zip(columns, levels, strict=True)):
         n_levels, continuous = len(column_levels), column_levels.dtype.kind in "fM"
         if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
-            warnings.warn(
-                f"{_capital(column.label)} of X has {n_levels} levels in {n_rows} rows and looks "
+            warn_user(
+                f"{capital(column.label)} of X has {n_levels} levels in {n_rows} rows and looks "
                 f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
                 "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
                 "KBinsDiscretizer(encode='ordinal'), or leave it out.",
                 UserWarning,
-                stacklevel=4,
             )
 
 
@@ -250,7 +185,7 @@ def _factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
             return _factorize_floats(label, values)
         if values.dtype.kind == "M":
             if np.isnat(values).any():
-                _raise_missing(label, np.flatnonzero(np.isnat(values)), len(values))
+                raise_missing(label, np.flatnonzero(np.isnat(values)), len(values))
             return _unique(values)
         if values.dtype.kind in "US" and values.dtype.itemsize:
             return _factorize_fixed_width(values)
@@ -317,7 +252,7 @@ def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.nd
         return _factorize_ints(as_ints)
     finite = np.isfinite(values)
     if not finite.all():
-        _raise_missing(label, np.flatnonzero(~finite), len(values))
+        raise_missing(label, np.flatnonzero(~finite), len(values))
     return _unique(values)
 
 
@@ -349,7 +284,7 @@ def _factorize_arrow(values: Any) -> tuple[np.ndarray, np.ndarray]:
 def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:
     """Compact and sort the small array of categories; the rows only go through a table."""
     if len(values.codes) and values.codes.min() < 0:
-        _raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
+        raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
     used = np.flatnonzero(np.bincount(values.codes))
     level_of = np.zeros(len(values.categories), dtype=np.int32)
     levels, level_of[used] = _factorize(Column(label, values.categories[used]))
@@ -362,19 +297,19 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
         kind = _kind_of_type(type_)
         if kind is None:
             if type_ is type(None) or type_.__name__ in ("NAType", "NaTType"):
-                _raise_missing(label, [i for i, value in enumerate(values) if type(value) is type_], len(values))
+                raise_missing(label, [i for i, value in enumerate(values) if type(value) is type_], len(values))
             _raise_not_an_id(label, type_.__name__)
         kinds.setdefault(kind, []).append(type_)
     if "number" in kinds:
         not_finite = [i for i, x in enumerate(values) if isinstance(x, (float, np.floating)) and not np.isfinite(x)]
         if not_finite:
-            _raise_missing(label, not_finite, len(values))
+            raise_missing(label, not_finite, len(values))
     if len(kinds) > 1:
         examples = ", ".join(
             f"{kind} ({_shown(next(v for v in values if type(v) in types))})" for kind, types in sorted(kinds.items())
         )
         raise ValueError(
-            f"{_capital(label)} of X mixes ids of different kinds, which cannot be ordered: {examples}. "
+            f"{capital(label)} of X mixes ids of different kinds, which cannot be ordered: {examples}. "
             "Convert the column to one kind, for example with astype(str)."
         )
     numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
@@ -384,7 +319,7 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
     if "datetime" in kinds:
         if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
             raise ValueError(
-                f"{_capital(label)} of X mixes datetimes with and without a time zone, which cannot be ordered; "
+                f"{capital(label)} of X mixes datetimes with and without a time zone, which cannot be ordered; "
                 "convert the column to one kind."
             )
         return _factorize(Column(label, _datetime_array(label, values)))
@@ -400,7 +335,7 @@ def _number_levels(label: str, levels: list) -> np.ndarray:
     """Sorted Python numbers as int64, uint64 or float64, or as objects where none of these holds all exactly."""
     whole = [int(level) if abs(level) < 2**63 and level == int(level) else level for level in levels]
     if not all(-(2**63) <= level < 2**64 for level in whole if isinstance(level, Integral)):
-        raise ValueError(f"{_capital(label)} of X has integers beyond 64 bits; convert the column to text.")
+        raise ValueError(f"{capital(label)} of X has integers beyond 64 bits; convert the column to text.")
     if all(isinstance(level, Integral) for level in whole):
         for dtype in (np.int64, np.uint64):
             if np.iinfo(dtype).min <= whole[0] and whole[-1] <= np.iinfo(dtype).max:
@@ -427,21 +362,29 @@ def _datetime_array(label: str, values: list) -> np.ndarray:
         scalars.append(np.datetime64(value))
     array = np.array(scalars)
     if not all(x.astype(scalar.dtype) == scalar for x, scalar in zip(array, scalars, strict=True) if x == x):
-        raise ValueError(f"{_capital(label)} of X has datetimes too far apart for their units; convert it to one unit.")
+        raise ValueError(f"{capital(label)} of X has datetimes too far apart for their units; convert it to one unit.")
     return array
 
 
-def _align(levels: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """Place of each of the sorted ``levels`` among the sorted ``fitted`` ones, or -1; int32."""
+def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:
+    """Place of each of ``levels`` among the ``fitted`` ones, which ``sorter`` sorts, or -1; int32."""
     exact = np.ones(len(levels), dtype=bool)
     if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
         converted = levels.astype(fitted.dtype)
         levels, exact = converted, converted.astype(levels.dtype) == levels
-    elif levels.dtype != fitted.dtype:
-        levels, fitted = levels.astype(object), fitted.astype(object)  # exact: no int becomes a float
-    place = np.searchsorted(fitted, levels)
+    fitted, levels = _comparable(fitted, levels)
+    place = np.searchsorted(fitted, levels, sorter=sorter)
     place[place == len(fitted)] = 0
+    if sorter is not None:
+        place = sorter[place]
     return np.where(exact & (fitted[place] == levels), place, -1).astype(np.int32)
+
+
+def _comparable(fitted: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as they are, or as objects where their types would be compared inexactly: no int becomes a float."""
+    if levels.dtype != fitted.dtype and levels.dtype.kind != "M":
+        return fitted.astype(object), levels.astype(object)
+    return fitted, levels
 
 
 # Kinds and messages
@@ -474,21 +417,10 @@ def _plural(kind: str) -> str:
 
 def _raise_not_an_id(label: str, what: str) -> NoReturn:
     raise TypeError(
-        f"{_capital(label)} of X: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
+        f"{capital(label)} of X: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
         "datetimes: convert the column, for example with astype(str)."
-    )
-
-
-def _raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> NoReturn:
-    raise ValueError(
-        f"Input X contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
-        f"{rows[0]}. Drop these rows, or give them an id of their own."
     )
 
 
 def _shown(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
-
-
-def _capital(label: str) -> str:
-    return label[0].upper() + label[1:]

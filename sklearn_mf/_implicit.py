@@ -36,9 +36,12 @@ from sklearn_mf._kernels import LANES, TIE_BIAS, eigen, expand, find_partners, p
 from sklearn_mf._threads import Threads, chunks
 
 if TYPE_CHECKING:
+    from sklearn_mf._parameters import Parameters
     from sklearn_mf._ratings import BlockGrid
-    from sklearn_mf._training import Hyperparameters, Parameters
+    from sklearn_mf._training import Baseline, Hyperparameters
 
+# Whose rows have centres.
+FIELDS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
 _CHUNK = 2**13  # rows a task: what one works on stays in the cache
 _N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
 _SINGULAR = 1e-6  # relative to the largest eigenvalue: below, single precision holds nothing
@@ -97,14 +100,17 @@ class Centres:
         grid: BlockGrid,
         parameters: Parameters,
         hyper: Hyperparameters,
+        baseline: Baseline,
         rng: np.random.Generator,
         threads: Threads,
     ):
         partners = Partners(grid, threads)
         shape = max(partners.n_rows), parameters.rows.shape[1] + LANES
         work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
-        fields = {"user": [0], "item": [1], "both": [0, 1]}[hyper.implicit_features]
-        sides = [_Side(field, partners, parameters, grid, hyper, work, threads) for field in fields]
+        sides = [
+            _Side(field, partners, parameters, grid, hyper, baseline.curvature, work, threads)
+            for field in FIELDS[hyper.implicit_features]
+        ]
         self._sides = [side for side in sides if side.has_effect]
         for side in self._sides:
             side.find_directions(rng)
@@ -122,6 +128,23 @@ class Centres:
         for side in self._sides:
             side.reset()
 
+    @property
+    def state(self) -> list[np.ndarray]:
+        """What ``follow`` changes beside ``parameters``."""
+        return [side.coefficients for side in self._sides]
+
+    def start_from(self, coefficients: list[np.ndarray | None]) -> None:
+        """Centres of given coefficients (n_other, rank + 1), factors and bias, for users and for items."""
+        for side in self._sides:
+            side.start_from(coefficients[side.field])
+
+    def coefficients(self, field: int) -> np.ndarray | None:
+        """Those that predict the centres of ``field``, (n_other, rank + 1), in the order of the grid."""
+        for side in self._sides:
+            if side.field == field:
+                return side.without_padding(side.coefficients)
+        return None
+
 
 class _Side:
     """The centres of one field, users (0) or items (1), as a ridge regression on coefficients of the other.
@@ -136,11 +159,13 @@ class _Side:
         parameters: Parameters,
         grid: BlockGrid,
         hyper: Hyperparameters,
+        curvature: float,
         work: list[np.ndarray],
         threads: Threads,
     ):
         other = 1 - field
-        self._field, self._partners, self._rank, self._threads = field, partners, hyper.rank, threads
+        self.field, self._partners, self._rank, self._threads = field, partners, hyper.rank, threads
+        self._loss_curvature = curvature
         n_own, n_other = partners.n_rows[field], partners.n_rows[other]
         place = slice(0, partners.n_rows[0]), slice(partners.n_rows[0], sum(partners.n_rows))
         own, others = place[field], place[other]
@@ -154,7 +179,8 @@ class _Side:
 
         ones, counts = np.ones((n_other, LANES), np.float32), np.empty((n_own, LANES), np.float32)
         partners.sum(field, ones, counts, threads)
-        self._norm = 1 / np.sqrt(counts[:, :1])  # |N|^(-1/2); a power would have other last bits on other processors
+        # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
+        self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
         damping = parameters.scalars[own, 1].astype(np.float64)
         # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
         self._strength = [self._n * (min(alpha, _LARGEST) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)]
@@ -171,7 +197,7 @@ class _Side:
         self._ridge = np.ones(width + LANES, dtype=np.float32)
         for columns, most in zip(columns_of_d, largest, strict=True):
             self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), _LARGEST)
-        self._coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
+        self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
         self._near, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
 
     def find_directions(self, rng: np.random.Generator) -> None:
@@ -179,15 +205,15 @@ class _Side:
 
         From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
         """
-        n_other = len(self._coefficients)
+        n_other = len(self.coefficients)
         inner = np.empty((len(self._norm), _N_DIRECTIONS), dtype=np.float32)
         inner_strength = self._norm**2 * self._relative_strength[0][1]
 
         def times_g(x: np.ndarray) -> np.ndarray:
             out = np.empty_like(x)
-            self._partners.sum(self._field, x, inner, self._threads)
+            self._partners.sum(self.field, x, inner, self._threads)
             np.multiply(inner, inner_strength, out=inner)
-            self._partners.sum(1 - self._field, inner, out, self._threads)
+            self._partners.sum(1 - self.field, inner, out, self._threads)
             out += self._ridge[0] * x
             return out
 
@@ -203,18 +229,30 @@ class _Side:
         self._gain = np.where(kept, values[0] / np.maximum(values, _TINY) - 1.0, 0.0)[:, None]
 
     def reset(self) -> None:
-        for array in (self._coefficients, self._centres, self._bias_centre, self._pull, self.push):
+        for array in (self.coefficients, self._centres, self._bias_centre, self._pull, self.push):
             array[...] = 0.0
+
+    def start_from(self, coefficients: np.ndarray) -> None:
+        """Given coefficients and the centres that come of them."""
+        rank = self._rank
+        self.coefficients[:, :rank], self.coefficients[:, -LANES] = coefficients[:, :rank], coefficients[:, rank]
+        self._partners.sum(self.field, self.coefficients, self._near, self._threads)
+        self._near *= self._norm
+        self._centres[:], self._bias_centre[:] = self._near[:, :-LANES], self._near[:, -LANES]
+
+    def without_padding(self, rows: np.ndarray) -> np.ndarray:
+        """Factors and bias, (n, rank + 1)."""
+        return np.column_stack([rows[:, : self._rank], rows[:, -LANES]])
 
     def follow(self) -> None:
         """One preconditioned step of the regression, and the centres and ties that come of it."""
         own, other = self._each(len(self._near)), self._each(len(self._residual))
         own(self._spread)
-        self._partners.sum(1 - self._field, self._near, self._residual, self._threads)
+        self._partners.sum(1 - self.field, self._near, self._residual, self._threads)
         along = self._gain * np.sum(other(self._subtract_ridge), axis=0, dtype=np.float64)
         along = along.astype(np.float32)
         slope, length = np.sum(other(lambda part: self._precondition(part, along)), axis=0)
-        self._partners.sum(self._field, self._direction, self._near, self._threads)
+        self._partners.sum(self.field, self._direction, self._near, self._threads)
         curvature = np.sum(own(self._curvature), axis=0) + self._ridge * length
         # The best length of the step, for each column by itself.
         step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0).astype(np.float32)
@@ -224,7 +262,7 @@ class _Side:
         m = squares / self._n_other.sum() / max(self._rank, 1)
         norm = self._norm[:, 0]
         for column, (d, of_column) in enumerate(zip(self._strength, (m, 1.0), strict=True)):
-            share = d / np.maximum(d + self._n * of_column, _TINY)
+            share = d / np.maximum(d + self._n * of_column * self._loss_curvature, _TINY)
             part = np.minimum(share * norm**2, _MOST_OF_A_ROW)
             self._pull[:, column] = part / norm
             if column == 0:
@@ -245,7 +283,7 @@ class _Side:
 
     def _subtract_ridge(self, part: slice) -> np.ndarray:
         """The residual, from sums over partners; return U^T of it."""
-        self._residual[part] -= self._ridge * self._coefficients[part]
+        self._residual[part] -= self._ridge * self.coefficients[part]
         return self._project(self._directions[part], self._residual[part])
 
     def _precondition(self, part: slice, along: np.ndarray) -> np.ndarray:
@@ -272,7 +310,7 @@ class _Side:
 
     def _move_coefficients(self, part: slice, step: np.ndarray) -> float:
         """Return the sum of n |q|^2 of the other side's rows q."""
-        coefficients, rows = self._coefficients[part], self._other_rows[part]
+        coefficients, rows = self.coefficients[part], self._other_rows[part]
         coefficients += step * self._direction[part]
         self.push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
         self.push[part, 1] = coefficients[:, -LANES]

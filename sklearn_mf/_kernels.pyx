@@ -18,11 +18,21 @@ cdef extern from "sgd.h" nogil:
     int SGD_USER_BIAS
     int SGD_ITEM_BIAS
 
+    ctypedef enum sgd_loss:
+        SGD_SQUARED_ERROR
+        SGD_ABSOLUTE_ERROR
+        SGD_HUBER
+        SGD_QUANTILE
+        SGD_POISSON
+
     ctypedef struct sgd_config:
         float step
         float alpha
         float alpha_bias
         float fit_bias
+        sgd_loss loss
+        float parameter
+        int positive
 
     ctypedef struct sgd_scalars:
         float bias
@@ -58,6 +68,7 @@ cdef extern from "strata.h" nogil:
         float *own_rows
         sgd_scalars *own_scalars
         double *loss
+        double limit
 
     int64_t STRATA_STATE_SIZE(int64_t n_groups)
     size_t strata_scratch(const strata_grid *grid)
@@ -106,6 +117,10 @@ cdef extern from "implicit.h" nogil:
 
 LANES = SGD_LANES  # rows are padded to a multiple of this many floats
 GROUP = SGD_GROUP  # ratings visited together
+LOSSES = {
+    "squared_error": SGD_SQUARED_ERROR, "absolute_error": SGD_ABSOLUTE_ERROR, "huber": SGD_HUBER,
+    "quantile": SGD_QUANTILE, "poisson": SGD_POISSON,
+}
 TIE_BIAS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # where the ties of users and of items have the centre of the bias
 
 
@@ -148,15 +163,19 @@ def run_strata(
     const int64_t[::1] strata,          # IN    the strata to run, in order
     int64_t[::1] state,                 # INOUT (state_size,): zeros, shared by the threads that run them
     float step, float alpha, float alpha_bias, float fit_bias,
-    double[::1] loss,                   # OUT   (n_blocks,)
+    sgd_loss loss, float parameter,     # one of LOSSES and its parameter
+    bint positive,                      # whether factors are kept at 0 or above
+    double limit,                       # a block whose loss is above it, or not a number, ends the run
+    double[::1] losses,                 # OUT   (n_blocks,)
 ):
     """Run the blocks of ``strata``, in turn with the other threads that were given the same ``state``."""
     cdef sgd_config config
     config.step, config.alpha, config.alpha_bias, config.fit_bias = step, alpha, alpha_bias, fit_bias
+    config.loss, config.parameter, config.positive = loss, parameter, positive
     cdef strata_grid grid
     grid.n_fields = index.shape[1]
     grid.width = rows.shape[1] if ties is None else rows.shape[1] // 2
-    grid.n_groups = (state.shape[0] - 3) // 2
+    grid.n_groups = (state.shape[0] - 4) // 2
     grid.index, grid.target, grid.group = &index[0, 0], &target[0], &group[0]
     grid.weight = &weight[0] if weight is not None else NULL
     grid.block_start, grid.first_row = &block_start[0], &first_row[0, 0]
@@ -168,7 +187,7 @@ def run_strata(
         grid.own_rows, grid.own_scalars = &own_rows[0, 0], <sgd_scalars *>&own_scalars[0, 0]
     else:
         grid.touched, grid.share, grid.own_rows, grid.own_scalars = NULL, NULL, NULL, NULL
-    grid.loss = &loss[0]
+    grid.loss, grid.limit = &losses[0], limit
     cdef void *scratch = malloc(strata_scratch(&grid))
     if scratch is NULL:
         raise MemoryError

@@ -56,8 +56,9 @@ class Ratings:
     deal: Deal
     index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, stacked row for further fields
     values: np.ndarray  # float64 (n,)
-    weights: np.ndarray | None  # float64 (n,) with mean 1, or None when all are equal
+    weights: np.ndarray | None  # float64 (n,), relative to the unit; or None when all are 1
     block_start: np.ndarray  # int64 (n_blocks + 1,)
+    weight_unit: float = 1.0  # of the weights that were given: their mean after merging, if not given too
 
     @property
     def first_row(self) -> np.ndarray:
@@ -66,6 +67,15 @@ class Ratings:
         stratum, a = np.divmod(np.arange(n_groups**2, dtype=np.int64), n_groups)
         starts = self.deal.group_start
         return np.stack([starts[0][a], starts[1][(a + stratum) % n_groups]], axis=1)
+
+
+@dataclass
+class HeldOut:
+    """Ratings that are not trained on."""
+
+    index: np.ndarray  # int32 (n, n_fields): levels, -1 where unknown
+    values: np.ndarray  # float64 (n,)
+    weights: np.ndarray | None  # float64 (n,)
 
 
 @dataclass
@@ -106,11 +116,13 @@ def canonical_ratings(
     rank: int,
     rng: np.random.Generator,
     threads: Threads,
+    weight_unit: float | None = None,
     n_groups: int | None = None,
 ) -> Ratings:
-    """Drop weights of zero, deal the ratings to blocks, order them, merge what is equal, divide weights by their mean.
+    """Drop weights of zero, deal the ratings to blocks, order them, merge what is equal, divide weights by their unit.
 
-    ``codes`` has an int32 array (n,) of levels for each field, and is used up; ``n_groups`` is chosen unless given.
+    ``codes`` has an int32 array (n,) of levels for each field, and is used up; ``n_groups`` is chosen unless given, and
+    the unit of the weights is their mean.
     """
     permutations = [rng.permutation(n) for n in n_levels[:2]]
     seed = int(rng.integers(2**63))
@@ -126,10 +138,55 @@ def canonical_ratings(
     codes.clear()  # to make room
     if n_equal:
         _merge(ratings, threads)
-    weights = ratings.weights
-    if weights is not None:
-        ratings.weights = None if weights.min() == weights.max() else np.divide(weights, weights.mean(), out=weights)
+    # Weights were multiplied by a power of two when they were dealt.
+    scale = 1.0 if weights is None else _scale_of_weights(weights)
+    _divide_weights(ratings, None if weight_unit is None else weight_unit * scale)
+    ratings.weight_unit /= scale
     return ratings
+
+
+def _divide_weights(ratings: Ratings, unit: float | None) -> None:
+    """Make weights relative to ``unit``, or to their mean."""
+    weights = ratings.weights
+    lowest, highest = (1.0, 1.0) if weights is None else (weights.min(), weights.max())
+    if unit is None:
+        unit = float(lowest) if lowest == highest else float(weights.mean())
+    if lowest == highest == unit:
+        ratings.weights = None
+    elif weights is None:
+        ratings.weights = np.full(len(ratings.values), 1.0 / unit)
+    else:
+        np.divide(weights, unit, out=weights)
+    ratings.weight_unit = unit
+
+
+def _scale_of_weights(weights: np.ndarray) -> float:
+    """A power of two, which is exact, so that sums of weights do not overflow."""
+    return math.ldexp(1.0, min(-math.frexp(float(weights.max()))[1], 1000))
+
+
+def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tuple[Ratings, HeldOut]:
+    """Draw about ``fraction`` of the ratings; return the others and those drawn, at least one of each."""
+    n = len(ratings.values)
+    draws = rng.random(n, dtype=np.float32)
+    is_held = draws < fraction
+    is_held[draws.argmin()], is_held[draws.argmax()] = True, False
+    held, kept = np.flatnonzero(is_held), np.flatnonzero(~is_held)
+
+    def pick(which: np.ndarray) -> list[np.ndarray | None]:
+        weights = None if ratings.weights is None else ratings.weights[which]
+        return [ratings.index[which], ratings.values[which], weights]
+
+    block_start = np.searchsorted(kept, ratings.block_start).astype(np.int64)
+    training = Ratings(ratings.deal, *pick(kept), block_start)
+    _divide_weights(training, None)
+    index, values, weights = pick(held)
+    block = np.searchsorted(ratings.block_start, held, side="right") - 1
+    index[:, :2] += ratings.first_row[block].astype(np.int32)
+    level = np.empty(ratings.deal.offset[-1], dtype=np.int32)
+    for row_of in ratings.deal.row_of:
+        level[row_of] = np.arange(len(row_of), dtype=np.int32)
+    return training, HeldOut(level[index], values, weights)
 
 
 def _deal_levels(n_levels: list[int], permutations: list[np.ndarray], n_groups: int) -> Deal:
@@ -175,8 +232,7 @@ def _dealt_ratings(
     index = np.empty((n_kept, len(codes)), dtype=np.int32)
     dealt_values = np.empty(n_kept)
     dealt_weights = None if weights is None else np.empty(n_kept)
-    # A power of two is exact, and sums of weights do not overflow.
-    scale = 1.0 if weights is None else math.ldexp(1.0, min(-math.frexp(float(weights.max()))[1], 1000))
+    scale = 1.0 if weights is None else _scale_of_weights(weights)
 
     def deal_out(task: int) -> None:
         start, stop = pieces[task]

@@ -1,11 +1,7 @@
-"""The estimator: parameters, ``fit`` and ``predict``."""
+"""The estimator: parameters, ``fit``, ``partial_fit``, ``fold_in`` and ``predict``."""
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable
-from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -14,25 +10,22 @@ import sklearn
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_mf._checks import check_ratings, check_weights
-from sklearn_mf._encoding import (
-    Column,
-    decode_unknown,
-    drop_unused_levels,
-    encode_columns,
-    fit_columns,
-    split_columns,
-    warn_of_continuous_columns,
-)
+from sklearn_mf._checks import check_new_levels
+from sklearn_mf._columns import split_columns
+from sklearn_mf._encoding import encode_columns
+from sklearn_mf._fitted import FittedMixin
+from sklearn_mf._fitting import Control, Start, fit_first_batch, fit_ratings
+from sklearn_mf._incremental import pass_over, solve_levels
+from sklearn_mf._kernels import LOSSES
 from sklearn_mf._kernels import predict as predict_kernel
-from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._progress import CallbackSupportMixin, FitTasks, Progress, with_callbacks
+from sklearn_mf._stopping import SCHEDULES
 from sklearn_mf._threads import Threads, chunks
-from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
 
 # Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
 # every estimator with this tag; nothing else reads the tag.
@@ -41,7 +34,7 @@ _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 _CHUNK = 2**16  # pairs to predict a task
 
 
-class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
+class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorMixin, BaseEstimator):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
@@ -58,11 +51,12 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     .. math::
 
-        \sum w \tfrac12 (y - \hat y(x))^2 + \sum_{f, l} \tfrac12 (\alpha n + \delta) |V_f[l] - z_f[l]|^2
+        \sum w \, L(y, \hat y(x)) + \sum_{f, l} \tfrac12 (\alpha n + \delta) |V_f[l] - z_f[l]|^2
         + \tfrac12 (\alpha_b n + \delta) (b_f[l] - \zeta_f[l])^2
 
-    with n the summed weight of the ratings of a level and :math:`\delta` the ``damping``. Inside, y is centred and
-    divided by its weighted standard deviation, so one ``learning_rate`` and one ``alpha`` serve every rating scale.
+    with L the ``loss``, half the squared error by default, n the summed weight of the ratings of a level and
+    :math:`\delta` the ``damping``. Inside, y is centred and divided by its weighted standard deviation, so one
+    ``learning_rate`` and one ``alpha`` serve every rating scale.
 
     That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to
     centres that are predicted from N, the set of their partners: the items that a user rated, the users of an item,
@@ -90,7 +84,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
 
     schedule : {"linear", "constant", "invscaling"}, default="linear"
         Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)``, ``learning_rate`` or
-        ``learning_rate / (t + 1) ** 0.25``.
+        ``learning_rate / (t + 1) ** 0.25``. What ``early_stopping`` and ``tol`` make of it is said there. In
+        ``partial_fit``, t counts epochs and batches (``n_iter_``), and "linear" is the same as "constant".
 
     alpha : float, default=0.08
         L2 strength per rating, on factors; at least 0.
@@ -112,12 +107,52 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero, values
         far below 10 fit them to noise.
 
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
+        What errors cost: half their square; their absolute value (predicts medians); the square of small and the
+        absolute value of large errors; the quantile loss (predicts quantiles); half the Poisson deviance, for counts
+        y >= 0: then the model is that of log(y), and y is not standardised.
+
+    epsilon : float, default=1.35
+        Of loss="huber": errors above ``epsilon`` standard deviations of y count linearly; above 0.
+
+    quantile : float, default=0.5
+        Of loss="quantile": which to predict, between 0 and 1.
+
+    positive : bool, default=False
+        Whether factors are kept at 0 or above (projected gradient). With ``fit_bias=False`` and without implicit
+        features it is non-negative matrix factorization of what is known of the matrix.
+
     fit_bias : bool, default=True
         Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centred,
         the model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
 
     max_iter : int, default=20
-        Number of epochs, at least 1.
+        Number of epochs, at least 1; with ``early_stopping`` or ``tol`` the most, give 200 or so.
+
+    tol : float or None, default=None
+        None runs the schedule to its end. A float lets the fit find its length: the step stays as it is until the score
+        has not risen by more than ``tol`` in ``n_iter_no_change`` epochs; then the best epoch is taken up again with
+        half the step, and so on until the step is small (with a schedule other than "linear", training ends there).
+        The score is that of held-out ratings with ``early_stopping``, otherwise 1 - loss / loss of the best constant in
+        training. Whatever it does, a "linear" step falls to zero in the second half of ``max_iter``.
+
+    early_stopping : bool, default=False
+        Whether to find the length on ratings held out of ``fit``, as ``tol`` says (None is 0 then). What is left are
+        the parameters of the best epoch.
+
+    refit : bool, default=True
+        Whether to train once more, on all ratings, with the epochs and steps that led to the best, after
+        ``early_stopping`` on ratings that were held out of X. Holding out costs accuracy, a refit gives it back for
+        about half as much time again.
+
+    validation_fraction : float, default=0.1
+        Part of the (merged) ratings that ``early_stopping`` holds out, between 0 and 1.
+
+    n_iter_no_change : int, default=5
+        Number of epochs without a better score after which ``early_stopping`` and ``tol`` act, at least 1.
+
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the factors, biases and centres of the fit before, for ids that it had.
 
     clip : bool, default=True
         Whether predictions are kept within the range of the ratings seen in ``fit``.
@@ -132,15 +167,16 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         all processors. The result is the same, bit for bit, for every value.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial factors, the groups and the order of visits. An int gives the same model on every call.
+        Seed of the initial factors, the groups, the order of visits and the ratings held out. An int gives the same
+        model on every call.
 
     verbose : int, default=0
-        1 prints a line for each epoch.
+        1 or more prints a line for each epoch.
 
     Attributes
     ----------
     categories_ : list of ndarray
-        Sorted ids seen in ``fit``, one array per column.
+        Sorted ids seen in ``fit``, one array per column; those that ``partial_fit`` and ``fold_in`` add follow.
 
     factors_ : list of ndarray of shape (n_levels, rank), float32
         Factor rows, one array per column, in the order of ``categories_``.
@@ -155,18 +191,26 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         The first two of ``biases_``.
 
     intercept_ : float
-        Weighted mean of the ratings; 0 with ``fit_bias=False``.
+        Best constant of the loss: weighted mean, median or quantile of the ratings, or the log of their mean
+        ("poisson"); 0 with ``fit_bias=False``.
 
     rating_range_ : tuple of (float, float)
         Lowest and highest rating seen, the bounds of ``clip``.
 
     loss_curve_ : list of float
-        Mean of half the squared error in each epoch, each rating's error as it was when the rating was visited; in
-        squared units of y, without penalties. With implicit features it is the error without what the rating's own
-        pair tells, usually a little more than that of ``predict``.
+        Mean loss in each epoch that led to the model, each rating's as it was when the rating was visited; in the unit
+        of the loss of y, without penalties. With implicit features it is the loss without what the rating's own pair
+        tells, usually a little more than that of ``predict``. ``partial_fit`` adds one for each batch.
+
+    validation_scores_ : list of float
+        With ``early_stopping``, 1 - loss / loss of the best constant on held-out ratings after each epoch that led to
+        the best one, before ``clip``: R^2 for the squared loss. Empty without.
+
+    best_validation_score_ : float or None
+        The highest, and last, of them.
 
     n_iter_ : int
-        Number of epochs run.
+        Number of epochs that led to the model, and of batches since.
 
     n_features_in_ : int
         Number of columns seen in ``fit``.
@@ -179,6 +223,8 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
     A fit depends on the set of ratings and on ``random_state`` only: not on the order of the rows, the number of
     threads or what the ids are called. A weight of 3 is the same as the rating given three times, a weight of 0 the
     same as leaving it out. No ratings are kept.
+
+    An epoch in which the loss explodes is taken back and run again with half the step, with one ``ConvergenceWarning``.
 
     Ids are numbers, text, bytes or datetimes, one kind per column; 1, 1.0 and True are one id.
 
@@ -213,8 +259,18 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         "damping": [Interval(Real, 0, None, closed="left")],
         "implicit_features": [StrOptions({"user", "item", "both"}), None],
         "alpha_implicit": [Interval(Real, 0, None, closed="neither")],
+        "loss": [StrOptions(set(LOSSES))],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "positive": ["boolean"],
         "fit_bias": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "refit": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "warn", "error", "nan"})],
         "n_jobs": [Integral, None],
@@ -233,8 +289,18 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         damping: float = 4.0,
         implicit_features: str | None = "both",
         alpha_implicit: float = 30.0,
+        loss: str = "squared_error",
+        epsilon: float = 1.35,
+        quantile: float = 0.5,
+        positive: bool = False,
         fit_bias: bool = True,
         max_iter: int = 20,
+        tol: float | None = None,
+        early_stopping: bool = False,
+        refit: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
         clip: bool = True,
         handle_unknown: str = "ignore",
         n_jobs: int | None = None,
@@ -249,16 +315,36 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         self.damping = damping
         self.implicit_features = implicit_features
         self.alpha_implicit = alpha_implicit
+        self.loss = loss
+        self.epsilon = epsilon
+        self.quantile = quantile
+        self.positive = positive
         self.fit_bias = fit_bias
         self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.refit = refit
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
         self.clip = clip
         self.handle_unknown = handle_unknown
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> MatrixFactorizationRegressor:
         """Learn factors and biases from rated pairs.
 
         Parameters
@@ -273,35 +359,153 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n_ratings,), default=None
             Weights, at least 0 and not all 0; their scale does not matter. None weighs all ratings alike.
 
+        X_val, y_val : as X and y, default=None
+            Ratings to stop by, with ``early_stopping=True``, instead of some that are held out of X at random: later
+            ones, say. They are not trained on. Ids that X has not are allowed.
+
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of ``X_val``.
+
         Returns
         -------
         self : MatrixFactorizationRegressor
-            The fitted estimator.
+            The fitted estimator. A fit that fails or is interrupted leaves it as it was.
 
         Raises
         ------
         ValueError
             If ids are missing, NaN, infinite or of several kinds in one column, if ratings or weights are not finite,
-            if weights are negative or all zero, or if shapes do not fit.
+            if weights are negative or all zero, if counts of ``loss="poisson"`` are, or if shapes do not fit.
         TypeError
             If X is sparse, or an id is neither number, text, bytes nor datetime.
         """
-        columns = split_columns(X, type(self).__name__)
-        self._check_shape(columns)
-        fitted = copy(self)  # so that a fit that fails leaves this estimator as it was
-        validate_data(fitted, X, y, skip_check_array=True)
-        n_rows = len(columns[0])
-        y = check_ratings(y, n_rows)
-        weights = check_weights(sample_weight, n_rows)
+        ends_by_itself = self.early_stopping or self.tol is not None
+        tasks = FitTasks(self, None if ends_by_itself else int(self.max_iter))
+        fitted, columns, y_checked, weights = self._check_input(X, y, sample_weight, reset=True)
+        held = self._check_validation(len(columns), X_val, y_val, sample_weight_val)
+        before = self._learned_now("warm_start") if self.warm_start and hasattr(self, "_learned") else None
+        control = Control(
+            self.schedule,
+            int(self.max_iter),
+            self.tol,
+            self.early_stopping,
+            self.refit,
+            int(self.n_iter_no_change),
+            self.validation_fraction,
+        )
+        tasks.begin(X, y, sample_weight)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            levels, codes = fit_columns(columns, threads)
-            if weights is not None and not weights.all():
-                levels, codes = drop_unused_levels(levels, codes, weights)
-            warn_of_continuous_columns(columns, levels, n_rows if weights is None else np.count_nonzero(weights))
-            fitted.categories_ = levels
-            fitted._fit_ratings(codes, y, weights, threads)
-        self.__dict__ = fitted.__dict__
-        return self
+            codes = fitted._fit_levels(columns, weights, threads)
+            learned = fit_ratings(
+                codes,
+                y_checked,
+                weights,
+                [len(levels) for levels in fitted.categories_],
+                fitted._hyperparameters(),
+                control,
+                None if held is None else fitted._encode_held_out(*held, threads),
+                None if before is None else Start(before, self._places_of(columns, fitted.categories_)),
+                fitted._rng(),
+                threads,
+                Progress(self.verbose, self.loss, tasks, fitted._attributes),
+            )
+        tasks.end(lambda: fitted._attributes(learned))
+        return self._adopt(fitted, learned)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationRegressor:
+        """Visit a batch of ratings once; ids never seen before are added.
+
+        The first call, or a ``fit`` before it, fixes the mean, scale and intercept, and, with implicit features, what
+        the centres of new users and items are predicted with. A new level's centre comes from the batch that brings it.
+        Penalties of a level follow from all its ratings so far, where a rating that comes twice is two. Steps are as
+        ``schedule`` says: "invscaling" is for streams, the others do not fall.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in ``fit``
+            The batch. The scale of the weights is that of the first call's.
+
+        Returns
+        -------
+        self : MatrixFactorizationRegressor
+            The fitted estimator. A call that fails leaves it as it was.
+
+        Raises
+        ------
+        ValueError
+            As in ``fit``; if ids are of another kind than before; or if ``rank``, ``loss`` or ``fit_bias`` was changed.
+        """
+        is_first = not hasattr(self, "_learned")
+        fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=is_first)
+        hyper = self._hyperparameters()
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            if is_first:
+                codes = fitted._fit_levels(columns, weights, threads)
+                n_levels = [len(levels) for levels in fitted.categories_]
+                learned = fit_first_batch(codes, y, weights, n_levels, hyper, self._rng(), threads)
+            else:
+                now = self._learned_now("partial_fit")
+                codes, y, weights = fitted._grow(columns, y, weights, threads)
+                n_levels = [len(levels) for levels in fitted.categories_]
+                factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](now.n_iter, 0)
+                learned = pass_over(now, codes, y, weights, n_levels, hyper, factor, self._rng(now.n_iter), threads)
+        return self._adopt(fitted, learned)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fold_in(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, update_known: bool = False
+    ) -> MatrixFactorizationRegressor:
+        """Add users, items or context levels never seen, without a refit.
+
+        The bias and factors of each new level are the exact minimum of the objective of ``fit``, over all its ratings
+        given here, with everything else held as it is; all other predictions stay the same, bit for bit. With implicit
+        features the centre of a new user comes from the items rated here, that of a new item from its users.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_ratings, n_columns)
+            Ids, exactly one in each row new: for new users rating new items, fold in the users first, with their
+            ratings of known items, then the items.
+
+        y : array-like of shape (n_ratings,)
+            Ratings.
+
+        sample_weight : array-like of shape (n_ratings,), default=None
+            Weights, on the scale of those of ``fit``.
+
+        update_known : bool, default=False
+            Whether rows without a new id are allowed: they solve their user again, from the ratings given here alone.
+
+        Returns
+        -------
+        self : MatrixFactorizationRegressor
+            The estimator, with the new levels at the end of ``categories_``.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If rows have no new id, or several; if ``loss`` is not "squared_error", or ``positive`` is set: use
+            ``partial_fit`` then; or as in ``fit``.
+        """
+        check_is_fitted(self)
+        if self.loss != "squared_error" or self.positive:
+            raise ValueError(
+                "fold_in solves least squares, for loss='squared_error' and positive=False; use partial_fit for "
+                f"loss={self.loss!r} and positive={self.positive}."
+            )
+        fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=False)
+        now = self._learned_now("fold_in")
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            codes, y, weights = fitted._grow(columns, y, weights, threads)
+        indices = np.stack(codes, axis=1)
+        is_new = indices >= np.array([len(rows) for rows in now.factors])
+        check_new_levels(is_new, indices[:, 0], update_known)
+        n_levels = [len(levels) for levels in fitted.categories_]
+        hyper = self._hyperparameters()
+        return self._adopt(fitted, solve_levels(now, indices, is_new.argmax(axis=1), y, weights, n_levels, hyper))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the ratings of pairs.
@@ -331,7 +535,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         tables, unknown = self._tables(), None
         n_threads = effective_n_jobs(self.n_jobs) if len(y) > _CHUNK else 1
         with Threads(n_threads) as threads:
-            indices = encode_columns(columns, self.categories_, threads)
+            indices = encode_columns(columns, self.categories_, self._sorters, threads)
             if self.handle_unknown != "ignore":
                 unknown = (indices < 0).any(axis=1)
                 self._report_unknown(columns, indices, unknown)
@@ -339,6 +543,7 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
             def predict_rows(piece: tuple[int, int]) -> None:
                 part = slice(*piece)
                 predict_kernel(indices[part], *tables, self.intercept_, y[part])
+                y[part] = self._learned.loss.expected(y[part])
                 if self.clip:
                     np.clip(y[part], *self.rating_range_, out=y[part])
 
@@ -346,107 +551,6 @@ class MatrixFactorizationRegressor(RegressorMixin, BaseEstimator):
         if self.handle_unknown == "nan":
             y[unknown] = np.nan
         return y
-
-    @property
-    def user_factors_(self) -> np.ndarray:
-        """Factor rows of the users, ``factors_[0]``."""
-        return self.factors_[0]
-
-    @property
-    def item_factors_(self) -> np.ndarray:
-        """Factor rows of the items, ``factors_[1]``."""
-        return self.factors_[1]
-
-    @property
-    def user_biases_(self) -> np.ndarray:
-        """Biases of the users, ``biases_[0]``."""
-        return self.biases_[0]
-
-    @property
-    def item_biases_(self) -> np.ndarray:
-        """Biases of the items, ``biases_[1]``."""
-        return self.biases_[1]
-
-    def _check_shape(self, columns: list[Column]) -> None:
-        name = type(self).__name__
-        n_columns, n_rows = len(columns), len(columns[0]) if columns else 0
-        if n_columns < 2:
-            raise ValueError(
-                f"Found array with {n_columns} feature(s) (shape=({n_rows}, {n_columns})) while a minimum of 2 is "
-                f"required by {name}: column 0 holds the users, column 1 the items."
-            )
-        if n_rows == 0:
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape=(0, {n_columns})) while a minimum of 1 is required by {name}: "
-                "X has no rows."
-            )
-
-    def _fit_ratings(
-        self, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None, threads: Threads
-    ) -> None:
-        n_levels = [len(levels) for levels in self.categories_]
-        rank = int(self.rank)
-        hyper = Hyperparameters(
-            rank,
-            self.learning_rate,
-            self.schedule,
-            self.alpha,
-            self.alpha_bias,
-            self.damping,
-            self.implicit_features,
-            self.alpha_implicit,
-            self.fit_bias,
-            int(self.max_iter),
-        )
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        ratings = canonical_ratings(codes, y, weights, n_levels, rank, rng, threads)
-        location, scale, self.rating_range_ = location_and_scale(ratings, self.fit_bias, threads)
-        grid = make_grid(ratings, location, scale, threads)
-        parameters = initial_parameters(grid, hyper, rng, threads)
-        losses = train(grid, parameters, hyper, rng, threads, self._epoch_printer(scale))
-        factors, biases = levels_in_order(grid, parameters, rank)
-        # Back to the scale of y: a product of two factor rows takes sqrt(scale) from each.
-        self.factors_ = [rows * np.float32(scale**0.5) for rows in factors]
-        self.biases_ = [bias * np.float32(scale) for bias in biases]
-        self.intercept_ = location
-        self.loss_curve_ = [loss * scale**2 for loss in losses]
-        self.n_iter_ = len(losses)
-
-    def _tables(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Factors and biases as the kernel needs them: a user may have put others in their place."""
-        factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in self.factors_]
-        biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in self.biases_]
-        shapes = [rows.shape for rows in factors], [bias.shape for bias in biases]
-        n_levels, rank = [len(levels) for levels in self.categories_], factors[0].shape[-1] if factors else 0
-        if shapes != ([(n, rank) for n in n_levels], [(n,) for n in n_levels]):
-            raise ValueError(
-                f"factors_ and biases_ have shapes {shapes[0]} and {shapes[1]}, which do not fit categories_: each "
-                f"needs a row for each level, {n_levels} by column, and all factors the same rank."
-            )
-        return factors, biases
-
-    def _epoch_printer(self, scale: float) -> Callable[[int, float, float], None] | None:
-        if not self.verbose:
-            return None
-        start = time.perf_counter()
-
-        def print_epoch(epoch: int, step: float, loss: float) -> None:
-            rmse, seconds = scale * (2 * loss) ** 0.5, time.perf_counter() - start
-            print(f"Epoch {epoch + 1}/{self.max_iter}  step {step:.4g}  training RMSE {rmse:.4f}  {seconds:.2f} s")
-
-        return print_epoch
-
-    def _report_unknown(self, columns: list[Column], indices: np.ndarray, unknown: np.ndarray) -> None:
-        if self.handle_unknown == "nan" or not unknown.any():
-            return
-        found = "; ".join(
-            f"{len(ids)} in {label} ({', '.join(repr(i) for i in ids[:5].tolist())}{', ...' if len(ids) > 5 else ''})"
-            for label, ids in decode_unknown(columns, indices)
-        )
-        message = f"X has ids not seen in fit, in {np.count_nonzero(unknown)} of {len(unknown)} rows: {found}."
-        if self.handle_unknown == "error":
-            raise ValueError(message + " Leave these rows out, or set handle_unknown to 'ignore', 'warn' or 'nan'.")
-        warnings.warn(message + " They are predicted from the other columns.", UserWarning, stacklevel=3)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -35,6 +35,8 @@ INLINE float bounded_step(float weighted_step, float curvature)
     return weighted_step / (1.0f + weighted_step * curvature);
 }
 
+#include "sgd_loss.h"
+
 static const float ones[GROUP] = {1.0f, 1.0f, 1.0f, 1.0f};
 
 /* A block of two fields, as the loops keep it in registers. */

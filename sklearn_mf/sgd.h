@@ -5,17 +5,18 @@
  *   s      sum of the factor rows of one rating            e      error, target - prediction
  *   z      centre of a row, what it shrinks to             o      what a rating's own pair adds to its prediction
  *   w      weight of the rating                            lambda a row's own L2 strength, damping / n
- *   eta    the step of one rating, bounded                 g      eta * e
+ *   eta    the step of one rating, bounded                 g      eta * psi
+ *   psi    - d loss / d prediction; e for the squared loss kappa  bound on the curvature of the loss; 1 for the squared
  *
  * One rating's share of the objective is
  *
- *   w/2 (e^2 + sum_f (alpha + lambda_f) |V_f - z_f|^2 + (alpha_bias + lambda_f) (b_f - zb_f)^2),
- *   e = target - sum_f b_f - sum_{f<g} <V_f, V_g> + o,
+ *   w (loss(target, x) + 1/2 sum_f (alpha + lambda_f) |V_f - z_f|^2 + (alpha_bias + lambda_f) (b_f - zb_f)^2),
+ *   x = sum_f b_f + sum_{f<g} <V_f, V_g> - o,      loss = e^2 / 2 with e = target - x, or one of sgd_loss.h,
  *
  * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f, so that
  *
- *   b_f <- b_f + eta (e           - (alpha_bias + lambda_f) (b_f - zb_f))
- *   V_f <- V_f + eta (e (s - V_f) - (alpha      + lambda_f) (V_f - z_f)).
+ *   b_f <- b_f + eta (psi           - (alpha_bias + lambda_f) (b_f - zb_f))
+ *   V_f <- V_f + eta (psi (s - V_f) - (alpha      + lambda_f) (V_f - z_f)), at least 0 where factors are positive.
  *
  * Centres and o = <tie_u, tie_i> are zero without implicit features, and centres of further fields always; _implicit.py
  * derives them.
@@ -23,9 +24,9 @@
  * A plain step eta = step * w overshoots for large weights and for many columns. Per unit of weight, the curvature of
  * that share is at most
  *
- *   c = sum_f |s - V_f|^2 + (number of biases)    from the square of the prediction's gradient
- *     + (m - 1) |e|                               from the interactions, which are bilinear in the m rows
- *     + max(alpha, alpha_bias) + max_f lambda_f   from the penalties
+ *   c = kappa (sum_f |s - V_f|^2 + (number of biases))   from the square of the prediction's gradient
+ *     + (m - 1) |psi|                                    from the interactions, which are bilinear in the m rows
+ *     + max(alpha, alpha_bias) + max_f lambda_f          from the penalties
  *
  * and eta = step w / (1 + step w c) < 1 / c keeps every step short of overshooting, whatever step, w and m are. It is the
  * first-order form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed
@@ -48,11 +49,16 @@ enum {
     SGD_ONE_BY_ONE /* some */
 };
 
+typedef enum { SGD_SQUARED_ERROR, SGD_ABSOLUTE_ERROR, SGD_HUBER, SGD_QUANTILE, SGD_POISSON } sgd_loss;
+
 typedef struct {
-    float step;       /* learning rate of this epoch, > 0 */
+    float step;       /* learning rate of this epoch, >= 0 */
     float alpha;      /* L2 strength of factors, per rating */
     float alpha_bias; /* L2 strength of biases, per rating */
     float fit_bias;   /* 1 to learn biases, 0 to leave them alone */
+    sgd_loss loss;
+    float parameter; /* of the loss: epsilon of Huber's, the quantile, the intercept of Poisson's */
+    int positive;    /* 1 to keep factors at 0 or above */
 } sgd_config;
 
 /* What a row has beside its factors. */
@@ -80,7 +86,7 @@ typedef struct {
     sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
 } sgd_block;
 
-/* Visits the ratings of a block in the order given. Returns sum of w/2 e^2, each e as it was when its rating came.
+/* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.
  * `sum` is scratch of 2 SGD_GROUP `width` floats, used with three fields or more. */
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 

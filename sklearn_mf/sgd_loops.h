@@ -22,7 +22,7 @@
     for (int t_ = 1; t_ < GROUP && (k) < GROUP; t_++) \
     clear
 
-/* A group's steps: g = eta e, and for each side or field what it keeps of itself. */
+/* A group's steps: g = eta psi, and for each side or field what it keeps of itself. */
 typedef struct {
     float g[GROUP], eta[GROUP], keep_p[GROUP], keep_q[GROUP];
     float *sum; /* s of each; with three fields or more */
@@ -62,18 +62,40 @@ TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index,
     *squares = add(pp, qq);
 }
 
+/* Losses seen (times w), psi and kappa of `k` ratings: of the squared loss, or of any where `general` is set. */
+TARGET INLINE void NAME(judge_each)(int k, int general, const sgd_config *config, const float *target, const float *w,
+                                    const float *prediction, float *seen, float *psi, float *kappa)
+{
+    if (general) {
+        for (int t = 0; t < k; t++) {
+            const judged now = judge(config, target[t], prediction[t]);
+            seen[t] = w[t] * now.loss;
+            psi[t] = now.psi;
+            kappa[t] = now.kappa;
+        }
+        return;
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        psi[t] = target[t] - prediction[t];
+        seen[t] = 0.5f * w[t] * psi[t] * psi[t];
+        kappa[t] = 1.0f;
+    }
+}
+
 /* Errors, steps and new biases of `k` ratings of two fields with no row in common. */
-TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int centred,
-                                     int width, NAME(steps) *steps, double *loss)
+TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int general,
+                                     int centred, int width, NAME(steps) *steps, double *loss)
 {
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
-    const float constant = 2.0f * fit_bias + larger(alpha, fit_bias * alpha_bias);
+    const float strongest = larger(alpha, fit_bias * alpha_bias);
     const int32_t *index = block->index + 2 * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
     sgd_scalars *users = block->users, *items = block->items;
     vec products[GROUP], squares[GROUP];
     float b_u[GROUP], b_i[GROUP], lambda_u[GROUP], lambda_i[GROUP], dot[GROUP], norm[GROUP], seen[GROUP];
     float z_u[GROUP], z_i[GROUP]; /* centres of the biases */
+    float prediction[GROUP], psi[GROUP], kappa[GROUP];
 #define MULTIPLY_ROWS(t)                                                                                            \
     NAME(multiply_rows)(block, index + 2 * (t), centred, width, products + (t), squares + (t))
     EACH_OF_GROUP(k, MULTIPLY_ROWS, products[t_] = squares[t_] = broadcast(0.0f));
@@ -89,12 +111,15 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
         z_i[t] = centred ? block->item_ties[(size_t)index[2 * t + 1] * SGD_LANES + SGD_ITEM_BIAS] : 0.0f;
     }
 #pragma omp simd
+    for (int t = 0; t < k; t++)
+        prediction[t] = b_u[t] + b_i[t] + dot[t];
+    NAME(judge_each)(k, general, config, target, w, prediction, seen, psi, kappa);
+#pragma omp simd
     for (int t = 0; t < k; t++) {
-        const float e = target[t] - b_u[t] - b_i[t] - dot[t];
-        seen[t] = w[t] * e * e;
-        const float c = norm[t] + constant + larger(lambda_u[t], lambda_i[t]) + fabsf(e);
-        const float eta = bounded_step(config->step * w[t], c), g = eta * e;
-        /* b <- b + eta (e - (alpha_bias + lambda) (b - zb)) */
+        const float curved = general ? kappa[t] * (norm[t] + 2.0f * fit_bias) : norm[t] + 2.0f * fit_bias;
+        const float c = curved + strongest + larger(lambda_u[t], lambda_i[t]) + fabsf(psi[t]);
+        const float eta = bounded_step(config->step * w[t], c), g = eta * psi[t];
+        /* b <- b + eta (psi - (alpha_bias + lambda) (b - zb)) */
         b_u[t] += fit_bias * (g - eta * (alpha_bias + lambda_u[t]) * (b_u[t] - z_u[t]));
         b_i[t] += fit_bias * (g - eta * (alpha_bias + lambda_i[t]) * (b_i[t] - z_i[t]));
         steps->g[t] = g;
@@ -110,9 +135,16 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
     }
 }
 
-/* p <- p + eta (e q - (alpha + lambda) (p - z)), and the same for q with the old p */
-TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int centred, int width,
-                                      const NAME(steps) *steps)
+TARGET INLINE vec NAME(kept)(int positive, vec a)
+{
+    if (positive)
+        a = positive_part(a);
+    return a;
+}
+
+/* p <- p + eta (psi q - (alpha + lambda) (p - z)), and the same for q with the old p */
+TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int positive, int centred,
+                                      int width, const NAME(steps) *steps)
 {
     for (int t = 0; t < k; t++) {
         const int stride = STRIDE(centred, width);
@@ -124,16 +156,16 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
             FOR_VECTORS(j)
             {
                 const vec a = load(p + j), b = load(q + j);
-                store(p + j, multiply_add(g, b, multiply_add(keep_p, a, multiply(pull_p, load(z_p + j)))));
-                store(q + j, multiply_add(g, a, multiply_add(keep_q, b, multiply(pull_q, load(z_q + j)))));
+                store(p + j, NAME(kept)(positive, multiply_add(g, b, multiply_add(keep_p, a, multiply(pull_p, load(z_p + j))))));
+                store(q + j, NAME(kept)(positive, multiply_add(g, a, multiply_add(keep_q, b, multiply(pull_q, load(z_q + j))))));
             }
             continue;
         }
         FOR_VECTORS(j)
         {
             const vec a = load(p + j), b = load(q + j);
-            store(p + j, multiply_add(g, b, multiply(keep_p, a)));
-            store(q + j, multiply_add(g, a, multiply(keep_q, b)));
+            store(p + j, NAME(kept)(positive, multiply_add(g, b, multiply(keep_p, a))));
+            store(q + j, NAME(kept)(positive, multiply_add(g, a, multiply(keep_q, b))));
         }
     }
 }
@@ -172,15 +204,16 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
 }
 
 /* Errors and steps of `k` ratings of any number of fields with no row in common; `sum` takes s of each. */
-TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m,
-                                      int centred, int width, NAME(steps) *steps, double *loss)
+TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int general,
+                                      int m, int centred, int width, NAME(steps) *steps, double *loss)
 {
     const float fit_bias = config->fit_bias;
-    const float constant = m * fit_bias + larger(config->alpha, fit_bias * config->alpha_bias);
+    const float strongest = larger(config->alpha, fit_bias * config->alpha_bias);
     const int32_t *index = block->index + m * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
     vec own[GROUP], total[GROUP];
     float own_norm[GROUP], sum_norm[GROUP], bias[GROUP], lambda[GROUP], part[GROUP], seen[GROUP];
+    float prediction[GROUP], psi[GROUP], kappa[GROUP];
 #define SUM_ROWS(t) \
     NAME(sum_rows)(block, m, index + m * (t), centred, width, steps->sum + (t) * width, total + (t), own + (t))
     EACH_OF_GROUP(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
@@ -199,22 +232,24 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
     NAME(sum_each)(own, own_norm);
     NAME(sum_each)(total, sum_norm);
 #pragma omp simd
+    for (int t = 0; t < k; t++) /* sum_{f<g} <V_f, V_g> = (|s|^2 - sum_f |V_f|^2) / 2 */
+        prediction[t] = bias[t] + 0.5f * (sum_norm[t] - own_norm[t]) - part[t];
+    NAME(judge_each)(k, general, config, target, w, prediction, seen, psi, kappa);
+#pragma omp simd
     for (int t = 0; t < k; t++) {
-        /* sum_{f<g} <V_f, V_g> = (|s|^2 - sum_f |V_f|^2) / 2 */
-        const float e = target[t] - bias[t] - 0.5f * (sum_norm[t] - own_norm[t]) + part[t];
-        seen[t] = w[t] * e * e;
         /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
-        const float c = (m - 2) * sum_norm[t] + own_norm[t] + constant + lambda[t] + (m - 1) * fabsf(e);
+        const float curved = kappa[t] * ((m - 2) * sum_norm[t] + own_norm[t] + m * fit_bias);
+        const float c = curved + strongest + lambda[t] + (m - 1) * fabsf(psi[t]);
         steps->eta[t] = bounded_step(config->step * w[t], c);
-        steps->g[t] = steps->eta[t] * e;
+        steps->g[t] = steps->eta[t] * psi[t];
     }
 #pragma omp simd
     for (int t = 0; t < k; t++)
         loss[t] += (double)seen[t];
 }
 
-TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int m,
-                                       int centred, int width, const NAME(steps) *steps)
+TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config,
+                                       int positive, int m, int centred, int width, const NAME(steps) *steps)
 {
     const int32_t *index = block->index + m * r;
     for (int t = 0; t < k; t++) {
@@ -226,45 +261,46 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
             const float *z = centred && f < 2 ? v + width : NULL;
             const float z_bias =
                 z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
-            /* b_f <- b_f + eta (e - (alpha_bias + lambda_f) (b_f - zb_f)) */
+            /* b_f <- b_f + eta (psi - (alpha_bias + lambda_f) (b_f - zb_f)) */
             const float decay = config->alpha_bias + scalars->damping;
             scalars->bias += config->fit_bias * (g - eta * decay * (scalars->bias - z_bias));
-            /* V_f <- V_f + eta (e (s - V_f) - (alpha + lambda_f) (V_f - z_f)) */
+            /* V_f <- V_f + eta (psi (s - V_f) - (alpha + lambda_f) (V_f - z_f)) */
             const float pull = eta * (config->alpha + scalars->damping);
             const vec keep = broadcast(1.0f - pull - g), move = broadcast(g);
             if (z) {
                 const vec towards = broadcast(pull);
                 FOR_VECTORS(j)
-                store(v + j, multiply_add(move, load(s + j),
-                                          multiply_add(keep, load(v + j), multiply(towards, load(z + j)))));
+                store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j),
+                                               multiply_add(keep, load(v + j), multiply(towards, load(z + j))))));
                 continue;
             }
             FOR_VECTORS(j)
-            store(v + j, multiply_add(move, load(s + j), multiply(keep, load(v + j))));
+            store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j), multiply(keep, load(v + j)))));
         }
     }
 }
 
 TARGET INLINE void NAME(begin)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
-                               int m, int centred, int width, NAME(steps) *steps, double *loss)
+                               int general, int m, int centred, int width, NAME(steps) *steps, double *loss)
 {
     if (m == 2)
-        NAME(begin_pairs)(k, r, pair, config, centred, width, steps, loss);
+        NAME(begin_pairs)(k, r, pair, config, general, centred, width, steps, loss);
     else
-        NAME(begin_fields)(k, r, block, config, m, centred, width, steps, loss);
+        NAME(begin_fields)(k, r, block, config, general, m, centred, width, steps, loss);
 }
 
 TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
-                                int m, int centred, int width, const NAME(steps) *steps)
+                                int general, int m, int centred, int width, const NAME(steps) *steps)
 {
+    const int positive = general && config->positive;
     if (m == 2)
-        NAME(finish_pairs)(k, pair->index + 2 * r, pair, centred, width, steps);
+        NAME(finish_pairs)(k, pair->index + 2 * r, pair, positive, centred, width, steps);
     else
-        NAME(finish_fields)(k, r, block, config, m, centred, width, steps);
+        NAME(finish_fields)(k, r, block, config, positive, m, centred, width, steps);
 }
 
-TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int m, int centred, int width,
-                                  float *sum)
+TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int general, int m,
+                                  int centred, int width, float *sum)
 {
     /* Copies, whose fields the compiler knows no store to change. */
     const sgd_block copied_block = *given, *block = &copied_block;
@@ -287,31 +323,31 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
         const uint8_t kind = block->group[r / GROUP];
         if (kind != SGD_APART) {
             if (open >= 0)
-                NAME(finish)(GROUP, open, block, &pair, config, m, centred, width, &begun);
+                NAME(finish)(GROUP, open, block, &pair, config, general, m, centred, width, &begun);
             open = -1;
             if (kind == SGD_ONE_BY_ONE) {
                 for (int t = 0; t < GROUP; t++) {
-                    NAME(begin)(1, r + t, block, &pair, config, m, centred, width, &now, loss);
-                    NAME(finish)(1, r + t, block, &pair, config, m, centred, width, &now);
+                    NAME(begin)(1, r + t, block, &pair, config, general, m, centred, width, &now, loss);
+                    NAME(finish)(1, r + t, block, &pair, config, general, m, centred, width, &now);
                 }
                 continue;
             }
         }
-        NAME(begin)(GROUP, r, block, &pair, config, m, centred, width, &now, loss);
+        NAME(begin)(GROUP, r, block, &pair, config, general, m, centred, width, &now, loss);
         if (open >= 0)
-            NAME(finish)(GROUP, open, block, &pair, config, m, centred, width, &begun);
+            NAME(finish)(GROUP, open, block, &pair, config, general, m, centred, width, &begun);
         float *free_sum = begun.sum;
         begun = now;
         now.sum = free_sum;
         open = r;
     }
     if (open >= 0)
-        NAME(finish)(GROUP, open, block, &pair, config, m, centred, width, &begun);
+        NAME(finish)(GROUP, open, block, &pair, config, general, m, centred, width, &begun);
     for (; r < n; r++) {
-        NAME(begin)(1, r, block, &pair, config, m, centred, width, &now, loss);
-        NAME(finish)(1, r, block, &pair, config, m, centred, width, &now);
+        NAME(begin)(1, r, block, &pair, config, general, m, centred, width, &now, loss);
+        NAME(finish)(1, r, block, &pair, config, general, m, centred, width, &now);
     }
-    return 0.5 * ((loss[0] + loss[1]) + (loss[2] + loss[3]));
+    return (loss[0] + loss[1]) + (loss[2] + loss[3]);
 }
 
 /* The usual shapes are made constants, so that the compiler unrolls. */
@@ -319,9 +355,12 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
 {
     const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
     const int centred = block->ties != NULL;
-#define SHAPE(fields, centres, floats)                                   \
+    if (config->loss != SGD_SQUARED_ERROR || config->positive)
+        return m == 2 ? NAME(update)(block, config, 1, 2, centred, width, sum)
+                      : NAME(update)(block, config, 1, m, centred, width, sum);
+#define SHAPE(fields, centres, floats)                              \
     if (m == (fields) && centred == (centres) && width == (floats)) \
-        return NAME(update)(block, config, fields, centres, floats, sum);
+        return NAME(update)(block, config, 0, fields, centres, floats, sum);
     SHAPE(2, 1, 8)
     SHAPE(2, 1, 16)
     SHAPE(2, 1, 32)

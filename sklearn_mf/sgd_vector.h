@@ -3,6 +3,7 @@
  *
  *   vec, LENGTH             a vector of LENGTH floats
  *   load_part(x, n)         n < LENGTH floats from x on, then zeros
+ *   positive_part(a)        max(a, 0)
  *   sum_each(a, out)        out[t] = sum of the floats of a[t], for t < GROUP, all t by the same additions
  */
 #undef TARGET
@@ -16,6 +17,7 @@
 #undef subtract
 #undef multiply_add
 #undef broadcast
+#undef positive_part
 #define NAME_(name, set) name##_##set
 #define NAME2(name, set) NAME_(name, set)
 #define NAME(name) NAME2(name, SGD_SET)
@@ -33,6 +35,7 @@
 #define subtract(a, b) _mm512_sub_ps(a, b)
 #define multiply_add(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define broadcast(x) _mm512_set1_ps(x)
+#define positive_part(a) _mm512_max_ps(a, _mm512_setzero_ps())
 
 #elif SGD_WIDTH == 256
 
@@ -47,6 +50,7 @@
 #define subtract(a, b) _mm256_sub_ps(a, b)
 #define multiply_add(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define broadcast(x) _mm256_set1_ps(x)
+#define positive_part(a) _mm256_max_ps(a, _mm256_setzero_ps())
 
 #else /* what the compiler has: four floats where it knows vectors, else one */
 
@@ -68,6 +72,7 @@ typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias)
 #define add(a, b) ((a) + (b))
 #define subtract(a, b) ((a) - (b))
 #define multiply_add(a, b, c) ((a) * (b) + (c))
+#define positive_part(a) NAME(larger_than_zero)(a)
 
 #endif
 
@@ -98,6 +103,15 @@ TARGET INLINE void NAME(sum_each)(const vec *a, float *out)
 }
 
 #else
+
+INLINE vec NAME(larger_than_zero)(vec a)
+{
+    float x[LENGTH];
+    store(x, a);
+    for (int l = 0; l < LENGTH; l++)
+        x[l] = larger(x[l], 0.0f);
+    return load(x);
+}
 
 INLINE vec NAME(load_first)(const float *x, int n)
 {

@@ -75,8 +75,9 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
                 int64_t *state, void *scratch)
 {
     const int64_t P = grid->n_groups;
-    int64_t *claimed = state, *n_done = state + 1, *n_added = state + 2, *user_done = state + 3, *item_done = user_done + P;
-    for (;;) {
+    int64_t *claimed = state, *n_done = state + 1, *n_added = state + 2, *ended = state + 3;
+    int64_t *user_done = state + 4, *item_done = user_done + P;
+    while (!value_of(ended)) { /* looked at before a block is claimed, so that nobody waits for one that never runs */
         const int64_t next = add_and_get(claimed, 1) - 1, t = next / P, a = next % P;
         if (t >= n_strata)
             return;
@@ -86,6 +87,8 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
         if (grid->n_fields > 2)
             wait_until(n_added, t);
         run_block(grid, config, strata[t] * P + a, scratch);
+        if (!(grid->loss[strata[t] * P + a] <= grid->limit)) /* true for NaN */
+            add_and_get(ended, 1);
         add_and_get(user_done + a, 1);
         add_and_get(item_done + item, 1);
         if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last of its stratum */

@@ -30,15 +30,16 @@ typedef struct {
     float *own_rows;              /* scratch for the touched rows of the blocks of any one stratum */
     sgd_scalars *own_scalars;     /* the same */
     double *loss;                 /* OUT   (P P,) */
+    double limit;                 /* a block whose loss is above it, or not a number, ends the run: `loss` tells */
 } strata_grid;
 
 /* Numbers in the state that the threads of an epoch share, all zero when it begins. */
-#define STRATA_STATE_SIZE(n_groups) (3 + 2 * (n_groups))
+#define STRATA_STATE_SIZE(n_groups) (4 + 2 * (n_groups))
 
 /* Bytes of scratch that each thread needs. */
 size_t strata_scratch(const strata_grid *grid);
 
-/* Runs strata[0], ..., strata[n_strata - 1], together with the other threads that were given the same `state`. */
+/* Runs strata[0], ..., strata[n_strata - 1], unless a block ends it, together with the other threads that were given the same `state`. */
 void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
                 int64_t *state, void *scratch);
 

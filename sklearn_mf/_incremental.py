@@ -1,0 +1,187 @@
+"""Going on from what is learned: a pass over a batch of ratings, and new levels solved exactly. Arrays, no ids.
+
+Levels beyond those learned are new; what is learned grows for them. Centres of new levels are predicted from their
+partners in the ratings given, by the coefficients of the last fit, which stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
+
+from sklearn_mf._fitting import Learned, baseline_at, scales
+from sklearn_mf._kernels import TIE_BIAS
+from sklearn_mf._parameters import LARGEST, initial_parameters
+from sklearn_mf._ratings import canonical_ratings, make_grid
+from sklearn_mf._threads import Threads
+from sklearn_mf._training import Descent, Hyperparameters
+
+
+def pass_over(
+    learned: Learned,
+    codes: list[np.ndarray],
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    n_levels: list[int],
+    hyper: Hyperparameters,
+    factor: float,
+    rng: np.random.Generator,
+    threads: Threads,
+) -> Learned:
+    """Visit a batch of ratings once with a step of ``factor`` learning rates; only rows of its levels change."""
+    n_old, loss, rank = [len(rows) for rows in learned.factors], learned.loss, hyper.rank
+    has_centres = any(centres is not None for centres in learned.centres[:2])
+    hyper = replace(hyper, implicit_features="both" if has_centres else None)
+    used, local = zip(*(np.unique(column, return_inverse=True) for column in codes), strict=True)
+    ratings = canonical_ratings(
+        [column.astype(np.int32) for column in local], y, weights, [len(u) for u in used], rank, rng, threads,
+        learned.weight_unit,
+    )  # fmt: skip
+    baseline = baseline_at(ratings, loss, learned.intercept, learned.scale)
+    # Generous: what comes now may be quite unlike what was learned from.
+    baseline = replace(baseline, loss=10.0 * (baseline.loss + 1.0))
+    bounds = float(ratings.values.min()), float(ratings.values.max())
+    pairs = np.unique(np.stack(codes[:2], axis=1), axis=0)
+    grid = make_grid(ratings, learned.intercept if loss.is_standardised else 0.0, learned.scale, threads)
+    parameters = initial_parameters(grid, hyper, rng, threads)
+    grown = _grown(learned, n_levels)
+    to_y = scales(rank, learned.scale)
+    for f, (levels, row_of) in enumerate(zip(used, grid.row_of, strict=True)):
+        known = levels < n_old[f]
+        parameters.rows[row_of[known], :rank] = grown.factors[f][levels[known]] / to_y[:rank]
+        parameters.bias[row_of[known]] = grown.biases[f][levels[known]] / to_y[rank]
+        grown.level_weights[f][levels] += grid.row_weights[row_of]
+        with np.errstate(over="ignore"):
+            parameters.scalars[row_of, 1] = np.minimum(hyper.damping / grown.level_weights[f][levels], LARGEST)
+        if grown.centres[f] is None:
+            continue
+        grown.centres[f][levels[~known]] = _predicted_centres(learned.coefficients[f], pairs, f, levels[~known])
+        centres = grown.centres[f][levels] / to_y
+        parameters.centres[row_of, :rank] = centres[:, :rank]
+        parameters.ties[row_of, TIE_BIAS[f]] = centres[:, rank]
+        new = row_of[~known]
+        parameters.rows[new, :rank] += centres[~known, :rank]
+        parameters.bias[new] += hyper.fit_bias * centres[~known, rank]
+        if hyper.positive:
+            np.maximum(parameters.rows, 0.0, out=parameters.rows)
+
+    descent = Descent(grid, parameters, hyper, baseline, rng, threads, has_centres=False)
+    seen, _ = descent.epoch(factor)
+    for f, (levels, row_of) in enumerate(zip(used, grid.row_of, strict=True)):
+        grown.factors[f][levels] = parameters.rows[row_of, :rank] * to_y[:rank]
+        grown.biases[f][levels] = parameters.bias[row_of] * to_y[rank]
+    grown.rating_range = min(learned.rating_range[0], bounds[0]), max(learned.rating_range[1], bounds[1])
+    grown.losses = [*learned.losses, seen * loss.unit(learned.scale)]
+    grown.n_iter, grown.warning = learned.n_iter + 1, descent.warning
+    return grown
+
+
+def _grown(learned: Learned, n_levels: list[int]) -> Learned:
+    """A copy with room for new levels, zero."""
+
+    def grow(array: np.ndarray | None, n: int) -> np.ndarray | None:
+        if array is None:
+            return None
+        return np.concatenate([array, np.zeros((n - len(array), *array.shape[1:]), dtype=array.dtype)])
+
+    def grow_each(arrays: list[np.ndarray | None], n_levels: list[int]) -> list[np.ndarray | None]:
+        return [grow(array, n) for array, n in zip(arrays, n_levels, strict=True)]
+
+    return replace(
+        learned,
+        factors=grow_each(learned.factors, n_levels),
+        biases=grow_each(learned.biases, n_levels),
+        level_weights=grow_each(learned.level_weights, n_levels),
+        centres=grow_each(learned.centres, n_levels),
+        coefficients=grow_each(learned.coefficients, n_levels[1::-1]),
+    )
+
+
+def _predicted_centres(coefficients: np.ndarray | None, pairs: np.ndarray, f: int, levels: np.ndarray) -> np.ndarray:
+    """|N|^(-1/2) times the sum of the coefficients of the partners N of ``levels`` of field f, in distinct pairs."""
+    if coefficients is None:
+        return 0.0
+    place = np.searchsorted(levels, pairs[:, f])
+    place[place == len(levels)] = 0
+    partner = pairs[:, 1 - f]
+    wanted = (levels[place] == pairs[:, f]) if len(levels) else np.zeros(len(pairs), dtype=bool)
+    place, partner = place[wanted], partner[wanted]
+    norm = 1 / np.sqrt(np.maximum(np.bincount(place, minlength=len(levels)), 1.0))
+    known = partner < len(coefficients)
+    place, partner = place[known], partner[known]
+    who_rated_what = csr_array((norm[place], (place, partner)), shape=(len(levels), len(coefficients)))
+    return who_rated_what @ coefficients.astype(np.float64)
+
+
+def solve_levels(
+    learned: Learned,
+    indices: np.ndarray,
+    target_field: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    n_levels: list[int],
+    hyper: Hyperparameters,
+) -> Learned:
+    """Biases and factors of the levels in ``target_field`` of each row, everything else held as it is.
+
+    For each level the minimum, over its bias b and factors v, of
+
+        sum w/2 (y - c - b - <v, s>)^2 + (alpha n + damping)/2 |v - z|^2 + (alpha_bias n + damping)/2 (b - zb)^2
+
+    on the standardised scale, with c what the other fields of a row predict and s the sum of their factors.
+    """
+    grown = _grown(learned, n_levels)
+    weights = np.ones(len(y)) if weights is None else weights
+    weights = weights / learned.weight_unit
+    for f in np.unique(target_field).tolist():
+        rows = target_field == f
+        _solve_field(grown, f, indices[rows], y[rows], weights[rows], hyper)
+    return grown
+
+
+def _solve_field(
+    grown: Learned, f: int, indices: np.ndarray, y: np.ndarray, weights: np.ndarray, hyper: Hyperparameters
+) -> None:
+    rank, n_fields = hyper.rank, indices.shape[1]
+    to_y = scales(rank, grown.scale).astype(np.float64)
+    # Sums always in the same order, whatever the order of the rows.
+    order = np.lexsort((weights, y, *(indices[:, g] for g in range(n_fields) if g != f), indices[:, f]))
+    indices, y, weights = indices[order], y[order], weights[order]
+    levels, start = np.unique(indices[:, f], return_index=True)
+    s, c = np.zeros((len(y), rank)), np.full(len(y), grown.intercept / to_y[rank])
+    for g in range(n_fields):
+        if g != f:
+            v = grown.factors[g][indices[:, g]] / to_y[:rank]
+            c += grown.biases[g][indices[:, g]] / to_y[rank] + np.einsum("ij,ij->i", s, v)
+            s += v
+    t = y / to_y[rank] - c
+    if hyper.fit_bias:
+        s = np.column_stack([s, np.ones(len(y))])
+    n = np.add.reduceat(weights, start)
+    strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]]), len(levels), axis=0)
+    strength = np.minimum(strength * n[:, None] + hyper.damping, LARGEST)[:, : s.shape[1]]
+    centres = np.zeros((len(levels), rank + 1))
+    if grown.centres[f] is not None:
+        pairs = np.unique(indices[:, :2], axis=0)
+        centres[:] = _predicted_centres(grown.coefficients[f], pairs, f, levels)
+        grown.centres[f][levels] = centres
+    z = (centres / to_y)[:, : s.shape[1]]
+
+    gram, right = np.empty((len(levels), s.shape[1], s.shape[1])), np.empty((len(levels), s.shape[1]))
+    with threadpool_limits(1, "blas"):  # the same sums on any number of threads
+        for k, rows in enumerate(map(slice, start.tolist(), [*start[1:].tolist(), len(y)])):
+            weighted = s[rows] * weights[rows, None]
+            gram[k], right[k] = weighted.T @ s[rows], t[rows] @ weighted
+        gram[:, range(s.shape[1]), range(s.shape[1])] += strength
+        right += strength * z
+        try:
+            solved = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:  # no penalty, and fewer ratings than factors: the shortest solution
+            solved = np.einsum("kij,kj->ki", np.linalg.pinv(gram, hermitian=True), right)
+    grown.factors[f][levels] = solved[:, :rank] * to_y[:rank]
+    if hyper.fit_bias:
+        grown.biases[f][levels] = solved[:, rank] * to_y[rank]
+    grown.level_weights[f][levels] = n

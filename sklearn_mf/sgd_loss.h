@@ -1,0 +1,61 @@
+/* The losses of one rating, and what a step needs of them; included by sgd.c. */
+
+/* Errors below are taken for this in a curvature that would be infinite. */
+#define SMALLEST_ERROR 1e-12f
+/* Poisson: e^60 is beyond any count, and far from what single precision holds. */
+#define LARGEST_LOG 60.0f
+
+typedef struct {
+    float loss;
+    float psi;   /* - d loss / d prediction: the error, for the squared loss */
+    float kappa; /* bound on d^2 loss / d prediction^2, or on that of a parabola that touches the loss here and is above it
+                  * from here to its minimum; steps bounded by it do not jump over that minimum */
+} judged;
+
+/* e^x to single precision, by the same additions on every processor of an instruction set: 2^n times e^r, with the
+ * polynomial of Cephes (Moshier 1992) for |r| <= log(2) / 2. */
+INLINE float exponential(float x)
+{
+    x = x > LARGEST_LOG ? LARGEST_LOG : x;
+    x = x > -LARGEST_LOG ? x : -LARGEST_LOG; /* NaN too: the loss tells */
+    const float n = floorf(x * 1.44269504f + 0.5f);
+    const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    float y = 1.9875691500e-4f;
+    y = y * r + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    y = y * r * r + r + 1.0f;
+    union {
+        int32_t bits;
+        float value;
+    } power = {((int32_t)n + 127) * (1 << 23)};
+    return y * power.value;
+}
+
+/* Curvatures: of |e| the parabola e^2 / (2 |e0|) + |e0| / 2 (de Leeuw and Lange 2009), of the quantile loss half of it
+ * (Hunter and Lange 2000). */
+INLINE judged judge(const sgd_config *config, float target, float prediction)
+{
+    const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR), parameter = config->parameter;
+    switch (config->loss) {
+    case SGD_ABSOLUTE_ERROR: /* |e| */
+        return (judged){fabsf(e), e / size, 1.0f / size};
+    case SGD_HUBER: /* e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon */
+        if (size > parameter)
+            return (judged){parameter * (size - 0.5f * parameter), parameter * (e / size), parameter / size};
+        break;
+    case SGD_QUANTILE: { /* q e, but (q - 1) e where e < 0 */
+        const float slope = e > 0.0f ? parameter : parameter - 1.0f;
+        return (judged){slope * e, fabsf(e) < SMALLEST_ERROR ? 0.0f : slope, 0.5f / size};
+    }
+    case SGD_POISSON: { /* mu - y log(mu), log(mu) = intercept + prediction; its curvature is mu, and y at the minimum */
+        const float mu = exponential(parameter + prediction);
+        return (judged){mu - target * (parameter + prediction), target - mu, larger(mu, target)};
+    }
+    default:
+        break;
+    }
+    return (judged){0.5f * e * e, e, 1.0f};
+}
