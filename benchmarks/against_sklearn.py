@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._encoding import fit_columns, split_columns
+from sklearn_mf._columns import split_columns
+from sklearn_mf._encoding import fit_columns
 from sklearn_mf._threads import Threads
 from sklearn_mf.datasets import make_ratings
 

@@ -21,7 +21,7 @@ import numpy as np
 from _real import BEST, generated_sets, real_sets, rmse, tenth
 
 import sklearn_mf._implicit as implicit
-import sklearn_mf._training as training
+import sklearn_mf._fitting as fitting
 from sklearn_mf import MatrixFactorizationRegressor
 
 GRID = {
@@ -112,7 +112,7 @@ def changes(sets, reference, start, values_of):
 
 def with_strength(rule):
     """Let the L2 strength a rating be rule(n, mean n, field), for factors and biases of users (0) and items (1)."""
-    original = training.initial_parameters
+    original = fitting.initial_parameters
 
     def initial_parameters(grid, *arguments):
         parameters = original(grid, *arguments)
@@ -123,7 +123,7 @@ def with_strength(rule):
             start += len(levels)
         return parameters
 
-    return mock.patch("sklearn_mf._regressor.initial_parameters", initial_parameters)
+    return mock.patch("sklearn_mf._fitting.initial_parameters", initial_parameters)
 
 
 def regularisation(sets, reference):

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from _real import FOLDER, film_context, rmse, splits
 
-import sklearn_mf._regressor as regressor
+import sklearn_mf._fitting as fitting
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import load_ratings
 
@@ -38,7 +38,7 @@ def load():
 def main():
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     X, y, contexts = load()
-    make_grid, canonical_ratings = regressor.make_grid, regressor.canonical_ratings
+    make_grid, canonical_ratings = fitting.make_grid, fitting.canonical_ratings
     print("| context columns | " + " | ".join(MERGES) + " |\n|---|" + "---|" * len(MERGES))
     for name, columns in contexts.items():
         table = np.column_stack([X, *columns])
@@ -49,15 +49,15 @@ def main():
                 grid = make_grid(*arguments)
                 return dataclasses.replace(grid, share=change(grid.share))
 
-            regressor.canonical_ratings = partial(canonical_ratings, n_groups=n_groups)
-            regressor.make_grid = changed_grid
+            fitting.canonical_ratings = partial(canonical_ratings, n_groups=n_groups)
+            fitting.make_grid = changed_grid
             scores, start = [], time.perf_counter()
             for train, test in splits("ml-100k", len(y)):
                 model = MatrixFactorizationRegressor(random_state=0).fit(table[train], y[train])
                 scores.append(rmse(model.predict(table[test]), y[test]))
             cells.append(f"{np.mean(scores):.4f}, {(time.perf_counter() - start) / 5:.2f} s")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-    regressor.make_grid, regressor.canonical_ratings = make_grid, canonical_ratings
+    fitting.make_grid, fitting.canonical_ratings = make_grid, canonical_ratings
 
 
 if __name__ == "__main__":

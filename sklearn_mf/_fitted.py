@@ -75,9 +75,11 @@ class FittedMixin:
     ) -> tuple[Self, list[Column], np.ndarray, np.ndarray | None]:
         """Columns, ratings and weights, and a copy of the estimator to work on: one that fails stays as it was."""
         columns = split_columns(X, type(self).__name__)
-        self._check_shape(columns)
         fitted = copy(self)
+        if reset:
+            self._check_shape(columns)
         validate_data(fitted, X, y, reset=reset, skip_check_array=True)
+        self._check_shape(columns)
         n_rows = len(columns[0])
         y = check_ratings(y, n_rows)
         weights = check_weights(sample_weight, n_rows)

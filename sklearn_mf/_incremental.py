@@ -36,10 +36,9 @@ def pass_over(
     has_centres = any(centres is not None for centres in learned.centres[:2])
     hyper = replace(hyper, implicit_features="both" if has_centres else None)
     used, local = zip(*(np.unique(column, return_inverse=True) for column in codes), strict=True)
-    ratings = canonical_ratings(
-        [column.astype(np.int32) for column in local], y, weights, [len(u) for u in used], rank, rng, threads,
-        learned.weight_unit,
-    )  # fmt: skip
+    local = [column.astype(np.int32) for column in local]
+    n_used = [len(levels) for levels in used]
+    ratings = canonical_ratings(local, y, weights, n_used, rank, rng, threads, weight_unit=learned.weight_unit)
     baseline = baseline_at(ratings, loss, learned.intercept, learned.scale)
     # Generous: what comes now may be quite unlike what was learned from.
     baseline = replace(baseline, loss=10.0 * (baseline.loss + 1.0))

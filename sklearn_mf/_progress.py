@@ -24,7 +24,7 @@ class FitTasks:
     """A fit and its epochs, as callbacks see them."""
 
     def __init__(self, estimator: Any, max_epochs: int | None):
-        self._context, self._given = None, {"estimator": estimator}
+        self._context, self._given, self.max_epochs = None, {"estimator": estimator}, max_epochs
         if hasattr(estimator, "_init_callback_context"):
             self._context = estimator._init_callback_context(max_subtasks=max_epochs)
 
@@ -54,6 +54,7 @@ class Progress:
 
     def __init__(self, verbose: int, loss: str, tasks: FitTasks, attributes: Callable[[Learned], dict[str, Any]]):
         self._verbose, self._loss, self._tasks, self._attributes = verbose, loss, tasks, attributes
+        self._of = f"/{tasks.max_epochs}" if tasks.max_epochs else ""
         self._n_epochs, self._start = 0, time.perf_counter()
 
     def begin_epoch(self) -> None:
@@ -66,5 +67,5 @@ class Progress:
             seen = f"training RMSE {(2 * loss) ** 0.5:.4f}" if is_squared else f"training loss {loss:.4f}"
             held = "" if score is None else f"  held-out {'R^2' if is_squared else 'D^2'} {score:.4f}"
             seconds = time.perf_counter() - self._start
-            print(f"Epoch {self._n_epochs}  step {step:.4g}  {seen}{held}  {seconds:.2f} s")
+            print(f"Epoch {self._n_epochs}{self._of}  step {step:.4g}  {seen}{held}  {seconds:.2f} s")
         return self._tasks.end_epoch(lambda: self._attributes(learned()))

@@ -116,8 +116,8 @@ def canonical_ratings(
     rank: int,
     rng: np.random.Generator,
     threads: Threads,
-    weight_unit: float | None = None,
     n_groups: int | None = None,
+    weight_unit: float | None = None,
 ) -> Ratings:
     """Drop weights of zero, deal the ratings to blocks, order them, merge what is equal, divide weights by their unit.
 

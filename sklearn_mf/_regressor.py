@@ -148,7 +148,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
     validation_fraction : float, default=0.1
         Part of the (merged) ratings that ``early_stopping`` holds out, between 0 and 1.
 
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int, default=10
         Number of epochs without a better score after which ``early_stopping`` and ``tol`` act, at least 1.
 
     warm_start : bool, default=False
@@ -299,7 +299,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         early_stopping: bool = False,
         refit: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 5,
+        n_iter_no_change: int = 10,
         warm_start: bool = False,
         clip: bool = True,
         handle_unknown: str = "ignore",

@@ -16,7 +16,7 @@ from sklearn_mf._training import Descent, copy_arrays
 _CENTRES_MOVE = 0.75  # of the epochs; in the last ones rows settle, and centres would gain little more
 _TAIL = 0.5  # of max_iter: from there on the step falls to zero, whatever the score does
 _CUT = 0.5  # of the step, when the score stalls
-_SMALLEST = 0.05  # of the learning rate: the score has stalled for the last time
+_SMALLEST = 0.01  # of the learning rate: the score has stalled for the last time
 
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "linear": lambda epoch, max_iter: 1.0 - epoch / max_iter,

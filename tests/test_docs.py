@@ -60,11 +60,29 @@ def test_imports_run_one_way():
     """As the map of the source says; private names of scikit-learn only where the estimator is."""
     allowed = {
         "_threads": set(),
-        "_encoding": {"_ids", "_threads"},
-        "_ratings": {"_kernels", "_threads"},
-        "_implicit": {"_kernels", "_threads"},
-        "_training": {"_implicit", "_kernels", "_threads"},
         "_checks": set(),
+        "_columns": set(),
+        "_encoding": {"_checks", "_columns", "_ids", "_threads"},
+        "_losses": {"_kernels"},
+        "_ratings": {"_kernels", "_threads"},
+        "_parameters": {"_kernels", "_threads"},
+        "_implicit": {"_kernels", "_threads"},
+        "_training": {"_implicit", "_kernels", "_losses", "_parameters", "_threads"},
+        "_stopping": {"_training"},
+    }
+    arrays = {"_kernels", "_implicit", "_losses", "_parameters", "_ratings", "_stopping", "_threads", "_training"}
+    allowed["_fitting"] = arrays
+    allowed["_incremental"] = {"_fitting", *arrays}
+    allowed["_progress"] = {"_fitting"}
+    allowed["_fitted"] = {
+        "_checks",
+        "_columns",
+        "_encoding",
+        "_fitting",
+        "_losses",
+        "_ratings",
+        "_threads",
+        "_training",
     }
     allowed["_regressor"] = {"_kernels", *allowed}
     folder = Path(sklearn_mf.__file__).parent

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_mf import _ids
-from sklearn_mf._encoding import encode_columns, fit_columns, split_columns
+from sklearn_mf._columns import split_columns
+from sklearn_mf._encoding import encode_columns, fit_columns
 from sklearn_mf._threads import Threads
 
 ONE = Threads()
@@ -23,7 +24,7 @@ def check(X, expected_rows):
         assert levels[j].tolist() == unique
         assert [unique[code] for code in codes[j]] == list(expected)
         assert codes[j].dtype == np.int32
-    np.testing.assert_array_equal(encode_columns(columns, levels, ONE), np.stack(codes, axis=1))
+    np.testing.assert_array_equal(encode_columns(columns, levels, [None, None], ONE), np.stack(codes, axis=1))
 
 
 @common
@@ -95,7 +96,7 @@ def test_unknown_integers_are_minus_one():
     for repeats in (1, 100):  # by search, and by table
         for kind in (np.int64, object, float):
             rows = np.tile(asked, (repeats, 1)).astype(kind)
-            found = encode_columns(split_columns(rows, "name"), levels, ONE)
+            found = encode_columns(split_columns(rows, "name"), levels, [None, None], ONE)
             assert found.tolist() == expected * repeats, (repeats, kind)
 
 
@@ -103,7 +104,7 @@ def test_integers_beyond_int64_are_not_wrapped():
     levels, _ = fit_columns(split_columns(np.array([[-1, 0], [-2, 1]]), "name"), ONE)
     for dtype in (">u8", "<u8"):
         asked = split_columns(np.array([[2**64 - 1, 2**64 - 2]], dtype=dtype), "name")
-        assert encode_columns(asked, levels, ONE).tolist() == [[-1, -1]]
+        assert encode_columns(asked, levels, [None, None], ONE).tolist() == [[-1, -1]]
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="long double is double here")

@@ -226,15 +226,15 @@ def test_columns_that_can_hardly_be_categories_get_a_warning():
     ids = rng.integers(50, size=(1000, 2))
     y = rng.normal(size=1000)
     for quiet in (rng.permutation(1000) // 2, rng.permutation(1000) % 100 + 0.5):  # 500 levels, 100 that are no ints
-        model(max_iter=1).fit(np.column_stack([ids, quiet]), y)
+        model(max_iter=1, learning_rate=0.01).fit(np.column_stack([ids, quiet]), y)
     for loud in (np.minimum(np.arange(1000), 500), np.minimum(np.arange(1000), 100) + 0.5):
         with pytest.warns(UserWarning, match="Column 2 of X"):
-            model(max_iter=1).fit(np.column_stack([ids, loud]), y)
+            model(max_iter=1, learning_rate=0.01).fit(np.column_stack([ids, loud]), y)
     counted = np.arange(1000) < 900  # a weight of zero is absence
-    model(max_iter=1).fit(np.column_stack([ids, np.arange(1000)]), y, sample_weight=counted)
+    model(max_iter=1, learning_rate=0.01).fit(np.column_stack([ids, np.arange(1000)]), y, sample_weight=counted)
     for column, looks in [(np.arange(1000), "like an identifier of rows"), (rng.normal(size=1000), "continuous")]:
         with pytest.warns(UserWarning, match=f"Column 2 of X has 1000 levels .*{looks}.*KBinsDiscretizer"):
-            model(max_iter=1).fit(np.column_stack([ids, column]), y)
+            model(max_iter=1, learning_rate=0.01).fit(np.column_stack([ids, column]), y)
     frame = pd.DataFrame({"u": ids[:, 0], "when": pd.date_range("2024", periods=1000, freq="h")})
     with pytest.warns(UserWarning, match=r"Column 1 \('when'\) .*continuous"):
-        model(max_iter=1).fit(frame, y)
+        model(max_iter=1, learning_rate=0.01).fit(frame, y)

@@ -70,20 +70,22 @@ def tables(block, name, rank=None):
     return np.split(array if rank is None else array[:, :rank], ends)
 
 
-def run_kernel(block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0):
+def run_kernel(
+    block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0, loss="squared_error", parameter=0.0, positive=False
+):
     """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
     sizes, n = block["sizes"], len(block["target"])
     touched = np.arange(sizes[0] + sizes[1], sum(sizes), dtype=np.int32)
     n_own = len(touched)
     own_rows, own_scalars = np.empty((n_own, block["rows"].shape[1]), np.float32), np.empty((n_own, 2), np.float32)
-    loss = np.zeros(1)
+    losses = np.zeros(1)
     _kernels.run_strata(
         block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
         touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["table"], block["scalars"], block["ties"],
         own_rows, own_scalars, np.array([0]), np.zeros(_kernels.state_size(1), np.int64),
-        step, alpha, alpha_bias, fit_bias, loss,
+        step, alpha, alpha_bias, fit_bias, _kernels.LOSSES[loss], parameter, positive, np.inf, losses,
     )  # fmt: skip
-    return loss[0]
+    return losses[0]
 
 
 def centre_tables(block, rank):

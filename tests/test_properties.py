@@ -35,7 +35,7 @@ def rated_rows(draw, max_weight=4):
 def fit(X, y, w=None, **parameters):
     """Fit on a grid of five groups, which ratings as few as these would not get by themselves."""
     parameters = {"rank": 3, "max_iter": 3, "random_state": 7, "learning_rate": 0.1, **parameters}
-    with mock.patch("sklearn_mf._regressor.canonical_ratings", partial(canonical_ratings, n_groups=5)):
+    with mock.patch("sklearn_mf._fitting.canonical_ratings", partial(canonical_ratings, n_groups=5)):
         return MatrixFactorizationRegressor(**parameters).fit(X, y, w)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._stopping import Course
 from sklearn_mf.datasets import make_ratings
 
 
@@ -206,7 +207,9 @@ def test_verbose(ratings, capsys):
 def test_n_jobs_follows_joblib(ratings, monkeypatch):
     X, _, y, _ = ratings
     asked = []
-    monkeypatch.setattr("sklearn_mf._regressor.train", lambda *args: asked.append(args[4].n) or [0.0])
+    monkeypatch.setattr(
+        "sklearn_mf._fitting.follow_path", lambda descent, *args: asked.append(descent._threads.n) or Course()
+    )
     fit(X, y, n_jobs=None)
     fit(X, y, n_jobs=3)
     with joblib.parallel_config("threading", n_jobs=2):

@@ -113,9 +113,9 @@ def test_memory_of_a_fit(n_columns, weighted, implicit_features, change):
     w = rng.random(len(y)) if weighted else None
     tracemalloc.start()
     try:
-        model = MatrixFactorizationRegressor(8, max_iter=2, implicit_features=implicit_features, random_state=0).fit(
-            X, y, w
-        )
+        model = MatrixFactorizationRegressor(
+            8, learning_rate=0.01, max_iter=2, implicit_features=implicit_features, random_state=0
+        ).fit(X, y, w)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -1,5 +1,6 @@
 import dataclasses
 import threading
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -7,21 +8,21 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import _kernels
+from sklearn_mf._parameters import initial_parameters, levels_in_order
 from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._stopping import SCHEDULES, fixed_path, follow_path
 from sklearn_mf._threads import Threads
-from sklearn_mf._training import SCHEDULES, Hyperparameters, initial_parameters, levels_in_order, train
+from sklearn_mf._training import STANDARDISED, Descent, Hyperparameters
 
 HYPER = Hyperparameters(
     rank=4,
     learning_rate=0.05,
-    schedule="linear",
     alpha=0.04,
     alpha_bias=0.01,
     damping=4.0,
     implicit_features=None,
     alpha_implicit=25.0,
     fit_bias=True,
-    max_iter=5,
 )
 SIZES = [60, 50, 7]
 
@@ -36,6 +37,29 @@ def set_up(n_fields=2, n_groups=4, hyper=HYPER, n=2000):
     ratings = canonical_ratings(codes, rng.normal(size=n), None, sizes, hyper.rank, rng, ONE, n_groups)
     grid = make_grid(ratings, *location_and_scale(ratings, hyper.fit_bias, ONE)[:2], ONE)
     return grid, initial_parameters(grid, hyper, rng, ONE)
+
+
+class Steps:
+    """Watches a run for its steps."""
+
+    def __init__(self):
+        self.steps = []
+
+    def begin_epoch(self):
+        pass
+
+    def end_epoch(self, step, loss, score):
+        self.steps.append(step)
+        return False
+
+
+def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", watch=None):
+    """Run a schedule to its end; return the losses seen, and warn as a fit does."""
+    descent = Descent(grid, parameters, hyper, STANDARDISED, rng, threads, has_centres=max_iter > 1)
+    course = follow_path(descent, fixed_path(schedule, max_iter), watch or Steps())
+    if descent.warning:
+        warnings.warn(descent.warning, ConvergenceWarning, stacklevel=2)
+    return course.losses
 
 
 @pytest.mark.parametrize("n_fields", [2, 3])
@@ -68,7 +92,7 @@ def test_blocks_run_in_the_order_of_the_strata(n_fields):
             _kernels.run_strata(
                 grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row, grid.touched,
                 grid.touched_start, grid.share, parameters.table, parameters.scalars, None, *own, np.array(strata),
-                state, 0.1, 0.04, 0.01, 1.0, np.zeros(16),
+                state, 0.1, 0.04, 0.01, 1.0, 0, 0.0, False, np.inf, np.zeros(16),
             )  # fmt: skip
             assert state[0] >= 4 * len(strata)
         results.append(parameters.rows)
@@ -105,9 +129,7 @@ def test_number_of_groups_changes_little():
     final = []
     for n_groups in (1, 4, 9):
         grid, parameters = set_up(n_groups=n_groups)
-        final.append(
-            train(grid, parameters, dataclasses.replace(HYPER, max_iter=20), np.random.default_rng(1), ONE)[-1]
-        )
+        final.append(train(grid, parameters, HYPER, np.random.default_rng(1), ONE, max_iter=20)[-1])
     assert max(final) - min(final) < 0.02 * final[0]
 
 
@@ -126,11 +148,10 @@ def test_initial_factors_do_not_depend_on_the_grid():
     [("linear", [1, 0.75, 0.5, 0.25]), ("constant", [1, 1, 1, 1]), ("invscaling", [t**-0.25 for t in (1, 2, 3, 4)])],
 )
 def test_schedule(schedule, steps):
-    hyper = dataclasses.replace(HYPER, schedule=schedule, max_iter=4)
-    grid, parameters = set_up(hyper=hyper)
-    seen = []
-    train(grid, parameters, hyper, np.random.default_rng(1), ONE, on_epoch=lambda epoch, step, loss: seen.append(step))
-    np.testing.assert_allclose(seen, 0.05 * np.array(steps))
+    grid, parameters = set_up()
+    watch = Steps()
+    train(grid, parameters, HYPER, np.random.default_rng(1), ONE, 4, schedule, watch)
+    np.testing.assert_allclose(watch.steps, 0.05 * np.array(steps))
     assert set(SCHEDULES) == {"linear", "constant", "invscaling"}
 
 
@@ -142,22 +163,17 @@ def diverging_grid():
 
 def test_divergence_is_taken_back_and_reported_once():
     grid, parameters = diverging_grid()
-    hyper = dataclasses.replace(HYPER, learning_rate=3.0, max_iter=6)
-    steps = []
-    with pytest.warns(ConvergenceWarning, match=r"diverged in epoch \d+ at a step of .* learning_rate=") as warned:
-        losses = train(
-            grid,
-            parameters,
-            hyper,
-            np.random.default_rng(1),
-            ONE,
-            on_epoch=lambda epoch, step, loss: steps.append(step),
-        )
+    hyper = dataclasses.replace(HYPER, learning_rate=3.0)
+    watch = Steps()
+    with pytest.warns(
+        ConvergenceWarning, match=r"diverged in epoch \d+ at a step of .* run again with a step of .* learning_rate="
+    ) as warned:
+        losses = train(grid, parameters, hyper, np.random.default_rng(1), ONE, 6, watch=watch)
     assert len(warned) == 1
     assert len(losses) == 6
     assert max(losses) <= 1.0
     assert parameters.are_finite()
-    assert min(steps) < 3.0 / 6, "the step was cut below what the schedule alone would give"
+    assert min(watch.steps) < 3.0 / 6, "the step was cut below what the schedule alone would give"
 
 
 def test_an_epoch_that_starts_beyond_repair_is_pulled_towards_zero():
@@ -172,5 +188,5 @@ def test_an_epoch_that_starts_beyond_repair_is_pulled_towards_zero():
 def test_a_loss_that_can_not_be_mended_ends_in_an_error():
     grid, parameters = set_up()
     grid.target[0] = np.nan
-    with pytest.raises(FloatingPointError, match="epoch 1 is nan"):
+    with pytest.raises(FloatingPointError, match="epoch 1 is inf"):
         train(grid, parameters, HYPER, np.random.default_rng(1), ONE)
