@@ -43,13 +43,13 @@ def pass_over(
     # Generous: what comes now may be quite unlike what was learned from.
     baseline = replace(baseline, loss=10.0 * (baseline.loss + 1.0))
     bounds = float(ratings.values.min()), float(ratings.values.max())
-    pairs = np.unique(np.stack(codes[:2], axis=1), axis=0)
     grid = make_grid(ratings, learned.intercept if loss.is_standardised else 0.0, learned.scale, threads)
-    parameters = initial_parameters(grid, hyper, rng, threads)
+    is_new = [levels >= n for levels, n in zip(used, n_old, strict=True)]
+    parameters = initial_parameters(grid, hyper, rng, threads, is_new)
     grown = _grown(learned, n_levels)
     to_y = scales(rank, learned.scale)
     for f, (levels, row_of) in enumerate(zip(used, grid.row_of, strict=True)):
-        known = levels < n_old[f]
+        new, known = is_new[f], ~is_new[f]
         parameters.rows[row_of[known], :rank] = grown.factors[f][levels[known]] / to_y[:rank]
         parameters.bias[row_of[known]] = grown.biases[f][levels[known]] / to_y[rank]
         grown.level_weights[f][levels] += grid.row_weights[row_of]
@@ -57,13 +57,13 @@ def pass_over(
             parameters.scalars[row_of, 1] = np.minimum(hyper.damping / grown.level_weights[f][levels], LARGEST)
         if grown.centres[f] is None:
             continue
-        grown.centres[f][levels[~known]] = _predicted_centres(learned.coefficients[f], pairs, f, levels[~known])
+        if new.any():
+            grown.centres[f][levels[new]] = _predicted_centres(learned.coefficients[f], codes, f, levels[new])
         centres = grown.centres[f][levels] / to_y
         parameters.centres[row_of, :rank] = centres[:, :rank]
         parameters.ties[row_of, TIE_BIAS[f]] = centres[:, rank]
-        new = row_of[~known]
-        parameters.rows[new, :rank] += centres[~known, :rank]
-        parameters.bias[new] += hyper.fit_bias * centres[~known, rank]
+        parameters.rows[row_of[new], :rank] += centres[new, :rank]
+        parameters.bias[row_of[new]] += hyper.fit_bias * centres[new, rank]
         if hyper.positive:
             np.maximum(parameters.rows, 0.0, out=parameters.rows)
 
@@ -99,16 +99,17 @@ def _grown(learned: Learned, n_levels: list[int]) -> Learned:
     )
 
 
-def _predicted_centres(coefficients: np.ndarray | None, pairs: np.ndarray, f: int, levels: np.ndarray) -> np.ndarray:
-    """|N|^(-1/2) times the sum of the coefficients of the partners N of ``levels`` of field f, in distinct pairs."""
+def _predicted_centres(
+    coefficients: np.ndarray | None, codes: list[np.ndarray], f: int, levels: np.ndarray
+) -> np.ndarray | float:
+    """|N|^(-1/2) times the sum of the coefficients of the partners N that ``levels`` of field f have in ``codes``."""
     if coefficients is None:
         return 0.0
-    place = np.searchsorted(levels, pairs[:, f])
-    place[place == len(levels)] = 0
-    partner = pairs[:, 1 - f]
-    wanted = (levels[place] == pairs[:, f]) if len(levels) else np.zeros(len(pairs), dtype=bool)
-    place, partner = place[wanted], partner[wanted]
-    norm = 1 / np.sqrt(np.maximum(np.bincount(place, minlength=len(levels)), 1.0))
+    is_wanted = np.isin(codes[f], levels)
+    n_partners = int(codes[1 - f].max()) + 1
+    place, partner = np.searchsorted(levels, codes[f][is_wanted]), codes[1 - f][is_wanted]
+    place, partner = np.divmod(np.unique(place * n_partners + partner), n_partners)  # a pair counts once
+    norm = 1 / np.sqrt(np.bincount(place, minlength=len(levels)))
     known = partner < len(coefficients)
     place, partner = place[known], partner[known]
     who_rated_what = csr_array((norm[place], (place, partner)), shape=(len(levels), len(coefficients)))
@@ -164,8 +165,7 @@ def _solve_field(
     strength = np.minimum(strength * n[:, None] + hyper.damping, LARGEST)[:, : s.shape[1]]
     centres = np.zeros((len(levels), rank + 1))
     if grown.centres[f] is not None:
-        pairs = np.unique(indices[:, :2], axis=0)
-        centres[:] = _predicted_centres(grown.coefficients[f], pairs, f, levels)
+        centres[:] = _predicted_centres(grown.coefficients[f], [indices[:, 0], indices[:, 1]], f, levels)
         grown.centres[f][levels] = centres
     z = (centres / to_y)[:, : s.shape[1]]
 

@@ -59,11 +59,15 @@ class Parameters:
 
 
 def initial_parameters(
-    grid: BlockGrid, hyper: Hyperparameters, rng: np.random.Generator, threads: Threads
+    grid: BlockGrid,
+    hyper: Hyperparameters,
+    rng: np.random.Generator,
+    threads: Threads,
+    is_new: list[np.ndarray] | None = None,
 ) -> Parameters:
     """Biases zero, factors normal; drawn level by level, so that the grid has no say in them.
 
-    Rows without ratings are zero: they contribute nothing.
+    Rows without ratings are zero: they contribute nothing. ``is_new`` says for each field which levels to draw.
     """
     n_rows, n_fields, rank = len(grid.row_weights), len(grid.row_of), hyper.rank
     # n (n - 1) / 2 interactions: their sum starts with the same variance whatever the number of columns.
@@ -85,7 +89,8 @@ def initial_parameters(
         parameters.table[place, :rank] = draws * np.float32(norm / rank**0.5)
 
     if rank:
-        parts = [place[slice(*piece)] for place in grid.row_of for piece in chunks(len(place), _CHUNK)]
+        drawn = [place if is_new is None else place[is_new[f]] for f, place in enumerate(grid.row_of)]
+        parts = [place[slice(*piece)] for place in drawn for piece in chunks(len(place), _CHUNK)]
         threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
         if not is_rated.all():
             parameters.rows[~is_rated] = 0.0

@@ -44,7 +44,7 @@ class Baseline:
     intercept: float  # on the scale of the loss: 0 where targets are centred
     loss: float  # its mean loss
     offset: float = 0.0  # mean of what the loss has that the kernel's has not
-    curvature: float = 1.0  # of the loss, about
+    curvature: float = 1.0  # of the loss, about: steps are divided by it
 
 
 STANDARDISED = Baseline(0.0, 0.5)  # of the squared loss
@@ -95,7 +95,7 @@ class Descent:
         n_failures = 0
         while True:
             step = self.hyper.learning_rate * self._cut * factor
-            loss = self._run(strata, step, self._exploded, parameters.ties)
+            loss = self._run(strata, step / self.baseline.curvature, self._exploded, parameters.ties)
             if loss <= self._exploded and parameters.are_finite():  # False for NaN
                 break
             self._cut, n_failures = self._cut / 2, n_failures + 1

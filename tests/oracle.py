@@ -8,21 +8,38 @@ def interactions(rows):
     return sum(rows[f] @ rows[g] for g in range(len(rows)) for f in range(g))
 
 
+def judge(loss, parameter, target, prediction):
+    """Loss, psi = - d loss / d prediction, and kappa, the curvature that bounds steps; as in sgd_loss.h."""
+    error = target - prediction
+    if loss == "poisson":
+        mu = np.exp(parameter + prediction)
+        return mu - target * (parameter + prediction), target - mu, max(mu, target)
+    if loss == "absolute_error":
+        return abs(error), np.sign(error), 1 / abs(error)
+    if loss == "quantile":
+        slope = parameter if error > 0 else parameter - 1
+        return slope * error, slope, 1 / (2 * abs(error))
+    if loss == "huber" and abs(error) > parameter:
+        return parameter * (abs(error) - parameter / 2), parameter * np.sign(error), parameter / abs(error)
+    return error**2 / 2, error, 1.0
+
+
 def rating_objective(
-    target, weight, rows, biases, damping, alpha, alpha_bias, centres=None, bias_centres=None, own=0.0
-):
+    target, weight, rows, biases, damping, alpha, alpha_bias, centres=None, bias_centres=None, own=0.0,
+    loss="squared_error", parameter=0.0,
+):  # fmt: skip
     """One rating's share of the objective, as in sgd.h."""
-    error = target - sum(biases) - interactions(rows) + own
+    value, _, _ = judge(loss, parameter, target, sum(biases) + interactions(rows) - own)
     centres = centres or [np.zeros_like(v) for v in rows]
     bias_centres = bias_centres or [0.0] * len(rows)
     penalty = sum((alpha + d) * (v - z) @ (v - z) for v, z, d in zip(rows, centres, damping, strict=True))
     penalty += sum((alpha_bias + d) * (b - z) ** 2 for b, z, d in zip(biases, bias_centres, damping, strict=True))
-    return weight / 2 * (error**2 + penalty)
+    return weight * (value + penalty / 2)
 
 
 def update_block(
     index, target, weight, rows, biases, damping, step, alpha, alpha_bias, fit_bias,
-    centres=None, bias_centres=None, ties=None,
+    centres=None, bias_centres=None, ties=None, loss="squared_error", parameter=0.0, positive=False,
 ):  # fmt: skip
     """Visit the ratings one by one, updating lists of tables in place; return the loss seen.
 
@@ -30,7 +47,7 @@ def update_block(
     """
     centres = centres or [np.zeros_like(table) for table in rows]
     bias_centres = bias_centres or [np.zeros_like(table) for table in biases]
-    loss = 0.0
+    total = 0.0
     for fields, y, w in zip(index, target, weight, strict=True):
         v = [table[level].copy() for table, level in zip(rows, fields, strict=True)]
         b = [table[level] for table, level in zip(biases, fields, strict=True)]
@@ -38,16 +55,18 @@ def update_block(
         z = [table[level] for table, level in zip(centres, fields, strict=True)]
         z_b = [table[level] for table, level in zip(bias_centres, fields, strict=True)]
         own = 0.0 if ties is None else ties[0][fields[0]] @ ties[1][fields[1]]
-        error = y - sum(b) - interactions(v) + own
-        loss += w / 2 * error**2
+        value, psi, kappa = judge(loss, parameter, y, sum(b) + interactions(v) - own)
+        total += w * value
         gradients = [sum(v) - row for row in v]
-        curvature = sum(g @ g for g in gradients) + fit_bias * len(v) + (len(v) - 1) * abs(error)
+        curvature = kappa * (sum(g @ g for g in gradients) + fit_bias * len(v)) + (len(v) - 1) * abs(psi)
         curvature += max(alpha, fit_bias * alpha_bias) + max(lam)
         eta = step * w / (1 + step * w * curvature)
         for f, level in enumerate(fields):
-            rows[f][level] += eta * (error * gradients[f] - (alpha + lam[f]) * (v[f] - z[f]))
-            biases[f][level] += fit_bias * eta * (error - (alpha_bias + lam[f]) * (b[f] - z_b[f]))
-    return loss
+            rows[f][level] += eta * (psi * gradients[f] - (alpha + lam[f]) * (v[f] - z[f]))
+            if positive:
+                rows[f][level] = np.maximum(rows[f][level], 0)
+            biases[f][level] += fit_bias * eta * (psi - (alpha_bias + lam[f]) * (b[f] - z_b[f]))
+    return total
 
 
 def predict(index, rows, biases, intercept):

@@ -1,0 +1,72 @@
+"""Test RMSE over learning_rate (three decades) and rank (4 to 256) on real ratings: nothing may be worse than a constant.
+
+    python benchmarks/heat_maps.py [--n-jobs 2] [--draw docs/heat_maps.svg]
+
+A table for each set, everything else at its default; the best constant has the standard deviation of the test ratings.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+from _real import real_sets, rmse
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_mf import MatrixFactorizationRegressor
+
+LEARNING_RATES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
+RANKS = [4, 8, 16, 32, 64, 128, 256]
+
+
+def measure(X, y, train, test, n_jobs):
+    """RMSE (ranks, learning rates), and how many fits warned."""
+    scores, n_warned = np.empty((len(RANKS), len(LEARNING_RATES))), 0
+    for i, rank in enumerate(RANKS):
+        for j, learning_rate in enumerate(LEARNING_RATES):
+            model = MatrixFactorizationRegressor(rank, learning_rate=learning_rate, n_jobs=n_jobs, random_state=0)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", ConvergenceWarning)
+                scores[i, j] = rmse(model.fit(X[train], y[train]).predict(X[test]), y[test])
+            n_warned += bool(caught)
+    return scores, n_warned
+
+
+def draw(maps, path):
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams.update({"svg.hashsalt": "0", "font.size": 8})
+    figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
+    for axis, (name, scores, constant) in zip(axes.flat, maps, strict=True):
+        axis.imshow(scores / constant, cmap="viridis_r", vmin=0.7, vmax=1.0, aspect="auto", origin="lower")
+        for (i, j), score in np.ndenumerate(scores):
+            is_light = score / constant < 0.85
+            axis.text(j, i, f"{score:.3f}", ha="center", va="center", color="black" if is_light else "white", size=7)
+        axis.set_xticks(range(len(LEARNING_RATES)), map(str, LEARNING_RATES))
+        axis.set_yticks(range(len(RANKS)), map(str, RANKS))
+        axis.set(title=f"{name} (best constant {constant:.3f})", xlabel="learning_rate", ylabel="rank")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--draw", metavar="FILE", help="a figure of the tables")
+    arguments = parser.parse_args()
+    maps = []
+    for name, X, y, splits in real_sets():
+        train, test = splits[0]
+        scores, n_warned = measure(X, y, train, test, arguments.n_jobs)
+        constant = float(y[test].std())
+        maps.append((name, scores, constant))
+        print(f"\n{name}: standard deviation of the test ratings {constant:.4f}; {n_warned} fits warned\n")
+        print("| rank | " + " | ".join(map(str, LEARNING_RATES)) + " |\n|---|" + "---|" * len(LEARNING_RATES))
+        for rank, row in zip(RANKS, scores, strict=True):
+            print(f"| {rank} | " + " | ".join(f"{score:.4f}" for score in row) + " |")
+        print(f"worst {scores.max():.4f}, NaN {np.isnan(scores).sum()}", flush=True)
+    if arguments.draw:
+        draw(maps, arguments.draw)
+
+
+if __name__ == "__main__":
+    main()
