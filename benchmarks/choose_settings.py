@@ -20,8 +20,9 @@ from unittest import mock
 import numpy as np
 from _real import BEST, generated_sets, real_sets, rmse, tenth
 
-import sklearn_mf._implicit as implicit
 import sklearn_mf._fitting as fitting
+import sklearn_mf._implicit as implicit
+import sklearn_mf._stopping as stopping
 from sklearn_mf import MatrixFactorizationRegressor
 
 GRID = {
@@ -171,8 +172,8 @@ VARIANTS = {
     "a rating's own pair counts": (implicit.Centres, "follow", without_own_pair),
     "8 directions": (implicit, "_N_DIRECTIONS", 8),
     "32 directions": (implicit, "_N_DIRECTIONS", 32),
-    "centres move in all epochs": (training, "_CENTRES_MOVE", 1.0),
-    "centres move in half of the epochs": (training, "_CENTRES_MOVE", 0.5),
+    "centres move in all epochs": (stopping, "_CENTRES_MOVE", 1.0),
+    "centres move in half of the epochs": (stopping, "_CENTRES_MOVE", 0.5),
 }
 
 

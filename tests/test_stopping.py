@@ -1,4 +1,4 @@
-"""How long a fit takes: schedules, tol, early stopping, the user's own held-out ratings; divergence; positive factors."""
+"""How long a fit takes: schedules, tol, early stopping, the user's held-out ratings; divergence; positive factors."""
 
 import warnings
 
@@ -100,11 +100,10 @@ def test_how_much_is_held_out(ratings):
 
 def test_patience(ratings):
     X, _, y, _ = ratings
-    lines = []
+    lines, epoch = [], Descent.epoch
     for n_iter_no_change in (1, 12):
         watched = []
         with pytest.MonkeyPatch.context() as patch:
-            epoch = Descent.epoch
             patch.setattr(Descent, "epoch", lambda self, *a, watched=watched: watched.append(1) or epoch(self, *a))
             fit(X, y, early_stopping=True, refit=False, n_iter_no_change=n_iter_no_change, max_iter=1000)
         lines.append(len(watched))
@@ -253,7 +252,7 @@ def test_training_never_ends_above_the_best_constant(loss, learning_rate, schedu
 
 def test_a_fit_that_ends_above_the_best_constant_says_so():
     rng = np.random.default_rng(0)
-    X, y = rng.integers(40, size=(600, 2)), rng.normal(size=600)
+    X, y = rng.integers(300, size=(60_000, 2)), rng.normal(size=60_000)
     with pytest.warns(ConvergenceWarning, match="ended with a loss above that of the best constant: learning_rate=10"):
         fit(X, y, learning_rate=10, max_iter=1)
 

@@ -1,0 +1,441 @@
+"""Going on from a fitted model: warm_start, partial_fit, fold_in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import make_ratings
+
+both_models = pytest.mark.parametrize("implicit_features", [None, "both"])
+
+
+def make_model(**parameters):
+    return MatrixFactorizationRegressor(**{"rank": 6, "random_state": 0, **parameters})
+
+
+def rmse(model, X, y):
+    return np.sqrt(np.mean((model.predict(X) - y) ** 2))
+
+
+@pytest.fixture(scope="module")
+def ratings():
+    X, y = make_ratings(300, 150, 12_000, random_state=0, return_X_y=True)
+    test = np.arange(len(y)) % 6 == 0
+    return X[~test], X[test], y[~test], y[test]
+
+
+def state(model):
+    """All arrays of a model, copied."""
+    return [array.copy() for array in (*model.factors_, *model.biases_, *model.categories_)]
+
+
+# warm_start
+
+
+@both_models
+def test_warm_start_goes_on(ratings, implicit_features):
+    X, _, y, _ = ratings
+    parameters = {"implicit_features": implicit_features, "learning_rate": 0.05, "max_iter": 5}
+    cold = make_model(**parameters).fit(X, y)
+    again = make_model(**parameters).fit(X, y)
+    warm = make_model(warm_start=True, **parameters).fit(X, y)
+    assert warm.loss_curve_ == cold.loss_curve_, "the first fit starts from nothing"
+    warm.fit(X, y)
+    assert again.fit(X, y).loss_curve_ == cold.loss_curve_
+    assert warm.loss_curve_[0] < cold.loss_curve_[1]
+    assert warm.n_iter_ == 5
+
+
+@both_models
+def test_warm_start_matches_ids_not_places(ratings, implicit_features):
+    X, _, y, _ = ratings
+    model = make_model(warm_start=True, implicit_features=implicit_features, max_iter=20).fit(X, y)
+    users = {user: model.user_biases_[k] for k, user in enumerate(model.categories_[0])}
+    some = X[:, 0] % 3 > 0  # a third of the users is gone
+    before = model.predict(X[some])
+    model.set_params(learning_rate=1e-9, max_iter=2).fit(np.vstack([X[some], [[-5, X[0, 1]]]]), np.append(y[some], 3.0))
+    assert model.categories_[0][0] == -5
+    for k, user in enumerate(model.categories_[0][1:], start=1):
+        assert model.user_biases_[k] == pytest.approx(users[user], abs=1e-4)
+    np.testing.assert_allclose(model.predict(X[some]), before, atol=0.02)  # but for the mean, which is that of y
+
+
+def test_warm_start_refuses_another_model(ratings):
+    X, _, y, _ = ratings
+    model = make_model(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="warm_start goes on from a model with rank=6 .* say rank=7"):
+        model.set_params(rank=7).fit(X, y)
+    with pytest.raises(ValueError, match="absolute_error"):
+        model.set_params(rank=6, loss="absolute_error").fit(X, y)
+    with pytest.raises(ValueError, match="Ids in column 0 of X are text"):
+        model.set_params(loss="squared_error").fit(X.astype(str), y)
+    model.set_params(rank=7, warm_start=False).fit(X, y)
+    assert model.user_factors_.shape[1] == 7
+
+
+# partial_fit
+
+
+@both_models
+def test_a_million_in_batches(implicit_features):
+    """Here a tenth of that, in batches of 1,000; benchmarks/streaming.py has the million. Without implicit features."""
+    X, y = make_ratings(1000, 500, 60_000, rank=4, random_state=0, return_X_y=True)
+    test = np.arange(len(y)) % 10 == 0
+    X_train, y_train = X[~test], y[~test]
+    parameters = {"implicit_features": implicit_features, "alpha": 0.03, "damping": 2.0}
+    whole = make_model(learning_rate=0.05, **parameters).fit(X_train, y_train)
+    model, rng = make_model(learning_rate=0.1, schedule="invscaling", **parameters), np.random.default_rng(0)
+    for _ in range(20):
+        order = rng.permutation(len(y_train))
+        for start in range(0, len(order), 1000):
+            rows = order[start : start + 1000]
+            model.partial_fit(X_train[rows], y_train[rows])
+    assert rmse(model, X[test], y[test]) < (1.01 if implicit_features is None else 1.03) * rmse(whole, X[test], y[test])
+    assert model.n_iter_ == len(model.loss_curve_) == 20 * 54
+
+
+@both_models
+def test_partial_fit_grows(ratings, implicit_features):
+    X, _, y, _ = ratings
+    old = (X[:, 0] < 200) & (X[:, 1] >= 30)
+    model = make_model(implicit_features=implicit_features).fit(X[old], y[old])
+    intercept, users = model.intercept_, model.categories_[0]
+    known = model.predict(X[old])
+    model.partial_fit(X[~old][::-1], y[~old][::-1])
+    assert model.intercept_ == intercept
+    np.testing.assert_array_equal(model.categories_[0][: len(users)], users)
+    assert (model.categories_[0][len(users) :] >= 200).all()
+    np.testing.assert_array_equal(model.categories_[1][-30:], np.arange(30))  # arrived later, though they sort first
+    new = X[:, 0] >= 200
+    constant = np.sqrt(np.mean((y[new] - intercept) ** 2))
+    assert rmse(model, X[new], y[new]) < 0.97 * constant
+    assert not np.array_equal(model.predict(X[old]), known), "known rows learn from the batch too"
+    for _ in range(30):
+        model.partial_fit(X[~old], y[~old])
+    assert rmse(model, X[new], y[new]) < 0.8 * constant
+
+
+def test_rows_that_a_batch_does_not_have_stay(ratings):
+    X, _, y, _ = ratings
+    model = make_model().fit(X, y)
+    factors, biases = state(model)[:2], state(model)[2:4]
+    batch = (X[:, 0] < 50) & (X[:, 1] < 50)
+    model.partial_fit(X[batch], y[batch])
+    for f in range(2):
+        np.testing.assert_array_equal(model.factors_[f][50:], factors[f][50:])
+        np.testing.assert_array_equal(model.biases_[f][50:], biases[f][50:])
+        visited = np.unique(X[batch, f])
+        assert (model.factors_[f][visited] != factors[f][visited]).any(axis=1).all()
+
+
+@both_models
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_rows_of_a_batch_can_come_in_any_order(ratings, implicit_features, n_jobs):
+    X, _, y, _ = ratings
+    rng, models = np.random.default_rng(0), []
+    for _ in range(2):
+        model = make_model(implicit_features=implicit_features, n_jobs=n_jobs if models else None)
+        for start in (0, 3000, 6000):
+            rows = start + rng.permutation(3000)
+            model.partial_fit(X[rows], y[rows])
+        models.append(model)
+    for a, b in zip(state(models[0]), state(models[1]), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_weights_in_batches_are_repetition_and_zero_is_absence(ratings):
+    X, _, y, _ = ratings
+    w = np.random.default_rng(0).integers(0, 3, 2000)
+    first, second = slice(0, 1000), slice(1000, 2000)
+    weighted, repeated = make_model(implicit_features=None), make_model(implicit_features=None)
+    for part in (first, second):
+        weighted.partial_fit(X[part], y[part], w[part])
+        repeated.partial_fit(np.repeat(X[part], w[part], axis=0), np.repeat(y[part], w[part]))
+    for a, b in zip(state(weighted), state(repeated), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_scale_of_weights_is_that_of_the_first_batch(ratings):
+    X, _, y, _ = ratings
+    ones, models = np.ones(1000), []
+    for first, second in ((1.0, 4.0), (2.0, 8.0), (1.0, 1.0)):
+        model = make_model(implicit_features=None).partial_fit(X[:1000], y[:1000], first * ones)
+        models.append(model.partial_fit(X[1000:2000], y[1000:2000], second * ones))
+    np.testing.assert_array_equal(models[0].user_biases_, models[1].user_biases_)
+    assert np.abs(models[0].user_biases_).sum() > np.abs(models[2].user_biases_).sum()
+
+
+def test_steps_of_batches(ratings):
+    """ "invscaling" falls with the batches, "constant" and "linear" do not."""
+    X, _, y, _ = ratings
+    models = {
+        schedule: make_model(schedule=schedule, implicit_features=None)
+        for schedule in ("linear", "constant", "invscaling")
+    }
+    for start in range(0, 5000, 100):
+        for model in models.values():
+            model.partial_fit(X[start : start + 100], y[start : start + 100])
+    before = {schedule: model.user_biases_ for schedule, model in models.items()}
+    for model in models.values():
+        model.partial_fit(X[:100], y[:100])
+    moved = {s: np.abs(model.user_biases_ - before[s]).sum() for s, model in models.items()}
+    assert moved["linear"] == moved["constant"]
+    assert moved["invscaling"] < 0.6 * moved["constant"]
+
+
+def test_partial_fit_after_fit_holds_what_centres_come_from(ratings):
+    X, _, y, _ = ratings
+    model = make_model().fit(X[:8000], y[:8000])
+    coefficients = [array.copy() for array in model._learned.coefficients]
+    centres = [array.copy() for array in model._learned.centres[:2]]
+    newcomers = np.column_stack([np.full(30, 999), model.categories_[1][:30]])
+    model.partial_fit(np.vstack([X[8000:], newcomers]), np.append(y[8000:], np.full(30, 3.0)))
+    for old, new in zip(coefficients, model._learned.coefficients, strict=True):
+        np.testing.assert_array_equal(new[: len(old)], old)
+        assert not new[len(old) :].any()
+    for old, new in zip(centres, model._learned.centres[:2], strict=True):
+        np.testing.assert_array_equal(new[: len(old)], old)
+    newcomer = np.flatnonzero(model.categories_[0] == 999)[0]
+    expected = coefficients[0][:30].sum(axis=0, dtype=np.float64) / np.sqrt(30)
+    np.testing.assert_allclose(model._learned.centres[0][newcomer], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile", "poisson"])
+def test_partial_fit_of_every_loss(ratings, loss):
+    X, X_test, y, y_test = ratings
+    y, y_test = np.abs(y).round(), np.abs(y_test).round()
+    model = make_model(loss=loss, implicit_features=None, learning_rate=0.05)
+    for _ in range(10):
+        for start in range(0, len(y), 2500):
+            model.partial_fit(X[start : start + 2500], y[start : start + 2500])
+    assert model.loss_curve_[-1] < 0.95 * model.loss_curve_[0]
+    assert np.isfinite(model.predict(X_test)).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dtype"),
+    [
+        ([1, 5], [3, 7], np.int64),
+        ([1.5, 2.0], [3, 7], np.float64),
+        ([1, 5], [2.5, 7], np.float64),
+        ([2**62, 5], [0.5, 7], object),
+        ([2**63 + 5, 2**63], [1, 7], np.uint64),
+        (["b", "d"], ["a", "c"], object),
+        (np.array(["2024-01-02", "2024-01-05"], "M8[D]"), np.array(["2024-01-03T01", "2024-01-01T00"], "M8[h]"), None),
+    ],
+    ids=str,
+)
+def test_kinds_of_ids_that_grow(first, second, dtype):
+    frames = [pd.DataFrame({"u": np.asarray(ids), "i": [1, 2]}) for ids in (first, second)]
+    if dtype is object and not isinstance(first[0], str):
+        frames = [pd.DataFrame({"u": np.asarray(ids, dtype=object), "i": [1, 2]}) for ids in (first, second)]
+    model = make_model(rank=2, handle_unknown="error").partial_fit(frames[0], [1.0, 4.0])
+    model.partial_fit(frames[1], [2.0, 3.0]).partial_fit(frames[0].iloc[::-1], [1.0, 2.0])
+    assert len(model.categories_[0]) == 4
+    if dtype is not None:
+        assert model.categories_[0].dtype == dtype
+    both = pd.concat(frames, ignore_index=True)
+    both["i"] = 1
+    one_by_one = [model.predict(frame.assign(i=1).iloc[k : k + 1])[0] for frame in frames for k in range(2)]
+    assert len(set(one_by_one)) == 4
+    if len({frame["u"].dtype for frame in frames}) == 1:
+        np.testing.assert_array_equal(model.predict(both), one_by_one)
+
+
+def test_partial_fit_refuses(ratings):
+    X, _, y, _ = ratings
+    model = make_model().partial_fit(X, y)
+    before = dict(vars(model))
+    for change, match in [
+        ({"rank": 3}, "partial_fit goes on from a model with rank=6"),
+        ({"loss": "huber"}, "Loss"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            make_like(model, **change).partial_fit(X, y)
+    with pytest.raises(ValueError, match="Ids in column 1 of X are text"):
+        model.partial_fit([[1, "a"]], [3])
+    with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 2"):
+        model.partial_fit(np.column_stack([X, X[:, 0]]), y)
+    assert vars(model) == before
+
+
+def make_like(model, **change):
+    other = make_model(**change)
+    other.__dict__ = {**vars(model), **other.get_params()}
+    return other
+
+
+# fold_in
+
+
+def new_users(ratings, n_old=200):
+    """A model of some users, and the others' ratings of items that it knows, to learn from and to predict."""
+    X, X_test, y, y_test = ratings
+    old = X[:, 0] < n_old
+    return X[old], y[old], X[~old], y[~old], X_test[X_test[:, 0] >= n_old], y_test[X_test[:, 0] >= n_old]
+
+
+def solve(model, partners, y, w, centre, field=0):
+    """The regularised least squares of one level, spelled out."""
+    learned = model._learned
+    scale, other = learned.scale, 1 - field
+    place = np.searchsorted(model.categories_[other], partners)
+    rows = model.factors_[other][place].astype(np.float64) / np.sqrt(scale)
+    t = (y - model.intercept_ - model.biases_[other][place]) / scale
+    w = w / learned.weight_unit
+    design = np.column_stack([rows, np.ones(len(t))])
+    strength = np.r_[np.full(rows.shape[1], model.alpha * w.sum()), model.alpha_bias * w.sum()] + model.damping
+    z = centre / np.r_[np.full(rows.shape[1], np.sqrt(scale)), scale]
+    solved = np.linalg.solve(design.T @ (w[:, None] * design) + np.diag(strength), design.T @ (w * t) + strength * z)
+    return solved[:-1] * np.sqrt(scale), solved[-1] * scale
+
+
+@both_models
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("field", [0, 1])
+def test_fold_in_is_the_exact_solution(ratings, implicit_features, weighted, field):
+    X_old, y_old, X_new, y_new, *_ = new_users(ratings)
+    rng = np.random.default_rng(0)
+    w_old, w_new = rng.integers(1, 5, len(y_old)) * 1.0, rng.integers(1, 5, len(y_new)) * 1.0
+    if field == 1:
+        X_old, X_new = X_old[:, ::-1], X_new[:, ::-1]
+    model = make_model(implicit_features=implicit_features, damping=2.0, alpha=0.07)
+    model.fit(X_old, y_old, w_old if weighted else None)
+    coefficients = model._learned.coefficients[field]
+    assert model.fold_in(X_new, y_new, w_new if weighted else None) is model
+    for level in np.unique(X_new[:, field])[:7]:
+        rows = X_new[:, field] == level
+        partners, centre = X_new[rows, 1 - field], np.zeros(7)
+        if implicit_features:
+            place = np.searchsorted(model.categories_[1 - field], np.unique(partners))
+            centre = coefficients[place].sum(axis=0, dtype=np.float64) / np.sqrt(len(place))
+        factors, bias = solve(
+            model, partners, y_new[rows], w_new[rows] if weighted else np.ones(rows.sum()), centre, field
+        )
+        at = np.flatnonzero(model.categories_[field] == level)[0]
+        np.testing.assert_allclose(model.factors_[field][at], factors, rtol=1e-4, atol=1e-5)
+        assert model.biases_[field][at] == pytest.approx(bias, rel=1e-4, abs=1e-5)
+
+
+@both_models
+def test_fold_in_is_as_good_as_a_fit(ratings, implicit_features):
+    X_old, y_old, X_new, y_new, X_test, y_test = new_users(ratings)
+    model = make_model(implicit_features=implicit_features).fit(X_old, y_old)
+    unknown = rmse(model, X_test, y_test)
+    folded = rmse(model.fold_in(X_new, y_new), X_test, y_test)
+    whole = make_model(implicit_features=implicit_features).fit(np.vstack([X_old, X_new]), np.append(y_old, y_new))
+    assert folded < 1.1 * rmse(whole, X_test, y_test) < 0.9 * unknown
+
+
+@both_models
+def test_fold_in_changes_no_other_prediction(ratings, implicit_features):
+    X_old, y_old, X_new, y_new, *_ = new_users(ratings)
+    model = make_model(implicit_features=implicit_features).fit(X_old, y_old)
+    before, arrays = model.predict(X_old), [model.user_factors_.copy(), model.item_factors_.copy()]
+    order = np.random.default_rng(0).permutation(len(y_new))
+    other = make_model(implicit_features=implicit_features).fit(X_old, y_old).fold_in(X_new[order], y_new[order])
+    model.fold_in(X_new, 100 * y_new)  # beyond the range of the ratings, too
+    np.testing.assert_array_equal(model.predict(X_old), before)
+    np.testing.assert_array_equal(model.user_factors_[: len(arrays[0])], arrays[0])
+    np.testing.assert_array_equal(model.item_factors_, arrays[1])
+    same = make_model(implicit_features=implicit_features).fit(X_old, y_old).fold_in(X_new, y_new)
+    for a, b in zip(state(same), state(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_new_items_and_contexts_and_without_bias(ratings):
+    X, X_test, y, y_test = ratings
+    old = X[:, 1] < 100
+    model = make_model().fit(X[old], y[old]).fold_in(X[~old], y[~old])
+    new = X_test[:, 1] >= 100
+    assert rmse(model, X_test[new], y_test[new]) < 0.9 * y_test[new].std()
+    context = np.column_stack([X, X[:, 0] % 4])
+    y_context = y + 2.0 * (context[:, 2] == 3)
+    old = context[:, 2] < 3
+    model = make_model(implicit_features=None, clip=False).fit(context[old], y_context[old])
+    # Users of the fourth context are new with it: bring them with a context that is known, then the context.
+    known = context[~old].copy()
+    known[:, 2] = 0
+    model.fold_in(known, y[~old]).fold_in(context[~old], y_context[~old])
+    assert model.biases_[2][-1] > 1.0
+    plain = make_model(fit_bias=False, clip=False).fit(X[X[:, 0] < 200], y[X[:, 0] < 200])
+    plain.fold_in(X[X[:, 0] >= 200], y[X[:, 0] >= 200])
+    assert not plain.user_biases_.any()
+    rest = X_test[:, 0] >= 200
+    assert rmse(plain, X_test[rest], y_test[rest]) < 0.5 * np.sqrt(np.mean(y_test[rest] ** 2))
+
+
+def test_update_known(ratings):
+    X_old, y_old, X_new, y_new, *_ = new_users(ratings)
+    model = make_model().fit(X_old, y_old)
+    at_once = make_model().fit(X_old, y_old).fold_in(X_new, y_new)
+    first = np.arange(len(y_new)) % 2 == 0
+    model.fold_in(X_new[first], y_new[first])
+    others = model.predict(X_old)
+    with pytest.raises(
+        ValueError, match=r"have no new id: 0, 1, 2, 3, 4, \.\.\.\. Leave them out, or set update_known=True"
+    ):
+        model.fold_in(X_new, y_new)
+    model.fold_in(X_new, y_new, update_known=True)
+    np.testing.assert_array_equal(model.predict(X_old), others)
+    for user in (205, 299):
+        one, other = (np.flatnonzero(m.categories_[0] == user)[0] for m in (model, at_once))
+        np.testing.assert_allclose(model.user_factors_[one], at_once.user_factors_[other], rtol=1e-5, atol=1e-6)
+
+
+def test_fold_in_names_the_rows_at_fault(ratings):
+    X, _, y, _ = ratings
+    model = make_model().fit(X, y)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=r"1 of 2 rows .* have more than one new id: 1. Fold in new users first"):
+        model.fold_in([[900, 1], [901, 902]], [3, 3])
+    with pytest.raises(ValueError, match="have no new id: 0"):
+        model.fold_in([[1, 1], [901, 2]], [3, 3])
+    with pytest.raises(ValueError, match=r"new item of a user who is solved in the same call: 1. Fold in users first"):
+        model.fold_in([[1, 1], [1, 902]], [3, 3], update_known=True)
+    with pytest.raises(ValueError, match=r"fold_in solves least squares.*loss='huber'"):
+        make_model(loss="huber").fit(X, y).fold_in([[900, 1]], [3])
+    with pytest.raises(ValueError, match="positive=True"):
+        make_model(positive=True).fit(X, y).fold_in([[900, 1]], [3])
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        model.fold_in([[900, 1]], [np.nan])
+    with pytest.raises(NotFittedError):
+        make_model().fold_in([[900, 1]], [3])
+    assert vars(model) == before
+    model.fold_in([[900, 1], [901, 902]], [3, 3], [1, 0])  # a weight of zero is absence
+    assert 900 in model.categories_[0]
+    assert 901 not in model.categories_[0]
+
+
+def test_without_penalty_the_shortest_solution():
+    X, y = make_ratings(60, 40, 1500, random_state=0, return_X_y=True)
+    model = make_model(alpha=0.0, damping=0.0, alpha_bias=0.0, implicit_features=None, clip=False).fit(X, y)
+    model.fold_in([[99, 1], [99, 2]], [3.0, 4.0])
+    np.testing.assert_allclose(model.predict([[99, 1], [99, 2]]), [3.0, 4.0], atol=1e-3)
+
+
+@both_models
+def test_all_in_turn(ratings, implicit_features):
+    """fit, fold_in, partial_fit, fold_in, warm fit: each goes on from the one before."""
+    X, X_test, y, y_test = ratings
+    users = X[:, 0]
+    model = make_model(implicit_features=implicit_features, learning_rate=0.05, warm_start=True)
+    model.fit(X[users < 100], y[users < 100])
+    for low, method in ((100, "fold_in"), (150, "partial_fit"), (200, "fold_in"), (250, "partial_fit")):
+        rows = (users >= low) & (users < low + 50)
+        getattr(model, method)(X[rows], y[rows])
+    assert len(model.categories_[0]) == len(np.unique(users))
+    grown = rmse(model, X_test, y_test)
+    model.fit(X, y)
+    np.testing.assert_array_equal(model.categories_[0], np.unique(users))
+    assert rmse(model, X_test, y_test) < grown
+
+
+def test_factors_that_were_put_in_place_are_gone_on_from(ratings):
+    X, _, y, _ = ratings
+    model = make_model(implicit_features=None).fit(X, y)
+    model.biases_ = [model.biases_[0], np.zeros(len(model.biases_[1]))]
+    model.fold_in([[900, 1]], [5.0])
+    assert not model.item_biases_.any()
