@@ -1,4 +1,4 @@
-"""Test RMSE over learning_rate (three decades) and rank (4 to 256) on real ratings: nothing may be worse than a constant.
+"""Test RMSE over learning_rate (three decades) and rank (4 to 256) on real ratings: none worse than a constant.
 
     python benchmarks/heat_maps.py [--n-jobs 2] [--draw docs/heat_maps.svg]
 

@@ -147,8 +147,9 @@ class Descent:
             )
         if self._was_halved:
             return (
-                f"Training ended with a loss above that of the best constant: learning_rate={self.hyper.learning_rate:.3g} "
-                "is too high for these ratings, or max_iter too low. Factors and biases were halved until it was not."
+                "Training ended with a loss above that of the best constant: "
+                f"learning_rate={self.hyper.learning_rate:.3g} is too high for these ratings, or max_iter too low. "
+                "Factors and biases were halved until it was not."
             )
         return None
 

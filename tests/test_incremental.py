@@ -65,7 +65,7 @@ def test_warm_start_matches_ids_not_places(ratings, implicit_features):
 def test_warm_start_refuses_another_model(ratings):
     X, _, y, _ = ratings
     model = make_model(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="warm_start goes on from a model with rank=6 .* say rank=7"):
+    with pytest.raises(ValueError, match=r"warm_start goes on from a model with rank=6 .* say rank=7"):
         model.set_params(rank=7).fit(X, y)
     with pytest.raises(ValueError, match="absolute_error"):
         model.set_params(rank=6, loss="absolute_error").fit(X, y)
@@ -256,7 +256,7 @@ def test_partial_fit_refuses(ratings):
             make_like(model, **change).partial_fit(X, y)
     with pytest.raises(ValueError, match="Ids in column 1 of X are text"):
         model.partial_fit([[1, "a"]], [3])
-    with pytest.raises(ValueError, match="X has 3 features, but .* is expecting 2"):
+    with pytest.raises(ValueError, match=r"X has 3 features, but .* is expecting 2"):
         model.partial_fit(np.column_stack([X, X[:, 0]]), y)
     assert vars(model) == before
 
