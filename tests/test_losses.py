@@ -163,6 +163,8 @@ def test_absolute_error_and_quantile_are_quantile_regression(parameters, q):
     assert theirs * (1 - 1e-6) <= ours <= theirs * 1.005
 
 
+# scikit-learn 1.6 with the newest SciPy.
+@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp` and `iprint`")
 def test_huber_is_huber_regression():
     X, y, w = small_ratings()
     columns, spread = one_hot(X), np.sqrt(np.average((y - np.average(y, weights=w)) ** 2, weights=w))
@@ -181,6 +183,7 @@ def test_huber_is_huber_regression():
 
 
 @pytest.mark.parametrize("mean", [0.1, 2.0, 500.0])
+@pytest.mark.filterwarnings("ignore:scipy.optimize. The `disp` and `iprint`")
 def test_poisson_is_poisson_regression(mean):
     X, y, w = small_ratings()
     y = np.random.default_rng(1).poisson(mean * np.exp(0.3 * np.clip(y - 3, -4, 4)))

@@ -140,6 +140,7 @@ def test_an_interrupt_ends_a_fit_within_an_epoch(ratings, monkeypatch):
     from sklearn_mf._training import Descent
 
     X, y = ratings
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what they run behind
     for method in ("fit", "partial_fit"):
         model = make_model().fit(X, y)
         before, predictions, n_run = dict(vars(model)), model.predict(X), []
@@ -157,6 +158,7 @@ def test_an_interrupt_ends_a_fit_within_an_epoch(ratings, monkeypatch):
         assert len(n_run) == 1
         assert vars(model) == before
         np.testing.assert_array_equal(model.predict(X), predictions)
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to other processes")
@@ -164,9 +166,10 @@ def test_an_interrupt_ends_a_fit_within_an_epoch(ratings, monkeypatch):
 def test_ctrl_c(tmp_path, n_jobs):
     """A long fit in a process of its own."""
     code = f"""if True:
-        import sys, threading, time
+        import signal, threading
         import numpy as np
         from sklearn_mf import MatrixFactorizationRegressor
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         rng = np.random.default_rng(0)
         X, y = rng.integers(2000, size=(1_000_000, 2)), rng.normal(size=1_000_000)
         model = MatrixFactorizationRegressor(n_jobs={n_jobs}, max_iter=3, learning_rate=0.01).fit(X[:9], y[:9])
