@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any, NoReturn
 
@@ -56,9 +58,11 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
 
 def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", of: str = "X") -> np.ndarray | None:
     """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
-    if sample_weight is None or (isinstance(sample_weight, Real) and sample_weight > 0):
+    if sample_weight is None:
         return None
     try:
+        if isinstance(sample_weight, Real) and not isinstance(sample_weight, np.ndarray):
+            sample_weight = np.full(n_rows, float(sample_weight))
         weights = sample_weight if _is_plain(sample_weight) else np.ma.asarray(sample_weight, dtype=np.float64)
         weights = np.ma.filled(weights, np.nan)
     except (TypeError, ValueError) as error:
@@ -79,7 +83,7 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
 
 
 def check_counts(y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
-    """Ratings for ``loss="poisson"``: none below 0, some above."""
+    """Ratings for ``loss="poisson"``: none below 0."""
     counts = np.ones(len(y), dtype=bool) if weights is None else weights > 0
     below = np.flatnonzero(counts & (y < 0))
     if len(below):
@@ -87,18 +91,14 @@ def check_counts(y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> 
             f"loss='poisson' is for counts, 0 or more: {name} has {len(below)} negative values, the first at row "
             f"{below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
         )
-    if not (y[counts] > 0).any():
-        raise ValueError(f"loss='poisson' needs a value above 0 in {name}: the log of their mean is where it starts.")
 
 
-def check_new_levels(is_new: np.ndarray, users: np.ndarray, update_known: bool) -> None:
-    """Rows for ``fold_in``: exactly one new id each, or with ``update_known`` at most one."""
+def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, update_known: bool) -> None:
+    """Rows for ``fold_in``: exactly one new id each, or with ``update_known`` at most one. ``rows``: those of X."""
 
-    def fail(rows: np.ndarray, what: str, what_to_do: str) -> NoReturn:
-        shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
-        raise ValueError(
-            f"{len(rows)} of {len(is_new)} rows of X (those of positive weight) {what}: {shown}. {what_to_do}"
-        )
+    def fail(which: np.ndarray, what: str, what_to_do: str) -> NoReturn:
+        shown = ", ".join(map(str, rows[which[:5]])) + (", ..." if len(which) > 5 else "")
+        raise ValueError(f"{len(which)} of {len(is_new)} rows of X {what}: {shown}. {what_to_do}")
 
     n_new = is_new.sum(axis=1)
     several, none = np.flatnonzero(n_new > 1), np.flatnonzero(n_new == 0)
@@ -113,6 +113,15 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, update_known: bool) 
     both = np.flatnonzero((n_new == 1) & ~is_new[:, 0] & np.isin(users, solved))
     if len(both):
         fail(both, "have a new item of a user who is solved in the same call", "Fold in users first, then items.")
+
+
+@contextmanager
+def naming(table: str) -> Iterator[None]:
+    """Say which table an error is about, where it speaks of X."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"In {table}: {error}") from error
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

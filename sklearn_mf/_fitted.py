@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from sklearn_mf._checks import check_counts, check_ratings, check_weights, warn_user
+from sklearn_mf._checks import check_counts, check_ratings, check_weights, naming, warn_user
 from sklearn_mf._columns import Column, split_columns
 from sklearn_mf._encoding import (
     decode_unknown,
@@ -76,10 +76,12 @@ class FittedMixin:
         """Columns, ratings and weights, and a copy of the estimator to work on: one that fails stays as it was."""
         columns = split_columns(X, type(self).__name__)
         fitted = copy(self)
-        if reset:
-            self._check_shape(columns)
-        validate_data(fitted, X, y, reset=reset, skip_check_array=True)
-        self._check_shape(columns)
+        checks = [
+            lambda: self._check_shape(columns),
+            lambda: validate_data(fitted, X, y, reset=reset, skip_check_array=True),
+        ]
+        for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
+            check()
         n_rows = len(columns[0])
         y = check_ratings(y, n_rows)
         weights = check_weights(sample_weight, n_rows)
@@ -88,7 +90,7 @@ class FittedMixin:
         return fitted, columns, y, weights
 
     def _check_validation(
-        self, n_columns: int, X_val: Any, y_val: Any, sample_weight_val: Any
+        self, fitted: Self, n_columns: int, X_val: Any, y_val: Any, sample_weight_val: Any
     ) -> tuple[list[Column], np.ndarray, np.ndarray | None] | None:
         if X_val is None and y_val is None and sample_weight_val is None:
             return None
@@ -100,11 +102,13 @@ class FittedMixin:
         self._check_shape(columns, "X_val")
         if len(columns) != n_columns:
             raise ValueError(f"X_val has {len(columns)} columns and X has {n_columns}; give it the same ones.")
+        with naming("X_val"):
+            validate_data(fitted, X_val, reset=False, skip_check_array=True)
         y_val = check_ratings(y_val, len(columns[0]), "y_val", "X_val")
         weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val", "X_val")
         if self.loss == "poisson":
             check_counts(y_val, weights, "y_val")
-        return columns, y_val, weights
+        return columns, y_val.astype(np.float64), weights
 
     def _fit_levels(self, columns: list[Column], weights: np.ndarray | None, threads: Threads) -> list[np.ndarray]:
         """Set ``categories_``; return the indices of the rows, column by column."""
@@ -118,21 +122,27 @@ class FittedMixin:
 
     def _grow(
         self, columns: list[Column], y: np.ndarray, weights: np.ndarray | None, threads: Threads
-    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
-        """Add new levels to ``categories_``; return indices, ratings and weights of the rows that count."""
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None, np.ndarray]:
+        """Add new levels to ``categories_``; return indices, ratings and weights of the rows that count, and which."""
         self.categories_, self._sorters, codes = grow_levels(columns, self.categories_, self._sorters, weights, threads)
-        if weights is not None and not weights.all():
-            counts = weights > 0
+        counts = np.arange(len(y)) if weights is None else np.flatnonzero(weights)
+        if len(counts) < len(y):
             codes, y, weights = [column[counts] for column in codes], y[counts], weights[counts]
-        return codes, y, weights
+        return codes, y, weights, counts
 
     def _encode_held_out(
         self, columns: list[Column], y: np.ndarray, weights: np.ndarray | None, threads: Threads
     ) -> HeldOut:
-        return HeldOut(encode_columns(columns, self.categories_, self._sorters, threads), y, weights)
+        with naming("X_val"):
+            return HeldOut(encode_columns(columns, self.categories_, self._sorters, threads), y, weights)
 
     def _places_of(self, columns: list[Column], levels: list[np.ndarray]) -> list[np.ndarray]:
         """Where levels are among those that the estimator has, -1 for nowhere."""
+        if len(columns) != len(self.categories_):
+            raise ValueError(
+                f"warm_start goes on from a model of {len(self.categories_)} columns, and X has {len(columns)}. Give "
+                "it the same ones, or fit anew with warm_start=False."
+            )
         given = zip(columns, levels, self.categories_, self._sorters, strict=True)
         return [find_levels(column.label, new, old, sorter) for column, new, old, sorter in given]
 
@@ -156,13 +166,21 @@ class FittedMixin:
     def _learned_now(self, method: str) -> Learned:
         """What was learned, with the factors and biases that the attributes have now."""
         factors, biases = self._tables()
-        rank, loss = int(self.rank), Loss(self.loss, self.epsilon, self.quantile)
-        if (factors[0].shape[1], self._learned.loss) != (rank, loss):
+        names = ("rank", "fit_bias", "positive", "loss")
+        then, now = (replace(self._learned.hyper, rank=factors[0].shape[1]).identity, self._hyperparameters().identity)
+        changed = [f"{name} was {a}, now {b}" for name, a, b in zip(names, then, now, strict=True) if a != b]
+        if changed:
             raise ValueError(
-                f"{method} goes on from a model with rank={factors[0].shape[1]} and {self._learned.loss}, but the "
-                f"parameters say rank={rank} and {loss}. Set them back, or fit anew with warm_start=False."
+                f"{method} goes on from a model with other parameters: {'; '.join(changed)}. Set them back, or fit "
+                "anew with warm_start=False."
             )
-        return replace(self._learned, factors=factors, biases=biases)
+        return replace(
+            self._learned,
+            factors=factors,
+            biases=biases,
+            intercept=float(self.intercept_),
+            rating_range=tuple(self.rating_range_),
+        )
 
     def _adopt(self, fitted: Self, learned: Learned) -> Self:
         """Become ``fitted``, with what was learned."""

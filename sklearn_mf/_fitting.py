@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-from scipy.special import xlogy
 
 from sklearn_mf._implicit import FIELDS
 from sklearn_mf._kernels import TIE_BIAS
@@ -45,7 +44,7 @@ class Learned:
     intercept: float
     scale: float
     rating_range: tuple[float, float]
-    loss: Loss
+    hyper: Hyperparameters
     level_weights: list[np.ndarray]  # float64 (n_levels,): n, the summed weight of a level's ratings
     weight_unit: float
     centres: list[np.ndarray | None]  # float32 (n_levels, rank + 1): what factors and the bias shrink to; or None
@@ -129,6 +128,11 @@ def fit_first_batch(
 ) -> Learned:
     """One pass; then centres are learned from the rows that it leaves."""
     ratings = canonical_ratings(codes, y, weights, n_levels, hyper.rank, rng, threads)
+    if ratings.values.min() == ratings.values.max():
+        raise ValueError(
+            "The first batch fixes the mean and the scale of the ratings, but all of its ratings in y are the same. "
+            "Begin with a batch of ratings that differ, or with fit."
+        )
     run = _Run(ratings, hyper, None, rng, threads)
     loss, _ = run.descent.epoch(1.0)
     for _ in range(_STEPS_TO_CENTRES):
@@ -154,7 +158,7 @@ class _Run:
         location, self.scale, baseline = _baseline(ratings, location, self.scale, hyper)
         self.intercept = location
         self._grid = make_grid(ratings, location if hyper.loss.is_standardised else 0.0, self.scale, threads)
-        self._parameters = initial_parameters(self._grid, hyper, rng, threads)
+        self._parameters = initial_parameters(self._grid, hyper, rng, threads, curvature=baseline.curvature)
         if start is not None:
             self._start_from(start)
         self.descent = Descent(self._grid, self._parameters, hyper, baseline, rng, threads, has_centres)
@@ -201,13 +205,13 @@ class _Run:
             self.intercept,
             scale,
             self.rating_range,
-            self.hyper.loss,
+            self.hyper,
             [grid.row_weights[row_of] for row_of in grid.row_of],
             self._weight_unit,
             centres,
             coefficients,
-            [loss * self.hyper.loss.unit(scale) for loss in losses],
-            scores or [],
+            [float(loss * self.hyper.loss.unit(scale)) for loss in losses],
+            list(scores or []),
             len(losses),
             self.descent.warning,
         )
@@ -220,13 +224,16 @@ class _Run:
         factors = [rows * np.float32(self.scale**0.5) for rows in factors]
         return factors, [bias * np.float32(self.scale) for bias in biases]
 
-    def scorer(self, held: HeldOut) -> Callable[[], float]:
-        """Give a function for 1 - loss / loss of the best constant, on held-out ratings; R^2 for the squared loss."""
-        loss, scale = self.hyper.loss, self.scale
-        constant = loss.mean(held.values, loss.constant(held.values, held.weights, scale), scale, held.weights)
-        f = np.empty(len(held.values))
+    def scorer(self, held: HeldOut) -> Callable[[], tuple[float, float]]:
+        """Give a function for what to stop by on held-out ratings, and for the score.
 
-        def score() -> float:
+        Both are 1 - loss / loss of the best constant: the one of the training ratings, and that of the held-out ratings
+        themselves, as R^2 has it.
+        """
+        loss, scale, trained = self.hyper.loss, self.scale, self.descent.baseline.loss or 1.0
+        least, f = loss.least(held.values, scale, held.weights), np.empty(len(held.values))
+
+        def score() -> tuple[float, float]:
             factors, biases = self._tables()
 
             def predict_rows(piece: tuple[int, int]) -> None:
@@ -234,7 +241,8 @@ class _Run:
                 predict_kernel(held.index[part], factors, biases, self.intercept, f[part])
 
             self._threads.map(predict_rows, chunks(len(f), _CHUNK))
-            return 1.0 - loss.mean(held.values, f, scale, held.weights) / constant if constant > 0 else 0.0
+            found = loss.mean(held.values, f, scale, held.weights)
+            return 1.0 - found / trained, 1.0 - found / least if least > 0 else float(found == 0)
 
         return score
 
@@ -243,13 +251,13 @@ class _RunWatch:
     """Tells a ``FitWatch`` of the epochs of a run."""
 
     def __init__(self, run: _Run, watch: FitWatch):
-        self._run, self._watch, self._losses = run, watch, []
+        self._run, self._watch = run, watch
         self.begin_epoch = watch.begin_epoch
 
-    def end_epoch(self, step: float, loss: float, score: float | None) -> bool:
-        self._losses.append(loss)
-        unit = self._run.hyper.loss.unit(self._run.scale)
-        return self._watch.end_epoch(step, loss * unit, score, lambda: self._run.learned(self._losses))
+    def end_epoch(self, step: float, losses: list[float], scores: list[float]) -> bool:
+        loss = losses[-1] * self._run.hyper.loss.unit(self._run.scale)
+        score = scores[-1] if scores else None
+        return self._watch.end_epoch(step, loss, score, lambda: self._run.learned(losses, scores))
 
 
 def scales(rank: int, scale: float) -> np.ndarray:
@@ -260,20 +268,24 @@ def scales(rank: int, scale: float) -> np.ndarray:
 def _baseline(ratings: Ratings, location: float, scale: float, hyper: Hyperparameters) -> tuple[float, float, Baseline]:
     """Intercept, scale, and the best constant; ``location`` and ``scale`` are those of the squared loss."""
     loss, y = hyper.loss, ratings.values
+    is_constant = hyper.fit_bias and bool(y.min() == y.max())
     if loss.name == "squared_error":
-        is_constant = hyper.fit_bias and bool(y.min() == y.max())
         return location, scale, Baseline(0.0, 0.0 if is_constant else 0.5)
     if not loss.is_standardised:
         scale = 1.0
+        if not y.max() > 0:
+            raise ValueError(
+                "loss='poisson' needs a value above 0 in y, and in what early_stopping leaves of it: the log of the "
+                "mean is where it starts."
+            )
     intercept = loss.constant(y, ratings.weights, scale) if hyper.fit_bias else 0.0
-    return intercept, scale, baseline_at(ratings, loss, intercept, scale)
+    baseline = baseline_at(ratings, loss, intercept, scale)
+    return intercept, scale, replace(baseline, loss=0.0) if is_constant else baseline
 
 
 def baseline_at(ratings: Ratings, loss: Loss, intercept: float, scale: float) -> Baseline:
     """What predicting ``intercept`` for all costs."""
-    y, weights = ratings.values, ratings.weights
-    mean_loss = max(loss.mean(y, intercept, scale, weights), 0.0)
+    mean_loss = loss.mean(ratings.values, intercept, scale, ratings.weights)
     if loss.is_standardised:
         return Baseline(0.0, mean_loss)
-    offset = float(np.average(xlogy(y, y) - y, weights=weights))
-    return Baseline(intercept, mean_loss, offset, float(np.exp(intercept)))
+    return Baseline(intercept, mean_loss, float(np.exp(intercept)))

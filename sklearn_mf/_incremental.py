@@ -14,10 +14,14 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_mf._fitting import Learned, baseline_at, scales
 from sklearn_mf._kernels import TIE_BIAS
-from sklearn_mf._parameters import LARGEST, initial_parameters
+from sklearn_mf._parameters import LARGEST, damping_per_rating, initial_parameters
 from sklearn_mf._ratings import canonical_ratings, make_grid
-from sklearn_mf._threads import Threads
+from sklearn_mf._threads import Threads, chunks
 from sklearn_mf._training import Descent, Hyperparameters
+
+_MOST_NUMBERS = 2**21  # of the matrices that are solved at once
+_TOO_FAR = "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
+_SINGULAR = 1e-8  # relative to the largest eigenvalue
 
 
 def pass_over(
@@ -32,7 +36,7 @@ def pass_over(
     threads: Threads,
 ) -> Learned:
     """Visit a batch of ratings once with a step of ``factor`` learning rates; only rows of its levels change."""
-    n_old, loss, rank = [len(rows) for rows in learned.factors], learned.loss, hyper.rank
+    n_old, loss, rank = [len(rows) for rows in learned.factors], hyper.loss, hyper.rank
     has_centres = any(centres is not None for centres in learned.centres[:2])
     hyper = replace(hyper, implicit_features="both" if has_centres else None)
     used, local = zip(*(np.unique(column, return_inverse=True) for column in codes), strict=True)
@@ -43,9 +47,11 @@ def pass_over(
     # Generous: what comes now may be quite unlike what was learned from.
     baseline = replace(baseline, loss=10.0 * (baseline.loss + 1.0))
     bounds = float(ratings.values.min()), float(ratings.values.max())
+    if max(abs(bound - learned.intercept) for bound in bounds) / learned.scale > LARGEST:
+        raise ValueError(_TOO_FAR)
     grid = make_grid(ratings, learned.intercept if loss.is_standardised else 0.0, learned.scale, threads)
     is_new = [levels >= n for levels, n in zip(used, n_old, strict=True)]
-    parameters = initial_parameters(grid, hyper, rng, threads, is_new)
+    parameters = initial_parameters(grid, hyper, rng, threads, is_new, baseline.curvature)
     grown = _grown(learned, n_levels)
     to_y = scales(rank, learned.scale)
     for f, (levels, row_of) in enumerate(zip(used, grid.row_of, strict=True)):
@@ -53,8 +59,7 @@ def pass_over(
         parameters.rows[row_of[known], :rank] = grown.factors[f][levels[known]] / to_y[:rank]
         parameters.bias[row_of[known]] = grown.biases[f][levels[known]] / to_y[rank]
         grown.level_weights[f][levels] += grid.row_weights[row_of]
-        with np.errstate(over="ignore"):
-            parameters.scalars[row_of, 1] = np.minimum(hyper.damping / grown.level_weights[f][levels], LARGEST)
+        parameters.scalars[row_of, 1] = damping_per_rating(hyper.damping_of(f), grown.level_weights[f][levels])
         if grown.centres[f] is None:
             continue
         if new.any():
@@ -91,6 +96,7 @@ def _grown(learned: Learned, n_levels: list[int]) -> Learned:
 
     return replace(
         learned,
+        warning=None,
         factors=grow_each(learned.factors, n_levels),
         biases=grow_each(learned.biases, n_levels),
         level_weights=grow_each(learned.level_weights, n_levels),
@@ -161,25 +167,31 @@ def _solve_field(
     if hyper.fit_bias:
         s = np.column_stack([s, np.ones(len(y))])
     n = np.add.reduceat(weights, start)
+    if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST):
+        raise ValueError(_TOO_FAR)
     strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]]), len(levels), axis=0)
-    strength = np.minimum(strength * n[:, None] + hyper.damping, LARGEST)[:, : s.shape[1]]
+    strength = np.minimum(strength * n[:, None] + hyper.damping_of(f), LARGEST)[:, : s.shape[1]]
     centres = np.zeros((len(levels), rank + 1))
     if grown.centres[f] is not None:
         centres[:] = _predicted_centres(grown.coefficients[f], [indices[:, 0], indices[:, 1]], f, levels)
         grown.centres[f][levels] = centres
     z = (centres / to_y)[:, : s.shape[1]]
 
-    gram, right = np.empty((len(levels), s.shape[1], s.shape[1])), np.empty((len(levels), s.shape[1]))
+    solved, ends = np.empty_like(z), np.append(start, len(y))
     with threadpool_limits(1, "blas"):  # the same sums on any number of threads
-        for k, rows in enumerate(map(slice, start.tolist(), [*start[1:].tolist(), len(y)])):
-            weighted = s[rows] * weights[rows, None]
-            gram[k], right[k] = weighted.T @ s[rows], t[rows] @ weighted
-        gram[:, range(s.shape[1]), range(s.shape[1])] += strength
-        right += strength * z
-        try:
-            solved = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:  # no penalty, and fewer ratings than factors: the shortest solution
-            solved = np.einsum("kij,kj->ki", np.linalg.pinv(gram, hermitian=True), right)
+        for first, stop in chunks(len(levels), max(_MOST_NUMBERS // s.shape[1] ** 2, 1)):
+            gram, right = np.empty((stop - first, s.shape[1], s.shape[1])), np.empty((stop - first, s.shape[1]))
+            for k in range(first, stop):
+                rows = slice(ends[k], ends[k + 1])
+                weighted = s[rows] * weights[rows, None]
+                gram[k - first], right[k - first] = weighted.T @ s[rows], t[rows] @ weighted
+            gram[:, range(s.shape[1]), range(s.shape[1])] += strength[first:stop]
+            right += strength[first:stop] * z[first:stop]
+            if strength[first:stop].all():
+                solved[first:stop] = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
+            else:  # no penalty, and perhaps fewer ratings than factors: the shortest solution
+                inverse = np.linalg.pinv(gram, _SINGULAR, hermitian=True)
+                solved[first:stop] = np.einsum("kij,kj->ki", inverse, right)
     grown.factors[f][levels] = solved[:, :rank] * to_y[:rank]
     if hyper.fit_bias:
         grown.biases[f][levels] = solved[:, rank] * to_y[rank]

@@ -65,6 +65,7 @@ cdef extern from "strata.h" nogil:
         const int32_t *touched
         const int64_t *touched_start
         const float *share
+        const float *pace
         float *own_rows
         sgd_scalars *own_scalars
         double *loss
@@ -154,6 +155,7 @@ def run_strata(
     const int32_t[::1] touched,         # IN    (n_touched,): rows of further fields that each block works on
     const int64_t[::1] touched_start,   # IN    (n_blocks + 1,): a block's part of `touched`
     const float[::1] share,             # IN    (n_touched,): part of the block's change that counts
+    const float[::1] pace,              # IN    (n_touched,): part of each step that the row takes
     float[:, ::1] rows,                 # INOUT (n_rows, width), width >= LANES: all fields, stacked; with ties (n_rows,
                                         #       2 width): what a row shrinks to, its centre, is behind it
     float[:, ::1] scalars,              # INOUT (n_rows, 2): bias and damping
@@ -183,10 +185,10 @@ def run_strata(
     grid.ties = &ties[0, 0] if ties is not None else NULL
     grid.touched_start = &touched_start[0]
     if touched.shape[0]:
-        grid.touched, grid.share = &touched[0], &share[0]
+        grid.touched, grid.share, grid.pace = &touched[0], &share[0], &pace[0]
         grid.own_rows, grid.own_scalars = &own_rows[0, 0], <sgd_scalars *>&own_scalars[0, 0]
     else:
-        grid.touched, grid.share, grid.own_rows, grid.own_scalars = NULL, NULL, NULL, NULL
+        grid.touched, grid.share, grid.pace, grid.own_rows, grid.own_scalars = NULL, NULL, NULL, NULL, NULL
     grid.loss, grid.limit = &losses[0], limit
     cdef void *scratch = malloc(strata_scratch(&grid))
     if scratch is NULL:

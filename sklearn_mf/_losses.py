@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import xlogy
 
 from sklearn_mf._kernels import LOSSES
 
@@ -39,8 +38,9 @@ class Loss:
 
     def of(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
         """Loss of each rating, at least 0; f is the intercept plus what biases and factors add to it."""
-        if self.name == "poisson":  # half the deviance
-            return xlogy(y, y) - y - y * f + np.exp(f)
+        if self.name == "poisson":  # half the deviance: y (e^d - 1 - d) with d = f - log(y)
+            d = f - np.log(np.where(y > 0, y, 1.0))
+            return np.where(y > 0, y * (np.expm1(d) - d), np.exp(f))
         e = (y - f) / scale
         size = np.abs(e)
         if self.name == "absolute_error":
@@ -53,7 +53,19 @@ class Loss:
 
     def mean(self, y: np.ndarray, f: np.ndarray | float, scale: float, weights: np.ndarray | None) -> float:
         """Weighted mean of ``of``."""
-        return float(np.average(self.of(y, f, scale), weights=weights))
+        with np.errstate(over="ignore"):
+            return float(np.average(self.of(y, f, scale), weights=weights))
+
+    @property
+    def identity(self) -> tuple:
+        """The name and, where it has one, the parameter."""
+        return self.name, {"huber": self.epsilon, "quantile": self.quantile}.get(self.name)
+
+    def least(self, y: np.ndarray, scale: float, weights: np.ndarray | None) -> float:
+        """Mean loss of the best constant."""
+        if y.min() == y.max():
+            return 0.0
+        return self.mean(y, self.constant(y, weights, scale), scale, weights)
 
     def unit(self, scale: float) -> float:
         """What a loss on the standardised scale is multiplied by to be one on the scale of y."""

@@ -54,6 +54,10 @@ class Parameters:
         np.multiply(self.rows, 0.5, out=self.rows)
         self.scalars[:, 0] *= 0.5
 
+    def clear(self) -> None:
+        self.rows[:] = 0.0
+        self.bias[:] = 0.0
+
     def are_finite(self) -> bool:
         return bool(np.isfinite(self.rows.sum(dtype=np.float64)) and np.isfinite(self.bias.sum(dtype=np.float64)))
 
@@ -64,22 +68,23 @@ def initial_parameters(
     rng: np.random.Generator,
     threads: Threads,
     is_new: list[np.ndarray] | None = None,
+    curvature: float = 1.0,
 ) -> Parameters:
     """Biases zero, factors normal; drawn level by level, so that the grid has no say in them.
 
     Rows without ratings are zero: they contribute nothing. ``is_new`` says for each field which levels to draw.
+    The higher the ``curvature`` of the loss, the smaller they start.
     """
     n_rows, n_fields, rank = len(grid.row_weights), len(grid.row_of), hyper.rank
     # n (n - 1) / 2 interactions: their sum starts with the same variance whatever the number of columns.
-    norm = _INITIAL_NORM * (2 / (n_fields * (n_fields - 1))) ** 0.25
+    norm = _INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
         width, ties = 2 * width, np.zeros((len(grid.row_of[0]) + len(grid.row_of[1]), LANES), dtype=np.float32)
     parameters = Parameters(_aligned_zeros(n_rows, width), np.zeros((n_rows, 2), dtype=np.float32), ties)
     is_rated = grid.row_weights > 0
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        damping = np.minimum(hyper.damping / grid.row_weights, LARGEST)
-    parameters.scalars[:, 1] = np.where(is_rated, damping, 0.0)
+    for f, place in enumerate(grid.row_of):
+        parameters.scalars[place, 1] = damping_per_rating(hyper.damping_of(f), grid.row_weights[place])
 
     def draw(task: tuple[np.ndarray, int]) -> None:
         place, seed = task
@@ -95,6 +100,12 @@ def initial_parameters(
         if not is_rated.all():
             parameters.rows[~is_rated] = 0.0
     return parameters
+
+
+def damping_per_rating(damping: float, n: np.ndarray) -> np.ndarray:
+    """What the damping of a level adds to the strength of each of its ratings, of summed weight ``n``."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        return np.where(n > 0, np.minimum(damping / n, LARGEST), 0.0)
 
 
 def _aligned_zeros(n_rows: int, width: int) -> np.ndarray:

@@ -180,6 +180,7 @@ def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tup
     block_start = np.searchsorted(kept, ratings.block_start).astype(np.int64)
     training = Ratings(ratings.deal, *pick(kept), block_start)
     _divide_weights(training, None)
+    training.weight_unit *= ratings.weight_unit
     index, values, weights = pick(held)
     block = np.searchsorted(ratings.block_start, held, side="right") - 1
     index[:, :2] += ratings.first_row[block].astype(np.int32)

@@ -382,7 +382,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         ends_by_itself = self.early_stopping or self.tol is not None
         tasks = FitTasks(self, None if ends_by_itself else int(self.max_iter))
         fitted, columns, y_checked, weights = self._check_input(X, y, sample_weight, reset=True)
-        held = self._check_validation(len(columns), X_val, y_val, sample_weight_val)
+        held = self._check_validation(fitted, len(columns), X_val, y_val, sample_weight_val)
         before = self._learned_now("warm_start") if self.warm_start and hasattr(self, "_learned") else None
         control = Control(
             self.schedule,
@@ -446,7 +446,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
                 learned = fit_first_batch(codes, y, weights, n_levels, hyper, self._rng(), threads)
             else:
                 now = self._learned_now("partial_fit")
-                codes, y, weights = fitted._grow(columns, y, weights, threads)
+                codes, y, weights, _ = fitted._grow(columns, y, weights, threads)
                 n_levels = [len(levels) for levels in fitted.categories_]
                 factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](now.n_iter, 0)
                 learned = pass_over(now, codes, y, weights, n_levels, hyper, factor, self._rng(now.n_iter), threads)
@@ -499,10 +499,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=False)
         now = self._learned_now("fold_in")
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            codes, y, weights = fitted._grow(columns, y, weights, threads)
+            codes, y, weights, rows = fitted._grow(columns, y, weights, threads)
         indices = np.stack(codes, axis=1)
         is_new = indices >= np.array([len(rows) for rows in now.factors])
-        check_new_levels(is_new, indices[:, 0], update_known)
+        check_new_levels(is_new, indices[:, 0], rows, bool(update_known))
         n_levels = [len(levels) for levels in fitted.categories_]
         hyper = self._hyperparameters()
         return self._adopt(fitted, solve_levels(now, indices, is_new.argmax(axis=1), y, weights, n_levels, hyper))
@@ -543,7 +543,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
             def predict_rows(piece: tuple[int, int]) -> None:
                 part = slice(*piece)
                 predict_kernel(indices[part], *tables, self.intercept_, y[part])
-                y[part] = self._learned.loss.expected(y[part])
+                y[part] = self._learned.hyper.loss.expected(y[part])
                 if self.clip:
                     np.clip(y[part], *self.rating_range_, out=y[part])
 

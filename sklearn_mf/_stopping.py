@@ -44,8 +44,8 @@ class Watch(Protocol):
 
     def begin_epoch(self) -> None: ...
 
-    def end_epoch(self, step: float, loss: float, score: float | None) -> bool:
-        """Return whether to stop."""
+    def end_epoch(self, step: float, losses: list[float], scores: list[float]) -> bool:
+        """``losses`` and ``scores`` of the epochs that led here; return whether to stop."""
 
 
 def centres_ever_move(max_iter: int) -> bool:
@@ -75,7 +75,7 @@ def find_path(
     max_iter: int,
     n_iter_no_change: int,
     tol: float,
-    score: Callable[[], float] | None,
+    score: Callable[[], tuple[float, float]] | None,
     watch: Watch,
 ) -> Course:
     """Run epochs until the score, or without one the training loss, stalls; leave the parameters of the best."""
@@ -86,14 +86,14 @@ def find_path(
             factor = cut * min(1.0, (1.0 - epoch / max_iter) / _TAIL)
         else:
             factor = SCHEDULES[schedule](epoch, max_iter)
-        _run_epoch(descent, factor, factor >= 1 - _CENTRES_MOVE, score, watch, course)
-        if course.stopped:
-            return course
-        value = course.scores[-1] if score is not None else -course.losses[-1] / (descent.baseline.loss or 1.0)
+        value = _run_epoch(descent, factor, factor >= 1 - _CENTRES_MOVE, score, watch, course)
         if best is None or value > best_value + tol:
             best, best_value, n_best, n_stalled = copy_arrays(descent.state, best), value, len(course.path), 0
-            continue
+            if not course.stopped:
+                continue
         n_stalled += 1
+        if course.stopped:
+            break
         if n_stalled >= n_iter_no_change:
             cut, n_stalled = cut * _CUT, 0
             copy_arrays(best, descent.state)
@@ -110,16 +110,20 @@ def _run_epoch(
     descent: Descent,
     factor: float,
     centres_move: bool,
-    score: Callable[[], float] | None,
+    score: Callable[[], tuple[float, float]] | None,
     watch: Watch,
     course: Course,
-) -> None:
+) -> float:
+    """Return what to stop by: 1 - loss / loss of the best constant, held out or in training."""
     watch.begin_epoch()
     loss, step = descent.epoch(factor)
     if centres_move:
         descent.follow()
     course.losses.append(loss)
     course.path.append((factor, centres_move))
+    value = 1.0 - loss / (descent.baseline.loss or 1.0)
     if score is not None:
-        course.scores.append(score())
-    course.stopped = watch.end_epoch(step, loss, course.scores[-1] if score is not None else None)
+        value, found = score()
+        course.scores.append(found)
+    course.stopped = watch.end_epoch(step, course.losses, course.scores)
+    return value

@@ -16,7 +16,10 @@ from sklearn_mf._threads import Threads
 if TYPE_CHECKING:
     from sklearn_mf._ratings import BlockGrid
 
+_MOST_HALVED = 50  # at the end: then nothing but the constant is left
 _MAX_FAILURES = 200  # in one epoch: 2**-200 of a row is zero in single precision
+_CONTEXT_DAMPING = 5.0  # relative to that of users and items
+_LONGEST_WAY = 2.0  # of a context in an epoch: its visits times the step of each
 _SUSPICIOUS = 0.9  # of the best constant's loss: above, the loss at the end is measured
 _TOO_HIGH = 1.004  # of the best constant's loss, at the end
 
@@ -36,6 +39,15 @@ class Hyperparameters:
     loss: Loss = Loss()  # noqa: RUF009, it is frozen
     positive: bool = False
 
+    def damping_of(self, field: int) -> float:
+        """A context has to show itself in more ratings than a user or an item."""
+        return self.damping * (1.0 if field < 2 else _CONTEXT_DAMPING)
+
+    @property
+    def identity(self) -> tuple:
+        """What cannot change in a model that is gone on from."""
+        return self.rank, self.fit_bias, self.positive, self.loss.identity
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -43,11 +55,7 @@ class Baseline:
 
     intercept: float  # on the scale of the loss: 0 where targets are centred
     loss: float  # its mean loss
-    offset: float = 0.0  # mean of what the loss has that the kernel's has not
     curvature: float = 1.0  # of the loss, about: steps are divided by it
-
-
-STANDARDISED = Baseline(0.0, 0.5)  # of the squared loss
 
 
 class Descent:
@@ -70,6 +78,8 @@ class Descent:
         self.grid, self.parameters, self.hyper, self.baseline = grid, parameters, hyper, baseline
         self._rng, self._threads = rng, threads
         self._n_weights = len(grid.target) if grid.weight is None else float(grid.weight.sum(dtype=np.float64))
+        if not self._n_weights > 0:
+            raise ValueError("The weights are too small for single precision, relative to the first. Rescale them.")
         self._before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
         self.centres = None
         if hyper.implicit_features is not None and has_centres:
@@ -77,6 +87,7 @@ class Descent:
         n_own = int(np.diff(grid.touched_start[:: grid.n_groups]).max())
         self._own_rows = np.empty((n_own, parameters.rows.shape[1]), dtype=np.float32)
         self._own_scalars = np.empty((n_own, 2), dtype=np.float32)
+        self._pace = pace_of_contexts(grid, hyper.learning_rate)
         self._losses = np.zeros(grid.n_groups**2)
         self._exploded = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
         self._cut = 1.0
@@ -100,7 +111,10 @@ class Descent:
                 break
             self._cut, n_failures = self._cut / 2, n_failures + 1
             if n_failures > _MAX_FAILURES:
-                raise FloatingPointError(f"The loss of epoch {self._n_epochs} is {loss} with all parameters at zero.")
+                raise ValueError(
+                    f"The loss of epoch {self._n_epochs} is {loss} with all parameters at zero: ratings or weights are "
+                    "beyond single precision, or far from those that the model began with. Rescale them."
+                )
             if n_failures > 1:
                 # Half the step did not help: the last epoch had left the rows too large already.
                 before.halve()
@@ -121,12 +135,15 @@ class Descent:
         if last_loss <= _SUSPICIOUS * self.baseline.loss:
             return
         if self.baseline.loss == 0.0:  # all ratings are the same
-            self.parameters.rows[:] = 0.0
-            self.parameters.bias[:] = 0.0
+            self.parameters.clear()
             return
-        while not self._loss_at_rest() <= _TOO_HIGH * self.baseline.loss:
-            self.parameters.halve()
+        for n_halved in range(_MOST_HALVED + 1):
+            if self._loss_at_rest() <= _TOO_HIGH * self.baseline.loss:
+                return
             self._was_halved = True
+            if n_halved < _MOST_HALVED:
+                self.parameters.halve()
+        self.parameters.clear()
 
     @property
     def state(self) -> list[np.ndarray]:
@@ -162,13 +179,12 @@ class Descent:
         """Run the strata of an epoch, in the order given; return the mean loss, infinite where it exploded."""
         grid, hyper, parameters = self.grid, self.hyper, self.parameters
         state = np.zeros(state_size(grid.n_groups), dtype=np.int64)  # shared by the threads of this epoch
-        # No block has less than zero, so one above the limit is enough; without its offset Poisson's has -1 a rating.
-        limit_of_block = (limit + (0.0 if hyper.loss.is_standardised else 1.0)) * self._n_weights
+        limit_of_block = limit * self._n_weights  # no block has less than zero, so one above it is enough
 
         def share_of_epoch(_: int) -> None:
             run_strata(
                 grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row,
-                grid.touched, grid.touched_start, grid.share, parameters.table, parameters.scalars, ties,
+                grid.touched, grid.touched_start, grid.share, self._pace, parameters.table, parameters.scalars, ties,
                 self._own_rows, self._own_scalars, strata, state,
                 min(step, LARGEST), min(hyper.alpha, LARGEST), min(hyper.alpha_bias, LARGEST), float(hyper.fit_bias),
                 hyper.loss.code, hyper.loss.parameter(self.baseline.intercept), hyper.positive, limit_of_block,
@@ -178,7 +194,17 @@ class Descent:
         self._threads.map(share_of_epoch, range(min(self._threads.n, grid.n_groups)))
         if not self._losses.max() <= limit_of_block:
             return np.inf
-        return float(self._losses.sum()) / self._n_weights + self.baseline.offset
+        return float(self._losses.sum()) / self._n_weights
+
+
+def pace_of_contexts(grid: BlockGrid, learning_rate: float) -> np.ndarray:
+    """Part of each step that rows of further fields take, float32, as ``grid.touched``.
+
+    Far more ratings visit a context than a user or an item, and with whole steps it would follow the last of them. An
+    epoch moves it by the mean of what ``n_groups`` blocks make of it, as ``row_weights / n_groups`` visits would.
+    """
+    visits = np.maximum(grid.row_weights[grid.touched] / grid.n_groups, 1e-300)
+    return np.minimum(_LONGEST_WAY / (visits * learning_rate), 1.0).astype(np.float32)
 
 
 def copy_arrays(arrays: list[np.ndarray], into: list[np.ndarray] | None = None) -> list[np.ndarray]:

@@ -57,7 +57,7 @@ typedef struct {
     float alpha_bias; /* L2 strength of biases, per rating */
     float fit_bias;   /* 1 to learn biases, 0 to leave them alone */
     sgd_loss loss;
-    float parameter; /* of the loss: epsilon of Huber's, the quantile, the intercept of Poisson's */
+    float parameter; /* of the loss: epsilon of Huber's, the quantile, the intercept of Poisson's, which targets have not */
     int positive;    /* 1 to keep factors at 0 or above */
 } sgd_config;
 
@@ -84,6 +84,7 @@ typedef struct {
                                   *       a row's centre is IN, and stands after the row, to be fetched with it */
     const float *const *ties;    /* IN    tables of (n_rows_f, SGD_LANES) of the first two fields; NULL: no centres */
     sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
+    const float *pace;           /* IN    (rows of further fields,): part of each step that such a row takes, at most 1 */
 } sgd_block;
 
 /* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.

@@ -254,8 +254,9 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
     const int32_t *index = block->index + m * r;
     for (int t = 0; t < k; t++) {
         const float *s = steps->sum + t * width;
-        const float eta = steps->eta[t], g = steps->g[t];
         for (int f = 0; f < m; f++) {
+            const float pace = f < 2 ? 1.0f : block->pace[index[m * t + f]];
+            const float eta = pace * steps->eta[t], g = pace * steps->g[t];
             float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(centred && f < 2, width);
             sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
             const float *z = centred && f < 2 ? v + width : NULL;

@@ -17,7 +17,7 @@ typedef struct {
 INLINE float exponential(float x)
 {
     x = x > LARGEST_LOG ? LARGEST_LOG : x;
-    x = x > -LARGEST_LOG ? x : -LARGEST_LOG; /* NaN too: the loss tells */
+    x = x > -LARGEST_LOG ? x : -LARGEST_LOG; /* NaN too: an epoch's parameters are looked at */
     const float n = floorf(x * 1.44269504f + 0.5f);
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float y = 1.9875691500e-4f;
@@ -32,6 +32,44 @@ INLINE float exponential(float x)
         float value;
     } power = {((int32_t)n + 127) * (1 << 23)};
     return y * power.value;
+}
+
+/* log(x) of x > 0, likewise: x = 2^n (1 + r) with 1 + r between 1 / sqrt(2) and sqrt(2). */
+INLINE float logarithm(float x)
+{
+    union {
+        float value;
+        int32_t bits;
+    } parts = {x};
+    float n = (float)((parts.bits >> 23) - 126);
+    parts.bits = (parts.bits & 0x7fffff) | 0x3f000000;
+    float r = parts.value;
+    if (r < 0.70710678f) {
+        n -= 1.0f;
+        r += r;
+    }
+    r -= 1.0f;
+    float y = 7.0376836292e-2f;
+    y = y * r - 1.1514610310e-1f;
+    y = y * r + 1.1676998740e-1f;
+    y = y * r - 1.2420140846e-1f;
+    y = y * r + 1.4249322787e-1f;
+    y = y * r - 1.6668057665e-1f;
+    y = y * r + 2.0000714765e-1f;
+    y = y * r - 2.4999993993e-1f;
+    y = y * r + 3.3333331174e-1f;
+    const float rr = r * r;
+    y = y * r * rr - 2.12194440e-4f * n - 0.5f * rr;
+    return r + y + 0.693359375f * n;
+}
+
+/* e^d - 1 - d, to single precision near 0 too. */
+INLINE float exponential_remainder(float d)
+{
+    if (fabsf(d) > 0.5f)
+        return exponential(d) - 1.0f - d;
+    const float series = 1.0f / 24.0f + d * (1.0f / 120.0f + d * (1.0f / 720.0f + d / 5040.0f));
+    return d * d * (0.5f + d * (1.0f / 6.0f + d * series));
 }
 
 /* Curvatures: of |e| the parabola e^2 / (2 |e0|) + |e0| / 2 (de Leeuw and Lange 2009), of the quantile loss half of it
@@ -50,9 +88,10 @@ INLINE judged judge(const sgd_config *config, float target, float prediction)
         const float slope = e > 0.0f ? parameter : parameter - 1.0f;
         return (judged){slope * e, fabsf(e) < SMALLEST_ERROR ? 0.0f : slope, 0.5f / size};
     }
-    case SGD_POISSON: { /* mu - y log(mu), log(mu) = intercept + prediction; its curvature is mu, and y at the minimum */
-        const float mu = exponential(parameter + prediction);
-        return (judged){mu - target * (parameter + prediction), target - mu, larger(mu, target)};
+    case SGD_POISSON: { /* mu - y - y log(mu / y), half the deviance; its curvature is mu, and y at the minimum */
+        const float f = parameter + prediction, mu = exponential(f);
+        const float half = target > 0.0f ? target * exponential_remainder(f - logarithm(target)) : mu;
+        return (judged){half, target - mu, larger(mu, target)};
     }
     default:
         break;

@@ -35,7 +35,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
     float **rows = scratch;
     sgd_scalars **scalars = (sgd_scalars **)(rows + m);
     const float *ties[2];
-    const sgd_block block = {
+    sgd_block block = {
         .n_ratings = grid->block_start[b + 1] - start,
         .n_fields = m,
         .width = width,
@@ -60,6 +60,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
     /* Further fields: on copies, in place of which their changes are left. */
     const int64_t own = grid->touched_start[b] - grid->touched_start[b / grid->n_groups * grid->n_groups];
     const int32_t *touched = grid->touched + grid->touched_start[b];
+    block.pace = grid->pace + grid->touched_start[b];
     float *own_rows = grid->own_rows + own * width;
     sgd_scalars *own_scalars = grid->own_scalars + own;
     for (int f = 2; f < m; f++) {

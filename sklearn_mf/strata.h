@@ -10,7 +10,7 @@
 
 #include "sgd.h"
 
-/* As BlockGrid in _ratings.py and Parameters in _training.py have it; block s P + a is that of user group a in stratum s. */
+/* As BlockGrid in _ratings.py and Parameters in _parameters.py have it; block s P + a is that of user group a in stratum s. */
 typedef struct {
     int n_fields;
     int width;
@@ -27,6 +27,7 @@ typedef struct {
     const int32_t *touched;       /* IN    rows of further fields that each block works on */
     const int64_t *touched_start; /* IN    (P P + 1,): a block's part of `touched` */
     const float *share;           /* IN    as `touched`: part of the block's change that counts */
+    const float *pace;            /* IN    as `touched`: part of each step that the row takes */
     float *own_rows;              /* scratch for the touched rows of the blocks of any one stratum */
     sgd_scalars *own_scalars;     /* the same */
     double *loss;                 /* OUT   (P P,) */

@@ -13,7 +13,8 @@ def judge(loss, parameter, target, prediction):
     error = target - prediction
     if loss == "poisson":
         mu = np.exp(parameter + prediction)
-        return mu - target * (parameter + prediction), target - mu, max(mu, target)
+        half_deviance = mu - target + (target * np.log(target / mu) if target > 0 else 0.0)
+        return half_deviance, target - mu, max(mu, target)
     if loss == "absolute_error":
         return abs(error), np.sign(error), 1 / abs(error)
     if loss == "quantile":
@@ -40,10 +41,12 @@ def rating_objective(
 def update_block(
     index, target, weight, rows, biases, damping, step, alpha, alpha_bias, fit_bias,
     centres=None, bias_centres=None, ties=None, loss="squared_error", parameter=0.0, positive=False,
+    pace=None,
 ):  # fmt: skip
     """Visit the ratings one by one, updating lists of tables in place; return the loss seen.
 
     ``centres`` and ``bias_centres``: one table a field, or None for zeros. ``ties``: those of users and of items.
+    ``pace``: part of each step that a level takes, one array a field, or None for whole steps.
     """
     centres = centres or [np.zeros_like(table) for table in rows]
     bias_centres = bias_centres or [np.zeros_like(table) for table in biases]
@@ -61,7 +64,9 @@ def update_block(
         curvature = kappa * (sum(g @ g for g in gradients) + fit_bias * len(v)) + (len(v) - 1) * abs(psi)
         curvature += max(alpha, fit_bias * alpha_bias) + max(lam)
         eta = step * w / (1 + step * w * curvature)
+        full = eta
         for f, level in enumerate(fields):
+            eta = full * (1.0 if pace is None else pace[f][level])
             rows[f][level] += eta * (psi * gradients[f] - (alpha + lam[f]) * (v[f] - z[f]))
             if positive:
                 rows[f][level] = np.maximum(rows[f][level], 0)

@@ -51,8 +51,9 @@ static void *run_share(void *given)
     return NULL;
 }
 
-/* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. */
-static double run(int m, int rank, int weighted, int centred, float fit_bias, int n_threads)
+/* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. The third ends
+ * early where `ends` is set. */
+static double run(int m, int rank, int weighted, int centred, int ends, sgd_loss kind, int n_threads)
 {
     const int width = rank ? (rank + SGD_LANES - 1) / SGD_LANES * SGD_LANES : SGD_LANES;
     state = 1;
@@ -153,11 +154,12 @@ static double run(int m, int rank, int weighted, int centred, float fit_bias, in
             ties[row * SGD_LANES + j] = 0.01f;
     }
     double loss[BLOCKS];
-    const sgd_config config = {0.1f, 0.04f, 0.01f, fit_bias};
-    const strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, group, start, first_row, rows,
-                              scalars, centred ? ties : NULL, touched, touched_start, part, own_rows, own_scalars, loss};
+    const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, kind == SGD_HUBER};
+    strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, group, start, first_row, rows, scalars,
+                        centred ? ties : NULL, touched, touched_start, part, part, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
+        grid.limit = ends && epoch == 2 ? -INFINITY : INFINITY;
         work w_ = {&grid, &config, shared};
         pthread_t threads[8];
         for (int t = 1; t < n_threads; t++)
@@ -184,6 +186,8 @@ static double run(int m, int rank, int weighted, int centred, float fit_bias, in
     sgd_predict(3, m, &model, asked, out);
     for (int b = 0; b < BLOCKS; b++)
         sum += loss[b];
+    if (ends)
+        sum = 0.0; /* which blocks were begun before the end is a matter of time */
     if (!isfinite(sum) || out[N - 1] != 3.0)
         fail("not finite, or not the intercept");
     for (int f = 0; f < m; f++)
@@ -298,10 +302,15 @@ int main(void)
         for (int m = 2; m <= MAX_FIELDS; m += m < 4 ? 1 : 3)
             for (int rank = 0; rank <= 72; rank += rank < 40 ? 4 : 16)
                 for (int kind = 0; kind < 4; kind++) { /* weighted or not, with centres or not */
-                    const double loss = run(m, rank, kind % 2, kind / 2, (float)(rank % 8 == 0), 1);
-                    for (int n_threads = 2; n_threads <= 8; n_threads += 3)
-                        if (run(m, rank, kind % 2, kind / 2, (float)(rank % 8 == 0), n_threads) != loss)
-                            fail("another loss on another number of threads");
+                    /* The squared loss each time, and one of the others. */
+                    const sgd_loss losses[] = {SGD_SQUARED_ERROR, 1 + (rank / 4 + kind) % SGD_POISSON};
+                    for (int l = 0; l < 2; l++) {
+                        const double loss = run(m, rank, kind % 2, kind / 2, 0, losses[l], 1);
+                        for (int n_threads = 2; n_threads <= 8; n_threads += 3)
+                            if (run(m, rank, kind % 2, kind / 2, 0, losses[l], n_threads) != loss)
+                                fail("another loss on another number of threads");
+                    }
+                    run(m, rank, kind % 2, kind / 2, 1, losses[0], 3);
                 }
         implicit_select_simd(s > 0);
         for (int width = IMPLICIT_LANES; width <= 20 * IMPLICIT_LANES; width += IMPLICIT_LANES)

@@ -12,14 +12,13 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn_mf._kernels import LANES, TIE_BIAS
 from test_kernel import simd  # noqa: F401, a fixture
-from test_training import HYPER, train
+from test_training import HYPER, STANDARDISED, train
 
 from sklearn_mf import MatrixFactorizationRegressor, _kernels
 from sklearn_mf._implicit import Centres, Partners, _eigen
 from sklearn_mf._parameters import initial_parameters
 from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
 from sklearn_mf._threads import Threads
-from sklearn_mf._training import STANDARDISED
 
 ONE = Threads(1)
 SIZES = (70, 50, 7)

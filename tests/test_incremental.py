@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
@@ -65,12 +65,14 @@ def test_warm_start_matches_ids_not_places(ratings, implicit_features):
 def test_warm_start_refuses_another_model(ratings):
     X, _, y, _ = ratings
     model = make_model(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"warm_start goes on from a model with rank=6 .* say rank=7"):
+    with pytest.raises(ValueError, match="warm_start goes on from a model with other parameters: rank was 6, now 7"):
         model.set_params(rank=7).fit(X, y)
     with pytest.raises(ValueError, match="absolute_error"):
         model.set_params(rank=6, loss="absolute_error").fit(X, y)
     with pytest.raises(ValueError, match="Ids in column 0 of X are text"):
         model.set_params(loss="squared_error").fit(X.astype(str), y)
+    with pytest.raises(ValueError, match="of 2 columns, and X has 3"):
+        model.fit(np.column_stack([X, X[:, 0] % 3]), y)
     model.set_params(rank=7, warm_start=False).fit(X, y)
     assert model.user_factors_.shape[1] == 7
 
@@ -249,13 +251,24 @@ def test_partial_fit_refuses(ratings):
     model = make_model().partial_fit(X, y)
     before = dict(vars(model))
     for change, match in [
-        ({"rank": 3}, "partial_fit goes on from a model with rank=6"),
-        ({"loss": "huber"}, "Loss"),
+        ({"rank": 3}, "partial_fit goes on .*: rank was 6, now 3"),
+        ({"loss": "huber"}, "loss was "),
+        ({"fit_bias": False}, "fit_bias was True, now False"),
+        ({"positive": True}, "positive was False, now True"),
     ]:
         with pytest.raises(ValueError, match=match):
             make_like(model, **change).partial_fit(X, y)
+    make_like(model, epsilon=7.0, quantile=0.1).partial_fit(X, y)  # not of this loss
     with pytest.raises(ValueError, match="Ids in column 1 of X are text"):
         model.partial_fit([[1, "a"]], [3])
+    with pytest.raises(ValueError, match="Rescale"):
+        model.partial_fit(X[:5], np.full(5, 1e300))
+    with pytest.raises(ValueError, match="too small for single precision"):
+        model.partial_fit(X[:5], y[:5], np.full(5, 1e-300))
+    with pytest.raises(ValueError, match="Rescale them"):
+        model.fold_in([[900, 1]], [1e300])
+    with pytest.raises(ValueError, match="all of its ratings in y are the same"):
+        make_model().partial_fit([[1, 2], [1, 3]], [4, 4])
     with pytest.raises(ValueError, match=r"X has 3 features, but .* is expecting 2"):
         model.partial_fit(np.column_stack([X, X[:, 0]]), y)
     assert vars(model) == before
@@ -389,7 +402,7 @@ def test_fold_in_names_the_rows_at_fault(ratings):
     X, _, y, _ = ratings
     model = make_model().fit(X, y)
     before = dict(vars(model))
-    with pytest.raises(ValueError, match=r"1 of 2 rows .* have more than one new id: 1. Fold in new users first"):
+    with pytest.raises(ValueError, match=r"1 of 2 rows of X have more than one new id: 1. Fold in new users first"):
         model.fold_in([[900, 1], [901, 902]], [3, 3])
     with pytest.raises(ValueError, match="have no new id: 0"):
         model.fold_in([[1, 1], [901, 2]], [3, 3])
@@ -404,6 +417,8 @@ def test_fold_in_names_the_rows_at_fault(ratings):
     with pytest.raises(NotFittedError):
         make_model().fold_in([[900, 1]], [3])
     assert vars(model) == before
+    with pytest.raises(ValueError, match="have no new id: 2"):  # rows are counted as they were given
+        model.fold_in([[901, 902], [900, 1], [1, 1]], [3, 3, 3], [0, 1, 1])
     model.fold_in([[900, 1], [901, 902]], [3, 3], [1, 0])  # a weight of zero is absence
     assert 900 in model.categories_[0]
     assert 901 not in model.categories_[0]
@@ -412,8 +427,11 @@ def test_fold_in_names_the_rows_at_fault(ratings):
 def test_without_penalty_the_shortest_solution():
     X, y = make_ratings(60, 40, 1500, random_state=0, return_X_y=True)
     model = make_model(alpha=0.0, damping=0.0, alpha_bias=0.0, implicit_features=None, clip=False).fit(X, y)
-    model.fold_in([[99, 1], [99, 2]], [3.0, 4.0])
-    np.testing.assert_allclose(model.predict([[99, 1], [99, 2]]), [3.0, 4.0], atol=1e-3)
+    for user, n in enumerate((2, 4, 5), start=99):
+        pairs = np.column_stack([np.full(n, user), np.arange(1, n + 1)])
+        model.fold_in(pairs, np.arange(n) + 1.0)
+        np.testing.assert_allclose(model.predict(pairs), np.arange(n) + 1.0, atol=0.05)
+        assert np.linalg.norm(model.user_factors_[-1]) < 20
 
 
 @both_models
@@ -433,9 +451,47 @@ def test_all_in_turn(ratings, implicit_features):
     assert rmse(model, X_test, y_test) < grown
 
 
-def test_factors_that_were_put_in_place_are_gone_on_from(ratings):
+def test_attributes_that_were_put_in_place_are_gone_on_from(ratings):
     X, _, y, _ = ratings
     model = make_model(implicit_features=None).fit(X, y)
     model.biases_ = [model.biases_[0], np.zeros(len(model.biases_[1]))]
+    model.intercept_ = 100.0
     model.fold_in([[900, 1]], [5.0])
     assert not model.item_biases_.any()
+    assert model.intercept_ == 100.0
+    assert model.user_biases_[-1] < -5
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_unit_of_weights_is_kept(ratings, early_stopping):
+    X, _, y, _ = ratings
+    old, biases = X[:, 0] < 290, []
+    for unit in (1.0, 10.0):
+        model = make_model(early_stopping=early_stopping, refit=False, max_iter=10).fit(
+            X[old], y[old], np.full(old.sum(), unit)
+        )
+        for given in (unit, np.full((~old).sum(), unit)):  # a number is the weight of each
+            folded = make_like(model)
+            biases.append(folded.fold_in(X[~old], y[~old], given).user_biases_[-10:])
+    for other in biases[1:]:
+        np.testing.assert_allclose(other, biases[0], rtol=1e-6)
+
+
+def test_later_batches_of_counts_can_be_zeros():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(20, size=(400, 2)), rng.poisson(1.0, 400)
+    model = make_model(loss="poisson").partial_fit(X, y)
+    before = model.predict(X).mean()
+    model.partial_fit(X, np.zeros(400))
+    assert model.predict(X).mean() < before
+    with pytest.raises(ValueError, match="are the same"):
+        make_model(loss="poisson").partial_fit(X, np.zeros(400))
+
+
+def test_a_warning_is_given_once():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(300, size=(60_000, 2)), rng.normal(size=60_000)
+    model = make_model(learning_rate=10, max_iter=1)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    model.fold_in([[900, 1]], [5.0])

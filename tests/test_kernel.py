@@ -12,7 +12,7 @@ def padded(rank):
     return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
 
 
-def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centred=False):
+def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centred=False, paced=False):
     """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
     rng = np.random.default_rng(seed)
     sizes = sizes[:n_fields]
@@ -30,6 +30,9 @@ def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centred=Fal
         "ties": None,
         "scalars": scalars.astype(np.float32),
         "sizes": sizes,
+        "pace": rng.uniform(0.1, 1, sum(sizes[2:])).astype(np.float32)
+        if paced
+        else np.ones(sum(sizes[2:]), np.float32),
     }
     block["bias"], block["damping"] = block["scalars"].T  # views
     if centred:
@@ -81,8 +84,8 @@ def run_kernel(
     losses = np.zeros(1)
     _kernels.run_strata(
         block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
-        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["table"], block["scalars"], block["ties"],
-        own_rows, own_scalars, np.array([0]), np.zeros(_kernels.state_size(1), np.int64),
+        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["pace"], block["table"],
+        block["scalars"], block["ties"], own_rows, own_scalars, np.array([0]), np.zeros(_kernels.state_size(1), np.int64),
         step, alpha, alpha_bias, fit_bias, _kernels.LOSSES[loss], parameter, positive, np.inf, losses,
     )  # fmt: skip
     return losses[0]
@@ -134,7 +137,7 @@ def simd(request):
 @pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
 def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes, centred):
     """With few rows most ratings are visited one by one, with many rows four at a time."""
-    block = make_block(n_fields, rank, weighted, sizes=sizes, centred=centred)
+    block = make_block(n_fields, rank, weighted, sizes=sizes, centred=centred, paced=True)
     assert set(block["group"][:-1]) <= {0, 1, 2}
     if n_fields == 2:
         assert (sizes is N_ROWS) == bool((block["group"][:-1] == 2).any())
@@ -151,6 +154,7 @@ def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alp
         0.03,
         alpha_bias,
         fit_bias,
+        pace=np.split(np.r_[np.ones(sum(sizes[:2])), block["pace"]], np.cumsum(sizes[: n_fields - 1])),
         **centre_tables(block, rank),
     )
     loss = run_kernel(block, alpha_bias=alpha_bias, fit_bias=fit_bias)

@@ -88,8 +88,11 @@ def test_a_callback_is_told_of_each_epoch(ratings):
 def test_a_callback_stops_the_fit(ratings, parameters):
     recorder = Recorder(stop_after=2)
     model = make_model(**parameters).set_callbacks(recorder).fit(*ratings)
-    assert model.n_iter_ == 2
-    assert len(model.loss_curve_) == 2
+    assert recorder.told.count(("begin", "epoch", 1)) == 1
+    assert ("begin", "epoch", 2) not in recorder.told
+    assert len(model.loss_curve_) == model.n_iter_ <= 2
+    if model.validation_scores_:
+        assert model.validation_scores_[-1] == model.best_validation_score_
 
 
 @needs_callbacks

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.decomposition import NMF
@@ -156,7 +157,7 @@ def test_what_the_held_out_ratings_are_changes_the_fit(ratings):
         ({"X_val": [[1, 2]], "y_val": [1, 2]}, "X_val and y_val have inconsistent numbers of samples"),
         ({"X_val": [[1, 2]], "y_val": [np.nan]}, "Input y_val contains NaN"),
         ({"X_val": [[1, 2]], "y_val": [1], "sample_weight_val": [-1]}, "sample_weight_val must be finite"),
-        ({"X_val": [["a", "b"]], "y_val": [1]}, "are text .* fitted on number ids"),
+        ({"X_val": [["a", "b"]], "y_val": [1]}, "In X_val: Ids in column 0 of X are text .* fitted on number ids"),
         ({"X_val": [[1, 2]], "y_val": [-1], "loss": "poisson"}, "y_val has 1 negative values"),
     ],
 )
@@ -266,12 +267,12 @@ def test_divergence_within_an_epoch_is_told_in_one_warning(ratings, monkeypatch)
 
     def overshoot(*arguments):
         """Steps above 0.02 fail as if the kernel had no bound."""
-        step, limit, losses = arguments[16], arguments[23], arguments[24]
+        step, limit, losses = arguments[17], arguments[24], arguments[25]
         steps.append(step)
         run_strata(*arguments)
         if step > 0.02:
             losses[0] = limit * 2
-            arguments[9][:] = np.nan
+            arguments[10][:] = np.nan
 
     monkeypatch.setattr(_training, "run_strata", overshoot)
     with pytest.warns(ConvergenceWarning) as caught:
@@ -299,9 +300,9 @@ def test_an_epoch_is_given_up_at_the_block_that_explodes():
         before = parameters.rows.copy()
         _kernels.run_strata(
             grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row, grid.touched,
-            grid.touched_start, grid.share, parameters.table, parameters.scalars, None, np.empty((0, 8), np.float32),
-            np.empty((0, 2), np.float32), np.arange(4), np.zeros(_kernels.state_size(4), np.int64),
-            0.1, 0.04, 0.01, 1.0, 0, 0.0, False, limit, np.zeros(16),
+            grid.touched_start, grid.share, grid.share, parameters.table, parameters.scalars, None,
+            np.empty((0, 8), np.float32), np.empty((0, 2), np.float32), np.arange(4),
+            np.zeros(_kernels.state_size(4), np.int64), 0.1, 0.04, 0.01, 1.0, 0, 0.0, False, limit, np.zeros(16),
         )  # fmt: skip
         visited[limit] = (parameters.rows != before).any(axis=1).sum()
     assert visited[np.inf] == len(before)
@@ -318,6 +319,76 @@ def test_positive(ratings, n_columns, implicit_features):
     assert min(rows.min() for rows in positive.factors_) == 0
     assert min(bias.min() for bias in positive.biases_) < 0, "biases are free"
     assert positive.loss_curve_[-1] < positive.loss_curve_[0]
+
+
+@pytest.mark.parametrize("value", [3, 9, 22, 34, 1e5])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_equal_ratings(loss, value):
+    X = np.random.default_rng(0).integers(30, size=(600, 2))
+    for rows in (slice(0, 600), slice(0, 1)):
+        model = MatrixFactorizationRegressor(4, loss=loss, clip=False, random_state=0)
+        prediction = model.fit(X[rows], np.full(600, value)[rows]).predict(X)
+        np.testing.assert_allclose(prediction, value, rtol=1e-6)
+
+
+def test_a_quantile_near_the_end():
+    X = np.random.default_rng(0).integers(30, size=(600, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        prediction = fit(X, X[:, 0] % 5 + 1.0, loss="quantile", quantile=0.999999).predict(X)
+    assert np.isfinite(prediction).all()
+
+
+@pytest.mark.parametrize("mean", [1e4, 1e6, 1e8])
+@pytest.mark.parametrize("learning_rate", [1e-4, 0.15, 10.0])
+def test_large_counts(mean, learning_rate):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(40, size=(3000, 2)), rng.poisson(mean, 3000).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if learning_rate == 10 else "error", ConvergenceWarning)
+        model = MatrixFactorizationRegressor(4, loss="poisson", learning_rate=learning_rate, random_state=0).fit(X, y)
+    assert own_loss("poisson", y, model.predict(X)) <= 1.005 * best_constant_loss("poisson", y)
+    if learning_rate < 1:
+        assert model.loss_curve_[-1] == pytest.approx(own_loss("poisson", y, model.predict(X)), rel=0.2)
+    rate = np.exp(rng.normal(0, 0.3, 40))[X[:, 0]]
+    y = rng.poisson(mean * rate)
+    found = model.set_params(learning_rate=0.15, damping=0.0, alpha_bias=0.0).fit(X, y).predict(X)
+    np.testing.assert_allclose(found, mean * rate, rtol=0.2)
+
+
+def test_held_out_ratings_that_are_equal(ratings):
+    """There is no R^2 to speak of, but there are errors to stop by."""
+    X, X_test, y, y_test = ratings
+    model = fit(X, y, None, X_test, np.full(len(y_test), 3.0), early_stopping=True, max_iter=60, n_iter_no_change=3)
+    assert set(model.validation_scores_) == {0.0}
+    high = y_test > np.quantile(y_test, 0.9)
+    given = {"early_stopping": True, "max_iter": 60}
+    model = fit(X, y, None, X_test[high], np.full(high.sum(), y_test[high].mean()), **given)
+    assert model.n_iter_ > 3
+    counts = np.zeros(40)
+    counts[:3] = 1
+    X_counts = np.random.default_rng(0).integers(8, size=(40, 2))
+    messages = []
+    for seed in range(5):
+        try:
+            fit(X_counts, counts, loss="poisson", early_stopping=True, max_iter=5, random_state=seed)
+        except ValueError as error:
+            messages.append(str(error))
+    assert all("what early_stopping leaves of it" in message for message in messages)
+
+
+def test_validation_data_in_small_integers_and_in_a_frame(ratings):
+    X, X_test, y, y_test = ratings
+    small = np.clip(y_test.round() + 100, 0, 255)
+    one, other = (
+        fit(X, y + 100, None, X_test, given, loss="absolute_error", early_stopping=True, max_iter=10)
+        for given in (small, small.astype(np.uint8))
+    )
+    assert one.validation_scores_ == other.validation_scores_
+    frame, test = pd.DataFrame(X, columns=["u", "i"]), pd.DataFrame(X_test, columns=["u", "i"])
+    fit(frame, y, None, test, y_test, early_stopping=True, max_iter=3)
+    with pytest.raises(ValueError, match=r"In X_val: The feature names should match"):
+        fit(frame, y, None, test[["i", "u"]], y_test, early_stopping=True, max_iter=3)
 
 
 def test_positive_is_nmf_where_all_is_known():
