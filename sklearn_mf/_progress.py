@@ -49,6 +49,11 @@ class FitTasks:
             self._context.call_on_fit_task_end(**self._given, reconstruction_attributes=attributes)
 
 
+def loss_line(name: str, loss: float) -> str:
+    """A loss seen in training, as ``verbose`` has it."""
+    return f"training RMSE {(2 * loss) ** 0.5:.4f}" if name == "squared_error" else f"training loss {loss:.4f}"
+
+
 class Progress:
     """Tells of each epoch; what ``fit_ratings`` takes to watch it."""
 
@@ -63,9 +68,8 @@ class Progress:
 
     def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Learned]) -> bool:
         if self._verbose:
-            is_squared = self._loss == "squared_error"
-            seen = f"training RMSE {(2 * loss) ** 0.5:.4f}" if is_squared else f"training loss {loss:.4f}"
-            held = "" if score is None else f"  held-out {'R^2' if is_squared else 'D^2'} {score:.4f}"
+            held = "" if score is None else f"  held-out {'R' if self._loss == 'squared_error' else 'D'}^2 {score:.4f}"
             seconds = time.perf_counter() - self._start
+            seen = loss_line(self._loss, loss)
             print(f"Epoch {self._n_epochs}{self._of}  step {step:.4g}  {seen}{held}  {seconds:.2f} s")
         return self._tasks.end_epoch(lambda: self._attributes(learned()))

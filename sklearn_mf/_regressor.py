@@ -23,7 +23,7 @@ from sklearn_mf._fitting import Control, Start, fit_first_batch, fit_ratings
 from sklearn_mf._incremental import pass_over, solve_levels
 from sklearn_mf._kernels import LOSSES
 from sklearn_mf._kernels import predict as predict_kernel
-from sklearn_mf._progress import CallbackSupportMixin, FitTasks, Progress, with_callbacks
+from sklearn_mf._progress import CallbackSupportMixin, FitTasks, Progress, loss_line, with_callbacks
 from sklearn_mf._stopping import SCHEDULES
 from sklearn_mf._threads import Threads, chunks
 
@@ -95,13 +95,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
 
     damping : float, default=4.0
         L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
-        with few ratings near their centre.
+        with few ratings near their centre. For levels of context columns it counts five times.
 
     implicit_features : {"user", "item", "both"} or None, default="both"
         Whose rows and biases shrink to a centre predicted from who rated what: those of users (from the items that
         they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
-        four times as long with "both" as with None. With ``max_iter=1`` there is nothing to predict centres from, and
-        they are zero. None wants lower penalties: about ``alpha=0.04, learning_rate=0.05``.
+        four times as long with "both" as with None. A schedule of ``max_iter=1`` leaves centres at zero. None wants
+        lower penalties: about ``alpha=0.04, learning_rate=0.05``.
 
     alpha_implicit : float, default=30.0
         Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero, values
@@ -110,7 +110,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
         What errors cost: half their square; their absolute value (predicts medians); the square of small and the
         absolute value of large errors; the quantile loss (predicts quantiles); half the Poisson deviance, for counts
-        y >= 0: then the model is that of log(y), and y is not standardised.
+        y >= 0: then the model is that of log(y), and y is not standardised. The absolute and the quantile loss want
+        about twice the ``alpha``.
 
     epsilon : float, default=1.35
         Of loss="huber": errors above ``epsilon`` standard deviations of y count linearly; above 0.
@@ -171,7 +172,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         model on every call.
 
     verbose : int, default=0
-        1 or more prints a line for each epoch.
+        1 or more prints a line for each epoch, and each batch of ``partial_fit``.
 
     Attributes
     ----------
@@ -419,12 +420,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         The first call, or a ``fit`` before it, fixes the mean, scale and intercept, and, with implicit features, what
         the centres of new users and items are predicted with. A new level's centre comes from the batch that brings it.
         Penalties of a level follow from all its ratings so far, where a rating that comes twice is two. Steps are as
-        ``schedule`` says: "invscaling" is for streams, the others do not fall.
+        ``schedule`` says: "invscaling" is for streams, the others do not fall. ``early_stopping`` and ``tol`` have no
+        part in it. Each call copies the model, and so takes longer the more levels there are.
 
         Parameters
         ----------
         X, y, sample_weight : as in ``fit``
-            The batch. The scale of the weights is that of the first call's.
+            The batch. The scale of the weights is that of the first call's; None weighs each 1.
 
         Returns
         -------
@@ -434,7 +436,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         Raises
         ------
         ValueError
-            As in ``fit``; if ids are of another kind than before; or if ``rank``, ``loss`` or ``fit_bias`` was changed.
+            As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive`` or ``fit_bias``
+            was changed; or if all ratings of a first batch are the same.
         """
         is_first = not hasattr(self, "_learned")
         fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=is_first)
@@ -450,6 +453,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
                 n_levels = [len(levels) for levels in fitted.categories_]
                 factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](now.n_iter, 0)
                 learned = pass_over(now, codes, y, weights, n_levels, hyper, factor, self._rng(now.n_iter), threads)
+        if self.verbose:
+            print(f"Batch {learned.n_iter}  {loss_line(self.loss, learned.losses[-1])}")
         return self._adopt(fitted, learned)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -472,7 +477,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
             Ratings.
 
         sample_weight : array-like of shape (n_ratings,), default=None
-            Weights, on the scale of those of ``fit``.
+            Weights, on the scale of those of ``fit``; None weighs each 1.
 
         update_known : bool, default=False
             Whether rows without a new id are allowed: they solve their user again, from the ratings given here alone.

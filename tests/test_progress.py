@@ -46,6 +46,8 @@ def test_verbose(ratings, capsys, parameters, found):
     out = capsys.readouterr().out
     assert all(part in out for part in found)
     assert len(out.splitlines()) >= 6
+    MatrixFactorizationRegressor(2, verbose=1).partial_fit(*ratings).partial_fit(*ratings)
+    assert "Batch 2  training RMSE " in capsys.readouterr().out
 
 
 class Recorder:
