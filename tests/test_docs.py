@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -11,14 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import REAL_DATA, ROOT
 
 import sklearn_mf
 import sklearn_mf.datasets
 
 MODULES = [name for _, name, _ in pkgutil.walk_packages(sklearn_mf.__path__, "sklearn_mf.")]
 PUBLIC = [getattr(module, name) for module in (sklearn_mf, sklearn_mf.datasets) for name in module.__all__]
-PAGES = ["README.md", "docs/guide.md", "docs/model.md"]
+PAGES = ["README.md", "docs/guide.md", "docs/training.md", "docs/model.md"]
 
 
 @pytest.mark.parametrize("name", ["sklearn_mf", *MODULES])
@@ -40,7 +41,11 @@ def test_python_blocks_run(page, monkeypatch, tmp_path):
 def test_everything_public_is_documented_and_typed(thing):
     page = (ROOT / "docs" / "api.md").read_text()
     assert f".{thing.__name__}\n" in page
-    functions = [thing] if inspect.isfunction(thing) else [thing.__init__, thing.fit, thing.predict]
+    functions = (
+        [thing]
+        if inspect.isfunction(thing)
+        else [thing.__init__, thing.fit, thing.partial_fit, thing.fold_in, thing.predict]
+    )
     for function in functions:
         assert inspect.getdoc(function if function.__name__ != "__init__" else thing)
         signature = inspect.signature(function)
@@ -93,6 +98,35 @@ def test_imports_run_one_way():
         assert own <= (allowed[path.stem] if path.parent == folder else {"datasets"}), path.name
         private = re.findall(r"^from sklearn(?!_mf)(?:\S*\._\w+|\S* import .*\b_\w+)", code, flags=re.MULTILINE)
         assert not private or path.stem == "_regressor", path.name
+
+
+def load_example(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "examples" / f"{name}.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    return example
+
+
+def test_the_example_of_training_runs(monkeypatch, capsys):
+    example = load_example("training_control")
+    monkeypatch.setattr(example, "make_ratings", lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 100, 4000, **k))
+    monkeypatch.setattr(sys, "argv", ["training_control.py"])
+    example.main()
+    out = capsys.readouterr().out
+    assert len(re.findall(r"after +\d+ epochs \d\.\d{4}", out)) == 22
+    assert "early_stopping: " in out
+
+
+def test_the_example_of_seeds_and_contexts_runs(monkeypatch, capsys):
+    folder = REAL_DATA / "ml-100k"
+    if not (folder / "u.item").exists():
+        pytest.skip(f"no real ratings at {folder}")
+    example = load_example("seeds_and_context")
+    monkeypatch.setattr(example, "SETTINGS", {"short": {"rank": 2, "max_iter": 2, "learning_rate": 0.05}})
+    monkeypatch.setattr(example, "SEEDS", [1, 2])
+    monkeypatch.setattr(sys, "argv", ["seeds_and_context.py", str(folder)])
+    example.main()
+    assert "| year + genres + week | 0.9" in capsys.readouterr().out
 
 
 def test_links_in_the_documents_lead_somewhere():

@@ -86,7 +86,8 @@ def run_kernel(
         block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
         touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["pace"], block["table"],
         block["scalars"], block["ties"], own_rows, own_scalars, np.array([0]),
-        np.zeros(_kernels.state_size(1), np.int64), step, alpha, alpha_bias, fit_bias, _kernels.LOSSES[loss], parameter, positive, np.inf, losses,
+        np.zeros(_kernels.state_size(1), np.int64), step, alpha, alpha_bias, fit_bias, _kernels.LOSSES[loss],
+        parameter, positive, np.inf, losses,
     )  # fmt: skip
     return losses[0]
 
