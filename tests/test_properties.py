@@ -6,9 +6,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
+from sklearn_mf._kernels import LOSSES
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._ratings import canonical_ratings
@@ -114,8 +115,57 @@ def test_the_number_of_threads_changes_nothing(implicit_features, rows, n_jobs):
 
 @both_models
 @common
-@given(rated_rows(), st.floats(1e-4, 1e4), st.sampled_from(["linear", "constant", "invscaling"]), st.booleans())
-def test_never_nan_and_never_out_of_range(implicit_features, rows, learning_rate, schedule, fit_bias):
+@given(rated_rows(), st.booleans(), st.sampled_from(sorted(LOSSES)))
+def test_early_stopping_keeps_the_promises(implicit_features, rows, refit, loss):
+    X, y, w, seed = rows
+    assume(len(np.unique(np.column_stack([X, y])[w > 0], axis=0)) > 1)
+    parameters = {"implicit_features": implicit_features, "early_stopping": True, "refit": refit, "loss": loss}
+    weighted = fit(X, y, w, **parameters)
+    repeated = np.repeat(np.arange(len(y)), w.astype(int))
+    order = np.random.default_rng(seed).permutation(repeated)
+    for other in (fit(X[order], y[order], **parameters), fit(X, y, w, n_jobs=3, **parameters)):
+        assert_same_bits(weighted, other)
+        assert weighted.validation_scores_ == other.validation_scores_
+
+
+@both_models
+@common
+@given(rated_rows(), st.sampled_from(sorted(LOSSES)))
+def test_batches_keep_the_promises(implicit_features, rows, loss):
+    X, y, w, seed = rows
+    cut, rng = len(y) // 2, np.random.default_rng(seed)
+    assume(all(len(np.unique(y[part][w[part] > 0])) > 1 for part in (slice(cut), slice(cut, None))))
+    models = []
+    for n_jobs in (None, 3):
+        model = MatrixFactorizationRegressor(
+            3, implicit_features=implicit_features, loss=loss, n_jobs=n_jobs, random_state=0
+        )
+        for start, stop in ((0, cut), (cut, len(y))):
+            part = np.arange(start, stop)
+            if n_jobs:
+                part = rng.permutation(np.repeat(part, w[part].astype(int)))
+            # Weights are relative to the mean of the first batch, and so are ones.
+            unit = np.ones(len(part)) if n_jobs else w[part]
+            model.partial_fit(X[part], y[part], unit)
+        models.append(model)
+    assert [levels.tolist() for levels in models[0].categories_] == [
+        levels.tolist() for levels in models[1].categories_
+    ]
+    for a, b in zip([*models[0].factors_, *models[0].biases_], [*models[1].factors_, *models[1].biases_], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@both_models
+@common
+@given(
+    rated_rows(),
+    st.floats(1e-4, 1e4),
+    st.sampled_from(["linear", "constant", "invscaling"]),
+    st.booleans(),
+    st.sampled_from(sorted(LOSSES)),
+    st.booleans(),
+)
+def test_never_nan_and_never_out_of_range(implicit_features, rows, learning_rate, schedule, fit_bias, loss, positive):
     X, y, w, _ = rows
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -127,6 +177,8 @@ def test_never_nan_and_never_out_of_range(implicit_features, rows, learning_rate
             schedule=schedule,
             fit_bias=fit_bias,
             implicit_features=implicit_features,
+            loss=loss,
+            positive=positive,
         )
     predictions = model.predict(X)
     assert ((predictions >= y[w > 0].min()) & (predictions <= y[w > 0].max())).all()
