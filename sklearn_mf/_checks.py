@@ -107,7 +107,12 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
             several, "have more than one new id", "Fold in new users first, with items that are known, then new items."
         )
     if len(none) and not update_known:
-        fail(none, "have no new id", "Leave them out, or set update_known=True to solve their users again.")
+        fail(
+            none,
+            "have no new id",
+            "Leave them out, or set update_known=True to solve their users again, from the ratings given here alone "
+            "(give all that they have).",
+        )
     # The factors of a user cannot be solved and held in the same call.
     solved = np.unique(users[(n_new == 0) | is_new[:, 0]])
     both = np.flatnonzero((n_new == 1) & ~is_new[:, 0] & np.isin(users, solved))

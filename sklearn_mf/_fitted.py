@@ -134,7 +134,15 @@ class FittedMixin:
         self, columns: list[Column], y: np.ndarray, weights: np.ndarray | None, threads: Threads
     ) -> HeldOut:
         with naming("X_val"):
-            return HeldOut(encode_columns(columns, self.categories_, self._sorters, threads), y, weights)
+            indices = encode_columns(columns, self.categories_, self._sorters, threads)
+        n_known = np.count_nonzero((indices[:, :2] >= 0).all(axis=1))
+        if n_known < len(y) / 2:
+            warn_user(
+                f"In {len(y) - n_known} of {len(y)} rows of X_val the user or the item is not in X: what is judged "
+                "there is how well new ones are predicted. To judge known ones, hold out ratings of theirs.",
+                UserWarning,
+            )
+        return HeldOut(indices, y, weights)
 
     def _places_of(self, columns: list[Column], levels: list[np.ndarray]) -> list[np.ndarray]:
         """Where levels are among those that the estimator has, -1 for nowhere."""
@@ -166,13 +174,13 @@ class FittedMixin:
     def _learned_now(self, method: str) -> Learned:
         """What was learned, with the factors and biases that the attributes have now."""
         factors, biases = self._tables()
-        names = ("rank", "fit_bias", "positive", "loss")
+        names = ("rank", "fit_bias", "positive", "implicit_features", "loss and its parameter")
         then, now = (replace(self._learned.hyper, rank=factors[0].shape[1]).identity, self._hyperparameters().identity)
         changed = [f"{name} was {a}, now {b}" for name, a, b in zip(names, then, now, strict=True) if a != b]
         if changed:
             raise ValueError(
-                f"{method} goes on from a model with other parameters: {'; '.join(changed)}. Set them back, or fit "
-                "anew with warm_start=False."
+                f"{method} goes on from a model with other parameters: {'; '.join(changed)}. Set them back, or call "
+                "fit with warm_start=False."
             )
         return replace(
             self._learned,
@@ -190,7 +198,9 @@ class FittedMixin:
         return self
 
     def _attributes(self, learned: Learned) -> dict[str, Any]:
+        names = {name: vars(self)[name] for name in ("n_features_in_", "feature_names_in_") if name in vars(self)}
         return {
+            **names,
             "factors_": learned.factors,
             "biases_": learned.biases,
             "intercept_": learned.intercept,

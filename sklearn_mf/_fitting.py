@@ -68,6 +68,8 @@ class FitWatch(Protocol):
 
     def begin_epoch(self) -> None: ...
 
+    def tell(self, message: str) -> None: ...
+
     def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Learned]) -> bool:
         """Return whether to stop."""
 
@@ -112,6 +114,7 @@ def fit_ratings(
     )
     losses, scores = course.losses, course.scores
     if can_refit and not course.stopped:
+        watch.tell(f"Refit on all ratings, {len(course.path)} epochs")
         run = _Run(ratings, hyper, start, rng, threads)
         losses = follow_path(run.descent, course.path, _RunWatch(run, watch)).losses
     return run.learned(losses, scores)
@@ -252,7 +255,7 @@ class _RunWatch:
 
     def __init__(self, run: _Run, watch: FitWatch):
         self._run, self._watch = run, watch
-        self.begin_epoch = watch.begin_epoch
+        self.begin_epoch, self.tell = watch.begin_epoch, watch.tell
 
     def end_epoch(self, step: float, losses: list[float], scores: list[float]) -> bool:
         loss = losses[-1] * self._run.hyper.loss.unit(self._run.scale)

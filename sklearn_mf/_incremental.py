@@ -179,7 +179,7 @@ def _solve_field(
 
     solved, ends = np.empty_like(z), np.append(start, len(y))
     with threadpool_limits(1, "blas"):  # the same sums on any number of threads
-        for first, stop in chunks(len(levels), max(_MOST_NUMBERS // s.shape[1] ** 2, 1)):
+        for first, stop in chunks(len(levels), max(_MOST_NUMBERS // max(s.shape[1], 1) ** 2, 1)):
             gram, right = np.empty((stop - first, s.shape[1], s.shape[1])), np.empty((stop - first, s.shape[1]))
             for k in range(first, stop):
                 rows = slice(ends[k], ends[k + 1])

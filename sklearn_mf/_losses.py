@@ -57,9 +57,10 @@ class Loss:
             return float(np.average(self.of(y, f, scale), weights=weights))
 
     @property
-    def identity(self) -> tuple:
+    def identity(self) -> str:
         """The name and, where it has one, the parameter."""
-        return self.name, {"huber": self.epsilon, "quantile": self.quantile}.get(self.name)
+        parameter = {"huber": f", epsilon={self.epsilon}", "quantile": f", quantile={self.quantile}"}
+        return self.name + parameter.get(self.name, "")
 
     def least(self, y: np.ndarray, scale: float, weights: np.ndarray | None) -> float:
         """Mean loss of the best constant."""

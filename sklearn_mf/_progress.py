@@ -62,6 +62,10 @@ class Progress:
         self._of = f"/{tasks.max_epochs}" if tasks.max_epochs else ""
         self._n_epochs, self._start = 0, time.perf_counter()
 
+    def tell(self, message: str) -> None:
+        if self._verbose:
+            print(message)
+
     def begin_epoch(self) -> None:
         self._n_epochs += 1
         self._tasks.begin_epoch()

@@ -143,8 +143,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
 
     refit : bool, default=True
         Whether to train once more, on all ratings, with the epochs and steps that led to the best, after
-        ``early_stopping`` on ratings that were held out of X. Holding out costs accuracy, a refit gives it back for
-        about half as much time again.
+        ``early_stopping`` on ratings that were held out of X; with ``X_val`` there is no refit. Holding out costs
+        accuracy, a refit gives it back for about half as much time again.
 
     validation_fraction : float, default=0.1
         Part of the (merged) ratings that ``early_stopping`` holds out, between 0 and 1.
@@ -436,8 +436,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         Raises
         ------
         ValueError
-            As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive`` or ``fit_bias``
-            was changed; or if all ratings of a first batch are the same.
+            As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
+            or ``implicit_features`` was changed; or if all ratings of a first batch are the same.
         """
         is_first = not hasattr(self, "_learned")
         fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=is_first)

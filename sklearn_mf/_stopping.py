@@ -44,6 +44,8 @@ class Watch(Protocol):
 
     def begin_epoch(self) -> None: ...
 
+    def tell(self, message: str) -> None: ...
+
     def end_epoch(self, step: float, losses: list[float], scores: list[float]) -> bool:
         """``losses`` and ``scores`` of the epochs that led here; return whether to stop."""
 
@@ -98,6 +100,7 @@ def find_path(
             cut, n_stalled = cut * _CUT, 0
             copy_arrays(best, descent.state)
             course.take_back(n_best)
+            watch.tell(f"No better for {n_iter_no_change} epochs: back to the best, after {n_best} that led to it")
             if schedule != "linear" or cut < _SMALLEST:
                 break
     copy_arrays(best, descent.state)

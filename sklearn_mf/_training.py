@@ -46,7 +46,7 @@ class Hyperparameters:
     @property
     def identity(self) -> tuple:
         """What cannot change in a model that is gone on from."""
-        return self.rank, self.fit_bias, self.positive, self.loss.identity
+        return self.rank, self.fit_bias, self.positive, self.implicit_features, self.loss.identity
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ INLINE vec NAME(larger_than_zero)(vec a)
     float x[LENGTH];
     store(x, a);
     for (int l = 0; l < LENGTH; l++)
-        x[l] = larger(x[l], 0.0f);
+        x[l] = x[l] > 0.0f ? x[l] : 0.0f;
     return load(x);
 }
 

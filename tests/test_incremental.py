@@ -252,7 +252,8 @@ def test_partial_fit_refuses(ratings):
     before = dict(vars(model))
     for change, match in [
         ({"rank": 3}, "partial_fit goes on .*: rank was 6, now 3"),
-        ({"loss": "huber"}, "loss was "),
+        ({"loss": "huber"}, r"was squared_error, now huber, epsilon=1.35"),
+        ({"implicit_features": None}, "implicit_features was both, now None"),
         ({"fit_bias": False}, "fit_bias was True, now False"),
         ({"positive": True}, "positive was False, now True"),
     ]:
@@ -378,6 +379,15 @@ def test_new_items_and_contexts_and_without_bias(ratings):
     assert not plain.user_biases_.any()
     rest = X_test[:, 0] >= 200
     assert rmse(plain, X_test[rest], y_test[rest]) < 0.5 * np.sqrt(np.mean(y_test[rest] ** 2))
+
+
+@both_models
+@pytest.mark.parametrize("fit_bias", [False, True])
+def test_fold_in_without_factors(ratings, implicit_features, fit_bias):
+    X_old, y_old, X_new, y_new, *_ = new_users(ratings)
+    model = make_model(rank=0, fit_bias=fit_bias, implicit_features=implicit_features).fit(X_old, y_old)
+    model.fold_in(X_new, y_new)
+    assert model.user_biases_[-50:].all() == fit_bias
 
 
 def test_update_known(ratings):

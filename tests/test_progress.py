@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -35,7 +36,10 @@ def make_model(**parameters):
     [
         ({}, ["Epoch 1/6  step 0.15  training RMSE "]),
         ({"loss": "absolute_error"}, ["Epoch 1/6  step 0.15  training loss "]),
-        ({"early_stopping": True}, ["Epoch 1  step 0.15  training RMSE ", "  held-out R^2 "]),
+        (
+            {"early_stopping": True, "max_iter": 60, "n_iter_no_change": 2},
+            ["Epoch 1  step 0.15  training RMSE ", "  held-out R^2 ", "No better for 2 epochs", "Refit on all ratings"],
+        ),
         ({"early_stopping": True, "loss": "huber"}, ["  held-out D^2 "]),
     ],
 )
@@ -116,6 +120,8 @@ def test_scoring_monitor(ratings):
     monitor = callback.ScoringMonitor(scoring="neg_root_mean_squared_error")
     model = make_model().set_callbacks(monitor).fit(X, y)
     logs = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    frame = pd.DataFrame(X, columns=["u", "i"])  # names reach what a callback is given
+    make_model().set_callbacks(callback.ScoringMonitor(scoring="r2")).fit(frame, y)
     scores = [row["neg_root_mean_squared_error"] for row in logs]
     assert len(scores) == 6
     assert scores[-1] > scores[0]

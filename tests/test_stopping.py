@@ -114,10 +114,14 @@ def test_patience(ratings):
 def test_the_step_falls_to_zero_whatever_the_score_does(ratings, capsys):
     X, _, y, _ = ratings
     fit(X, y, early_stopping=True, refit=False, max_iter=8, n_iter_no_change=50, verbose=1)
-    steps = [float(line.split("step ")[1].split()[0]) for line in capsys.readouterr().out.splitlines()]
+    steps = [
+        float(line.split("step ")[1].split()[0]) for line in capsys.readouterr().out.splitlines() if "step " in line
+    ]
     np.testing.assert_allclose(steps, 0.1 * np.array([1, 1, 1, 1, 1, 0.75, 0.5, 0.25]), rtol=1e-3)
     fit(X, y, early_stopping=True, refit=False, max_iter=200, n_iter_no_change=2, verbose=1)
-    steps = [float(line.split("step ")[1].split()[0]) for line in capsys.readouterr().out.splitlines()]
+    steps = [
+        float(line.split("step ")[1].split()[0]) for line in capsys.readouterr().out.splitlines() if "step " in line
+    ]
     assert sorted(steps, reverse=True) == steps
     assert steps[-1] < 0.02 * steps[0]
     assert {round(np.log2(steps[0] / step)) for step in steps} == set(range(7)), "halved each time"
@@ -130,6 +134,8 @@ def test_the_users_own_held_out_ratings(ratings, loss, metric):
     assert model.best_validation_score_ == pytest.approx(metric(y_test, model.predict(X_test)), abs=1e-5)
     # They are not trained on, and nothing is held out of X.
     assert same_model(model, fit(X, y, None, X_test, y_test, loss=loss, early_stopping=True, max_iter=60, refit=False))
+    with pytest.warns(UserWarning, match="In 2 of 3 rows of X_val the user or the item is not in X"):
+        fit(X, y, None, [X[0], [12345, 1], [-7, -8]], [3, 3, 4], early_stopping=True, max_iter=3)
     strange = np.vstack([X_test, [[12345, 1], [-7, -8]]])
     with_strange = fit(X, y, None, strange, np.append(y_test, [3, 3]), loss=loss, early_stopping=True, max_iter=60)
     assert [len(levels) for levels in with_strange.categories_] == [len(levels) for levels in model.categories_]

@@ -49,6 +49,9 @@ class Steps:
     def begin_epoch(self):
         pass
 
+    def tell(self, message):
+        pass
+
     def end_epoch(self, step, losses, scores):
         self.steps.append(step)
         return False
