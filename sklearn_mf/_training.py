@@ -22,6 +22,7 @@ _CONTEXT_DAMPING = 5.0  # relative to that of users and items
 _LONGEST_WAY = 2.0  # of a context in an epoch: its visits times the step of each
 _SUSPICIOUS = 0.9  # of the best constant's loss: above, the loss at the end is measured
 _TOO_HIGH = 1.004  # of the best constant's loss, at the end
+_FAR_TOO_HIGH = 1.1  # the same: worth a warning
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Descent:
         self._exploded = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
         self._cut = 1.0
         self._failures: list[tuple[int, float, float]] = []
-        self._n_epochs, self._was_halved = 0, False
+        self._n_epochs, self._was_far_above = 0, False
 
     def epoch(self, factor: float) -> tuple[float, float]:
         """Visit all ratings once with a step of ``factor`` learning rates.
@@ -137,12 +138,13 @@ class Descent:
         if self.baseline.loss == 0.0:  # all ratings are the same
             self.parameters.clear()
             return
-        for n_halved in range(_MOST_HALVED + 1):
-            if self._loss_at_rest() <= _TOO_HIGH * self.baseline.loss:
+        for n_halved in range(_MOST_HALVED):
+            loss = self._loss_at_rest()
+            if loss <= _TOO_HIGH * self.baseline.loss:
                 return
-            self._was_halved = True
-            if n_halved < _MOST_HALVED:
-                self.parameters.halve()
+            if n_halved == 0:  # a little above is what few epochs or few ratings leave
+                self._was_far_above = not loss <= _FAR_TOO_HIGH * self.baseline.loss
+            self.parameters.halve()
         self.parameters.clear()
 
     @property
@@ -162,7 +164,7 @@ class Descent:
                 f"with a step of {used:.3g}, and the rest as with "
                 f"learning_rate={self.hyper.learning_rate * self._cut:.3g}. Set learning_rate to that value or below."
             )
-        if self._was_halved:
+        if self._was_far_above:
             return (
                 "Training ended with a loss above that of the best constant: "
                 f"learning_rate={self.hyper.learning_rate:.3g} is too high for these ratings, or max_iter too low. "

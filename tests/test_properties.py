@@ -14,6 +14,8 @@ from sklearn_mf._kernels import LOSSES
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._ratings import canonical_ratings
 
+# A few epochs on noise.
+pytestmark = pytest.mark.filterwarnings("ignore:Training ended with a loss above")
 both_models = pytest.mark.parametrize("implicit_features", [None, "both"])
 common = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
