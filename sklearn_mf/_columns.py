@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import narwhals as nw
@@ -31,7 +31,7 @@ class Column:
         return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
 
 
-def split_columns(X: Any, estimator_name: str) -> list[Column]:
+def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]:
     """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
     if sparse.issparse(X):
         raise TypeError(
@@ -40,9 +40,9 @@ def split_columns(X: Any, estimator_name: str) -> list[Column]:
             "`X, y = sklearn_mf.datasets.pairs_from_sparse(matrix)`."
         )
     if nw.dependencies.is_into_dataframe(X):
-        return _frame_columns(X)
+        return _frame_columns(X, table)
     if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, (list, tuple, np.ndarray)) for row in X):
-        return _row_columns(X)
+        return _row_columns(X, table)
     if nw.dependencies.is_polars_lazyframe(X):
         raise TypeError("X is a polars LazyFrame: give `X.collect()`.")
     mask = np.ma.getmaskarray(X) if np.ma.isMaskedArray(X) else None
@@ -55,7 +55,7 @@ def split_columns(X: Any, estimator_name: str) -> list[Column]:
             "item. Reshape your data, for example with `X = np.column_stack([users, items])`, or for one single pair "
             "`[[user, item]]`."
         )
-    columns = [Column(f"column {j}", X[:, j]) for j in range(X.shape[1])]
+    columns = [Column(f"column {j} of {table}", X[:, j]) for j in range(X.shape[1])]
     if mask is not None:
         for column, masked in zip(columns, mask.T, strict=True):
             if masked.any():
@@ -63,7 +63,25 @@ def split_columns(X: Any, estimator_name: str) -> list[Column]:
     return columns
 
 
-def _row_columns(rows: Sequence[Sequence]) -> list[Column]:
+def split_column(ids: Any, label: str) -> Column:
+    """One column of ids by itself: an array, a list, or a pandas, polars or pyarrow column."""
+    if nw.dependencies.is_into_series(ids):
+        series = nw.from_native(ids, series_only=True)
+        return replace(_frame_columns(series.alias("ids").to_frame().to_native(), label)[0], label=label)
+    if isinstance(ids, (list, tuple, range)):
+        if any(isinstance(id_, (list, tuple, np.ndarray)) for id_ in ids):
+            raise ValueError(f"{label} must be a list of ids, and has lists in it.")
+        return Column(label, list(ids))
+    values = ids if isinstance(ids, np.ndarray) else np.asarray(ids, dtype=object if np.isscalar(ids) else None)
+    if values.ndim != 1:
+        got = f"the single id {ids!r}: give [{ids!r}]" if values.ndim == 0 else f"an array of shape {values.shape}"
+        raise ValueError(f"{label} must be a list or 1D array of ids, got {got}.")
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise_missing(label, np.flatnonzero(np.ma.getmaskarray(values)), len(values))
+    return Column(label, np.asarray(values))
+
+
+def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
     """Columns of a list of rows, each value as it is: ``[[1, "a"]]`` keeps its 1."""
     widths = [len(row) for row in rows]
     if min(widths) != max(widths):
@@ -71,10 +89,10 @@ def _row_columns(rows: Sequence[Sequence]) -> list[Column]:
         raise ValueError(f"Row {row} of X has {widths[row]} values and row 0 has {widths[0]}; give each row as many.")
     if not widths[0]:
         return []
-    return [Column(f"column {j}", list(values)) for j, values in enumerate(zip(*rows, strict=True))]
+    return [Column(f"column {j} of {table}", list(values)) for j, values in enumerate(zip(*rows, strict=True))]
 
 
-def _frame_columns(X: Any) -> list[Column]:
+def _frame_columns(X: Any, table: str) -> list[Column]:
     try:
         frame = nw.from_native(X, eager_only=True)
         frame.schema  # noqa: B018
@@ -83,7 +101,7 @@ def _frame_columns(X: Any) -> list[Column]:
     columns = []
     for j, name in enumerate(frame.columns):
         series = frame.get_column(name)
-        label = f"column {j} ({name!r})"
+        label = f"column {j} ({name!r}) of {table}"
         native = series.to_native()
         if isinstance(series.dtype, (nw.Categorical, nw.Enum)) and hasattr(getattr(native, "cat", None), "codes"):
             categories = native.cat.categories.to_numpy()

@@ -71,7 +71,7 @@ def find_levels(label: str, levels: np.ndarray, fitted: np.ndarray, sorter: np.n
     kind, fitted_kind = _kind(levels), _kind(fitted)
     if kind != fitted_kind:
         raise ValueError(
-            f"Ids in {label} of X are {_plural(kind)} (such as {_shown(levels[0])}), but the model was fitted on "
+            f"Ids in {label} are {_plural(kind)} (such as {_shown(levels[0])}), but the model was fitted on "
             f"{fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for example with "
             "astype."
         )
@@ -163,7 +163,7 @@ def warn_of_continuous_columns(columns: list[Column], levels: list[np.ndarray], 
         n_levels, continuous = len(column_levels), column_levels.dtype.kind in "fM"
         if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
             warn_user(
-                f"{capital(column.label)} of X has {n_levels} levels in {n_rows} rows and looks "
+                f"{capital(column.label)} has {n_levels} levels in {n_rows} rows and looks "
                 f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
                 "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
                 "KBinsDiscretizer(encode='ordinal'), or leave it out.",
@@ -243,8 +243,7 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if values.dtype.itemsize > 8:
         raise ValueError(
-            f"Ids in {label} of X are {values.dtype}, wider than 64 bits; convert the column, for example with "
-            "astype(str)."
+            f"Ids in {label} are {values.dtype}, wider than 64 bits; convert the column, for example with astype(str)."
         )
     values = values.astype(np.float64, copy=False)
     as_ints = np.empty(len(values), dtype=np.int64)
@@ -309,7 +308,7 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
             f"{kind} ({_shown(next(v for v in values if type(v) in types))})" for kind, types in sorted(kinds.items())
         )
         raise ValueError(
-            f"{capital(label)} of X mixes ids of different kinds, which cannot be ordered: {examples}. "
+            f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {examples}. "
             "Convert the column to one kind, for example with astype(str)."
         )
     numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
@@ -319,7 +318,7 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
     if "datetime" in kinds:
         if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
             raise ValueError(
-                f"{capital(label)} of X mixes datetimes with and without a time zone, which cannot be ordered; "
+                f"{capital(label)} mixes datetimes with and without a time zone, which cannot be ordered; "
                 "convert the column to one kind."
             )
         return _factorize(Column(label, _datetime_array(label, values)))
@@ -335,7 +334,7 @@ def _number_levels(label: str, levels: list) -> np.ndarray:
     """Sorted Python numbers as int64, uint64 or float64, or as objects where none of these holds all exactly."""
     whole = [int(level) if abs(level) < 2**63 and level == int(level) else level for level in levels]
     if not all(-(2**63) <= level < 2**64 for level in whole if isinstance(level, Integral)):
-        raise ValueError(f"{capital(label)} of X has integers beyond 64 bits; convert the column to text.")
+        raise ValueError(f"{capital(label)} has integers beyond 64 bits; convert the column to text.")
     if all(isinstance(level, Integral) for level in whole):
         for dtype in (np.int64, np.uint64):
             if np.iinfo(dtype).min <= whole[0] and whole[-1] <= np.iinfo(dtype).max:
@@ -362,7 +361,7 @@ def _datetime_array(label: str, values: list) -> np.ndarray:
         scalars.append(np.datetime64(value))
     array = np.array(scalars)
     if not all(x.astype(scalar.dtype) == scalar for x, scalar in zip(array, scalars, strict=True) if x == x):
-        raise ValueError(f"{capital(label)} of X has datetimes too far apart for their units; convert it to one unit.")
+        raise ValueError(f"{capital(label)} has datetimes too far apart for their units; convert it to one unit.")
     return array
 
 
@@ -417,7 +416,7 @@ def _plural(kind: str) -> str:
 
 def _raise_not_an_id(label: str, what: str) -> NoReturn:
     raise TypeError(
-        f"{capital(label)} of X: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
+        f"{capital(label)}: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
         "datetimes: convert the column, for example with astype(str)."
     )
 

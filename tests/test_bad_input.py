@@ -25,14 +25,14 @@ def fit(X=X, y=Y, sample_weight=None, **parameters):
     [
         (
             np.array([[1.0, 2], [3, np.nan]]),
-            r"NaN, infinite or missing ids in column 1: 1 of 2 rows, the first at row 1",
+            r"NaN, infinite or missing ids in column 1 of X: 1 of 2 rows, the first at row 1",
         ),
         (
             np.array([[1.0, 2], [np.inf, 4]]),
-            r"NaN, infinite or missing ids in column 0: 1 of 2 rows, the first at row 1",
+            r"NaN, infinite or missing ids in column 0 of X: 1 of 2 rows, the first at row 1",
         ),
-        ([[None, 2], [3, 4]], "missing ids in column 0: 1 of 2 rows, the first at row 0"),
-        ([["a", 2], [float("nan"), 4]], "missing ids in column 0: 1 of 2 rows, the first at row 1"),
+        ([[None, 2], [3, 4]], "missing ids in column 0 of X: 1 of 2 rows, the first at row 0"),
+        ([["a", 2], [float("nan"), 4]], "missing ids in column 0 of X: 1 of 2 rows, the first at row 1"),
         ([["a", 2], [pd.NA, 4]], "missing ids in column 0"),
         (np.array([["2024", "2025"], ["NaT", "2024"]], dtype="datetime64[D]"), "missing ids in column 0"),
         (pd.DataFrame({"u": ["a", None], "i": [1, 2]}), r"missing ids in column 0 \('u'\)"),
@@ -51,7 +51,7 @@ def fit(X=X, y=Y, sample_weight=None, **parameters):
         ),
         (
             np.ma.array([[1, 2], [3, 4]], mask=[[0, 0], [0, 1]]),
-            "missing ids in column 1: 1 of 2 rows, the first at row 1",
+            "missing ids in column 1 of X: 1 of 2 rows, the first at row 1",
         ),
         (pd.DataFrame([[1, 2], [3, 4]], columns=["u", "u"]), "Names of columns of X repeat"),
         ([[2**64, 1], [1, 2]], "Column 0 of X has integers beyond 64 bits; convert the column to text"),
@@ -163,7 +163,7 @@ def test_not_fitted():
 def test_unknown_ids_as_errors_say_which_and_how_many():
     model = fit(handle_unknown="error")
     model.predict(X)
-    with pytest.raises(ValueError, match=r"in 2 of 3 rows: 1 in column 0 \(7\); 2 in column 1 \(30, 40\)"):
+    with pytest.raises(ValueError, match=r"in 2 of 3 rows: 1 in column 0 of X \(7\); 2 in column 1 of X \(30, 40\)"):
         model.predict([[1, 10], [7, 30], [2, 40]])
 
 

@@ -117,7 +117,7 @@ def test_handle_unknown(ratings):
     ignoring = fit(X, y, rank=4).predict(asked)
     np.testing.assert_array_equal(np.isnan(fit(X, y, rank=4, handle_unknown="nan").predict(asked)), [False, True, True])
     warning = fit(X, y, rank=4, handle_unknown="warn")
-    with pytest.warns(UserWarning, match=r"in 2 of 3 rows: 1 in column 0 \(-1\); 1 in column 1 \(-2\)"):
+    with pytest.warns(UserWarning, match=r"in 2 of 3 rows: 1 in column 0 of X \(-1\); 1 in column 1 of X \(-2\)"):
         np.testing.assert_array_equal(warning.predict(asked), ignoring)
     warning.predict(X[:5])
 
