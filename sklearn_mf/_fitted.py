@@ -227,14 +227,30 @@ class FittedMixin:
             )
         return factors, biases
 
-    def _report_unknown(self, columns: list[Column], indices: np.ndarray, unknown: np.ndarray) -> None:
+    def _report_unknown(
+        self,
+        columns: list[Column],
+        indices: np.ndarray,
+        unknown: np.ndarray,
+        what: str = "X has",
+        then: str = "They are predicted from the other columns.",
+    ) -> None:
         if self.handle_unknown == "nan" or not unknown.any():
             return
-        found = "; ".join(
+        found = f"{np.count_nonzero(unknown)} of {len(unknown)} rows: {self._unknown_ids(columns, indices)}."
+        message = f"{what} ids not seen in fit, in {found}"
+        if self.handle_unknown == "error":
+            raise ValueError(message + " Leave these rows out, or set handle_unknown to 'ignore', 'warn' or 'nan'.")
+        warn_user(f"{message} {then}", UserWarning)
+
+    def _unknown_ids(self, columns: list[Column], indices: np.ndarray) -> str:
+        return "; ".join(
             f"{len(ids)} in {label} ({', '.join(repr(i) for i in ids[:5].tolist())}{', ...' if len(ids) > 5 else ''})"
             for label, ids in decode_unknown(columns, indices)
         )
-        message = f"X has ids not seen in fit, in {np.count_nonzero(unknown)} of {len(unknown)} rows: {found}."
-        if self.handle_unknown == "error":
-            raise ValueError(message + " Leave these rows out, or set handle_unknown to 'ignore', 'warn' or 'nan'.")
-        warn_user(message + " They are predicted from the other columns.", UserWarning)
+
+    def _to_ratings(self, scores: np.ndarray) -> None:
+        """Scores become ratings, in place: through the link of the loss, and clipped."""
+        scores[...] = self._learned.hyper.loss.expected(scores)
+        if self.clip:
+            np.clip(scores, *self.rating_range_, out=scores)

@@ -18,23 +18,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_mf._checks import check_new_levels
 from sklearn_mf._columns import split_columns
 from sklearn_mf._encoding import encode_columns
-from sklearn_mf._fitted import FittedMixin
 from sklearn_mf._fitting import Control, Start, fit_first_batch, fit_ratings
 from sklearn_mf._incremental import pass_over, solve_levels
 from sklearn_mf._kernels import LOSSES
-from sklearn_mf._kernels import predict as predict_kernel
 from sklearn_mf._progress import CallbackSupportMixin, FitTasks, Progress, loss_line, with_callbacks
+from sklearn_mf._ranking import CHUNK, Tables, predict_indices
+from sklearn_mf._recommending import RecommendingMixin
 from sklearn_mf._stopping import SCHEDULES
-from sklearn_mf._threads import Threads, chunks
+from sklearn_mf._threads import Threads
 
 # Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
 # every estimator with this tag; nothing else reads the tag.
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
-_CHUNK = 2**16  # pairs to predict a task
 
-
-class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorMixin, BaseEstimator):
+class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, RegressorMixin, BaseEstimator):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
@@ -536,23 +534,14 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, FittedMixin, RegressorM
         columns = split_columns(X, type(self).__name__)
         validate_data(self, X, reset=False, skip_check_array=True)
         self._check_shape(columns)
-        y = np.empty(len(columns[0]))
-        tables, unknown = self._tables(), None
-        n_threads = effective_n_jobs(self.n_jobs) if len(y) > _CHUNK else 1
-        with Threads(n_threads) as threads:
+        tables, unknown = Tables(*self._tables(), float(self.intercept_)), None
+        with Threads(effective_n_jobs(self.n_jobs) if len(columns[0]) > CHUNK else 1) as threads:
             indices = encode_columns(columns, self.categories_, self._sorters, threads)
             if self.handle_unknown != "ignore":
                 unknown = (indices < 0).any(axis=1)
                 self._report_unknown(columns, indices, unknown)
-
-            def predict_rows(piece: tuple[int, int]) -> None:
-                part = slice(*piece)
-                predict_kernel(indices[part], *tables, self.intercept_, y[part])
-                y[part] = self._learned.hyper.loss.expected(y[part])
-                if self.clip:
-                    np.clip(y[part], *self.rating_range_, out=y[part])
-
-            threads.map(predict_rows, chunks(len(y), _CHUNK))
+            y = predict_indices(tables, indices, threads)
+        self._to_ratings(y)
         if self.handle_unknown == "nan":
             y[unknown] = np.nan
         return y
