@@ -142,7 +142,7 @@ def _as_arrow(native: Any) -> Any | None:
 
 def raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> NoReturn:
     raise ValueError(
-        f"Input X contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
+        f"Input contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
         f"{rows[0]}. Drop these rows, or give them an id of their own."
     )
 

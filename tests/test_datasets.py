@@ -2,10 +2,9 @@ import gzip
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf.datasets import load_ratings, make_ratings, pairs_from_sparse
+from sklearn_mf.datasets import load_ratings, make_ratings
 
 # make_ratings
 
@@ -197,27 +196,3 @@ def test_wrong_columns(tmp_path):
         load_ratings(path, columns=(0, 0, 2))
     with pytest.raises(FileNotFoundError):
         load_ratings(tmp_path / "nowhere.csv")
-
-
-# pairs_from_sparse
-
-
-@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array, sparse.dok_array])
-def test_pairs_from_sparse(container):
-    M = np.array([[5.0, 0, 3], [0, 4, 0]])
-    X, y = pairs_from_sparse(container(M))
-    assert X.dtype == np.int64
-    dense = np.zeros_like(M)
-    dense[X[:, 0], X[:, 1]] = y
-    np.testing.assert_array_equal(dense, M)
-    assert len(y) == 3
-
-
-def test_stored_zeros_are_ratings():
-    X, y = pairs_from_sparse(sparse.coo_array(([0.0, 2.0], ([0, 1], [1, 0])), shape=(2, 2)))
-    assert sorted(zip(X.tolist(), y, strict=True)) == [([0, 1], 0.0), ([1, 0], 2.0)]
-
-
-def test_pairs_from_dense_is_refused():
-    with pytest.raises(TypeError, match="must be a scipy sparse matrix or array, not ndarray"):
-        pairs_from_sparse(np.eye(2))

@@ -1,7 +1,8 @@
-"""Ratings to start with: generated, from a file, from a sparse matrix."""
+"""Ratings to start with: generated, from a file, from the web; and between sparse matrices and pairs."""
 
-from sklearn_mf.datasets._convert import pairs_from_sparse
+from sklearn_mf.datasets._convert import pairs_from_sparse, pairs_to_sparse
 from sklearn_mf.datasets._files import load_ratings
 from sklearn_mf.datasets._generated import make_ratings
+from sklearn_mf.datasets._movielens import fetch_movielens
 
-__all__ = ["load_ratings", "make_ratings", "pairs_from_sparse"]
+__all__ = ["fetch_movielens", "load_ratings", "make_ratings", "pairs_from_sparse", "pairs_to_sparse"]

@@ -1,0 +1,104 @@
+"""An archive from the web: on disk whole and checked, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import ssl
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+from urllib.error import ContentTooShortError, HTTPError, URLError
+from urllib.request import urlopen
+
+from sklearn_mf._checks import warn_user
+
+TIMEOUT = 30.0  # seconds in which the server must send something
+_BLOCK = 2**20
+_PASSING = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)  # worth another try; not a full disk
+
+T = TypeVar("T")
+
+
+def download_archive(url: str, path: Path, md5: str | None, *, n_retries: int, delay: float) -> None:
+    """Fetch the zip archive at ``url``; ``path`` appears once it is whole and has the checksum ``md5``, if any."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part_{uuid.uuid4().hex}")  # of its own, as others may download the same
+    try:
+        with part.open("xb") as file:
+            found = _retry(lambda: _copy(url, file), url, path.parent, n_retries, delay)
+        if md5 is not None and found != md5:
+            raise OSError(
+                f"The download of {url} is damaged or another file: expected the MD5 checksum {md5}, found {found}. "
+                "The file was removed. Try again; if it stays so, look at grouplens.org whether the data were "
+                f"replaced, or put an archive of your own into {path.parent}."
+            )
+        if not zipfile.is_zipfile(part):
+            raise OSError(
+                f"What {url} sends is not a zip archive; the file was removed. Open the address in a browser."
+            )
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def fetch_md5(url: str, folder: Path, *, n_retries: int, delay: float) -> str | None:
+    """The MD5 checksum that the publisher keeps in the small file at ``url``; None where there is none."""
+
+    def read() -> bytes:
+        with urlopen(url, timeout=TIMEOUT) as response:
+            return response.read(1000)
+
+    try:
+        text = _retry(read, url, folder, n_retries, delay).decode("latin-1")
+    except FileNotFoundError:
+        return None
+    found = re.search(r"\b[0-9a-f]{32}\b", text.lower())  # "MD5 (ml-1m.zip) = ..." or "...  ml-1m.zip"
+    return found.group() if found else None
+
+
+def _retry(attempt: Callable[[], T], url: str, folder: Path, n_retries: int, delay: float) -> T:
+    """What ``attempt`` returns, tried again where the fault may pass."""
+    for n_left in range(n_retries, -1, -1):
+        try:
+            return attempt()
+        except HTTPError as error:
+            error.close()
+            if error.code < 500:  # the request is at fault: the answer would be the same
+                kind = FileNotFoundError if error.code == 404 else OSError
+                raise kind(
+                    f"{url} cannot be downloaded: the server answers {error.code} ({error.reason}). If you have the "
+                    f"file from elsewhere, put it into {folder}."
+                ) from error
+            problem: Exception = error
+        except _PASSING as error:
+            problem = error
+        if n_left:
+            warn_user(f"Retry downloading from url: {url} ({problem})", UserWarning)
+            time.sleep(delay)
+    raise OSError(
+        f"{url} could not be downloaded in {n_retries + 1} attempts: {problem}. Try again later, or get the file by "
+        f"other means and put it into {folder}."
+    ) from problem
+
+
+def _copy(url: str, file: BinaryIO) -> str:
+    """Write what is at ``url`` to ``file``; return its MD5 checksum."""
+    file.seek(0)  # an attempt before may have left something
+    file.truncate()
+    digest, n_bytes = hashlib.md5(usedforsecurity=False), 0
+    with urlopen(url, timeout=TIMEOUT) as response:
+        announced = response.headers.get("Content-Length")
+        while block := response.read(_BLOCK):
+            file.write(block)
+            digest.update(block)
+            n_bytes += len(block)
+    if announced is not None and n_bytes != int(announced):
+        raise ContentTooShortError(f"{n_bytes} of {announced} bytes came", ("", response.headers))
+    return digest.hexdigest()

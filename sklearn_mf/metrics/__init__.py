@@ -1,0 +1,19 @@
+"""How good rankings and recommendations are: metrics by group, metrics of a catalogue, scorers."""
+
+from sklearn_mf.metrics._catalog import catalog_coverage, novelty
+from sklearn_mf.metrics._ranking import auc_by_group, ndcg_at_k
+from sklearn_mf.metrics._scorer import make_ranking_scorer
+from sklearn_mf.metrics._top_k import hit_rate_at_k, map_at_k, mrr_at_k, precision_at_k, recall_at_k
+
+__all__ = [
+    "auc_by_group",
+    "catalog_coverage",
+    "hit_rate_at_k",
+    "make_ranking_scorer",
+    "map_at_k",
+    "mrr_at_k",
+    "ndcg_at_k",
+    "novelty",
+    "precision_at_k",
+    "recall_at_k",
+]

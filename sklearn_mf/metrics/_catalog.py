@@ -1,0 +1,175 @@
+"""What share of a catalogue is recommended, and how unknown that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import UndefinedMetricWarning
+
+from sklearn_mf._checks import warn_user
+from sklearn_mf._columns import Column, split_column, split_columns
+from sklearn_mf._encoding import fit_columns
+from sklearn_mf._threads import Threads
+
+
+def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
+    """Share of the items of a catalogue that are recommended to somebody.
+
+    Parameters
+    ----------
+    recommended : array-like of shape (n_users, n_items), or list of lists
+        Ids of the items recommended to each user, as ``recommend`` returns them; lists may differ in length. What
+        fills a row is skipped: None, NaN, NaT, and -1 unless the catalogue has an item -1.
+
+    catalog : array-like of shape (n_catalog,)
+        Ids of the items that could have been recommended, such as ``model.categories_[1]``; repeated ones count once.
+
+    Returns
+    -------
+    coverage : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If something recommended is not in the catalogue, or if one of the two is empty.
+
+    References
+    ----------
+    Ge, Delgado-Battenfeld and Jannach (2010). "Beyond accuracy: evaluating recommender systems by coverage and
+    serendipity." RecSys.
+
+    Examples
+    --------
+    >>> from sklearn_mf.metrics import catalog_coverage
+    >>> catalog_coverage([["Alien", "Heat"], ["Alien", None]], catalog=["Alien", "Brazil", "Heat", "Ran"])
+    0.5
+    """
+    items = split_column(catalog, "catalog")
+    if not len(items):
+        raise ValueError("catalog is empty: give the ids of the items that could have been recommended.")
+    (levels,), _ = fit_columns([items], Threads(1))
+    counts = _count_recommended(recommended, levels, "catalog")
+    return float(np.mean(counts > 0))
+
+
+def novelty(recommended: Any, *, X: Any) -> float:
+    r"""Mean self-information of the recommended items, in bits.
+
+    The less users have rated an item, the more novel it is: with U(i) the users who rated item i and U all users of
+    ``X``, the mean over all recommended items i, of all lists, of
+
+    .. math::
+
+        -\log_2 \frac{|U(i)|}{|U|} .
+
+    Parameters
+    ----------
+    recommended : array-like of shape (n_users, n_items), or list of lists
+        Ids of the items recommended to each user, as ``recommend`` returns them; lists may differ in length. What
+        fills a row is skipped: None, NaN, NaT, and -1 unless X has an item -1.
+
+    X : array-like of shape (n_ratings, n_columns)
+        The pairs that were trained on, as given to ``fit``: column 0 the user, column 1 the item. A pair that is
+        there several times counts once.
+
+    Returns
+    -------
+    novelty : float
+        At least 0, at most ``log2`` of the number of users. NaN, with an ``UndefinedMetricWarning``, if nothing is
+        recommended.
+
+    Raises
+    ------
+    ValueError
+        If an item is recommended that nobody rated in ``X``, as its self-information is infinite; or if
+        ``recommended`` or ``X`` is empty.
+
+    References
+    ----------
+    Zhou, Kuscsik, Liu, Medo, Wakeling and Zhang (2010). "Solving the apparent diversity-accuracy dilemma of
+    recommender systems." PNAS 107(10), 4511-4515.
+
+    Castells, Hurley and Vargas (2015). "Novelty and diversity in recommender systems." Recommender Systems Handbook.
+
+    Examples
+    --------
+    >>> from sklearn_mf.metrics import novelty
+    >>> X = [["ann", "Alien"], ["bob", "Alien"], ["cem", "Alien"], ["dee", "Alien"], ["dee", "Heat"]]
+    >>> novelty([["Alien"]], X=X), novelty([["Heat"]], X=X), novelty([["Alien", "Heat"]], X=X)
+    (0.0, 2.0, 1.0)
+    """
+    columns = split_columns(X, "novelty")
+    if len(columns) < 2 or not len(columns[0]):
+        raise ValueError("X must have a row for each rating, and the columns user and item.")
+    (users, items), (user_codes, item_codes) = fit_columns(columns[:2], Threads(1))
+    counts = _count_recommended(recommended, items, "X")
+    if not counts.any():
+        warn_user("novelty is undefined and set to NaN: no item is recommended.", UndefinedMetricWarning)
+        return float("nan")
+    pairs = sparse.coo_array((np.ones(len(item_codes), dtype=bool), (user_codes, item_codes)))
+    n_raters = np.bincount(pairs.tocsr().indices, minlength=len(items))  # tocsr merges repeated pairs
+    return float(np.average(np.log2(len(users) / n_raters), weights=counts))
+
+
+def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.ndarray:
+    """How often each of ``items``, the sorted ids of a table, is recommended; int64 (n_items,)."""
+    ids = _flat_ids(recommended)
+    counts = np.zeros(len(items), dtype=np.int64)
+    if not len(ids):
+        return counts
+    (levels,), (codes,) = fit_columns([Column("recommended", ids)], Threads(1))
+    # Factorized together, ids of different types are compared as they are everywhere.
+    both = Column(f"recommended and {table}", [*items, *levels])
+    _, (joint,) = fit_columns([both], Threads(1))
+    place = np.full(len(both), -1)
+    place[joint[: len(items)]] = np.arange(len(items))
+    place = place[joint[len(items) :]]
+
+    unknown = place < 0
+    if levels.dtype.kind in "iuf":
+        fill = unknown & (levels == -1)
+        unknown &= ~fill
+    if unknown.any():
+        first = levels[unknown][:5]
+        shown = ", ".join(map(repr, (first.astype(str) if first.dtype.kind == "M" else first).tolist()))
+        more = f", ... ({unknown.sum()} in all)" if unknown.sum() > 5 else ""
+        what = "in catalog" if table == "catalog" else "rated by anybody in X, which must have all pairs trained on"
+        raise ValueError(f"recommended has ids that are not {what}: {shown}{more}.")
+    known = place >= 0
+    counts[place[known]] = np.bincount(codes, minlength=len(levels))[known]
+    return counts
+
+
+def _flat_ids(recommended: Any) -> np.ndarray | list:
+    """All ids of all rows, without None, NaN and NaT."""
+    if isinstance(recommended, tuple) and all(getattr(part, "ndim", 1) == 2 for part in recommended):
+        raise ValueError(
+            "recommended must be the ids only, not the pair (ids, ratings) that recommend returns: give its first."
+        )
+    if isinstance(recommended, Sequence) and not isinstance(recommended, str):
+        rows = list(recommended)
+        if not rows or any(isinstance(row, (str, bytes)) or not np.iterable(row) for row in rows):
+            raise _shape_error()
+        ids = [id_ for row in rows for id_ in row]
+        return [id_ for id_ in ids if not _is_missing(id_)]
+    table = np.ma.asanyarray(recommended)
+    if table.ndim != 2 or not len(table):
+        raise _shape_error()
+    ids = np.ma.compressed(table)
+    if ids.dtype.kind == "O":
+        return ids[[not _is_missing(id_) for id_ in ids]]
+    return ids[ids == ids] if ids.dtype.kind in "fM" else ids
+
+
+def _is_missing(id_: Any) -> bool:
+    return id_ is None or type(id_).__name__ == "NAType" or id_ != id_
+
+
+def _shape_error() -> ValueError:
+    return ValueError(
+        "recommended must have a row of item ids for each of one or more users; for a single user give [[...]]."
+    )

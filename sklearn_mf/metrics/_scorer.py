@@ -1,0 +1,182 @@
+"""Scorers that rank the held-out ratings of each user by what an estimator predicts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any
+
+import narwhals as nw
+import sklearn
+from numpy.typing import ArrayLike
+from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
+
+from sklearn_mf._columns import split_columns
+from sklearn_mf.metrics._ranked import check_k, check_relevant
+
+_GIVEN = ("groups", "sample_weight", "y_true", "y_score")  # by the scorer, to the metric
+
+
+def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str = 0, **kwargs: Any) -> RankingScorer:
+    """Make a scorer that ranks held-out ratings by ``estimator.predict(X)`` within users.
+
+    Parameters
+    ----------
+    metric : callable
+        A metric of this module that takes ``groups``, or a function that is called in the same way,
+        ``metric(y_true, y_score, groups=..., sample_weight=..., **kwargs) -> float``. Greater is better.
+
+    user_column : int or str, default=0
+        Place of the column of X with the groups, from 0; or, where X is a data frame, its name.
+
+    **kwargs : object
+        Further keywords of the metric, such as ``k`` and ``relevant``.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None) -> float``, for ``scoring`` of
+        :class:`~sklearn.model_selection.GridSearchCV`, :func:`~sklearn.model_selection.cross_val_score` and others.
+        With metadata routing, ``scorer.set_score_request(sample_weight=True)`` asks for weights.
+
+    Raises
+    ------
+    TypeError
+        If ``metric`` is not such a function, or needs a keyword that is not given, or does not know one that is.
+    ValueError
+        If ``k`` or ``relevant`` is out of range.
+
+    Notes
+    -----
+    Only the pairs of the test fold are ranked, not the whole catalogue: the score says how well the model orders what
+    a user did rate.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV, KFold
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.metrics import make_ranking_scorer, ndcg_at_k
+    >>> X, y = make_ratings(100, 50, 2_000, random_state=0, return_X_y=True)
+    >>> search = GridSearchCV(
+    ...     MatrixFactorizationRegressor(random_state=0),
+    ...     {"rank": [0, 8]},
+    ...     scoring=make_ranking_scorer(ndcg_at_k, k=10),
+    ...     cv=KFold(3, shuffle=True, random_state=0),
+    ... ).fit(X, y)
+    >>> search.scorer_
+    make_ranking_scorer(ndcg_at_k, k=10)
+    >>> bool(0.5 < search.best_score_ < 1)
+    True
+    """
+    _check_metric(metric, kwargs)
+    if isinstance(user_column, bool) or not isinstance(user_column, (Integral, str)):
+        raise TypeError(f"user_column must be the place (int) or the name (str) of a column, not {user_column!r}.")
+    if isinstance(user_column, Integral) and user_column < 0:
+        raise ValueError(f"user_column == {user_column}, must be >= 0: places are counted from the left, from 0.")
+    return RankingScorer(metric, user_column, kwargs)
+
+
+class RankingScorer:
+    """What ``make_ranking_scorer`` returns."""
+
+    def __init__(self, metric: Callable[..., float], user_column: int | str, kwargs: dict[str, Any]):
+        self._metric = metric
+        self._user_column = user_column
+        self._kwargs = kwargs
+        self._weight_request: bool | str | None = None
+
+    def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
+        y_score = estimator.predict(X)
+        groups = _column(X, self._user_column)
+        return self._metric(y, y_score, groups=groups, sample_weight=sample_weight, **self._kwargs)
+
+    def __repr__(self) -> str:
+        shown = {} if self._user_column == 0 else {"user_column": self._user_column}
+        keywords = [f"{name}={value!r}" for name, value in {**shown, **self._kwargs}.items()]
+        return f"make_ranking_scorer({', '.join([_name(self._metric), *keywords])})"
+
+    def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> RankingScorer:
+        """Say whether, or under what name, weights are routed to this scorer; see scikit-learn's metadata routing."""
+        if not sklearn.get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                "This method is only available when metadata routing is enabled. You can enable it using "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        if sample_weight is not UNCHANGED:
+            _request(self, sample_weight)  # raises what is no request
+            self._weight_request = sample_weight
+        return self
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """What metadata is asked for; scikit-learn calls this."""
+        return _request(self, self._weight_request)
+
+
+def _request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRequest:
+    request = MetadataRequest(owner=repr(scorer))
+    request.score.add_request(param="sample_weight", alias=alias)
+    return request
+
+
+def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
+    """Refuse now what would otherwise fail after the first fit of a search."""
+    given = [name for name in _GIVEN if name in kwargs]
+    if given:
+        raise TypeError(f"{given[0]} is given by the scorer, for the ratings that it is called with; leave it out.")
+    try:
+        signature = inspect.signature(metric)
+    except (TypeError, ValueError):  # no callable; one without a signature
+        signature = None
+    accepts_groups = signature is not None and any(
+        p.name == "groups" or p.kind is p.VAR_KEYWORD for p in signature.parameters.values()
+    )
+    if not accepts_groups:
+        raise TypeError(
+            f"{_name(metric)} is no metric that takes groups: give a ranking metric of sklearn_mf.metrics, such as "
+            "ndcg_at_k, or a function called like it, metric(y_true, y_score, groups=..., sample_weight=...). "
+            "For other metrics use sklearn.metrics.make_scorer."
+        )
+    try:
+        signature.bind([], [], groups=[], sample_weight=None, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{_name(metric)} cannot be called with what is given: {error}.") from error
+    if str(getattr(metric, "__module__", "")).startswith("sklearn_mf.metrics."):
+        if "k" in kwargs:
+            check_k(kwargs["k"])
+        if "relevant" in kwargs:
+            check_relevant(kwargs["relevant"])
+
+
+def _name(metric: Any) -> str:
+    return getattr(metric, "__name__", repr(metric))
+
+
+def _column(X: Any, column: int | str) -> Any:
+    """One column of X by place or by name, as it came."""
+    if nw.dependencies.is_into_dataframe(X):
+        frame = nw.from_native(X, eager_only=True)
+        names = frame.columns
+        if isinstance(column, str):
+            if column not in names:
+                raise ValueError(
+                    f"X has no column user_column={column!r}; its columns are {', '.join(map(repr, names))}."
+                )
+            column = names.index(column)
+        _check_place(column, len(names))
+        return frame.get_column(names[column]).to_native()
+    if isinstance(column, str):
+        raise ValueError(
+            f"user_column={column!r} is a name, but X is no data frame whose columns have names: give the place of "
+            "the column."
+        )
+    columns = split_columns(X, "make_ranking_scorer")
+    _check_place(column, len(columns))
+    return columns[column].values
+
+
+def _check_place(place: int, n_columns: int) -> None:
+    if place >= n_columns:
+        raise ValueError(f"user_column={place}, but X has {n_columns} columns, which are counted from 0.")

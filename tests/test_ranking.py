@@ -1,0 +1,176 @@
+"""The best items of many rows, against predictions of every pair and a sort."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn_mf._select import TOO_MANY, best, finish, take_tile
+
+from sklearn_mf._ranking import Excluded, Tables, predict_indices, top_items, unit_rows
+from sklearn_mf._threads import Threads
+
+
+def every_pair(tables, indices, items, excluded, k):
+    """The slow and obvious way: predict each pair, sort by (prediction, index)."""
+    found = np.full((len(indices), k), -1, dtype=np.int32)
+    values = np.full((len(indices), k), np.nan)
+    for r, row in enumerate(indices):
+        places = np.setdiff1d(np.arange(len(items)), excluded.place[excluded.start[r] : excluded.stop[r]])
+        pairs = np.tile(row, (len(places), 1))
+        pairs[:, 1] = items[places]
+        predictions = predict_indices(tables, pairs, Threads(1))
+        order = sorted(range(len(places)), key=lambda e: (-predictions[e], items[places[e]]))[:k]
+        found[r, : len(order)] = items[places][order]
+        values[r, : len(order)] = predictions[order]
+    return found, values
+
+
+def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded):
+    """Tables, indices (some -1), a part of the items, and pairs that are excluded."""
+    sizes = [max(1, n_rows // 2), n_items, 3, 4][:n_fields]
+    tables = Tables(
+        [rng.choice(values, (size, rank)).astype(np.float32) for size in sizes],
+        [rng.choice(values, size).astype(np.float32) for size in sizes],
+        float(rng.normal()),
+    )
+    indices = np.column_stack([rng.integers(-1, size, n_rows) for size in sizes]).astype(np.int32)
+    items = np.sort(rng.permutation(n_items)[: rng.integers(1, n_items + 1)]).astype(np.int32)
+    own = [np.flatnonzero(rng.random(len(items)) < share_excluded) for _ in range(n_rows)]
+    stop = np.cumsum([len(places) for places in own])
+    start = stop - [len(places) for places in own]
+    return tables, indices, items, Excluded(start, stop, np.concatenate(own).astype(np.int32))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_rows=st.sampled_from([1, 4, 5, 30, 700]),
+    n_items=st.sampled_from([1, 7, 300, 900]),
+    rank=st.sampled_from([0, 1, 5, 17]),
+    n_fields=st.sampled_from([2, 2, 3, 4]),
+    k=st.sampled_from([1, 3, 10, 400]),
+    with_ties=st.booleans(),
+    share_excluded=st.sampled_from([0.0, 0.1, 0.9, 1.0]),
+)
+def test_the_best_are_those_of_predicting_every_pair(
+    seed, n_rows, n_items, rank, n_fields, k, with_ties, share_excluded
+):
+    rng = np.random.default_rng(seed)
+    values = [-1.0, 0.0, 1.0] if with_ties else rng.normal(size=1000)
+    problem = random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded)
+    found, predictions = top_items(*problem, k, Threads(1))
+    few = slice(0, None, max(1, n_rows // 20))
+    tables, indices, items, excluded = problem
+    true_found, true_predictions = every_pair(tables, indices[few], items, excluded.part(few), k)
+    np.testing.assert_array_equal(found[few], true_found)
+    np.testing.assert_array_equal(predictions[few], true_predictions)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e15])
+@pytest.mark.parametrize("rank", [9, 64, 200])
+@pytest.mark.parametrize("n_alike", [100, 2000])  # as many as a buffer holds, and more
+def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank, n_alike):
+    """Sums of the same products in another order: equal on paper, and apart by rounding only."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(rng.uniform(0.1, 2, size=(40, 1)), rank, axis=1).astype(np.float32) * np.float32(scale)
+    one = np.abs(rng.normal(size=rank)).astype(np.float32)
+    items = np.array([rng.permutation(one) for _ in range(2000)])
+    items[rng.permutation(2000)[n_alike:]] *= 0.5
+    tables = Tables([users, items], [np.zeros(40, np.float32), np.zeros(2000, np.float32)], 0.0)
+    indices = np.column_stack([np.arange(40), np.full(40, -1)]).astype(np.int32)
+    problem = tables, indices, np.arange(2000, dtype=np.int32), Excluded.nothing(40)
+    pairs = np.column_stack([np.repeat(np.arange(40), 2000), np.tile(np.arange(2000), 40)]).astype(np.int32)
+    rounded = [len(np.unique(p)) for p in predict_indices(tables, pairs, Threads(1)).reshape(40, 2000)]
+    assert max(rounded) > (3 if n_alike == 2000 else 5)  # halves are rounded alike
+    found, predictions = top_items(*problem, 10, Threads(1))
+    true_found, true_predictions = every_pair(*problem, 10)
+    np.testing.assert_array_equal(found, true_found)
+    np.testing.assert_array_equal(predictions, true_predictions)
+
+
+def test_threads_and_company_change_nothing():
+    rng = np.random.default_rng(1)
+    tables, indices, items, excluded = random_problem(rng, 1500, 1200, 24, 3, rng.normal(size=5000), 0.05)
+    one = top_items(tables, indices, items, excluded, 10, Threads(1))
+    for n in (2, 3, 8):
+        with Threads(n) as threads:
+            for a, b in zip(one, top_items(tables, indices, items, excluded, 10, threads), strict=True):
+                np.testing.assert_array_equal(a, b)
+    for part in (slice(0, 1), slice(600, 604), slice(700, 1400)):
+        own = top_items(tables, indices[part], items, excluded.part(part), 10, Threads(1))
+        for a, b in zip(one, own, strict=True):
+            np.testing.assert_array_equal(a[part], b)
+
+
+def test_the_matrix_of_scores_is_never_in_memory():
+    rng = np.random.default_rng(2)
+    n_rows, n_items = 6_000, 8_000  # 192 MB of scores
+    tables = Tables(
+        [rng.normal(size=(n, 8)).astype(np.float32) for n in (n_rows, n_items)],
+        [np.zeros(n, np.float32) for n in (n_rows, n_items)],
+        0.0,
+    )
+    indices = np.column_stack([np.arange(n_rows), np.full(n_rows, -1)]).astype(np.int32)
+    tracemalloc.start()
+    top_items(tables, indices, np.arange(n_items, dtype=np.int32), Excluded.nothing(n_rows), 10, Threads(1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
+def select(scores, k, margin, room, excluded=()):
+    """The columns that the selection keeps of one row, fed in tiles of seven columns; None: too many."""
+    limit, count = np.full(1, -np.inf, np.float32), np.zeros(1, np.int32)
+    buffer, margin = np.empty((1, 2 * room), np.int32), np.full(1, margin, np.float32)
+    excluded = np.array(excluded, dtype=np.int32)
+    stop, following = np.array([len(excluded)]), np.zeros(1, dtype=np.int64)
+    for first in range(0, len(scores), 7):
+        tile = np.array(scores[None, first : first + 7], dtype=np.float32)
+        take_tile(tile, first, stop, excluded, following, k, margin, limit, count, buffer)
+    finish(k, margin, limit, count, buffer)
+    return None if count[0] == TOO_MANY else sorted(buffer[0, 1 : 2 * count[0] : 2].tolist())
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    scores=st.lists(st.integers(-20, 20), min_size=1, max_size=60),
+    k=st.integers(1, 12),
+    margin=st.sampled_from([0.5, 2.5]),
+    extra=st.integers(1, 8),
+    data=st.data(),
+)
+def test_selection_keeps_what_is_within_the_margin_of_the_best_or_says_that_it_cannot(scores, k, margin, extra, data):
+    excluded = sorted(data.draw(st.sets(st.integers(0, len(scores) - 1))))
+    scores = np.array(scores, dtype=np.float32)
+    left = np.delete(np.arange(len(scores)), excluded)
+    limit = np.sort(scores[left])[-k] - margin if len(left) >= k else -np.inf
+    near = left[scores[left] > limit].tolist()
+    kept = select(scores, k, margin, k + extra, excluded)
+    if kept is None:
+        assert len(left) > k + extra
+    else:
+        assert kept == near
+    assert select(scores, k, margin, len(scores) + k + 1, excluded) == near
+
+
+def test_not_a_number_is_never_among_the_best():
+    scores = np.array([1, np.nan, 3, -np.inf, np.inf, 2], dtype=np.float32)
+    assert select(scores, 6, 0.1, 10) == [0, 2, 4, 5]
+
+
+def test_the_best_of_unordered_entries():
+    start = np.array([0, 4, 4, 6])
+    columns = np.array([7, 2, 9, 4, 1, 0], dtype=np.int32)
+    values = np.array([1.0, 5.0, 5.0, 5.0, -1.0, -1.0])
+    found, kept = np.full((3, 3), -1, np.int32), np.full((3, 3), np.nan)
+    best(3, start, columns, values, found, kept)
+    assert found.tolist() == [[2, 4, 9], [-1, -1, -1], [0, 1, -1]]
+    np.testing.assert_array_equal(kept, [[5, 5, 5], [np.nan] * 3, [-1, -1, np.nan]])
+
+
+def test_unit_rows():
+    rows, norms = unit_rows(np.array([[3, 4], [0, 0], [1e-30, 0]], dtype=np.float32))
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0], [1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(norms, [5, 0, 1e-30])
