@@ -321,7 +321,7 @@ class RecommendingMixin(FittedMixin):
             raise ValueError("candidates is empty: give the items to choose from, or None for all.")
         found = encode_columns([ids], [levels], [self._sorters[1]], threads)
         if (found < 0).any():
-            raise ValueError(self._unknown_ids([ids], found) + " Leave them out: nothing is known of them.")
+            raise ValueError(f"Items not seen in fit: {self._unknown_ids([ids], found)}. Leave them out.")
         return np.unique(found)
 
     def _excluded(self, pairs: list[Column], users: Column, items: np.ndarray, threads: Threads) -> Excluded:

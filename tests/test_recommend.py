@@ -1,0 +1,412 @@
+"""Recommendations, similar rows and explanations: of the estimator, with ids."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import make_ratings
+
+
+def model(**parameters):
+    return MatrixFactorizationRegressor(**{"rank": 6, "max_iter": 5, "random_state": 0, **parameters})
+
+
+@pytest.fixture(scope="module")
+def ratings():
+    return make_ratings(150, 90, 4_000, random_state=0, return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def fitted(ratings):
+    return model().fit(*ratings)
+
+
+def best_of_all(fitted, user, n, seen=(), candidates=None, context=()):
+    """The slow and obvious way: explain every pair, sort by score, then by the order of items."""
+    items = [i for i in fitted.categories_[1].tolist() if i not in seen and (candidates is None or i in candidates)]
+    pairs = [[user, item, *context] for item in items]
+    scores = fitted.explain(pairs).score if pairs else []
+    order = sorted(range(len(items)), key=lambda e: -scores[e])[:n]
+    return [items[e] for e in order], fitted.predict(pairs)[order] if pairs else []
+
+
+def test_recommended_are_the_best_of_all_items_with_what_predict_gives(fitted):
+    users = fitted.categories_[0][::7]
+    items, predictions = fitted.recommend(users, 12)
+    assert items.shape == predictions.shape == (len(users), 12)
+    assert items.dtype == np.int64
+    assert predictions.dtype == np.float64
+    for user, own, predicted in zip(users.tolist(), items.tolist(), predictions, strict=True):
+        true_items, true_predictions = best_of_all(fitted, user, 12)
+        assert own == true_items
+        assert_array_equal(predicted, true_predictions)
+
+
+def test_exclude_takes_the_training_pairs_as_they_are(fitted, ratings):
+    X, _ = ratings
+    users = fitted.categories_[0][:20]
+    items, _ = fitted.recommend(users, 10, exclude=X)
+    for user, own in zip(users, items.tolist(), strict=True):
+        assert own == best_of_all(fitted, user, 10, seen=set(X[X[:, 0] == user, 1]))[0]
+    assert_array_equal(fitted.recommend(users, 10, exclude=X[::-1].tolist() * 2)[0], items)
+    assert_array_equal(fitted.recommend(users, 10, exclude=np.column_stack([X, X]))[0], items)
+    assert_array_equal(fitted.recommend(users, 10, exclude=X[:0])[0], fitted.recommend(users, 10)[0])
+
+
+def test_candidates_restrict_the_items(fitted, ratings):
+    X, _ = ratings
+    candidates = [5, 80, 33, 7, 12]
+    items, predictions = fitted.recommend([3, 4], 4, candidates=candidates)
+    for user, own, predicted in zip([3, 4], items.tolist(), predictions, strict=True):
+        true_items, true_predictions = best_of_all(fitted, user, 4, candidates=candidates)
+        assert own == true_items
+        assert_array_equal(predicted, true_predictions)
+    for same in (candidates * 2, set(candidates), np.array(candidates[::-1]), pd.Series(candidates)):
+        assert_array_equal(fitted.recommend([3, 4], 4, candidates=same)[0], items)
+    both, _ = fitted.recommend([3], 4, candidates=candidates, exclude=X)
+    assert set(both[0].tolist()) - {-1} == set(candidates) - set(X[X[:, 0] == 3, 1])
+
+
+def test_the_same_whoever_else_is_asked_for_and_on_any_number_of_threads(ratings):
+    X, y = make_ratings(1200, 700, 20_000, random_state=1, return_X_y=True)
+    fitted = model(rank=20).fit(X, y)
+    users = fitted.categories_[0]
+    items, predictions = fitted.recommend(users, 10, exclude=X)
+    for n_jobs in (2, 3, -1):
+        again = fitted.set_params(n_jobs=n_jobs).recommend(users, 10, exclude=X)
+        assert_array_equal(again[0], items)
+        assert_array_equal(again[1], predictions)
+    for part in (slice(3, 4), slice(10, 13), slice(100, 800)):
+        again = fitted.recommend(users[part], 10, exclude=X)
+        assert_array_equal(again[0], items[part])
+        assert_array_equal(again[1], predictions[part])
+    longer = fitted.recommend(users[:600], 300, exclude=X)
+    assert_array_equal(longer[0][:, :10], items[:600])
+    twice = fitted.recommend(np.repeat(users[:5], 2), 10, exclude=X)
+    assert_array_equal(twice[0][::2], twice[0][1::2])
+
+
+@pytest.mark.parametrize(
+    ("convert", "fill"),
+    [
+        (lambda ids: ids, -1),
+        (lambda ids: ids.astype(np.uint64) + np.uint64(2**63), np.iinfo(np.uint64).max),
+        (lambda ids: ids + 0.5, np.nan),
+        (lambda ids: np.array([f"film {i:03d}" for i in ids]), None),
+        (lambda ids: np.array([b"%03d" % i for i in ids]), None),
+        (lambda ids: np.datetime64("2024-01-01") + ids, np.datetime64("NaT")),
+    ],
+    ids=["int", "uint64", "float", "text", "bytes", "datetime"],
+)
+def test_fewer_items_than_asked_for_are_marked(ratings, convert, fill):
+    X, y = ratings
+    films = convert(X[:, 1])
+    frame = pd.DataFrame({"user": X[:, 0], "film": films})
+    fitted = model().fit(frame, y)
+    n_left = [90 - np.sum(X[:, 0] == user) for user in (0, 1)]
+    items, predictions = fitted.recommend([0, 1], 100, exclude=frame)
+    assert items.dtype == fitted.categories_[1].dtype
+    for own, predicted, n in zip(items, predictions, n_left, strict=True):
+        assert np.isfinite(predicted[:n]).all()
+        assert np.isnan(predicted[n:]).all()
+        assert (np.diff(predicted[:n]) <= 0).all()
+        assert len(set(own[:n].tolist())) == n < 100
+        assert all(last is fill if fill is None else last == fill or fill != fill for last in own[n:])
+    assert not set(items[0].tolist()) & set(films[X[:, 0] == 0].tolist())
+
+
+def test_everything_excluded(fitted):
+    items, predictions = fitted.recommend([3], 2, exclude=[[3, i] for i in fitted.categories_[1]])
+    assert items.tolist() == [[-1, -1]]
+    assert np.isnan(predictions).all()
+
+
+def test_nobody_asked_for(fitted):
+    for nobody in ([], np.array([]), pd.Series([], dtype=str)):
+        items, predictions = fitted.recommend(nobody, 3)
+        assert items.shape == predictions.shape == (0, 3)
+        assert items.dtype == np.int64
+        assert fitted.similar_items(nobody, 3)[0].shape == (0, 3)
+
+
+def test_users_never_seen_get_the_items_with_the_highest_biases(fitted):
+    by_bias = fitted.categories_[1][np.argsort(-fitted.item_biases_, kind="stable")]
+    items, predictions = fitted.recommend([1, 5000, -7], 5)
+    assert_array_equal(items[1:], [by_bias[:5]] * 2)
+    assert_array_equal(predictions[1], fitted.predict([[5000, item] for item in by_bias[:5]]))
+    seen = [[5000, by_bias[0]], [5000, by_bias[3]], [6000, by_bias[1]]]  # what they have seen is left out, too
+    assert_array_equal(fitted.recommend([5000], 3, exclude=seen)[0], [by_bias[[1, 2, 4]]])
+
+
+def test_users_never_seen_are_reported_as_handle_unknown_says(ratings):
+    fitted = model(handle_unknown="warn").fit(*ratings)
+    expected = fitted.recommend([1], 3)
+    with pytest.warns(
+        UserWarning, match=r"recommend was given ids not seen in fit, in 1 of 2 rows: 1 in users \(5000\)"
+    ):
+        items, predictions = fitted.recommend([1, 5000], 3)
+    assert_array_equal(items[0], expected[0][0])
+    with pytest.raises(ValueError, match=r"1 in users \(5000\). Leave these rows out"):
+        fitted.set_params(handle_unknown="error").recommend([1, 5000], 3)
+    nan_items, nan_predictions = fitted.set_params(handle_unknown="nan").recommend([1, 5000], 3)
+    assert_array_equal(nan_items, items)
+    assert_array_equal(nan_predictions, [predictions[0], [np.nan] * 3])
+
+
+def test_ratings_that_clip_made_equal_keep_the_order_of_the_model(ratings):
+    X, y = ratings
+    fitted = model(max_iter=20, damping=0.5).fit(X, np.clip(y, None, 3.5))
+    items, predictions = fitted.recommend(fitted.categories_[0], 10)
+    assert (predictions == 3.5).sum(axis=1).max() > 3
+    users = np.repeat(fitted.categories_[0], 10)
+    scores = fitted.explain(np.column_stack([users, items.ravel()])).score.reshape(-1, 10)
+    assert (np.diff(scores) <= 1e-6).all()
+
+
+def test_equal_predictions_are_in_the_order_of_items(ratings):
+    fitted = model(rank=0).fit(*ratings)
+    fitted.biases_[1][:] = np.repeat([0.5, 0.0, 0.5], 30)
+    items, _ = fitted.recommend([1, 2, 3, 4, 5, 6], 70)
+    assert_array_equal(items, [[*range(30), *range(60, 90), *range(30, 40)]] * 6)
+
+
+def test_counts_are_ranked_by_their_expectation(ratings):
+    X, y = ratings
+    fitted = model(loss="poisson", clip=False).fit(X, np.round(y))
+    items, predictions = fitted.recommend([7], 5)
+    true_items, true_predictions = best_of_all(fitted, 7, 5)
+    assert items[0].tolist() == true_items
+    assert_array_equal(predictions[0], true_predictions)
+
+
+def test_after_fold_in_new_users_and_items_are_there(ratings):
+    X, y = ratings
+    fitted = model().fit(X, y)
+    fitted.fold_in([[-5, 3], [-5, 4]], [5.0, 1.0])
+    fitted.fold_in([[1, -40], [2, -40], [3, -40]], [50.0, 50.0, 50.0])
+    items, predictions = fitted.recommend([-5], 91)
+    assert set(items[0].tolist()) == {*range(90), -40}
+    assert_array_equal(predictions[0], fitted.predict([[-5, item] for item in items[0]]))
+    assert -40 not in fitted.recommend([-5], 91, exclude=[[-5, -40]])[0][0, :90]
+    assert fitted.recommend([-5], 2, candidates=[-40, 3])[0].tolist()[0] in ([-40, 3], [3, -40])
+
+
+def test_factors_put_in_by_hand_are_used(ratings):
+    fitted = model(rank=2, clip=False).fit(*ratings)
+    fitted.factors_ = [np.ones((len(levels), 2)) for levels in fitted.categories_]
+    fitted.biases_ = [np.zeros(150), np.arange(90)[::-1]]
+    assert fitted.recommend([3], 3)[0].tolist() == [[0, 1, 2]]
+
+
+# Contexts
+
+
+@pytest.fixture(scope="module")
+def with_contexts(ratings):
+    X, y = ratings
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"user": X[:, 0], "film": X[:, 1], "day": rng.choice(["mon", "sun"], len(y))})
+    frame["week"] = rng.integers(0, 4, len(y))
+    return model(implicit_features=None, alpha=0.01).fit(frame.values.tolist(), y + (frame["day"] == "sun"))
+
+
+def test_context_is_given_once_for_all(with_contexts):
+    items, predictions = with_contexts.recommend([3, 9], 8, context=["sun", 2])
+    for user, own, predicted in zip([3, 9], items.tolist(), predictions, strict=True):
+        true_items, true_predictions = best_of_all(with_contexts, user, 8, context=["sun", 2])
+        assert own == true_items
+        assert_array_equal(predicted, true_predictions)
+
+
+@pytest.mark.parametrize("table", [list, lambda rows: pd.DataFrame(rows, columns=["day", "week"])])
+def test_context_is_given_for_each_user(with_contexts, table):
+    contexts = [["sun", 2], ["mon", 0]]
+    items, predictions = with_contexts.recommend([3, 3], 8, context=table(contexts))
+    for context, own, predicted in zip(contexts, items.tolist(), predictions, strict=True):
+        true_items, true_predictions = best_of_all(with_contexts, 3, 8, context=context)
+        assert own == true_items
+        assert_array_equal(predicted, true_predictions)
+    assert items[0].tolist() != items[1].tolist()
+
+
+def test_context_never_seen_adds_nothing_and_is_reported(with_contexts):
+    own = best_of_all(with_contexts, 3, 4, context=["sat", 2])
+    assert with_contexts.recommend([3], 4, context=["sat", 2])[0].tolist() == [own[0]]
+    with_contexts.set_params(handle_unknown="error")
+    with pytest.raises(ValueError, match=r"1 in column 0 of context \('sat'\)"):
+        with_contexts.recommend([3], 4, context=["sat", 2])
+    with_contexts.set_params(handle_unknown="ignore")
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        (None, "The model has 2 context columns: give context, one value for each of them, or a table"),
+        (["sun"], r"context has shape \(1,\), but the model has 2 context columns and there are 2 users"),
+        ("sun", r"context has shape \(1,\), but"),
+        ([["sun", 2]], r"context has shape \(1, 2\), but"),
+        ([["sun", 2, 1], ["sun", 2, 1]], r"context has shape \(2, 3\), but"),
+        ([2, "sun"], "Ids in column 0 of context are numbers .* but the model was fitted on text"),
+    ],
+)
+def test_wrong_context(with_contexts, context, message):
+    with pytest.raises(ValueError, match=message):
+        with_contexts.recommend([3, 4], context=context)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_items": 0}, ValueError, "n_items == 0, must be >= 1"),
+        ({"n_items": 2.5}, TypeError, "n_items must be an instance of int"),
+        ({"users": 3}, ValueError, r"users must be a list or 1D array of ids, got the single id 3: give \[3\]"),
+        ({"users": [[3]]}, ValueError, "users must be a list of ids, and has lists in it"),
+        ({"users": ["ann"]}, ValueError, "Ids in users are text .* but the model was fitted on number"),
+        ({"users": [None]}, ValueError, "missing ids in users: 1 of 1 rows"),
+        ({"candidates": [1, 777, 888]}, ValueError, r"not seen in fit: 2 in candidates \(777, 888\)\. Leave them out"),
+        ({"candidates": []}, ValueError, "candidates is empty: give the items to choose from, or None for all"),
+        ({"candidates": ["a"]}, ValueError, "Ids in candidates are text"),
+        ({"exclude": [[1], [2]]}, ValueError, "exclude has 1 columns: give users and items"),
+        ({"exclude": [["a", 1]]}, ValueError, "Ids in column 0 of exclude are text"),
+        ({"exclude": [[1, "a"]]}, ValueError, "Ids in column 1 of exclude are text"),
+        ({"exclude": sparse.eye_array(3)}, TypeError, "pairs_from_sparse"),
+        ({"context": [1]}, ValueError, "context was given, but the model has no context columns"),
+    ],
+)
+def test_recommend_refuses(fitted, arguments, error, message):
+    with pytest.raises(error, match=message):
+        fitted.recommend(**{"users": [1], **arguments})
+
+
+def test_a_frame_with_its_columns_in_another_order_is_refused(ratings):
+    X, y = ratings
+    for frame in (pd.DataFrame(X, columns=["user", "film"]), pl.DataFrame(X, schema=["user", "film"])):
+        fitted = model().fit(frame, y)
+        with pytest.raises(ValueError, match=r"columns of exclude are \['film', 'user'\], those of fit were"):
+            fitted.recommend([1], exclude=frame[["film", "user"]])
+        with pytest.raises(ValueError, match="feature names"):
+            fitted.explain(frame[["film", "user"]])
+        assert len(fitted.recommend(frame["user"][:3], 4, exclude=frame)[0]) == 3
+
+
+def test_only_a_fitted_model_is_asked():
+    for ask in (
+        lambda m: m.recommend([1]),
+        lambda m: m.similar_items([1]),
+        lambda m: m.similar_users([1]),
+        lambda m: m.explain([[1, 2]]),
+    ):
+        with pytest.raises(NotFittedError):
+            ask(model())
+
+
+# Similar rows
+
+
+@pytest.mark.parametrize("field", [0, 1])
+def test_similar_rows_have_the_largest_cosines(fitted, field):
+    ask = [fitted.similar_users, fitted.similar_items][field]
+    ids, rows = fitted.categories_[field], fitted.factors_[field].astype(float)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    similar, cosines = ask(ids, 7)
+    true = unit @ unit.T
+    np.fill_diagonal(true, -2)
+    assert_array_equal(similar, ids[np.argsort(-true, axis=1)[:, :7]])
+    assert_allclose(cosines, -np.sort(-true, axis=1)[:, :7], atol=1e-6)
+    one, _ = ask(ids[5:6], 7)
+    assert_array_equal(one, similar[5:6])
+
+
+def test_the_recipe_with_nearest_neighbors_finds_the_same(fitted):
+    unit = normalize(fitted.item_factors_)
+    neighbours = NearestNeighbors(metric="cosine").fit(unit)
+    distances, places = neighbours.kneighbors(unit[:20], 6)
+    similar, cosines = fitted.similar_items(fitted.categories_[1][:20], 5)
+    assert_array_equal(fitted.categories_[1][places[:, 1:]], similar)
+    assert_allclose(1 - distances[:, 1:], cosines, atol=1e-6)
+
+
+def test_rows_without_a_direction_are_similar_to_none(ratings):
+    fitted = model().fit(*ratings)
+    fitted.factors_[1][[3, 8]] = 0
+    similar, cosines = fitted.similar_items([3, 4], 89)
+    assert np.isnan(cosines[0]).all()
+    assert set(similar[0].tolist()) == {-1}
+    assert set(similar[1].tolist()) == set(range(90)) - {3, 4, 8} | {-1}
+    assert np.abs(cosines[1, :87]).max() <= 1
+    assert np.isnan(cosines[1, 87:]).all()
+
+
+def test_similar_to_what_is_not_known(ratings):
+    fitted = model(handle_unknown="warn").fit(*ratings)
+    with pytest.warns(UserWarning, match=r"similar_items was given ids .* 1 in items \(5000\)\. Nothing is like them"):
+        similar, cosines = fitted.similar_items([5000, 1], 3)
+    assert similar[0].tolist() == [-1, -1, -1]
+    assert np.isnan(cosines[0]).all()
+    assert np.isfinite(cosines[1]).all()
+    with pytest.raises(ValueError, match=r"1 in users \(5000\)"):
+        fitted.set_params(handle_unknown="error").similar_users([5000], 3)
+
+
+def test_similar_refuses(ratings, fitted):
+    with pytest.raises(ValueError, match="n_users == 0, must be >= 1"):
+        fitted.similar_users([1], 0)
+    with pytest.raises(ValueError, match="A model of rank=0 has no factors"):
+        model(rank=0).fit(*ratings).similar_items([1])
+
+
+# Explanations
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_explanations_add_up_to_the_prediction(ratings, loss):
+    X, y = ratings
+    fitted = model(loss=loss).fit(X, np.round(y))
+    parts = fitted.explain(X[:50])
+    assert list(parts) == ["intercept", "user_bias", "item_bias", "context", "interaction", "score", "rating"]
+    users, items = X[:50].T
+    assert_allclose(parts.user_bias, fitted.user_biases_[users])
+    assert_allclose(parts.item_bias, fitted.item_biases_[items])
+    assert_allclose(
+        parts.interaction, (fitted.user_factors_[users] * fitted.item_factors_[items]).sum(axis=1), atol=1e-6
+    )
+    assert not parts.context.any()
+    total = parts.intercept + parts.user_bias + parts.item_bias + parts.context + parts.interaction
+    assert_allclose(parts.score, total)
+    expected = np.clip(np.exp(total) if loss == "poisson" else total, *fitted.rating_range_)
+    assert_allclose(parts.rating, expected, rtol=1e-6)
+    assert_array_equal(parts.rating, fitted.predict(X[:50]))
+    assert pd.DataFrame(parts).shape == (50, 7)
+
+
+def test_explanations_with_contexts(with_contexts):
+    rows = [[3, 5, "sun", 2], [4, 6, "mon", 7], [4, 6, "sun", 0]]  # week 7 was never seen
+    parts = with_contexts.explain(rows)
+    f, b = with_contexts.factors_, with_contexts.biases_
+    for r, (user, item, day, week) in enumerate(rows):
+        d = ["mon", "sun"].index(day)
+        v = [f[0][user], f[1][item], f[2][d], f[3][week] if week < 4 else np.zeros(6)]
+        bias = b[2][d] + (b[3][week] if week < 4 else 0)
+        crossed = sum(v[i] @ v[j] for i in range(4) for j in range(i) if i >= 2)
+        assert_allclose(parts.context[r], bias + crossed, atol=1e-6)
+        assert_allclose(parts.interaction[r], v[0] @ v[1], atol=1e-6)
+    assert_allclose(np.clip(parts.score, *with_contexts.rating_range_), with_contexts.predict(rows), atol=1e-6)
+
+
+def test_explanations_of_what_is_not_known(fitted):
+    parts = fitted.explain([[5000, 3], [1, 5000]])
+    assert parts.user_bias[0] == parts.item_bias[1] == 0
+    assert not parts.interaction.any()
+    fitted.set_params(handle_unknown="nan")
+    assert np.isnan(fitted.explain([[5000, 3]]).rating).all()
+    fitted.set_params(handle_unknown="ignore")
