@@ -1,9 +1,10 @@
 """Matrix factorization for scikit-learn: learn user and item factors from (user, item) pairs and ratings."""
 
 try:
+    from sklearn_mf._encoder import MatrixFactorizationEncoder
     from sklearn_mf._regressor import MatrixFactorizationRegressor
 except ModuleNotFoundError as error:
-    if error.name not in ("sklearn_mf._ids", "sklearn_mf._kernels"):
+    if error.name not in ("sklearn_mf._ids", "sklearn_mf._kernels", "sklearn_mf._select"):
         raise
     raise ImportError(
         "This sklearn_mf is the source folder, not the installed package: the compiled kernel is not here. Start "
@@ -11,4 +12,4 @@ except ModuleNotFoundError as error:
     ) from error
 
 __version__ = "0.1.0"
-__all__ = ["MatrixFactorizationRegressor"]
+__all__ = ["MatrixFactorizationEncoder", "MatrixFactorizationRegressor"]

@@ -66,14 +66,24 @@ def encode_columns(
     return indices
 
 
-def find_levels(label: str, levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:
-    """Indices of sorted ``levels`` among those of the fit, int32; -1 where they are not."""
+def find_ids(label: str, ids: np.ndarray, among: np.ndarray, of: str) -> np.ndarray:
+    """Places of ids among others in any order, each once, int32; -1 where they are not."""
+    return find_levels(label, ids, among, np.argsort(among, kind="stable"), of)
+
+
+def find_levels(
+    label: str,
+    levels: np.ndarray,
+    fitted: np.ndarray,
+    sorter: np.ndarray | None,
+    of: str = "the model was fitted on",
+) -> np.ndarray:
+    """Indices of ``levels`` among those of the fit, int32; -1 where they are not."""
     kind, fitted_kind = _kind(levels), _kind(fitted)
     if kind != fitted_kind:
         raise ValueError(
-            f"Ids in {label} are {_plural(kind)} (such as {_shown(levels[0])}), but the model was fitted on "
-            f"{fitted_kind} ids (such as {_shown(fitted[0])}). Give ids of the kind used in fit, for example with "
-            "astype."
+            f"Ids in {label} are {_plural(kind)} (such as {_shown(levels[0])}), but {of} {fitted_kind} ids (such as "
+            f"{_shown(fitted[0])}). Give ids of the same kind, for example with astype."
         )
     return _align(levels, fitted, sorter)
 

@@ -32,6 +32,8 @@ from sklearn_mf._training import Hyperparameters
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_ALONE = Threads(1)
+
 
 class FittedMixin:
     """The estimator's parameters and fitted attributes are used by their names."""
@@ -130,11 +132,15 @@ class FittedMixin:
             codes, y, weights = [column[counts] for column in codes], y[counts], weights[counts]
         return codes, y, weights, counts
 
+    def _encode(self, columns: list[Column], threads: Threads = _ALONE) -> np.ndarray:
+        """Indices of the rows among ``categories_``, int32 (n_rows, n_columns); -1 where an id is not one of them."""
+        return encode_columns(columns, self.categories_, self._sorters, threads)
+
     def _encode_held_out(
         self, columns: list[Column], y: np.ndarray, weights: np.ndarray | None, threads: Threads
     ) -> HeldOut:
         with naming("X_val"):
-            indices = encode_columns(columns, self.categories_, self._sorters, threads)
+            indices = self._encode(columns, threads)
         n_known = np.count_nonzero((indices[:, :2] >= 0).all(axis=1))
         if n_known < len(y) / 2:
             warn_user(
@@ -235,7 +241,7 @@ class FittedMixin:
         what: str = "X has",
         then: str = "They are predicted from the other columns.",
     ) -> None:
-        if self.handle_unknown == "nan" or not unknown.any():
+        if self.handle_unknown in ("ignore", "nan") or not unknown.any():
             return
         found = f"{np.count_nonzero(unknown)} of {len(unknown)} rows: {self._unknown_ids(columns, indices)}."
         message = f"{what} ids not seen in fit, in {found}"

@@ -216,7 +216,7 @@ class RecommendingMixin(FittedMixin):
         rating = self.predict(X)  # with its checks, and what it reports
         columns = split_columns(X, type(self).__name__)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            indices = encode_columns(columns, self.categories_, self._sorters, threads)
+            indices = self._encode(columns, threads)
             factors, biases = self._tables()
             known = [np.append(bias, np.float32(0))[column] for bias, column in zip(biases, indices.T, strict=True)]
             without = [np.zeros_like(bias) for bias in biases]

@@ -17,7 +17,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf._checks import check_new_levels
 from sklearn_mf._columns import split_columns
-from sklearn_mf._encoding import encode_columns
 from sklearn_mf._fitting import Control, Start, fit_first_batch, fit_ratings
 from sklearn_mf._incremental import pass_over, solve_levels
 from sklearn_mf._kernels import LOSSES
@@ -536,7 +535,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
         self._check_shape(columns)
         tables, unknown = Tables(*self._tables(), float(self.intercept_)), None
         with Threads(effective_n_jobs(self.n_jobs) if len(columns[0]) > CHUNK else 1) as threads:
-            indices = encode_columns(columns, self.categories_, self._sorters, threads)
+            indices = self._encode(columns, threads)
             if self.handle_unknown != "ignore":
                 unknown = (indices < 0).any(axis=1)
                 self._report_unknown(columns, indices, unknown)

@@ -183,12 +183,9 @@ def test_a_repeated_pair_is_named_and_never_summed():
     [
         ({"users": ["ann", "cem"]}, "In row 1, column 0 of X has the id 'bob', which is not among the 2 ids in users"),
         ({"users": []}, r"In row 0, column 0 of X has the id 'ann', .* the 0 ids in users \(2 such ids in all\)"),
-        (
-            {"items": ["12", "7", "9"]},
-            r"In row 0, column 1 of X has the id 12, .* 3 ids in items \(3 such ids in all\)",
-        ),
+        ({"items": ["12", "7", "9"]}, r"column 1 of X are numbers \(such as 7\), but items has text ids"),
         ({"items": [7, 9, 7, 12]}, "items has the id 7 twice, at 0 and 2"),
-        ({"items": np.array(["2020"], dtype="M8[D]")}, "has the id 12, which is not among the 1 ids in items"),
+        ({"items": np.array(["2020"], dtype="M8[D]")}, "column 1 of X are numbers .* but items has datetime ids"),
         ({"items": [[7, 9]]}, "items must be a list of ids, and has lists in it"),
     ],
 )
@@ -198,7 +195,7 @@ def test_an_id_that_is_not_among_those_given_is_named(given, message):
 
 
 def test_an_int_is_no_datetime():
-    with pytest.raises(ValueError, match="has the id 1, which is not among the 1 ids in users"):
+    with pytest.raises(ValueError, match=r"column 0 of X are numbers .* but users has datetime ids"):
         pairs_to_sparse([[1, 5]], [3.0], users=np.array([1], dtype="datetime64[ns]"))
 
 

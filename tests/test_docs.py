@@ -18,15 +18,18 @@ import sklearn_mf
 import sklearn_mf.datasets
 import sklearn_mf.metrics
 import sklearn_mf.model_selection
+import sklearn_mf.plotting
 
 MODULES = [name for _, name, _ in pkgutil.walk_packages(sklearn_mf.__path__, "sklearn_mf.")]
-PUBLIC_MODULES = [sklearn_mf, sklearn_mf.datasets, sklearn_mf.metrics, sklearn_mf.model_selection]
+PUBLIC_MODULES = [sklearn_mf, sklearn_mf.datasets, sklearn_mf.metrics, sklearn_mf.model_selection, sklearn_mf.plotting]
 PUBLIC = [getattr(module, name) for module in PUBLIC_MODULES for name in module.__all__]
 PAGES = ["README.md", "docs/guide.md", "docs/training.md", "docs/model.md"]
 
 
 @pytest.mark.parametrize("name", ["sklearn_mf", *MODULES])
 def test_docstring_examples(name):
+    if name.startswith("sklearn_mf.plotting."):
+        pytest.importorskip("matplotlib").use("agg")
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
@@ -98,11 +101,12 @@ def test_imports_run_one_way():
     allowed["_ranking"] = {"_kernels", "_select", "_threads"}
     allowed["_recommending"] = {"_columns", "_encoding", "_fitted", "_ranking", "_threads"}
     allowed["_regressor"] = {"_kernels", *allowed}
+    allowed["_encoder"] = {"_checks", "_columns", "_regressor"}
     # Beside the estimator, which knows none of them.
     tables = {"_checks", "_columns", "_encoding", "_threads"}
     allowed["_times"] = {"_columns", "_encoding", "_threads"}
     allowed["model_selection"] = {"_times", *tables}
-    beside = {"datasets": {"datasets", *tables}, "metrics": {"metrics", *tables}}
+    beside = {name: {name, *tables} for name in ("datasets", "metrics", "plotting")}
     folder = Path(sklearn_mf.__file__).parent
     for path in [*folder.glob("_[a-z]*.py"), *folder.glob("[a-z]*.py"), *folder.glob("*/*.py")]:
         code = re.sub(r"if TYPE_CHECKING:\n(    .*\n)+", "", path.read_text())
@@ -110,7 +114,7 @@ def test_imports_run_one_way():
         own = set(re.findall(r"^\s*from sklearn_mf\.(\w+)", code, flags=re.MULTILINE))
         assert own <= (allowed[path.stem] if path.parent == folder else beside[path.parent.name]), path.name
         private = re.findall(r"^from sklearn(?!_mf)(?:\S*\._\w+|\S* import .*\b_\w+)", code, flags=re.MULTILINE)
-        assert not private or path.stem == "_regressor", path.name
+        assert not private or path.stem in ("_regressor", "_encoder"), path.name
 
 
 def load_example(name):

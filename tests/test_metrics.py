@@ -452,7 +452,7 @@ def test_where_nothing_is_recommended_coverage_is_zero_and_novelty_undefined():
         ([[1, 7], [9, 7]], r"recommended has ids that are not (in catalog|rated by anybody in X.*): 7, 9\."),
         ([[*range(10, 20)]], r"recommended has ids that are not .*: 10, 11, 12, 13, 14, \.\.\. \(10 in all\)\."),
         ([[-1, -2]], r"recommended has ids that are not .*: -2\."),
-        ([["a"]], "Recommended and (catalog|X) mixes ids of different kinds"),
+        ([["a"]], "Ids in recommended are text .* but (catalog|X) has number ids"),
         ([None], "recommended must have a row of item ids"),
         ([1, 2], r"recommended must have a row of item ids for each of one or more users.*\[\[\.\.\.\]\]"),
         (["ab", "cd"], "recommended must have a row of item ids"),

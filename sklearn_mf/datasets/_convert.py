@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sklearn_mf._checks import check_ratings
 from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import fit_columns
+from sklearn_mf._encoding import find_ids, fit_columns
 from sklearn_mf._threads import Threads
 
 
@@ -182,9 +182,9 @@ def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarr
     if given is None:
         return codes, levels
     ids = _check_ids(given, name)
-    own, wanted = _comparable(levels, ids)
-    place_of = dict(zip(wanted, range(len(wanted)), strict=True))
-    places = np.array([place_of.get(id_, -1) for id_ in own], dtype=np.int32)
+    places = (
+        find_ids(column.label, levels, ids, f"{name} has") if len(ids) and len(levels) else np.full(len(levels), -1)
+    )
     unknown = np.flatnonzero(places[codes] < 0)
     if len(unknown):
         raise ValueError(
@@ -193,16 +193,6 @@ def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarr
             "its ratings out."
         )
     return places[codes], ids
-
-
-def _comparable(levels: np.ndarray, ids: np.ndarray) -> tuple[list, list]:
-    """Both as Python objects that are equal where the ids are."""
-    if levels.dtype.kind == ids.dtype.kind == "M":
-        unit = np.promote_types(levels.dtype, ids.dtype)
-        levels, ids = levels.astype(unit).view(np.int64), ids.astype(unit).view(np.int64)
-    elif "M" in (levels.dtype.kind, ids.dtype.kind):
-        return [None] * len(levels), list(range(len(ids)))  # none is a datetime
-    return levels.tolist(), ids.tolist()
 
 
 def _find_repeat(codes: np.ndarray) -> tuple[int, int]:

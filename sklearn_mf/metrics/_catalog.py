@@ -11,7 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from sklearn_mf._checks import warn_user
 from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import fit_columns
+from sklearn_mf._encoding import find_levels, fit_columns
 from sklearn_mf._threads import Threads
 
 
@@ -122,13 +122,7 @@ def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.nd
     if not len(ids):
         return counts
     (levels,), (codes,) = fit_columns([Column("recommended", ids)], Threads(1))
-    # Factorized together, ids of different types are compared as they are everywhere.
-    both = Column(f"recommended and {table}", [*items, *levels])
-    _, (joint,) = fit_columns([both], Threads(1))
-    place = np.full(len(both), -1)
-    place[joint[: len(items)]] = np.arange(len(items))
-    place = place[joint[len(items) :]]
-
+    place = find_levels("recommended", levels, items, None, f"{table} has")
     unknown = place < 0
     if levels.dtype.kind in "iuf":
         fill = unknown & (levels == -1)

@@ -1,0 +1,275 @@
+"""The transformer: factors and biases as features for other models."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.linalg import orthogonal_procrustes
+from scipy.optimize import linear_sum_assignment
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.model_selection import KFold, check_cv
+from sklearn.utils import Tags, check_random_state, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+from sklearn_mf._checks import check_ratings, check_weights
+from sklearn_mf._columns import split_columns
+from sklearn_mf._regressor import MatrixFactorizationRegressor
+
+
+class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
+    r"""Turn columns of ids into the biases and factors that a factorization of ``y`` learns for them.
+
+    For use next to other features, with any downstream model: each column of ids becomes ``1 + rank`` columns, the bias
+    of the id and its factors.
+
+    ``fit_transform`` is cross-fitted, as that of :class:`~sklearn.preprocessing.TargetEncoder`: a row is encoded by a
+    model that was fitted without the fold that it is in, so that no rating sees itself, and the downstream model learns
+    what the features are worth on new rows. So ``fit(X, y).transform(X)`` is not ``fit_transform(X, y)``: for training,
+    call the latter, as :class:`~sklearn.pipeline.Pipeline` and :class:`~sklearn.compose.ColumnTransformer` do.
+
+    Factors are determined up to a rotation only, another one in each fit. The stacked rows :math:`V_k` of each fold's
+    model are therefore turned onto those of the model of all rows, :math:`V`, by the orthogonal matrix
+
+    .. math:: R_k = \arg\min_{R^T R = 1} \| V_k R - V \|^2
+
+    (orthogonal Procrustes problem [1]_), over the levels that both have. That changes no prediction of the model. With
+    ``positive=True`` :math:`R_k` is the best permutation instead, which keeps factors positive.
+
+    Parameters
+    ----------
+    regressor : MatrixFactorizationRegressor or None, default=None
+        What is fitted; it is cloned. None is ``MatrixFactorizationRegressor(rank=8)``. With
+        ``handle_unknown="ignore"`` an id never seen gets zeros, with "nan" NaN, with "warn" and "error" it is reported
+        by ``transform``.
+
+    cv : int, splitter or iterable, default=5
+        The folds of ``fit_transform``. An int, at least 2, is the number of shuffled folds. Test parts must hold each
+        row once.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the folds and, where the regressor has none itself, its seed.
+
+    Attributes
+    ----------
+    regressor_ : MatrixFactorizationRegressor
+        The model fitted on all rows, which encodes new ones.
+
+    n_features_in_ : int
+        Number of columns of X.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, when all are strings.
+
+    See Also
+    --------
+    MatrixFactorizationRegressor : Predicts ratings itself.
+    sklearn.preprocessing.TargetEncoder : Means of the target by category.
+
+    References
+    ----------
+    .. [1] P. H. Schönemann, "A generalized solution of the orthogonal Procrustes problem", Psychometrika 31(1), 1966.
+
+    Examples
+    --------
+    >>> from sklearn.compose import make_column_transformer
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_mf import MatrixFactorizationEncoder
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> X, y = make_ratings(100, 50, 2_000, random_state=0, return_X_y=True)
+    >>> ids = make_column_transformer((MatrixFactorizationEncoder(random_state=0), [0, 1]), remainder="passthrough")
+    >>> model = make_pipeline(ids, Ridge()).fit(X, y)
+    >>> MatrixFactorizationEncoder(random_state=0).fit(X, y).get_feature_names_out(["user", "film"])[:3]
+    array(['user_bias', 'user_factor0', 'user_factor1'], dtype=object)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "regressor": [MatrixFactorizationRegressor, None],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "cv_object"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        regressor: MatrixFactorizationRegressor | None = None,
+        *,
+        cv: Any = 5,
+        random_state: int | np.random.RandomState | None = None,
+    ):
+        self.regressor = regressor
+        self.cv = cv
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationEncoder:
+        """Fit the regressor on all rows.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_rows, n_columns)
+            Ids, at least two columns, as in ``MatrixFactorizationRegressor.fit``.
+
+        y : array-like of shape (n_rows,)
+            What the factorization predicts, finite numbers.
+
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights, at least 0.
+
+        Returns
+        -------
+        self : MatrixFactorizationEncoder
+            The fitted encoder.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As ``MatrixFactorizationRegressor.fit``.
+        """
+        self._fit(X, y, sample_weight, check_random_state(self.random_state))
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_transform(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> np.ndarray:
+        """Fit on all rows, and encode each row by a model that has not seen its fold.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in ``fit``
+            What to fit on and to encode.
+
+        Returns
+        -------
+        features : ndarray of shape (n_rows, n_columns * (1 + rank)), float64
+            For each column its bias, then its factors. An id that only rows of one fold have is unknown there.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As ``fit``; if test parts of ``cv`` do not hold each row once, or there are fewer rows than folds.
+        """
+        rng = check_random_state(self.random_state)
+        seeded = self._fit(X, y, sample_weight, rng)
+        # A fit does not depend on what ids are called: folds are fitted on indices, the ids of their models.
+        indices = self.regressor_._encode(split_columns(X, type(self).__name__))
+        y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
+        features = np.empty((len(indices), len(self.get_feature_names_out())))
+        for train, test in self._folds(X, y, rng):
+            model = clone(seeded)
+            model.fit(indices[train], y[train], None if weights is None else weights[train])
+            own = model._encode(split_columns(indices[test], type(self).__name__))
+            features[test] = _features(model, own, _rotation(model, self.regressor_.factors_))
+        return features
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Encode rows by the model fitted on all rows of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_rows, n_columns)
+            Ids, in the columns and of the kinds given to ``fit``.
+
+        Returns
+        -------
+        features : ndarray of shape (n_rows, n_columns * (1 + rank)), float64
+            For each column its bias, then its factors; of an id never seen zeros, or NaN with a regressor of
+            ``handle_unknown="nan"``.
+
+        Raises
+        ------
+        NotFittedError
+            If the encoder is not fitted.
+        ValueError
+            As ``MatrixFactorizationRegressor.predict``.
+        """
+        check_is_fitted(self)
+        columns = split_columns(X, type(self).__name__)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        model = self.regressor_
+        model._check_shape(columns)
+        indices = model._encode(columns)
+        model._report_unknown(columns, indices, (indices < 0).any(axis=1), then="Their features are zero.")
+        return _features(model, indices, np.eye(model.user_factors_.shape[1]))
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+        """Names of the features: of each column ``<name>_bias``, ``<name>_factor0`` and so on.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns. None: those seen in ``fit``, or "x0", "x1" and so on.
+
+        Returns
+        -------
+        names : ndarray of shape (n_columns * (1 + rank),), object
+            The names, each a str.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        rank = self.regressor_.user_factors_.shape[1]
+        each = ["bias", *(f"factor{r}" for r in range(rank))]
+        return np.array([f"{name}_{feature}" for name in names for feature in each], dtype=object)
+
+    def _fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, rng: np.random.RandomState
+    ) -> MatrixFactorizationRegressor:
+        """Set ``regressor_``; return a clone of it, not fitted, with its seed."""
+        seeded = MatrixFactorizationRegressor(rank=8) if self.regressor is None else clone(self.regressor)
+        if seeded.random_state is None:
+            seeded.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
+        fitted = clone(seeded).fit(X, y, sample_weight)
+        validate_data(self, X, reset=True, skip_check_array=True)
+        self.regressor_ = fitted
+        return seeded
+
+    def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
+        cv, n_rows = self.cv, len(y)
+        if isinstance(cv, Integral):
+            cv = KFold(cv, shuffle=True, random_state=rng.randint(np.iinfo(np.int32).max))
+        folds = list(check_cv(cv, y, classifier=False).split(X, y))
+        counts = np.bincount(np.concatenate([test for _, test in folds]), minlength=n_rows)
+        if len(counts) > n_rows or (counts != 1).any():
+            row = int(np.flatnonzero(counts != 1)[0])
+            raise ValueError(
+                f"The test parts of cv must hold each row once, and row {row} is in {counts[row]} of them. Give an int "
+                "or a splitter such as KFold."
+            )
+        return folds
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(MatrixFactorizationRegressor()).input_tags
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = []
+        # scikit-learn's checks want fit_transform(X, y) to be fit(X, y).transform(X), which a cross-fitted transformer
+        # is not; this tag is what spares it that. A seed does determine everything.
+        tags.non_deterministic = True
+        return tags
+
+
+def _rotation(model: MatrixFactorizationRegressor, factors: list[np.ndarray]) -> np.ndarray:
+    """The orthogonal matrix (rank, rank) that turns the factors of ``model`` onto these, whose rows its ids number."""
+    own = np.concatenate(model.factors_).astype(np.float64)
+    other = np.concatenate([rows[ids] for rows, ids in zip(factors, model.categories_, strict=True)]).astype(np.float64)
+    with threadpool_limits(1, user_api="blas"):  # the same bits on any number of threads
+        if not model.positive:
+            return orthogonal_procrustes(own, other)[0] if own.size else np.eye(own.shape[1])
+        # | V_k P - V |^2 is least where the trace of P^T V_k^T V is largest.
+        place, target = linear_sum_assignment(own.T @ other, maximize=True)
+    rotation = np.zeros((own.shape[1],) * 2)
+    rotation[place, target] = 1.0
+    return rotation
+
+
+def _features(model: MatrixFactorizationRegressor, indices: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Bias and turned factors of each column, side by side."""
+    unknown = np.nan if model.handle_unknown == "nan" else 0.0
+    blocks = []
+    for bias, rows, column in zip(model.biases_, model.factors_, indices.T, strict=True):
+        table = np.column_stack([bias.astype(np.float64), rows.astype(np.float64) @ rotation])
+        blocks.append(np.vstack([table, np.full(table.shape[1], unknown)])[column])  # -1 is the row at the end
+    return np.hstack(blocks)

@@ -1,0 +1,15 @@
+"""Pictures of models, ratings and searches, in scikit-learn's Display convention; they need matplotlib."""
+
+from sklearn_mf.plotting._activity import ErrorByActivityDisplay
+from sklearn_mf.plotting._item_map import ItemMapDisplay
+from sklearn_mf.plotting._loss_curve import LossCurveDisplay
+from sklearn_mf.plotting._predicted import PredictedRatingsDisplay
+from sklearn_mf.plotting._search import SearchHeatMapDisplay
+
+__all__ = [
+    "ErrorByActivityDisplay",
+    "ItemMapDisplay",
+    "LossCurveDisplay",
+    "PredictedRatingsDisplay",
+    "SearchHeatMapDisplay",
+]

@@ -1,0 +1,323 @@
+"""Error by how many ratings of an item or a user were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf.plotting._ids import count_rows, user_and_item
+from sklearn_mf.plotting._shared import (
+    check_pairs,
+    require_matplotlib,
+    root_mean_square,
+    small_font,
+    style,
+    three_digits,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BAR_HEIGHT = 0.16  # of the panel: the largest bar of a number of ratings
+_MIN_FOR_INTERVAL = 10  # ratings; the interval of fewer would be no better than a guess
+
+
+class _Bin(NamedTuple):
+    label: str
+    n: int  # held-out ratings
+    rmse: float
+    error: float  # half the width of a 95 % interval; NaN for few ratings
+
+
+class ErrorByActivityDisplay:
+    r"""RMSE of held-out ratings by popularity of the item and by activity of the user.
+
+    Both are counted in ratings that were trained on; those with none are a bin of their own, 0. Grey bars and numbers
+    say how many held-out ratings a bin has, the dashed line is the RMSE of all. Vertical lines are approximate 95 %
+    intervals, from the standard error of the mean squared error by the delta method (Casella and Berger, "Statistical
+    inference", 2002, section 5.5.4), which takes errors for independent; bins of fewer than ten ratings have none:
+
+    .. math::
+
+        \mathrm{RMSE} \pm 1.96 \, \frac{\mathrm{sd}(e^2) / \sqrt{n}}{2 \, \mathrm{RMSE}} .
+
+    :meth:`from_estimator` and :meth:`from_predictions` make one; all parameters are stored as attributes.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_ratings,)
+        Held-out ratings, finite.
+
+    y_pred : array-like of shape (n_ratings,)
+        What was predicted for them, finite.
+
+    item_counts, user_counts : array-like of shape (n_ratings,), int
+        Number of training ratings of each rating's item and user, 0 or more.
+
+    Attributes
+    ----------
+    axes_ : ndarray of shape (2,) of matplotlib Axes
+        Panels of items and users.
+
+    ax_ : matplotlib Axes
+        The first of them.
+
+    figure_ : matplotlib Figure
+        Their figure.
+
+    errorbars_ : list of two matplotlib ErrorbarContainer
+        RMSE by bin.
+
+    bars_ : list of two matplotlib BarContainer
+        Number of held-out ratings by bin; heights are in parts of the panel.
+
+    text_ : list of two lists of matplotlib Text
+        The same in figures.
+
+    lines_ : list of two matplotlib Line2D
+        RMSE of all ratings.
+
+    Raises
+    ------
+    ValueError
+        If ratings are not finite, there are none, counts are no whole numbers >= 0, or lengths differ.
+
+    Examples
+    --------
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.plotting import ErrorByActivityDisplay
+    >>> X, y = make_ratings(200, 100, 4_000, random_state=0, return_X_y=True)
+    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0).fit(X[:3_000], y[:3_000])
+    >>> display = ErrorByActivityDisplay.from_estimator(model, X[3_000:], y[3_000:], X_train=X[:3_000])
+    >>> [tick.get_text() for tick in display.ax_.get_xticklabels()]
+    ['10–29', '30–99']
+    """
+
+    def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike, item_counts: ArrayLike, user_counts: ArrayLike):
+        self.y_true, self.y_pred = check_pairs(y_true, y_pred)
+        self.item_counts = _check_counts(item_counts, len(self.y_true), "item_counts")
+        self.user_counts = _check_counts(user_counts, len(self.y_true), "user_counts")
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, X_train: Any, **plot_kw: Any
+    ) -> ErrorByActivityDisplay:
+        """Draw the errors of a fitted estimator on held-out ratings.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``predict``.
+
+        X : array-like or dataframe of shape (n_ratings, n_columns)
+            Held-out pairs: column 0 the user, column 1 the item.
+
+        y : array-like of shape (n_ratings,)
+            Their ratings.
+
+        X_train : array-like or dataframe of shape (n_train, n_columns)
+            Pairs that were trained on, with ids of the same kinds; a fitted model keeps none.
+
+        **plot_kw : keywords of :meth:`plot`
+
+        Returns
+        -------
+        display : ErrorByActivityDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a table has not two columns, or ids are missing or of another kind in X than in ``X_train``.
+        """
+        require_matplotlib(cls.__name__)
+        check_is_fitted(estimator)
+        counts = _counts(X, X_train, cls.__name__)
+        return cls(y_true=y, y_pred=estimator.predict(X), **counts).plot(**plot_kw)
+
+    @classmethod
+    def from_predictions(
+        cls, y_true: ArrayLike, y_pred: ArrayLike, *, X: Any, X_train: Any, **plot_kw: Any
+    ) -> ErrorByActivityDisplay:
+        """Draw the errors of predictions.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_ratings,)
+            Held-out and predicted ratings.
+
+        X, X_train, **plot_kw : as in :meth:`from_estimator`
+
+        Returns
+        -------
+        display : ErrorByActivityDisplay
+        """
+        require_matplotlib(cls.__name__)
+        return cls(y_true=y_true, y_pred=y_pred, **_counts(X, X_train, cls.__name__)).plot(**plot_kw)
+
+    def plot(
+        self,
+        ax: Sequence[Axes] | np.ndarray | None = None,
+        *,
+        bins: str | int | Sequence[int] = "log",
+        errorbar_kw: dict[str, Any] | None = None,
+        bar_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> ErrorByActivityDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : sequence of two matplotlib Axes, default=None
+            Panels to draw items and users into; they get the same vertical limits. None makes a new figure.
+
+        bins : "log", int or sequence of int, default="log"
+            Numbers of training ratings that share a bin: from 1, 3, 10, 30, ... on; as many bins of about as many
+            held-out ratings each (quantiles); or the first number of each bin, ascending from 1. Bins without
+            held-out ratings are left out.
+
+        errorbar_kw, bar_kw, line_kw, text_kw : dict, default=None
+            Keywords of ``Axes.errorbar`` for the RMSE of bins, of ``Axes.bar`` and ``Axes.text`` for the numbers of
+            ratings, and of ``Axes.axhline`` for the RMSE of all.
+
+        Returns
+        -------
+        display : ErrorByActivityDisplay
+            This object.
+        """
+        require_matplotlib(type(self).__name__)
+        tables = [self._bins(counts, bins) for counts in (self.item_counts, self.user_counts)]
+        self.axes_ = _two_axes(ax)
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        rmse = root_mean_square(self.y_true - self.y_pred)
+        self.errorbars_, self.bars_, self.text_, self.lines_ = [], [], [], []
+        for panel, table, of in zip(self.axes_, tables, ("item", "user"), strict=True):
+            self._plot_panel(panel, table, rmse, errorbar_kw, bar_kw, line_kw, text_kw)
+            panel.set_xlabel(f"Training ratings\nof the {of}")
+        self.axes_[0].set_ylabel("RMSE")
+        self.axes_[0].legend(handles=self.lines_[:1], loc="upper right")
+        self._set_limits([bin_ for table in tables for bin_ in table], rmse)
+        return self
+
+    def _bins(self, counts: np.ndarray, bins: str | int | Sequence[int]) -> list[_Bin]:
+        starts = np.append(0, _starts(counts[counts > 0], bins))
+        bin_of = np.searchsorted(starts, counts, side="right") - 1
+        squared_errors = (self.y_true - self.y_pred) ** 2
+        table = []
+        for b in np.unique(bin_of):
+            label = _label(starts[b], starts[b + 1] - 1 if b + 1 < len(starts) else max(counts.max(), starts[b]))
+            table.append(_Bin(label, *_rmse_with_error(squared_errors[bin_of == b])))
+        return table
+
+    def _plot_panel(
+        self,
+        ax: Axes,
+        table: list[_Bin],
+        rmse: float,
+        errorbar_kw: dict[str, Any] | None,
+        bar_kw: dict[str, Any] | None,
+        line_kw: dict[str, Any] | None,
+        text_kw: dict[str, Any] | None,
+    ) -> None:
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Rectangle
+        from matplotlib.text import Text
+
+        labels, n, error_of, half = (np.array(values) for values in zip(*table, strict=True))
+        place, in_panel = np.arange(len(table)), ax.get_xaxis_transform()  # x in data, y in parts of the panel
+        heights = _BAR_HEIGHT * n / n.max()
+        kw = {"width": 0.6, "color": "0.8", "transform": in_panel}
+        self.bars_.append(ax.bar(place, heights, **style(kw, bar_kw, Rectangle)))
+        kw = {"ha": "center", "va": "bottom", "fontsize": small_font(), "color": "0.3", "transform": in_panel}
+        kw = style(style({}, kw, Text), text_kw, Text)
+        self.text_.append([ax.text(x, h + 0.01, _short(m), **kw) for x, h, m in zip(place, heights, n, strict=True)])
+        kw = {"color": "0.4", "linestyle": "--", "linewidth": 1, "label": f"All: {three_digits(rmse)}", "zorder": 1}
+        self.lines_.append(ax.axhline(rmse, **style(kw, line_kw, Line2D)))
+        kw = {"color": "C0", "marker": "o", "linestyle": "", "capsize": 2}
+        self.errorbars_.append(ax.errorbar(place, error_of, half, **style(kw, errorbar_kw, Line2D)))
+        ax.set_xticks(place, labels, rotation=45, ha="right", rotation_mode="anchor")
+        ax.set_xlim(-0.6, len(table) - 0.4)
+
+    def _set_limits(self, bins: list[_Bin], rmse: float) -> None:
+        """The same for both panels, with room for the bars below."""
+        half = np.nan_to_num([bin_.error for bin_ in bins])
+        error_of = np.array([bin_.rmse for bin_ in bins])
+        low, high = min(rmse, (error_of - half).min()), max(rmse, (error_of + half).max())
+        span = (high - low) or abs(rmse) or 1.0
+        for ax in self.axes_:
+            ax.set_ylim(low - 0.42 * span, high + 0.22 * span)
+
+
+def _counts(X: Any, X_train: Any, display: str) -> dict[str, np.ndarray]:
+    rows, trained = user_and_item(X, "X", display), user_and_item(X_train, "X_train", display)
+    user_counts, item_counts = (count_rows(*columns) for columns in zip(rows, trained, strict=True))
+    return {"item_counts": item_counts, "user_counts": user_counts}
+
+
+def _check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
+    array = np.asarray(counts)
+    if array.shape != (n_rows,):
+        raise ValueError(f"{name}.shape == {array.shape}, expected {(n_rows,)}: one count a rating.")
+    if array.dtype.kind not in "iu" or array.min() < 0:
+        raise ValueError(f"{name} must be whole numbers of ratings, 0 or more, of an int dtype.")
+    return array.astype(np.int64)
+
+
+def _starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
+    """The first number of each bin, for counts above 0."""
+    if isinstance(bins, str):
+        if bins != "log":
+            raise ValueError(f"bins={bins!r} must be 'log', a number of bins, or the first number of each.")
+        n_steps = 2 * len(str(counts.max(initial=1))) + 1
+        return np.array([(1, 3)[step % 2] * 10 ** (step // 2) for step in range(n_steps)])
+    if np.ndim(bins) == 0:
+        if bins < 1 or bins != int(bins):
+            raise ValueError(f"bins={bins!r} must be at least 1, a whole number.")
+        if not len(counts):
+            return np.array([1])
+        inner = np.quantile(counts, np.arange(1, bins) / bins, method="higher")
+        return np.unique(np.append(1, inner)).astype(np.int64)
+    starts = np.asarray(bins)
+    if starts.ndim != 1 or starts.dtype.kind not in "iu" or starts[0] != 1 or (np.diff(starts) <= 0).any():
+        raise ValueError(f"bins={bins!r} must be whole numbers, ascending from 1.")
+    return starts
+
+
+def _rmse_with_error(squared_errors: np.ndarray) -> tuple[int, float, float]:
+    n, rmse = len(squared_errors), float(np.sqrt(squared_errors.mean()))
+    if n < _MIN_FOR_INTERVAL:
+        return n, rmse, np.nan
+    standard_error = squared_errors.std(ddof=1) / np.sqrt(n)  # of the mean squared error
+    return n, rmse, 1.96 * standard_error / (2 * rmse) if rmse else 0.0  # d sqrt(m) / dm = 1 / (2 sqrt(m))
+
+
+def _label(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first}–{last}"  # noqa: RUF001
+
+
+def _short(n: int) -> str:
+    """A number in at most four characters."""
+    for size, unit in ((10**6, "M"), (10**3, "k")):
+        if n >= size:
+            return f"{n / size:.{int(n < 10 * size)}f}{unit}"
+    return str(n)
+
+
+def _two_axes(ax: Sequence[Axes] | np.ndarray | None) -> np.ndarray:
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots(1, 2, sharey=True, layout="constrained")
+        figure.align_xlabels(axes)
+        return axes
+    axes = np.ravel(np.array(ax, dtype=object))
+    if len(axes) != 2:
+        raise ValueError(f"ax has {len(axes)} axes; give two, as from plt.subplots(1, 2, sharey=True)[1].")
+    return axes

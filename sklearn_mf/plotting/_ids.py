@@ -1,0 +1,57 @@
+"""Ids in tables and lists, looked up among others of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sklearn_mf._columns import Column, split_columns
+from sklearn_mf._encoding import find_ids, fit_columns
+from sklearn_mf._threads import Threads
+
+
+def user_and_item(X: Any, table: str, display: str) -> list[Column]:
+    """The first two columns of a table of pairs."""
+    columns = split_columns(X, display, table)
+    if len(columns) < 2 or not len(columns[0]):
+        shape = (len(columns[0]) if columns else 0, len(columns))
+        raise ValueError(f"{table} has shape {shape}: it needs one row or more, and the columns user and item.")
+    return columns[:2]
+
+
+def levels_and_codes(column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted ids of a column, once each, and the place of each row's among them."""
+    (levels,), (codes,) = fit_columns([column], Threads(1))
+    return levels, codes
+
+
+def count_rows(column: Column, in_training: Column) -> np.ndarray:
+    """For each row of a column: in how many rows of training its id is."""
+    levels, codes = levels_and_codes(column)
+    trained, trained_codes = levels_and_codes(in_training)
+    counts = np.append(np.bincount(trained_codes), 0)  # place -1 takes the last
+    return counts[find_ids(column.label, levels, trained, f"{in_training.label} has")][codes]
+
+
+def texts_of(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:
+    """What to write for each of ``ids``: ``labels`` is a mapping from ids or a list along ``aligned_with``."""
+    if labels is None:
+        return [str(id_) for id_ in ids]
+    if hasattr(labels, "keys"):
+        labels = dict(labels)
+        if len(ids) and not any(id_ in labels for id_ in ids):
+            example = repr(next(iter(labels))) if labels else "none"
+            raise ValueError(
+                f"labels has none of the ids to label (such as {ids[0]!r}) among its keys (such as {example}). Give "
+                "keys of the kind of the ids."
+            )
+    elif len(labels) != len(aligned_with):
+        raise ValueError(
+            f"labels has {len(labels)} entries for {len(aligned_with)} ids in {aligned_name}: give one each, or a "
+            "dict from id to text."
+        )
+    else:
+        labels = dict(zip(aligned_with, labels, strict=True))
+    return [str(labels.get(id_, id_)) for id_ in ids]

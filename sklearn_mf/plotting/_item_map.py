@@ -1,0 +1,293 @@
+"""Items on the two leading directions of their factors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.decomposition import PCA
+
+from sklearn_mf._columns import split_column
+from sklearn_mf._encoding import find_ids
+from sklearn_mf.plotting._ids import levels_and_codes, texts_of, user_and_item
+from sklearn_mf.plotting._labels import place_labels, shorten
+from sklearn_mf.plotting._shared import fitted_model, one_axes, require_matplotlib, small_font, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_FITTED = "the model was fitted on"
+
+
+class ItemMapDisplay:
+    """Items as points on the two leading directions of their factors.
+
+    The directions are the first principal components of the rows of ``item_factors_`` (Jolliffe, "Principal component
+    analysis", 2002): the plane that shows most of their variance. Items that the same users like lie close together.
+    Labels that would cover another one are moved aside, and left out where no place is free. Colours are item biases:
+    the darker, the better liked by all. :meth:`from_estimator` makes one of a fitted model; all parameters are stored
+    as attributes.
+
+    Parameters
+    ----------
+    coordinates : array-like of shape (n_items, 2)
+        Place of each item.
+
+    explained_variance_ratio : array-like of shape (2,)
+        Share of the variance of each direction, between 0 and 1.
+
+    biases : array-like of shape (n_items,), default=None
+        Item biases, for the colours. None, or all the same, draws all points alike.
+
+    labelled : array-like of shape (n_labels,), int, default=()
+        Rows of ``coordinates`` to label, the most important first.
+
+    labels : sequence of str of length n_labels, default=()
+        What to write there.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes drawn into.
+
+    figure_ : matplotlib Figure
+        Their figure.
+
+    scatter_ : matplotlib PathCollection
+        A point for each item.
+
+    rings_ : matplotlib PathCollection or None
+        Rings around the points with a label.
+
+    text_ : list of matplotlib Annotation
+        The labels that found a place.
+
+    colorbar_ : matplotlib Colorbar or None
+        Colours of the biases.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+
+    Examples
+    --------
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.plotting import ItemMapDisplay
+    >>> X, y = make_ratings(200, 100, 4_000, random_state=0, return_X_y=True)
+    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0).fit(X, y)
+    >>> display = ItemMapDisplay.from_estimator(model, items=[3, 14], labels={3: "Alien", 14: "Brazil"})
+    >>> [text.get_text() for text in display.text_]
+    ['Alien', 'Brazil']
+    """
+
+    def __init__(
+        self,
+        *,
+        coordinates: ArrayLike,
+        explained_variance_ratio: ArrayLike,
+        biases: ArrayLike | None = None,
+        labelled: ArrayLike = (),
+        labels: ArrayLike = (),
+    ):
+        self.coordinates = np.asarray(coordinates, dtype=np.float64)
+        self.explained_variance_ratio = np.asarray(explained_variance_ratio, dtype=np.float64)
+        self.biases = None if biases is None else np.asarray(biases, dtype=np.float64)
+        self.labelled = np.asarray(labelled, dtype=np.intp)
+        self.labels = [str(label) for label in labels]
+        n_items = len(self.coordinates)
+        if self.coordinates.shape != (n_items, 2) or self.explained_variance_ratio.shape != (2,):
+            raise ValueError(
+                f"coordinates.shape == {self.coordinates.shape} and explained_variance_ratio.shape == "
+                f"{self.explained_variance_ratio.shape}, expected (n_items, 2) and (2,)."
+            )
+        if self.biases is not None and self.biases.shape != (n_items,):
+            raise ValueError(f"biases.shape == {self.biases.shape}, expected {(n_items,)}: one an item.")
+        if self.labelled.shape != (len(self.labels),):
+            raise ValueError(
+                f"labelled has {self.labelled.size} rows and labels {len(self.labels)} texts; give a text each."
+            )
+        outside = (self.labelled < 0) | (self.labelled >= n_items)
+        if outside.any():
+            raise ValueError(f"labelled has {self.labelled[outside][0]}, and coordinates the rows 0 to {n_items - 1}.")
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        items: Any = None,
+        labels: Any = None,
+        n_labels: int = 30,
+        X_train: Any = None,
+        **plot_kw: Any,
+    ) -> ItemMapDisplay:
+        """Draw the items of a fitted model.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``categories_``, ``item_factors_`` and ``item_biases_``; or a pipeline or a search that ends
+            in such an estimator.
+
+        items : sequence of ids, default=None
+            Items to label, the most important first. None chooses ``n_labels`` of them.
+
+        labels : dict, Series or array-like, default=None
+            What to write for an item. A dict or a pandas Series: the text by id (by index), where an item that is
+            not there gets its id. Anything else: one text for each of ``items``, or without them for each of
+            ``categories_[1]``. None writes the ids.
+
+        n_labels : int, default=30
+            Most labels to draw, at least 0, where ``items`` is None; fewer are where they would cover each other.
+
+        X_train : array-like or dataframe of shape (n_ratings, n_columns), default=None
+            Pairs that were trained on: the items with the most ratings are labelled. None labels those farthest from
+            the centre of the map, which say most about its directions.
+
+        **plot_kw : keywords of :meth:`plot`
+
+        Returns
+        -------
+        display : ItemMapDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        AttributeError
+            If it has no item factors.
+        ValueError
+            If ``rank`` is below 2, all factors are the same, an item is unknown, or lengths do not fit.
+        """
+        require_matplotlib(cls.__name__)
+        model = fitted_model(estimator, ("categories_", "item_factors_", "item_biases_"), cls.__name__)
+        factors, ids = np.asarray(model.item_factors_, dtype=np.float64), model.categories_[1]
+        if factors.shape[1] < 2:
+            raise ValueError(
+                f"The model has rank={factors.shape[1]}, and a map has two directions: fit one of rank >= 2."
+            )
+        if len(factors) < 2 or not factors.std(axis=0).any():
+            raise ValueError("Factors of all items are the same: there is no direction to draw them on.")
+        pca = PCA(2, svd_solver="full")
+        coordinates = pca.fit_transform(factors)
+        if items is not None:
+            chosen = _rows_of(items, ids)
+        elif X_train is not None:
+            chosen = _largest(_n_ratings(ids, X_train, cls.__name__), n_labels)
+        else:
+            chosen = _largest(np.hypot(*coordinates.T), n_labels)
+        all_ids = ids.tolist() if ids.dtype.kind != "M" else list(ids)
+        shown = [all_ids[row] for row in chosen]
+        aligned = (all_ids, "categories_[1]") if items is None else (shown, "items")
+        return cls(
+            coordinates=coordinates,
+            explained_variance_ratio=pca.explained_variance_ratio_,
+            biases=model.item_biases_,
+            labelled=chosen,
+            labels=texts_of(shown, labels, *aligned),
+        ).plot(**plot_kw)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        max_label_length: int = 24,
+        colorbar: bool = True,
+        scatter_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> ItemMapDisplay:
+        """Draw.
+
+        Labels are placed for the size that the figure has now: set it before, not after.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw into. None makes a new figure.
+
+        max_label_length : int, default=24
+            Longer labels are cut, at least 2 characters.
+
+        colorbar : bool, default=True
+            Whether to draw a colour bar, where points are coloured by biases.
+
+        scatter_kw : dict, default=None
+            Keywords of ``Axes.scatter`` for the points.
+
+        text_kw : dict, default=None
+            Keywords of ``Axes.annotate`` for the labels.
+
+        Returns
+        -------
+        display : ItemMapDisplay
+            This object.
+        """
+        require_matplotlib(type(self).__name__)
+        from matplotlib.collections import PathCollection
+        from matplotlib.patheffects import withStroke
+        from matplotlib.text import Text
+
+        if max_label_length < 2:
+            raise ValueError(f"max_label_length={max_label_length} must be at least 2.")
+        ax = one_axes(ax)
+        x, y = self.coordinates.T
+        width, height = ax.get_window_extent().size * 72 / ax.figure.dpi
+        size = np.clip(0.12 * width * height / max(len(x), 1), 3, 25)  # of a point, in points squared
+        kw = {"s": size, "linewidths": 0.2, "edgecolors": "0.35", "zorder": 2}
+        has_colors = self.biases is not None and np.ptp(self.biases) > 0
+        if has_colors and not {"c", "color"} & set(scatter_kw or {}):
+            kw |= {"c": self.biases, "cmap": "YlGnBu"}
+        elif not {"c", "color"} & set(scatter_kw or {}):
+            kw["color"] = "0.6"
+        self.scatter_ = ax.scatter(x, y, **style(kw, scatter_kw, PathCollection))
+        has_colors = self.scatter_.get_array() is not None
+        self.colorbar_ = (
+            ax.figure.colorbar(self.scatter_, ax=ax, label="Item bias") if has_colors and colorbar else None
+        )
+        ax.margins(x=0.15, y=0.08)  # room for labels
+        share = [f"{100 * ratio:.0f} %" for ratio in self.explained_variance_ratio]
+        ax.set(xlabel=f"Direction 1 ({share[0]} of variance)", ylabel=f"Direction 2 ({share[1]} of variance)")
+
+        kw = {"fontsize": small_font(), "zorder": 4, "parse_math": False}
+        kw["path_effects"] = [withStroke(linewidth=2, foreground="white")]
+        kw["arrowprops"] = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
+        kw["arrowprops"]["path_effects"] = [withStroke(linewidth=1.6, foreground="white")]
+        texts = [shorten(label, max_label_length) for label in self.labels]
+        placed = place_labels(ax, self.coordinates, self.labelled, texts, style(kw, text_kw, Text))
+        self.text_, rows = list(placed.values()), list(placed)
+        self.rings_ = None
+        if rows:
+            ring = {"s": 2 * size + 5, "facecolors": "none", "edgecolors": "black", "linewidths": 0.8, "zorder": 3}
+            self.rings_ = ax.scatter(x[rows], y[rows], **ring)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _rows_of(items: Any, ids: np.ndarray) -> np.ndarray:
+    column = split_column(items, "items")
+    if not len(column):
+        return np.empty(0, dtype=np.intp)
+    levels, codes = levels_and_codes(column)
+    places = find_ids("items", levels, ids, _FITTED)
+    unknown = levels[places < 0].tolist()
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        raise ValueError(f"items has {len(unknown)} ids that the model was not fitted on: {shown}. Leave them out.")
+    return places[codes]
+
+
+def _n_ratings(ids: np.ndarray, X_train: Any, display: str) -> np.ndarray:
+    levels, codes = levels_and_codes(user_and_item(X_train, "X_train", display)[1])
+    places = find_ids("column 1 of X_train", levels, ids, _FITTED)
+    counts = np.zeros(len(ids), dtype=np.int64)
+    counts[places[places >= 0]] = np.bincount(codes)[places >= 0]
+    return counts
+
+
+def _largest(values: np.ndarray, n: int) -> np.ndarray:
+    if n < 0:
+        raise ValueError(f"n_labels={n} must be 0 or more.")
+    return np.argsort(-values, kind="stable")[:n]

@@ -1,0 +1,199 @@
+"""How training went: loss and validation score by epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sklearn_mf.plotting._shared import fitted_model, one_axes, require_matplotlib, style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_HEADROOM = 0.2  # of the range of the lines
+
+
+class LossCurveDisplay:
+    """Training loss by epoch and, with early stopping, the validation score.
+
+    Loss falls on the left axis, the score rises on the right one. The best epoch, the one with the highest score, is
+    marked. :meth:`from_estimator` makes one of a fitted model; all parameters are stored as attributes.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Mean training loss of each epoch, in the unit of the loss; finite.
+
+    validation_scores : array-like of shape (n_scores,), default=None
+        Score of each epoch on held-out ratings, greater is better; at most as many as losses. None or empty draws
+        the loss alone.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes of the loss.
+
+    validation_ax_ : matplotlib Axes or None
+        Axes of the score, with the same horizontal axis.
+
+    figure_ : matplotlib Figure
+        Figure with both.
+
+    line_ : matplotlib Line2D
+        The loss; x is the epoch, from 1.
+
+    validation_line_, best_ : matplotlib Line2D or None
+        The score, and the mark of the best epoch.
+
+    text_ : matplotlib Annotation or None
+        Best score and epoch.
+
+    legend_ : matplotlib Legend or None
+        Where there is a score.
+
+    Raises
+    ------
+    ValueError
+        If a list is no 1D array of finite numbers, ``loss_curve`` is empty, or there are more scores than losses.
+
+    Examples
+    --------
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.plotting import LossCurveDisplay
+    >>> X, y = make_ratings(200, 100, 4_000, random_state=0, return_X_y=True)
+    >>> model = MatrixFactorizationRegressor(rank=4, early_stopping=True, max_iter=100, random_state=0).fit(X, y)
+    >>> display = LossCurveDisplay.from_estimator(model)
+    >>> display.ax_.get_xlabel(), display.validation_ax_.get_ylabel()
+    ('Epoch', 'Validation score')
+    """
+
+    def __init__(self, *, loss_curve: ArrayLike, validation_scores: ArrayLike | None = None):
+        self.loss_curve = _check_curve(loss_curve, "loss_curve")
+        self.validation_scores = _check_curve(
+            [] if validation_scores is None else validation_scores, "validation_scores"
+        )
+        if not len(self.loss_curve):
+            raise ValueError("loss_curve is empty: give the loss of at least one epoch.")
+        if len(self.validation_scores) > len(self.loss_curve):
+            raise ValueError(
+                f"validation_scores has {len(self.validation_scores)} values and loss_curve {len(self.loss_curve)}: "
+                "give one score an epoch."
+            )
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, **plot_kw: Any) -> LossCurveDisplay:
+        """Draw ``loss_curve_`` and ``validation_scores_`` of a fitted model.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``loss_curve_``; or a pipeline or a search that ends in such an estimator.
+
+        **plot_kw : keywords of :meth:`plot`
+
+        Returns
+        -------
+        display : LossCurveDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        AttributeError
+            If it has no ``loss_curve_``.
+        """
+        require_matplotlib(cls.__name__)
+        model = fitted_model(estimator, ("loss_curve_",), cls.__name__)
+        display = cls(loss_curve=model.loss_curve_, validation_scores=getattr(model, "validation_scores_", None))
+        return display.plot(**plot_kw)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        line_kw: dict[str, Any] | None = None,
+        validation_line_kw: dict[str, Any] | None = None,
+        best_kw: dict[str, Any] | None = None,
+        legend_kw: dict[str, Any] | None = None,
+    ) -> LossCurveDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw into; the score gets a twin of them. None makes a new figure.
+
+        line_kw, validation_line_kw, best_kw : dict, default=None
+            Keywords of ``Axes.plot`` for the loss, the score and the mark of the best epoch.
+
+        legend_kw : dict, default=None
+            Keywords of ``Axes.legend``.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            This object.
+        """
+        require_matplotlib(type(self).__name__)
+        from matplotlib.lines import Line2D
+        from matplotlib.ticker import MaxNLocator
+
+        ax = one_axes(ax)
+        n_epochs = len(self.loss_curve)
+        marker = "o" if n_epochs == 1 else None  # a line of one point is not seen
+        kw = style({"color": "C0", "label": "Training", "marker": marker}, line_kw, Line2D)
+        (self.line_,) = ax.plot(np.arange(1, n_epochs + 1), self.loss_curve, **kw)
+        ax.set(xlabel="Epoch", ylabel="Training loss")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.validation_ax_ = self.validation_line_ = self.best_ = self.text_ = self.legend_ = None
+        if len(self.validation_scores):
+            self._plot_scores(validation_line_kw, best_kw, legend_kw)
+        return self
+
+    def _plot_scores(
+        self,
+        validation_line_kw: dict[str, Any] | None,
+        best_kw: dict[str, Any] | None,
+        legend_kw: dict[str, Any] | None,
+    ) -> None:
+        from matplotlib.lines import Line2D
+
+        scores = self.validation_scores
+        best = int(np.argmax(scores))
+        twin = self.ax_.twinx()
+        kw = style({"color": "C1", "linestyle": "--", "label": "Validation"}, validation_line_kw, Line2D)
+        (self.validation_line_,) = twin.plot(np.arange(1, len(scores) + 1), scores, **kw)
+        color = self.validation_line_.get_color()
+        kw = style({"color": color, "linestyle": "", "marker": "o"}, best_kw, Line2D)
+        (self.best_,) = twin.plot([best + 1], [scores[best]], **kw)
+        is_late = 2 * best >= len(self.loss_curve)
+        self.text_ = twin.annotate(
+            f"Best: {scores[best]:.3f}, epoch {best + 1}",
+            (best + 1, scores[best]),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="right" if is_late else "left",
+        )
+        twin.set_ylabel("Validation score", color=color)
+        self.ax_.yaxis.label.set_color(self.line_.get_color())
+        for ax in (self.ax_, twin):  # room for text and legend above the lines
+            low, high = ax.get_ylim()
+            ax.set_ylim(low, high + _HEADROOM * (high - low))
+        kw = {"loc": "upper center", "ncols": 2, "columnspacing": 1, "frameon": False, **(legend_kw or {})}
+        self.legend_ = twin.legend(handles=[self.line_, self.validation_line_], **kw)
+        self.validation_ax_ = twin
+
+
+def _check_curve(values: ArrayLike, name: str) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be a list or 1D array of numbers, got an array of shape {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"{name} has NaN or infinity, the first at epoch {np.flatnonzero(~np.isfinite(array))[0] + 1}."
+        )
+    return array

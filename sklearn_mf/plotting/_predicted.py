@@ -1,0 +1,224 @@
+"""Predicted against true ratings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf.plotting._shared import check_pairs, one_axes, require_matplotlib, root_mean_square, style, three_digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MAX_STEPS = 20  # true values that still get a box each
+
+
+class PredictedRatingsDisplay:
+    """Predicted against true ratings.
+
+    Ratings on a few steps (stars) get a box of predictions for each step: quartiles and median, whiskers from the 5th
+    to the 95th percentile, and the mean. Ratings of many values get a two-dimensional histogram of hexagons, its
+    counts on a logarithmic scale. On the dashed diagonal predictions are right. A model that minimises squared errors
+    keeps nearer to the mean than the ratings do, so that boxes of low ratings lie above and those of high ratings
+    below it. :meth:`from_estimator` and :meth:`from_predictions` make one; all parameters are stored as attributes.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_ratings,)
+        True ratings, finite; best ones that were not trained on.
+
+    y_pred : array-like of shape (n_ratings,)
+        Predicted ratings, finite.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes drawn into.
+
+    figure_ : matplotlib Figure
+        Their figure.
+
+    boxes_ : dict of lists of matplotlib artists, or None
+        What ``Axes.bxp`` returns, for ``kind="box"``.
+
+    hexbin_ : matplotlib PolyCollection or None
+        The histogram, for ``kind="hexbin"``.
+
+    colorbar_ : matplotlib Colorbar or None
+        Its colours.
+
+    line_ : matplotlib Line2D
+        The diagonal.
+
+    legend_ : matplotlib Legend
+        Its title has the number of ratings and the RMSE.
+
+    Raises
+    ------
+    ValueError
+        If ratings are not finite numbers, none, or not as many of both.
+
+    Examples
+    --------
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.plotting import PredictedRatingsDisplay
+    >>> X, y = make_ratings(200, 100, 4_000, rating_step=1, random_state=0, return_X_y=True)
+    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0).fit(X[:3_000], y[:3_000])
+    >>> display = PredictedRatingsDisplay.from_estimator(model, X[3_000:], y[3_000:])
+    >>> len(display.boxes_["boxes"])
+    5
+    """
+
+    def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike):
+        self.y_true, self.y_pred = check_pairs(y_true, y_pred)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, **plot_kw: Any) -> PredictedRatingsDisplay:
+        """Draw what a fitted estimator predicts for X against y.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with ``predict``.
+
+        X : as in ``predict``
+            Pairs.
+
+        y : array-like of shape (n_ratings,)
+            Their ratings.
+
+        **plot_kw : keywords of :meth:`plot`
+
+        Returns
+        -------
+        display : PredictedRatingsDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        require_matplotlib(cls.__name__)
+        check_is_fitted(estimator)
+        return cls.from_predictions(y, estimator.predict(X), **plot_kw)
+
+    @classmethod
+    def from_predictions(cls, y_true: ArrayLike, y_pred: ArrayLike, **plot_kw: Any) -> PredictedRatingsDisplay:
+        """Draw predictions against true ratings.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_ratings,)
+            True and predicted ratings.
+
+        **plot_kw : keywords of :meth:`plot`
+
+        Returns
+        -------
+        display : PredictedRatingsDisplay
+        """
+        require_matplotlib(cls.__name__)
+        return cls(y_true=y_true, y_pred=y_pred).plot(**plot_kw)
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        kind: str = "auto",
+        box_kw: dict[str, Any] | None = None,
+        hexbin_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        legend_kw: dict[str, Any] | None = None,
+    ) -> PredictedRatingsDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw into. None makes a new figure.
+
+        kind : {"auto", "box", "hexbin"}, default="auto"
+            A box for each true rating, or a two-dimensional histogram; "auto" draws boxes of up to 20 distinct true
+            ratings.
+
+        box_kw : dict, default=None
+            Keywords of ``Axes.boxplot``.
+
+        hexbin_kw : dict, default=None
+            Keywords of ``Axes.hexbin``.
+
+        line_kw : dict, default=None
+            Keywords of ``Axes.plot`` for the diagonal.
+
+        legend_kw : dict, default=None
+            Keywords of ``Axes.legend``.
+
+        Returns
+        -------
+        display : PredictedRatingsDisplay
+            This object.
+        """
+        require_matplotlib(type(self).__name__)
+        from matplotlib.lines import Line2D
+        from matplotlib.patheffects import withStroke
+
+        if kind not in ("auto", "box", "hexbin"):
+            raise ValueError(f"kind={kind!r} must be 'auto', 'box' or 'hexbin'.")
+        steps = np.unique(self.y_true)
+        if kind == "auto":
+            kind = "box" if len(steps) <= _MAX_STEPS else "hexbin"
+        ax = one_axes(ax)
+        self.boxes_ = self.hexbin_ = self.colorbar_ = None
+        handles = []
+        if kind == "box":
+            self._plot_boxes(ax, steps, box_kw)
+            handles = self.boxes_["means"][:1]
+        else:
+            self._plot_hexagons(ax, hexbin_kw)
+        ends = [self.y_true.min(), self.y_true.max()]
+        kw = {"color": "black", "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
+        if kind == "hexbin":  # to be seen on dark ones
+            kw["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
+        (self.line_,) = ax.plot(ends, ends, **style(kw, line_kw, Line2D))
+        ax.set(xlabel="True rating", ylabel="Predicted rating")
+        n, rmse = len(self.y_true), root_mean_square(self.y_true - self.y_pred)
+        kw = {
+            "loc": "lower right",
+            "title": f"n = {n:,}, RMSE = {three_digits(rmse)}",
+            "alignment": "left",
+            **(legend_kw or {}),
+        }
+        self.legend_ = ax.legend(handles=[self.line_, *handles], **kw)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _plot_boxes(self, ax: Axes, steps: np.ndarray, box_kw: dict[str, Any] | None) -> None:
+        width = 0.6 * np.diff(steps).min(initial=np.inf if len(steps) > 1 else 1.0)
+        kw = {
+            "positions": steps,
+            "widths": width,
+            "whis": (5, 95),
+            "showfliers": False,
+            "showmeans": True,
+            "meanprops": {"marker": "D", "markersize": 4, "markerfacecolor": "black", "markeredgecolor": "black"},
+            "medianprops": {"color": "black"},
+            "patch_artist": True,
+            "boxprops": {"facecolor": "0.85"},
+            "manage_ticks": False,
+            **(box_kw or {}),
+        }
+        self.boxes_ = ax.boxplot([self.y_pred[self.y_true == step] for step in steps], **kw)
+        for mean in self.boxes_["means"][:1]:
+            mean.set_label("Mean")
+        ax.set_xlim(steps[0] - width, steps[-1] + width)
+        if len(steps) <= 10:
+            ax.set_xticks(steps, [f"{step:g}" for step in steps])
+
+    def _plot_hexagons(self, ax: Axes, hexbin_kw: dict[str, Any] | None) -> None:
+        kw = {"gridsize": 40, "bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, **(hexbin_kw or {})}
+        self.hexbin_ = ax.hexbin(self.y_true, self.y_pred, **kw)
+        self.colorbar_ = ax.figure.colorbar(self.hexbin_, ax=ax, label="Number of ratings")

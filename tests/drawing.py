@@ -1,0 +1,50 @@
+"""What the tests of displays share: ratings, a model, a search, and measuring what was drawn."""
+# ruff: noqa: E402
+
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+
+import numpy as np
+from matplotlib.text import Text
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import make_ratings
+
+X, Y = make_ratings(150, 80, 3_000, rating_step=1, random_state=0, return_X_y=True)
+X_TRAIN, Y_TRAIN, X_TEST, Y_TEST = X[:2_400], Y[:2_400], X[2_400:], Y[2_400:]
+MODEL = MatrixFactorizationRegressor(rank=4, max_iter=5, random_state=0).fit(X_TRAIN, Y_TRAIN)
+PAPER = (3.4, 2.55)
+
+
+def draw(display):
+    """Lay out and draw everything, without pixels."""
+    display.figure_.draw_without_rendering()
+    return display
+
+
+def overlapping(texts):
+    """Pairs of texts whose boxes have something in common."""
+    boxes = [Text.get_window_extent(text) for text in texts]
+    return [(i, j) for j in range(len(boxes)) for i in range(j) if boxes[i].overlaps(boxes[j])]
+
+
+GRID = {"params": [{"a": 1, "b": 2}, {"a": 3, "b": 2}], "mean_test_score": [0.1, 0.2]}
+
+
+def search_of(results, scoring=None):
+    """A fitted search with these results."""
+    results = dict(results)
+    names = dict.fromkeys(name for candidate in results["params"] for name in candidate)
+    for name in names:
+        column = np.ma.masked_all(len(results["params"]), dtype=object)
+        for i, candidate in enumerate(results["params"]):
+            if name in candidate:
+                column[i] = candidate[name]
+        results[f"param_{name}"] = column
+    search = GridSearchCV(Ridge(), {}, scoring=scoring)
+    search.cv_results_ = results
+    return search

@@ -1,0 +1,362 @@
+"""The map of items and errors by activity: what is in the pictures, and that nothing covers a label."""
+# ruff: noqa: E402
+
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+
+import copy
+from collections import Counter
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from drawing import MODEL, PAPER, X_TEST, X_TRAIN, Y_TEST, X, Y, draw, overlapping
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.text import Text
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.plotting import (
+    ErrorByActivityDisplay,
+    ItemMapDisplay,
+)
+from sklearn_mf.plotting._labels import shorten
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    yield
+    plt.close("all")
+
+
+# ItemMapDisplay
+
+
+def test_the_map_shows_the_leading_directions_of_the_item_factors():
+    display = draw(ItemMapDisplay.from_estimator(MODEL))
+    centred = MODEL.item_factors_.astype(float) - MODEL.item_factors_.mean(axis=0, dtype=float)
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    shown = np.asarray(display.scatter_.get_offsets())
+    np.testing.assert_allclose(np.abs(shown), np.abs(left[:, :2] * values[:2]), atol=1e-6)
+    share = values**2 / (values**2).sum()
+    np.testing.assert_allclose(display.explained_variance_ratio, share[:2], rtol=1e-6)
+    assert display.ax_.get_xlabel() == f"Direction 1 ({100 * share[0]:.0f} % of variance)"
+    assert display.ax_.get_ylabel() == f"Direction 2 ({100 * share[1]:.0f} % of variance)"
+    np.testing.assert_array_equal(display.scatter_.get_array(), MODEL.item_biases_.astype(float))
+    assert display.scatter_.get_clim() == (MODEL.item_biases_.min(), MODEL.item_biases_.max())
+    assert display.colorbar_.ax.get_ylabel() == "Item bias"
+
+
+def test_the_sign_of_the_directions_is_fixed():
+    factors = MODEL.item_factors_
+    maps = []
+    for order in (slice(None), slice(None, None, -1)):
+        model = copy.copy(MODEL)
+        model.factors_ = [MODEL.factors_[0], factors[:, order]]
+        maps.append(ItemMapDisplay.from_estimator(model, n_labels=0).coordinates)
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-6)
+
+
+def test_labels_go_to_the_items_farthest_out():
+    display = ItemMapDisplay.from_estimator(MODEL, n_labels=7)
+    far = np.argsort(-np.hypot(*display.coordinates.T), kind="stable")[:7]
+    np.testing.assert_array_equal(display.labelled, far)
+    assert display.labels == [str(id_) for id_ in MODEL.categories_[1][far]]
+
+
+@pytest.mark.parametrize("of", [np.asarray, lambda X: pd.DataFrame(X).astype("category"), lambda X: X.tolist()])
+def test_with_training_pairs_labels_go_to_the_items_rated_most(of):
+    display = ItemMapDisplay.from_estimator(MODEL, X_train=of(X_TRAIN), n_labels=5)
+    counts = Counter(X_TRAIN[:, 1].tolist())
+    chosen = [counts[int(label)] for label in display.labels]
+    assert chosen == sorted(counts.values(), reverse=True)[:5]
+
+
+def test_items_and_labels_by_id_or_in_order():
+    chosen = [int(id_) for id_ in MODEL.categories_[1][[3, 30, 11]]]
+    titles = {id_: f"Film {id_}" for id_ in chosen[:2]}
+    expected = [titles[chosen[0]], titles[chosen[1]], str(chosen[2])]
+    for labels in (titles, pd.Series(titles), expected, np.array(expected)):
+        display = ItemMapDisplay.from_estimator(MODEL, items=chosen, labels=labels)
+        assert display.labels == expected
+        np.testing.assert_array_equal(display.labelled, [3, 30, 11])
+    all_labels = [f"Film {id_}" for id_ in MODEL.categories_[1]]
+    display = ItemMapDisplay.from_estimator(MODEL, labels=all_labels, n_labels=4)
+    assert display.labels == [all_labels[row] for row in display.labelled]
+    assert ItemMapDisplay.from_estimator(MODEL, items=[]).text_ == []
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        lambda items: np.array([f"film {i:03}" for i in items]),
+        lambda items: np.array([f"film {i:03}".encode() for i in items], dtype=object),
+        lambda items: np.datetime64("2020-01-01") + items,
+        lambda items: items / 8,
+    ],
+    ids=["text", "bytes", "datetimes", "floats"],
+)
+def test_ids_of_any_kind(ids):
+    frame = pd.DataFrame({"user": X[:, 0], "item": ids(X[:, 1])})
+    model = MatrixFactorizationRegressor(rank=2, max_iter=2, random_state=0).fit(frame, Y)
+    display = ItemMapDisplay.from_estimator(model, items=ids(X[:3, 1]), X_train=frame)
+    np.testing.assert_array_equal(model.categories_[1][display.labelled], ids(X[:3, 1]))
+    display = ItemMapDisplay.from_estimator(model, X_train=frame, n_labels=1)
+    assert display.labels == [str(Counter(ids(X[:, 1]).tolist()).most_common(1)[0][0])] or frame.item.dtype.kind == "M"
+    activity = ErrorByActivityDisplay.from_estimator(model, frame, Y, X_train=frame)
+    np.testing.assert_array_equal(activity.item_counts, np.bincount(X[:, 1])[X[:, 1]])
+
+
+@pytest.mark.parametrize("size", [None, PAPER])
+@pytest.mark.parametrize("seed", range(2))
+def test_labels_overlap_neither_each_other_nor_the_frame(seed, size):
+    rng = np.random.default_rng(seed)
+    labels = ["x" * rng.integers(2, 30) for _ in range(40)]
+    with plt.rc_context({"figure.figsize": size} if size else {}):
+        display = ItemMapDisplay(
+            coordinates=rng.normal(size=(300, 2)),
+            explained_variance_ratio=[0.5, 0.2],
+            labelled=np.arange(40),
+            labels=labels,
+        ).plot()
+    draw(display)
+    assert 5 < len(display.text_) <= 40
+    assert overlapping(display.text_) == []
+    frame = display.ax_.get_window_extent()
+    boxes = [Text.get_window_extent(text) for text in display.text_]
+    assert all(frame.contains(*box.min) and frame.contains(*box.max) for box in boxes)
+    marks = display.ax_.transData.transform(display.rings_.get_offsets())
+    assert not any(box.contains(*mark) for box in boxes for mark in marks)
+    assert len(marks) == len(boxes)
+
+
+def test_the_most_important_label_is_there_and_hidden_ones_are_not():
+    display = ItemMapDisplay(
+        coordinates=np.zeros((50, 2)),
+        explained_variance_ratio=[1, 0],
+        labelled=np.arange(50),
+        labels=[f"label {i}" for i in range(50)],
+    ).plot()
+    shown = [text.get_text() for text in display.text_]
+    assert shown[0] == "label 0"
+    assert len(shown) < 50
+    assert overlapping(display.text_) == []
+
+
+def test_dollars_are_no_formulas():
+    display = ItemMapDisplay.from_estimator(MODEL, items=MODEL.categories_[1][:1], labels=["$_{ and $5"])
+    draw(display)
+    assert display.text_[0].get_text() == "$_{ and $5"
+
+
+@given(st.text(max_size=60), st.integers(2, 30))
+@settings(max_examples=50, deadline=None)
+def test_shortened_text_fits_and_begins_like_the_text(text, width):
+    short, whole = shorten(text, width), " ".join(text.split())
+    assert len(short) <= width
+    assert short == whole if len(whole) <= width else short.endswith("…") and whole.startswith(short[:-1])
+
+
+def test_titles_are_cut_between_words():
+    assert shorten("Empire Strikes Back, The (1980)", 24) == "Empire Strikes Back…"
+    assert shorten("Star Wars (1977)", 24) == "Star Wars (1977)"
+
+
+def test_colours_and_colour_bar_can_be_left_out():
+    assert ItemMapDisplay.from_estimator(MODEL, colorbar=False).colorbar_ is None
+    model = MatrixFactorizationRegressor(rank=2, fit_bias=False, max_iter=2, random_state=0).fit(X, Y)
+    assert ItemMapDisplay.from_estimator(model).colorbar_ is None
+    red = ItemMapDisplay.from_estimator(MODEL, scatter_kw={"color": "red", "s": 3}, text_kw={"size": 5})
+    assert red.colorbar_ is None
+    np.testing.assert_allclose(red.scatter_.get_facecolor(), [[1, 0, 0, 1]])
+    assert {text.get_fontsize() for text in red.text_} == {5}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"items": [10**6]}, "items has 1 ids that the model was not fitted on: 1000000"),
+        ({"items": ["a"]}, r"Ids in items are text \(such as 'a'\), but the model was fitted on number ids"),
+        ({"items": [1, 2], "labels": ["a"]}, "labels has 1 entries for 2 ids in items"),
+        ({"labels": ["a"]}, r"labels has 1 entries for 80 ids in categories_\[1\]"),
+        ({"items": [1], "labels": {"1": "a"}}, r"none of the ids to label \(such as 1\) .* \(such as '1'\)"),
+        ({"n_labels": -1}, "n_labels=-1 must be 0 or more"),
+        ({"max_label_length": 1}, "max_label_length=1 must be at least 2"),
+        ({"X_train": X_TRAIN[:, :1]}, r"X_train has shape \(2400, 1\): it needs one row or more, and the columns"),
+        ({"X_train": X_TRAIN.astype(str)}, "column 1 of X_train are text"),
+    ],
+)
+def test_the_map_refuses(given, message):
+    with pytest.raises(ValueError, match=message):
+        ItemMapDisplay.from_estimator(MODEL, **given)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_map_needs_two_directions(rank):
+    model = MatrixFactorizationRegressor(rank=rank, max_iter=2).fit(X, Y)
+    with pytest.raises(ValueError, match=f"rank={rank}, and a map has two directions"):
+        ItemMapDisplay.from_estimator(model)
+
+
+def test_a_map_of_one_item_is_refused():
+    model = MatrixFactorizationRegressor(rank=2, max_iter=2).fit([[1, 1], [2, 1]], [1, 2])
+    with pytest.raises(ValueError, match="no direction"):
+        ItemMapDisplay.from_estimator(model)
+
+
+# ErrorByActivityDisplay
+
+EDGES = [0, 1, 3, 10, 30, 100, 300, 1000]
+
+
+def expected_bins(counts, squared_errors, edges):
+    """RMSE, half its interval and number by bin, one rating at a time."""
+    bins = {}
+    for count, squared_error in zip(counts, squared_errors, strict=True):
+        start = max(edge for edge in edges if edge <= count)
+        bins.setdefault(start, []).append(squared_error)
+    table = []
+    for start in sorted(bins):
+        e2 = np.array(bins[start])
+        rmse, n = np.sqrt(e2.mean()), len(e2)
+        half = 1.96 * np.std(e2, ddof=1) / np.sqrt(n) / (2 * rmse) if n >= 10 else np.nan
+        table.append((rmse, half, n))
+    return np.array(table).T
+
+
+def test_errors_by_activity_are_those_of_a_plain_loop():
+    rows = np.vstack([X_TEST, [[10_000, X[0, 1]], [10_001, 10_002]]])
+    y = np.append(Y_TEST, [3.0, 4.0])
+    display = draw(ErrorByActivityDisplay.from_estimator(MODEL, rows, y, X_train=X_TRAIN))
+    squared_errors = (y - MODEL.predict(rows)) ** 2
+    for panel, column in ((0, 1), (1, 0)):
+        trained = Counter(X_TRAIN[:, column].tolist())
+        counts = [trained[id_] for id_ in rows[:, column].tolist()]
+        rmse, half, n = expected_bins(counts, squared_errors, EDGES)
+        points, _, (bars,) = display.errorbars_[panel]
+        np.testing.assert_allclose(points.get_ydata(), rmse)
+        segments = [segment for segment in bars.get_segments() if len(segment) and np.isfinite(segment).all()]
+        known = np.isfinite(half)
+        np.testing.assert_allclose([(s[1, 1] - s[0, 1]) / 2 for s in segments], half[known])
+        heights = [bar.get_height() for bar in display.bars_[panel]]
+        np.testing.assert_allclose(np.array(heights) / max(heights), n / n.max())
+        assert [text.get_text() for text in display.text_[panel]] == [str(int(m)) for m in n]
+        assert display.axes_[panel].get_xticklabels()[0].get_text() == "0"
+    overall = np.sqrt(squared_errors.mean())
+    assert all(line.get_ydata()[0] == pytest.approx(overall) for line in display.lines_)
+    assert display.axes_[0].get_legend().get_texts()[0].get_text() == f"All: {overall:.3f}"
+    assert display.axes_[0].get_ylim() == display.axes_[1].get_ylim()
+
+
+def test_the_interval_has_the_coverage_it_claims():
+    rng = np.random.default_rng(0)
+    n, n_repeats, sigma, hits = 400, 400, 0.9, 0
+    from sklearn_mf.plotting._activity import _rmse_with_error
+
+    for _ in range(n_repeats):
+        _, rmse, half = _rmse_with_error(rng.normal(scale=sigma, size=n) ** 2)
+        hits += abs(rmse - sigma) <= half
+    assert 0.92 <= hits / n_repeats <= 0.98
+
+
+def test_labels_of_bins_say_which_counts_are_in_them():
+    counts = np.array([0, 1, 2, 3, 9, 10, 29, 30, 99, 100, 250])
+    y = np.arange(len(counts), dtype=float)
+    display = ErrorByActivityDisplay(y_true=y, y_pred=y + 1, item_counts=counts, user_counts=np.ones(11, dtype=int))
+    display.plot()
+    labels = [[tick.get_text() for tick in ax.get_xticklabels()] for ax in display.axes_]
+    assert labels == [["0", "1–2", "3–9", "10–29", "30–99", "100–299"], ["1–2"]]  # noqa: RUF001
+    display.plot(bins=[1, 10, 100, 1000])
+    labels = [tick.get_text() for tick in display.axes_[0].get_xticklabels()]
+    assert labels == ["0", "1–9", "10–99", "100–999"]  # noqa: RUF001
+
+
+def test_quantile_bins_have_about_as_many_ratings_each():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 10_000, 1_000)
+    y = rng.normal(size=1_000)
+    display = ErrorByActivityDisplay(y_true=y, y_pred=y * 0, item_counts=counts, user_counts=counts * 0).plot(bins=4)
+    numbers = [int(text.get_text()) for text in display.text_[0]]
+    assert len(numbers) == 4
+    assert max(numbers) - min(numbers) <= 4
+    assert [text.get_text() for text in display.text_[1]] == ["1.0k"]
+
+
+@pytest.mark.parametrize("size", [None, PAPER])
+def test_texts_of_the_panels_do_not_overlap(size):
+    rng = np.random.default_rng(0)
+    counts = np.floor(10 ** rng.uniform(0, 3, 20_000)).astype(int) - 1
+    y = rng.normal(size=20_000)
+    with plt.rc_context({"figure.figsize": size, "font.size": 8} if size else {}):
+        display = ErrorByActivityDisplay(y_true=y, y_pred=y * 0.5, item_counts=counts, user_counts=counts[::-1]).plot()
+    draw(display)
+    assert len(display.text_[0]) == 7
+    for texts in display.text_:
+        assert overlapping(texts) == []
+    assert overlapping([ax.xaxis.label for ax in display.axes_]) == []
+    for ax, texts, errorbars in zip(display.axes_, display.text_, display.errorbars_, strict=True):
+        ends = ax.transData.transform(np.concatenate(errorbars[2][0].get_segments()))
+        assert min(ends[:, 1]) > max(text.get_window_extent().y1 for text in texts)
+
+
+def test_datetimes_of_different_units_are_compared_exactly():
+    days = np.datetime64("2020-01-01") + np.arange(3)
+    hours = days.astype("datetime64[h]") + np.array([0, 1, 0])
+    tables = [np.stack([column, column], axis=1) for column in (days, hours)]
+    for rows, trained in (tables, tables[::-1]):
+        display = ErrorByActivityDisplay.from_predictions([1, 2, 3], [1, 2, 4], X=rows, X_train=trained)
+        np.testing.assert_array_equal(display.item_counts, [1, 0, 1])
+
+
+def test_predictions_and_axes_given():
+    figure, axes = plt.subplots(2, 1)
+    predicted = MODEL.predict(X_TEST)
+    display = ErrorByActivityDisplay.from_predictions(Y_TEST, predicted, X=X_TEST, X_train=X_TRAIN, ax=axes)
+    assert list(display.axes_) == list(axes)
+    assert display.figure_ is figure
+    assert [ax.get_xlabel() for ax in axes] == ["Training ratings\nof the item", "Training ratings\nof the user"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    with pytest.raises(ValueError, match="ax has 1 axes; give two"):
+        display.plot(ax=axes[0])
+
+
+def test_keywords_reach_the_panels():
+    display = ErrorByActivityDisplay.from_estimator(
+        MODEL,
+        X_TEST,
+        Y_TEST,
+        X_train=X_TRAIN,
+        errorbar_kw={"c": "C3"},
+        bar_kw={"fc": "red"},
+        line_kw={"lw": 4},
+        text_kw={"size": 3},
+    )
+    assert display.errorbars_[0][0].get_color() == "C3"
+    assert display.bars_[0][0].get_facecolor() == (1, 0, 0, 1)
+    assert display.lines_[1].get_linewidth() == 4
+    assert display.text_[1][0].get_fontsize() == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"X_train": X_TRAIN[:, :1]}, r"X_train has shape \(2400, 1\)"),
+        ({"X_train": X_TRAIN[:0]}, r"X_train has shape \(0, 2\)"),
+        (
+            {"X_train": X_TRAIN.astype(str)},
+            "column 0 of X are numbers .* column 0 of X_train has text ids",
+        ),
+        ({"X_train": X_TRAIN, "y": Y_TEST[:-1]}, "inconsistent numbers of samples"),
+        ({"X_train": X_TRAIN, "bins": "linear"}, "bins='linear' must be 'log', a number of bins"),
+        ({"X_train": X_TRAIN, "bins": 0}, "bins=0 must be at least 1"),
+        ({"X_train": X_TRAIN, "bins": [2, 3]}, "ascending from 1"),
+        ({"X_train": X_TRAIN, "bins": [1, 3, 3]}, "ascending from 1"),
+    ],
+)
+def test_errors_by_activity_refuse(given, message):
+    given = {"X": X_TEST, "y": Y_TEST, **given}
+    with pytest.raises(ValueError, match=message):
+        ErrorByActivityDisplay.from_estimator(MODEL, **given)
+    assert plt.get_fignums() == []
