@@ -31,6 +31,8 @@ def test_docstring_examples(name):
     if name.startswith("sklearn_mf.plotting."):
         pytest.importorskip("matplotlib").use("agg")
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+    if name.startswith("sklearn_mf.plotting."):
+        importlib.import_module("matplotlib.pyplot").close("all")
 
 
 @pytest.mark.parametrize("page", PAGES)
