@@ -23,7 +23,14 @@ import sklearn_mf.plotting
 MODULES = [name for _, name, _ in pkgutil.walk_packages(sklearn_mf.__path__, "sklearn_mf.")]
 PUBLIC_MODULES = [sklearn_mf, sklearn_mf.datasets, sklearn_mf.metrics, sklearn_mf.model_selection, sklearn_mf.plotting]
 PUBLIC = [getattr(module, name) for module in PUBLIC_MODULES for name in module.__all__]
-PAGES = ["README.md", "docs/guide.md", "docs/training.md", "docs/model.md"]
+PAGES = [
+    "README.md",
+    "docs/guide.md",
+    "docs/training.md",
+    "docs/model.md",
+    "docs/recommendations.md",
+    "docs/evaluation.md",
+]
 
 
 @pytest.mark.parametrize("name", ["sklearn_mf", *MODULES])
@@ -40,9 +47,13 @@ def test_python_blocks_run(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^( *)```python\n(.*?)^\1```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
     assert blocks
+    if any("sklearn_mf.plotting" in block for _, block in blocks):
+        pytest.importorskip("matplotlib").use("agg")
     namespace = {}
     for indent, block in blocks:
         exec(compile(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), page, "exec"), namespace)
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def is_ours(function):
@@ -134,6 +145,33 @@ def test_the_example_of_training_runs(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert len(re.findall(r"after +\d+ epochs \d\.\d{4}", out)) == 22
     assert "early_stopping: " in out
+
+
+def test_the_example_of_recommendations_runs(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    example = load_example("recommendations")
+    monkeypatch.setattr(example, "GRID", {"rank": [0, 4], "learning_rate": [0.1, 0.2]})
+    monkeypatch.setattr(
+        example,
+        "make_ratings",
+        lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 80, 8_000, rank=4, random_state=0),
+    )
+    monkeypatch.setattr(sys, "argv", ["recommendations.py", "--draw", str(tmp_path)])
+    example.main()
+    out = capsys.readouterr().out
+    assert len(re.findall(r"^  \d\.\d\d  [A-Z][a-z]+ \d+$", out, flags=re.MULTILINE)) == 15
+    assert "from how the two suit each other" in out
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (ROOT / "docs/pictures").iterdir()}
+
+
+def test_the_example_of_recommendations_runs_on_movielens(monkeypatch, capsys):
+    if not (REAL_DATA / "ml-100k" / "u.item").exists():
+        pytest.skip(f"no real ratings at {REAL_DATA}")
+    example = load_example("recommendations")
+    monkeypatch.setattr(example, "GRID", {"rank": [0, 4], "learning_rate": [0.2]})
+    monkeypatch.setattr(sys, "argv", ["recommendations.py", "--movielens", "100k", "--data-home", str(REAL_DATA)])
+    example.main()
+    assert "Empire Strikes Back, The (1980)" in capsys.readouterr().out
 
 
 def test_the_example_of_seeds_and_contexts_runs(monkeypatch, capsys):

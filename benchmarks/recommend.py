@@ -1,0 +1,62 @@
+"""The ten best of all items for each user, against implicit's recommend on the same factors, in turn in one process.
+
+    python benchmarks/recommend.py [--users 100000 --items 20000 --rank 64 --repeats 3]
+
+implicit ranks by products in single precision; here candidates found so are ranked by what predict computes.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from _environments import CACHE, ROOT, create, install, python_of
+
+HERE = Path(__file__).resolve().parent
+
+
+def environment(folder, keep):
+    """An interpreter that has both libraries."""
+    folder = folder.expanduser() / "recommend"
+    if not python_of(folder).exists():
+        return create(folder, ["implicit==0.7.3", str(ROOT)])
+    if not keep:
+        install(python_of(folder), ["--force-reinstall", "--no-deps", str(ROOT)])
+    return python_of(folder)
+
+
+def run(python, threads, arguments, last):
+    sizes = [arguments.users, arguments.items, arguments.rank]
+    command = [str(python), str(HERE / "_recommend_worker.py"), *map(str, [threads, *sizes, last])]
+    one = {"OPENBLAS_NUM_THREADS": "1"}  # implicit asks for it: its threads are those of the users
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **one})
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--environments", type=Path, default=CACHE)
+    parser.add_argument("--keep", action="store_true", help="do not install this project anew")
+    arguments = parser.parse_args()
+    python = environment(arguments.environments, arguments.keep)
+    print(
+        "| threads | ours, s | implicit, s | ratio | seen left out: ours, s | implicit, s | ratio | peak memory, MB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for threads in arguments.threads:
+        found, memory = run(python, threads, arguments, arguments.repeats), run(python, threads, arguments, "memory")
+        same, *seconds = found.values()
+        ratios = [seconds[1] / seconds[0], seconds[3] / seconds[2]]
+        cells = [*seconds[:2], ratios[0], *seconds[2:], ratios[1]]
+        print(f"| {threads} | " + " | ".join(f"{cell:.2f}" for cell in cells) + f" | {memory:.0f} |", flush=True)
+        print(f"(same items in the same places: {same:.6f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""From ratings to a tuned model, to ten films for a user, to how good they are; draws the pictures of the docs.
+
+python docs/examples/recommendations.py                       # on ratings it makes itself
+python docs/examples/recommendations.py --movielens 100k      # or 1m: downloaded, or found in --data-home FOLDER
+python docs/examples/recommendations.py --draw docs/pictures  # pictures as SVG into a folder; needs matplotlib
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.utils import Bunch
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import fetch_movielens, make_ratings
+from sklearn_mf.metrics import make_ranking_scorer, ndcg_at_k, recall_at_k
+from sklearn_mf.model_selection import PerUserShuffleSplit
+
+GRID = {"rank": [0, 2, 4, 8, 16, 32, 64], "learning_rate": [0.05, 0.1, 0.2, 0.4]}
+GENRES = ["Drama", "Comedy", "Crime", "War", "Western", "Musical", "Horror", "Romance"]
+RELEVANT = 4  # from this rating on a film is one that the user liked
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--movielens", choices=["100k", "1m", "latest-small"], help="without it, ratings are made")
+    parser.add_argument("--data-home", metavar="FOLDER", help="where MovieLens is, or goes to")
+    parser.add_argument(
+        "--user", type=int, help="whom to recommend to; by default one with a middling number of ratings"
+    )
+    parser.add_argument("--draw", metavar="FOLDER", type=Path, help="draw pictures into this folder")
+    return parser.parse_args()
+
+
+def load(arguments):
+    """Ratings, and a title for each item."""
+    if arguments.movielens:
+        ratings = fetch_movielens(arguments.movielens, data_home=arguments.data_home)
+        titles = dict(zip(ratings.movies.id, ratings.movies.title, strict=True))
+        return Bunch(X=ratings.data, y=ratings.target, titles=titles)
+    made = make_ratings(1000, 500, 80_000, rank=4, rating_step=1, noise=0.4, random_state=0)
+    # Half of the genres like one end of a factor, half the other.
+    strongest = np.abs(made.item_factors).argmax(axis=1)
+    ends = np.take_along_axis(made.item_factors, strongest[:, None], axis=1)[:, 0] > 0
+    titles = {item: f"{GENRES[2 * s + e]} {item}" for item, (s, e) in enumerate(zip(strongest, ends, strict=True))}
+    return Bunch(X=made.data, y=made.target, titles=titles)
+
+
+def tune(X, y):
+    """Search over rank and learning rate for RMSE, and see what NDCG@10 says."""
+    search = GridSearchCV(
+        MatrixFactorizationRegressor(random_state=0),
+        GRID,
+        scoring={"rmse": "neg_root_mean_squared_error", "ndcg": make_ranking_scorer(ndcg_at_k, k=10)},
+        refit="rmse",
+        cv=KFold(3, shuffle=True, random_state=0),
+    ).fit(X, y)
+    results = search.cv_results_
+    print("\nThe best learning rate of each rank, mean of three folds of the training part:")
+    print("  rank  learning rate    RMSE  NDCG@10")
+    for rank in GRID["rank"]:
+        rows = np.flatnonzero(np.array(results["param_rank"]) == rank)
+        best = rows[results["mean_test_rmse"][rows].argmax()]
+        rate, rmse, ndcg = (results[name][best] for name in ("param_learning_rate", "mean_test_rmse", "mean_test_ndcg"))
+        print(f"  {rank:>4}  {rate:>13}  {-rmse:.4f}   {ndcg:.4f}")
+    print(f"best for RMSE: {search.best_params_}")
+    return search
+
+
+def judge(models, X, y):
+    """How well each model orders the held-out ratings of each user."""
+    print("\nHeld-out fifth of each user's ratings:\n                   RMSE  NDCG@10  recall@10")
+    for name, model in models.items():
+        predicted = model.predict(X)
+        ndcg = ndcg_at_k(y, predicted, groups=X[:, 0], k=10)
+        recall = recall_at_k(y, predicted, groups=X[:, 0], k=10, relevant=RELEVANT)
+        print(f"  {name:13}  {np.sqrt(np.mean((predicted - y) ** 2)):.4f}   {ndcg:.4f}     {recall:.4f}")
+
+
+def show_films(model, user, X, y, titles):
+    """What a user liked, the ten films for them, and why the first; what is like the film rated most."""
+    own = np.flatnonzero(X[:, 0] == user)
+    liked = own[np.argsort(-y[own], kind="stable")[:5]]
+    print(f"\nUser {user} rated {len(own)} films, of these highest:")
+    for row in liked:
+        print(f"  {y[row]:.1f}  {titles[X[row, 1]]}")
+    items, ratings = model.recommend([user], 10, exclude=X)
+    print("Ten films for them, with predicted ratings:")
+    for item, rating in zip(items[0], ratings[0], strict=True):
+        print(f"  {rating:.2f}  {titles[item]}")
+    parts = model.explain([[user, items[0, 0]]])
+    print(
+        f"Why {titles[items[0, 0]]}: {parts.intercept[0]:.2f} is the mean of all ratings, {parts.user_bias[0]:+.2f} "
+        f"comes from how this user rates, {parts.item_bias[0]:+.2f} from how the film is rated, and "
+        f"{parts.interaction[0]:+.2f} from how the two suit each other."
+    )
+    ids, counts = np.unique(X[:, 1], return_counts=True)
+    favourite = ids[counts.argmax()]
+    similar, cosines = model.similar_items([favourite], 5)
+    print(f"Most like {titles[favourite]}, which is rated most:")
+    for item, cosine in zip(similar[0], cosines[0], strict=True):
+        print(f"  {cosine:.2f}  {titles[item]}")
+
+
+def draw(folder, search, data):
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    from sklearn_mf.plotting import (
+        ErrorByActivityDisplay,
+        ItemMapDisplay,
+        LossCurveDisplay,
+        PredictedRatingsDisplay,
+        SearchHeatMapDisplay,
+    )
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model = search.best_estimator_
+    stopped = MatrixFactorizationRegressor(
+        **{**search.best_params_, "max_iter": 200, "early_stopping": True, "refit": False}, random_state=0
+    ).fit(data.X_train, data.y_train)
+    pictures = {
+        "loss_curve": lambda: LossCurveDisplay.from_estimator(stopped),
+        "item_map": lambda: ItemMapDisplay.from_estimator(model, labels=data.titles, n_labels=20),
+        "predicted_ratings": lambda: PredictedRatingsDisplay.from_estimator(model, data.X_test, data.y_test),
+        "error_by_activity": lambda: ErrorByActivityDisplay.from_estimator(
+            model, data.X_test, data.y_test, X_train=data.X_train
+        ),
+        "search_rmse": lambda: SearchHeatMapDisplay.from_search(search, scores="mean_test_rmse"),
+        "search_ndcg": lambda: SearchHeatMapDisplay.from_search(search, scores="mean_test_ndcg"),
+    }
+    style = {"svg.hashsalt": "recommendations", "svg.fonttype": "none", "font.size": 9, "figure.figsize": (6, 4.2)}
+    with plt.rc_context(style):
+        for name, picture in pictures.items():
+            picture().figure_.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            plt.close("all")
+    print(f"\n{len(pictures)} pictures in {folder}")
+
+
+def main():
+    arguments = read_arguments()
+    data = load(arguments)
+    train, test = next(PerUserShuffleSplit(1, test_size=0.2, random_state=0).split(data.X))
+    for part, rows in (("train", train), ("test", test)):
+        data[f"X_{part}"], data[f"y_{part}"] = data.X[rows], data.y[rows]
+    print(f"{len(data.y)} ratings of {len(np.unique(data.X[:, 1]))} films by {len(np.unique(data.X[:, 0]))} users")
+
+    search = tune(data.X_train, data.y_train)
+    biases = MatrixFactorizationRegressor(rank=0, implicit_features=None).fit(data.X_train, data.y_train)
+    judge({"biases only": biases, "factorization": search.best_estimator_}, data.X_test, data.y_test)
+
+    final = MatrixFactorizationRegressor(**search.best_params_, random_state=0).fit(data.X, data.y)
+    users, counts = np.unique(data.X[:, 0], return_counts=True)
+    user = users[np.argsort(counts, kind="stable")[len(users) // 2]] if arguments.user is None else arguments.user
+    show_films(final, user, data.X, data.y, data.titles)
+    if arguments.draw:
+        draw(arguments.draw, search, data)
+
+
+if __name__ == "__main__":
+    main()
