@@ -1,12 +1,12 @@
 """Run by recommend.py in an environment that has both implicit and this project.
 
 python _recommend_worker.py THREADS N_USERS N_ITEMS RANK REPEATS      seconds of both, in turn
-python _recommend_worker.py THREADS N_USERS N_ITEMS RANK memory       peak memory of ours (Linux)
+python _recommend_worker.py THREADS N_USERS N_ITEMS RANK memory       peak memory of ours, with what it returns
 """
 
 import json
 import sys
-from pathlib import Path
+import tracemalloc
 
 import numpy as np
 from _clock import alternated
@@ -40,21 +40,14 @@ def models(n_users, n_items, rank, threads):
     return ours, theirs, seen
 
 
-def memory(name):
-    """Of this process, in MB: "VmRSS" now, or "VmHWM", the peak."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 2**10
-
-
 def main():
     threads, n_users, n_items, rank = map(int, sys.argv[1:5])
     ours, theirs, seen = models(n_users, n_items, rank, threads)
     users, exclude, matrix = np.arange(n_users), pairs_from_sparse(seen)[0], csr_matrix(seen)
     if sys.argv[5] == "memory":
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is in use
-        before = memory("VmRSS")
+        tracemalloc.start()  # NumPy reports its arrays to it
         ours.recommend(users, K)
-        print(json.dumps(memory("VmHWM") - before))
+        print(json.dumps(tracemalloc.get_traced_memory()[1] / 1e6))
         return
     calls = {
         "ours": lambda: ours.recommend(users, K),

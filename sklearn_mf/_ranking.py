@@ -17,7 +17,7 @@ from sklearn_mf._kernels import predict as predict_kernel
 from sklearn_mf._select import TOO_MANY, best, finish, take_tile
 from sklearn_mf._threads import Threads, chunks
 
-_ROWS, _COLUMNS = 512, 512  # of a tile: its scores stay in the cache
+_ROWS, _COLUMNS = 1024, 256  # of a tile: its scores stay in the cache
 _FEW = 4  # rows for which every item is predicted: the product would not pay for what it needs
 CHUNK = 2**16  # rows that a thread predicts at a time
 _ALONE = Threads(1)
