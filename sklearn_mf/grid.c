@@ -1,14 +1,9 @@
 #include "grid.h"
+#include "inline.h"
 
 #include "sgd.h"
 
 #include <string.h>
-
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
 
 void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights, const grid_place *users,
                 const grid_place *items, int32_t n_groups, int64_t *count)

@@ -1,4 +1,5 @@
 #include "implicit.h"
+#include "inline.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,11 +10,6 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
 #define GROUP SGD_GROUP
 
 _Static_assert(IMPLICIT_LANES == SGD_LANES && SGD_LANES == 8, "rows of both have the same padding, EACH_PART steps by it");

@@ -1,12 +1,7 @@
 #include "select.h"
+#include "inline.h"
 
 #include <stdlib.h>
-
-#if defined(__GNUC__) || defined(__clang__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
 
 enum { RUN = 64 }; /* scores that are compared with the limit at once */
 

@@ -1,4 +1,5 @@
 #include "sgd.h"
+#include "inline.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,10 +9,8 @@
 #endif
 
 #if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
 #define PREFETCH(address) __builtin_prefetch(address, 1)
 #else
-#define INLINE static inline
 #define PREFETCH(address) ((void)0)
 #endif
 

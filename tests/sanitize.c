@@ -2,6 +2,7 @@
 #include "grid.h"
 #include "ids.h"
 #include "implicit.h"
+#include "select.h"
 #include "strata.h"
 
 #include <math.h>
@@ -293,6 +294,62 @@ static void hash(void)
     free(exact);
 }
 
+static int higher_first(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Tiles of scores with ties; what is kept is compared with a sort. */
+static void choose(int n_rows, int n_columns, int tile, int k, int room)
+{
+    float *scores = take(sizeof *scores * n_rows * n_columns), *sorted = take(sizeof *sorted * n_columns);
+    float *margin = take(sizeof *margin * n_rows), *limit = take(sizeof *limit * n_rows);
+    int32_t *count = take(sizeof *count * n_rows), *columns = take(sizeof *columns * n_rows * room);
+    int32_t *best = take(sizeof *best * n_rows * k);
+    int64_t *start = take(sizeof *start * (n_rows + 1));
+    double *values = take(sizeof *values * n_rows * room), *best_values = take(sizeof *best_values * n_rows * k);
+    select_exact *scratch = take(sizeof *scratch * room);
+    select_state state = {k, room, margin, limit, count, take(sizeof *state.buffer * n_rows * room)};
+    for (int s = 0; s < n_rows * n_columns; s++)
+        scores[s] = (float)(draw() % 50);
+    for (int r = 0; r < n_rows; r++) {
+        margin[r] = 0.5f;
+        limit[r] = -INFINITY;
+    }
+    for (int first = 0; first < n_columns; first += tile) {
+        const int width = first + tile < n_columns ? tile : n_columns - first;
+        float *part = take(sizeof *part * n_rows * width);
+        for (int r = 0; r < n_rows; r++)
+            memcpy(part + r * width, scores + r * n_columns + first, sizeof *part * width);
+        select_tile(&state, n_rows, width, first, part);
+        free(part);
+    }
+    select_finish(&state, n_rows);
+    for (int r = 0; r < n_rows; r++) {
+        const int n = count[r] == SELECT_TOO_MANY ? 0 : count[r];
+        start[r + 1] = start[r] + n;
+        for (int e = 0; e < n; e++) {
+            columns[start[r] + e] = state.buffer[r * room + e].column;
+            values[start[r] + e] = state.buffer[r * room + e].score;
+        }
+    }
+    select_best(n_rows, k, start, columns, values, scratch, best, best_values);
+    for (int r = 0; r < n_rows; r++) {
+        if (count[r] == SELECT_TOO_MANY)
+            continue;
+        memcpy(sorted, scores + r * n_columns, sizeof *sorted * n_columns);
+        qsort(sorted, n_columns, sizeof *sorted, higher_first);
+        for (int e = 0; e < k && e < n_columns; e++)
+            if (best_values[r * k + e] != sorted[e] || scores[r * n_columns + best[r * k + e]] != sorted[e])
+                fail("not the best scores");
+    }
+    void *const all[] = {scores, sorted, margin, limit, count, columns, best, start, values, best_values, scratch,
+                         state.buffer};
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++)
+        free(all[a]);
+}
+
 int main(void)
 {
     const char *const simd[] = {"baseline", "avx2", "avx512"};
@@ -320,5 +377,10 @@ int main(void)
     }
     hash();
     printf("ids: no findings\n");
+    for (int n_columns = 1; n_columns < 3000; n_columns = n_columns * 3 + 1)
+        for (int k = 1; k < 40; k = k * 2 + 1)
+            for (int tile = 1; tile < 1000; tile *= 9)
+                choose(5, n_columns, tile, k, 2 * k + (int)(draw() % 100));
+    printf("select: no findings\n");
     return sgd_select_simd("mmx") != NULL;
 }

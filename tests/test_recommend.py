@@ -292,11 +292,13 @@ def test_a_frame_with_its_columns_in_another_order_is_refused(ratings):
     X, y = ratings
     for frame in (pd.DataFrame(X, columns=["user", "film"]), pl.DataFrame(X, schema=["user", "film"])):
         fitted = model().fit(frame, y)
+        assert len(fitted.recommend(frame["user"][:3], 4, exclude=frame)[0]) == 3
+        if not hasattr(fitted, "feature_names_in_"):  # of polars, in older scikit-learn
+            continue
         with pytest.raises(ValueError, match=r"columns of exclude are \['film', 'user'\], those of fit were"):
             fitted.recommend([1], exclude=frame[["film", "user"]])
         with pytest.raises(ValueError, match="feature names"):
             fitted.explain(frame[["film", "user"]])
-        assert len(fitted.recommend(frame["user"][:3], 4, exclude=frame)[0]) == 3
 
 
 def test_only_a_fitted_model_is_asked():
