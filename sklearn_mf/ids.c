@@ -1,13 +1,12 @@
 #include "ids.h"
+#include "inline.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
-#define INLINE static inline
 #define PREFETCH(address) ((void)0)
 #endif
 
