@@ -35,7 +35,8 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
     """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
     if sparse.issparse(X):
         raise TypeError(
-            f"Sparse X is not supported by {estimator_name}: X holds one (user, item) pair per row and y the ratings. "
+            f"Sparse {table} is not supported by {estimator_name}: {table} holds one (user, item) pair per row and y the "
+            "ratings. "
             "To turn a sparse users x items matrix of ratings into pairs, use "
             "`X, y = sklearn_mf.datasets.pairs_from_sparse(matrix)`."
         )
@@ -44,15 +45,15 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
     if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, (list, tuple, np.ndarray)) for row in X):
         return _row_columns(X, table)
     if nw.dependencies.is_polars_lazyframe(X):
-        raise TypeError("X is a polars LazyFrame: give `X.collect()`.")
+        raise TypeError(f"{table} is a polars LazyFrame: give `{table}.collect()`.")
     mask = np.ma.getmaskarray(X) if np.ma.isMaskedArray(X) else None
     X = np.asarray(X)
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: ids are numbers, text, bytes or datetimes.")
     if X.ndim != 2:
         raise ValueError(
-            f"Expected 2D array, got {X.ndim}D array instead: X needs one row per rating, and the columns user and "
-            "item. Reshape your data, for example with `X = np.column_stack([users, items])`, or for one single pair "
+            f"Expected 2D array, got {X.ndim}D array instead: {table} needs one row per rating, and the columns user "
+            "and item. Reshape your data, for example with `np.column_stack([users, items])`, or for one single pair "
             "`[[user, item]]`."
         )
     columns = [Column(f"column {j} of {table}", X[:, j]) for j in range(X.shape[1])]
@@ -86,7 +87,9 @@ def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
     widths = [len(row) for row in rows]
     if min(widths) != max(widths):
         row = next(i for i, width in enumerate(widths) if width != widths[0])
-        raise ValueError(f"Row {row} of X has {widths[row]} values and row 0 has {widths[0]}; give each row as many.")
+        raise ValueError(
+            f"Row {row} of {table} has {widths[row]} values and row 0 has {widths[0]}; give each row as many."
+        )
     if not widths[0]:
         return []
     return [Column(f"column {j} of {table}", list(values)) for j, values in enumerate(zip(*rows, strict=True))]
@@ -97,7 +100,7 @@ def _frame_columns(X: Any, table: str) -> list[Column]:
         frame = nw.from_native(X, eager_only=True)
         frame.schema  # noqa: B018
     except nw.exceptions.DuplicateError as error:
-        raise ValueError(f"Names of columns of X repeat; give each a name of its own. {error}") from error
+        raise ValueError(f"Names of columns of {table} repeat; give each a name of its own. {error}") from error
     columns = []
     for j, name in enumerate(frame.columns):
         series = frame.get_column(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -14,11 +15,11 @@ from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from sklearn_mf._checks import check_ratings, check_weights
 from sklearn_mf._columns import split_columns
 from sklearn_mf._regressor import MatrixFactorizationRegressor
+from sklearn_mf._threads import one_blas_thread
 
 
 class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
@@ -40,16 +41,23 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
     (orthogonal Procrustes problem [1]_), over the levels that both have. That changes no prediction of the model. With
     ``positive=True`` :math:`R_k` is the best permutation instead, which keeps factors positive.
 
+    So the basis of the factors, rank (rank - 1) / 2 numbers for each fold, does come from all rows; angles and lengths
+    of factors, and biases, do not. That is nothing at usual sizes, but keep ``rank`` well below the number of users and
+    of items: at rank 30 on 300 ratings of 30 users, pure noise was predicted with a correlation of 0.04.
+
     Parameters
     ----------
     regressor : MatrixFactorizationRegressor or None, default=None
-        What is fitted; it is cloned. None is ``MatrixFactorizationRegressor(rank=8)``. With
+        What is fitted; it is cloned. None is ``MatrixFactorizationRegressor(rank=8)``; give one to search over its
+        parameters (as ``regressor__rank``). With
         ``handle_unknown="ignore"`` an id never seen gets zeros, with "nan" NaN, with "warn" and "error" it is reported
         by ``transform``.
 
-    cv : int, splitter or iterable, default=5
-        The folds of ``fit_transform``. An int, at least 2, is the number of shuffled folds. Test parts must hold each
-        row once.
+    cv : int, splitter or list, default=5
+        The folds of ``fit_transform``. An int, at least 2, is the number of shuffled folds. A splitter should shuffle,
+        as tables are often sorted by user, and a fold of all rows of a user encodes them as never seen. A list has
+        pairs of rows to train on and to encode: ``list(GroupKFold(5).split(X, y, groups))``. Each row must be encoded
+        once, by a model that was not trained on it.
 
     random_state : int, RandomState instance or None, default=None
         Draws the folds and, where the regressor has none itself, its seed.
@@ -90,7 +98,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "regressor": [MatrixFactorizationRegressor, None],
-        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), "cv_object"],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), list],
         "random_state": ["random_state"],
     }
 
@@ -160,7 +168,9 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         features = np.empty((len(indices), len(self.get_feature_names_out())))
         for train, test in self._folds(X, y, rng):
             model = clone(seeded)
-            model.fit(indices[train], y[train], None if weights is None else weights[train])
+            with warnings.catch_warnings():  # what all rows were warned of
+                warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
+                model.fit(indices[train], y[train], None if weights is None else weights[train])
             own = model._encode(split_columns(indices[test], type(self).__name__))
             features[test] = _features(model, own, _rotation(model, self.regressor_.factors_))
         return features
@@ -231,8 +241,13 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         if isinstance(cv, Integral):
             cv = KFold(cv, shuffle=True, random_state=rng.randint(np.iinfo(np.int32).max))
         folds = list(check_cv(cv, y, classifier=False).split(X, y))
-        counts = np.bincount(np.concatenate([test for _, test in folds]), minlength=n_rows)
-        if len(counts) > n_rows or (counts != 1).any():
+        counts = np.zeros(n_rows, dtype=np.intp)
+        for train, test in folds:
+            np.add.at(counts, test, 1)
+            both = np.intersect1d(np.arange(n_rows)[train], np.arange(n_rows)[test])
+            if len(both):
+                raise ValueError(f"cv has row {both[0]} in the training and in the test part of a fold.")
+        if (counts != 1).any():
             row = int(np.flatnonzero(counts != 1)[0])
             raise ValueError(
                 f"The test parts of cv must hold each row once, and row {row} is in {counts[row]} of them. Give an int "
@@ -255,7 +270,7 @@ def _rotation(model: MatrixFactorizationRegressor, factors: list[np.ndarray]) ->
     """The orthogonal matrix (rank, rank) that turns the factors of ``model`` onto these, whose rows its ids number."""
     own = np.concatenate(model.factors_).astype(np.float64)
     other = np.concatenate([rows[ids] for rows, ids in zip(factors, model.categories_, strict=True)]).astype(np.float64)
-    with threadpool_limits(1, user_api="blas"):  # the same bits on any number of threads
+    with one_blas_thread():  # the same bits on any number of threads
         if not model.positive:
             return orthogonal_procrustes(own, other)[0] if own.size else np.eye(own.shape[1])
         # | V_k P - V |^2 is least where the trace of P^T V_k^T V is largest.

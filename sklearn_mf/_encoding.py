@@ -37,6 +37,11 @@ def fit_columns(columns: list[Column], threads: Threads) -> tuple[list[np.ndarra
     return list(levels), list(codes)
 
 
+def factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted levels of one column, and the code of each row."""
+    return _factorize(column)
+
+
 def drop_unused_levels(
     levels: list[np.ndarray], codes: list[np.ndarray], weights: np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:

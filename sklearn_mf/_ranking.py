@@ -11,17 +11,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from sklearn_mf._kernels import predict as predict_kernel
 from sklearn_mf._select import TOO_MANY, best, finish, take_tile
-from sklearn_mf._threads import Threads, chunks
+from sklearn_mf._threads import Threads, chunks, one_blas_thread
 
 _ROWS, _COLUMNS = 1024, 256  # of a tile: its scores stay in the cache
-_FEW = 4  # rows for which every item is predicted: the product would not pay for what it needs
+_FEW = 8  # rows for which every item is predicted: the product would not pay for what it needs
 CHUNK = 2**16  # rows that a thread predicts at a time
 _ALONE = Threads(1)
 _ROOM = 128  # entries of a row's buffer beyond twice those that are wanted
+_ENTRIES = 2**20  # of the buffers of a task's rows
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def predict_indices(tables: Tables, indices: np.ndarray, threads: Threads) -> np
 def unit_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of length 1, and the lengths that they had; a row of zeros stays one."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-    return (rows / np.where(norms > 0, norms, 1.0)[:, None]).astype(np.float32), norms
+    return rows / np.where(norms > 0, norms, 1.0).astype(np.float32)[:, None], norms
 
 
 @dataclass(frozen=True)
@@ -91,25 +91,30 @@ def top_items(
             kept = [_near_best(tables, row, items, out.part(slice(r, r + 1)), k) for r, row in enumerate(own)]
         else:
             kept = _candidates(tables, own, items, right, largest, out, k)
-        start = np.concatenate([[0], np.cumsum([len(places) for places in kept])])
+        start = np.cumsum([0, *map(len, kept)], dtype=np.int64)
         pairs = np.repeat(own, np.diff(start), axis=0)
         pairs[:, 1] = items[np.concatenate(kept)]
         best(k, start, pairs[:, 1].copy(), predict_indices(tables, pairs, _ALONE), found[part], values[part])
 
-    with nullcontext() if few else threadpool_limits(1, user_api="blas"):  # the threads are those of the rows
-        threads.map(rank_rows, chunks(len(indices), _ROWS))
+    # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
+    n_rows = max(1, min(_ROWS, -(-len(indices) // threads.n), _ENTRIES // (2 * min(k, len(items)) + _ROOM)))
+    with nullcontext() if few else one_blas_thread():  # the threads are those of the rows
+        threads.map(rank_rows, chunks(len(indices), n_rows))
     return found, values
 
 
 def _near_best(tables: Tables, row: np.ndarray, items: np.ndarray, excluded: Excluded, k: int) -> np.ndarray:
-    """Places of the items that no k items are predicted above, from the predictions of all."""
-    places = np.delete(np.arange(len(items)), excluded.place[excluded.start[0] : excluded.stop[0]])
-    if len(places) <= k:
-        return places
+    """Places of the k best items of one row, in no order, from the predictions of all."""
+    places = np.delete(np.arange(len(items), dtype=np.int32), excluded.place[excluded.start[0] : excluded.stop[0]])
     pairs = np.repeat(row[None], len(places), axis=0)
     pairs[:, 1] = items[places]
     values = predict_indices(tables, pairs, _ALONE)
-    return places[values >= np.partition(values, len(values) - k)[len(values) - k]]
+    _check_finite(values)
+    if len(places) <= k:
+        return places
+    limit = np.partition(values, len(values) - k)[len(values) - k]
+    above, tied = places[values > limit], places[values == limit]
+    return np.concatenate([above, tied[: k - len(above)]])  # of equal ones those that come first
 
 
 def _candidates(
@@ -124,6 +129,7 @@ def _candidates(
     """For each row the places of the items that may be among its k best; ``largest``: largest norm of a row (q, b)."""
     n_rows, n_items, wanted = len(indices), len(items), min(k, len(items))
     left, margin = _left_and_margin(tables, indices, largest)
+    _check_finite(margin)
     limit, count = np.full(n_rows, -np.inf, dtype=np.float32), np.zeros(n_rows, dtype=np.int32)
     buffer = np.empty((n_rows, 2 * (2 * wanted + _ROOM)), dtype=np.int32)
     next_excluded = excluded.start.copy()
@@ -147,7 +153,7 @@ def _left_and_margin(tables: Tables, indices: np.ndarray, largest: float) -> tup
     rank = tables.factors[0].shape[1]
     left = np.zeros((len(indices), rank + 1), dtype=np.float32)
     left[:, -1] = 1.0
-    norms = np.ones(len(indices))  # sum of the norms of all rows of factors and biases but the item's, and of 1
+    norms, squares, biases = np.zeros((3, len(indices)))  # of the rows that are summed; largest is that of (q, b)
     for field in range(indices.shape[1]):
         if field == 1:
             continue
@@ -155,10 +161,22 @@ def _left_and_margin(tables: Tables, indices: np.ndarray, largest: float) -> tup
         levels = indices[known, field]
         rows = tables.factors[field][levels]
         left[known, :-1] += rows
-        norms[known] += np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-        norms[known] += np.abs(tables.biases[field][levels])
-    # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1), and that sum
-    # over the pairs of fields is at most norms (norms + largest).
-    n_terms = rank + 2 * indices.shape[1] + 8
-    error = n_terms * np.finfo(np.float32).eps * norms * (norms + largest)
-    return left, (4 * error).astype(np.float32)
+        square = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+        norms[known] += np.sqrt(square)
+        squares[known] += square
+        biases[known] += np.abs(tables.biases[field][levels])
+    # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1); the products
+    # are those of the item's row with the others, of these with each other, and of biases with 1.
+    n_terms = (rank + 1) * indices.shape[1] + 8
+    size = (norms + 1) * largest + (norms**2 - squares) / 2 + biases
+    error = n_terms * np.finfo(np.float32).eps * size
+    error += 4 * np.spacing(abs(tables.intercept) + size)  # it is added in double precision
+    with np.errstate(over="ignore"):
+        return left, (4 * error).astype(np.float32)
+
+
+def _check_finite(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "factors_ or biases_ are not finite, or too large for single precision: nothing can be ranked."
+        )

@@ -14,7 +14,7 @@ from sklearn.utils import Bunch, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import encode_columns, fit_columns
+from sklearn_mf._encoding import encode_columns, factorize
 from sklearn_mf._fitted import FittedMixin
 from sklearn_mf._ranking import Excluded, Tables, predict_indices, top_items, unit_rows
 from sklearn_mf._threads import Threads
@@ -40,29 +40,31 @@ class RecommendingMixin(FittedMixin):
         ----------
         users : array-like of shape (n_users,)
             User ids. A user never seen in ``fit`` gets the items with the highest biases, and is reported as
-            ``handle_unknown`` says ("nan": their ratings are NaN). An empty list gives empty arrays.
+            ``handle_unknown`` says ("nan": their ratings are NaN; contexts never seen likewise). An empty list gives
+            empty arrays.
 
         n_items : int, default=10
             How many items for each user, at least 1.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
             (user, item) pairs not to recommend: the X of ``fit``, to leave out what was rated. Ids that are not known
-            are no error. Further columns are not looked at.
+            are no error. Further columns are not looked at. It takes 14 bytes a pair.
 
         candidates : array-like of shape (n_candidates,), default=None
             Ids of the items to choose from. None: all that were seen in ``fit``.
 
         context : array-like, default=None
             For models with context columns: one value for each, of shape (n_columns - 2,), for all users, or a table of
-            shape (n_users, n_columns - 2). Contexts that belong to the item (its genre) cannot be given so: there,
-            ``predict`` the pairs.
+            shape (n_users, n_columns - 2); of a single context column also (n_users,). Contexts that belong to the item
+            (its genre) cannot be given so: there, ``predict`` the pairs.
 
         Returns
         -------
         items : ndarray of shape (n_users, n_items)
             Item ids, best first. What is predicted the same is in the order of ``categories_[1]``. Where fewer items
             are left, the end of the row is filled with -1 (ids that are int; the largest number if unsigned 64 bit),
-            NaN (float), NaT (datetimes) or None (text).
+            NaN (float), NaT (datetimes) or None (text). Where that may be an id itself, leave fills out by another
+            mark: their ratings are NaN.
 
         ratings : ndarray of shape (n_users, n_items), float64
             What ``predict`` gives for these pairs, NaN where there is no item. The order is that of the model, also
@@ -94,7 +96,7 @@ class RecommendingMixin(FittedMixin):
         """
         check_is_fitted(self)
         check_scalar(n_items, "n_items", Integral, min_val=1)
-        column, levels = split_column(users, "users"), self.categories_
+        column, levels = _id_column(users, "users"), self.categories_
         contexts = self._context_columns(context, len(column))
         left_out = None if exclude is None else self._pair_columns(exclude)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
@@ -165,7 +167,7 @@ class RecommendingMixin(FittedMixin):
         Parameters
         ----------
         users : array-like of shape (n_queries,)
-            User ids.
+            User ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar users.
 
         n_users : int, default=10
             How many for each, at least 1. A user is not similar to themselves.
@@ -177,6 +179,21 @@ class RecommendingMixin(FittedMixin):
 
         similarities : ndarray of shape (n_queries, n_users), float64
             Cosines, NaN where there is no user.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`similar_items`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = model.similar_users([15], 3)
+        >>> cosines.shape
+        (1, 3)
         """
         return self._similar(0, users, n_users, "users", "n_users")
 
@@ -239,8 +256,10 @@ class RecommendingMixin(FittedMixin):
     def _similar(self, field: int, ids: ArrayLike, n: int, what: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
         check_scalar(n, name, Integral, min_val=1)
-        column = split_column(ids, what)
+        column = _id_column(ids, what)
         rows, norms = unit_rows(self._tables()[0][field])
+        if not np.isfinite(norms).all():
+            raise ValueError("factors_ are not finite: nothing can be compared.")
         if rows.shape[1] == 0:
             raise ValueError(f"A model of rank=0 has no factors: no {what} are similar. Fit it with a rank above 0.")
         if len(column) == 0:
@@ -254,7 +273,7 @@ class RecommendingMixin(FittedMixin):
             places = np.flatnonzero(norms).astype(np.int32)
             place = np.cumsum(norms > 0) - 1
             asked = np.flatnonzero((own[:, 0] >= 0) & (norms[own[:, 0]] > 0))
-            itself = np.arange(len(asked))
+            itself = np.arange(len(asked), dtype=np.int64)
             excluded = Excluded(itself, itself + 1, place[own[asked, 0]].astype(np.int32))
             none = np.zeros(len(rows), dtype=np.float32)
             pairs = np.column_stack([own[asked], own[asked]])
@@ -282,9 +301,14 @@ class RecommendingMixin(FittedMixin):
                 f"The model has {n_contexts} context columns: give context, one value for each of them, or a table "
                 "with a row for each user."
             )
-        is_table = nw.dependencies.is_into_dataframe(context) or np.ndim(np.asarray(context, dtype=object)) == 2
+        is_frame = nw.dependencies.is_into_dataframe(context)
+        is_table = is_frame or np.ndim(np.asarray(context, dtype=object)) == 2
+        if is_frame:
+            self._check_names(context, slice(2, None), "context")
         if is_table:
             columns = split_columns(context, type(self).__name__, "context")
+        elif n_contexts == 1 and n_users > 1 and np.size(np.asarray(context, dtype=object)) == n_users:
+            is_table, columns = True, [split_column(context, "context")]
         else:  # one row for all
             values = np.asarray(context, dtype=object)
             if values.ndim == 0:
@@ -301,42 +325,62 @@ class RecommendingMixin(FittedMixin):
 
     def _pair_columns(self, exclude: Any) -> list[Column]:
         """User and item columns of ``exclude``; a frame must have them in the order of ``fit``."""
+        if isinstance(exclude, (list, tuple)) and len(exclude) == 0:
+            exclude = np.empty((0, 2), dtype=np.int64)
         columns = split_columns(exclude, type(self).__name__, "exclude")
         if len(columns) < 2:
             raise ValueError(f"exclude has {len(columns)} columns: give users and items, as the X of fit has them.")
-        fitted = getattr(self, "feature_names_in_", None)
-        if fitted is not None and nw.dependencies.is_into_dataframe(exclude):
-            names = nw.from_native(exclude, eager_only=True).columns[:2]
-            if names != list(fitted[:2]):
-                raise ValueError(f"The first two columns of exclude are {names}, those of fit were {list(fitted[:2])}.")
+        if nw.dependencies.is_into_dataframe(exclude):
+            self._check_names(exclude, slice(2), "exclude")
         return columns[:2]
+
+    def _check_names(self, frame: Any, fields: slice, table: str) -> None:
+        """Columns of a frame have the names, in the order, of these fields in fit; further ones are not looked at."""
+        fitted = list(getattr(self, "feature_names_in_", [])[fields])
+        names = nw.from_native(frame, eager_only=True).columns[: len(fitted)]
+        if names != fitted:
+            raise ValueError(
+                f"The columns of {table} are {names}, and those of fit were {fitted}. Give the same, in that order, or "
+                "rename them."
+            )
 
     def _candidate_indices(self, candidates: ArrayLike | None, threads: Threads) -> np.ndarray:
         """Indices of the items to choose from, in order."""
         levels = self.categories_[1]
         if candidates is None:
             return np.arange(len(levels), dtype=np.int32)
-        ids = split_column(list(candidates) if isinstance(candidates, (set, frozenset)) else candidates, "candidates")
+        ids = _id_column(list(candidates) if isinstance(candidates, (set, frozenset)) else candidates, "candidates")
         if len(ids) == 0:
             raise ValueError("candidates is empty: give the items to choose from, or None for all.")
         found = encode_columns([ids], [levels], [self._sorters[1]], threads)
         if (found < 0).any():
-            raise ValueError(f"Items not seen in fit: {self._unknown_ids([ids], found)}. Leave them out.")
+            raise ValueError(
+                f"Items not seen in fit: {self._unknown_ids([ids], found)}. Leave them out, as nothing is known "
+                "of them: candidates[numpy.isin(candidates, model.categories_[1])] has the others."
+            )
         return np.unique(found)
 
     def _excluded(self, pairs: list[Column], users: Column, items: np.ndarray, threads: Threads) -> Excluded:
         """Pairs to leave out, for each row of ``users``: matched by id, so that users never seen have theirs too."""
         if len(pairs[0]) == 0:
             return Excluded.nothing(len(users))
-        (levels,), (codes,) = fit_columns([users], threads)
-        which = encode_columns([pairs[0], pairs[1]], [levels, self.categories_[1]], [None, self._sorters[1]], threads)
+        levels, codes = factorize(users)
+        rows = encode_columns(pairs[:1], [levels], [None], threads)[:, 0]
+        at = encode_columns(pairs[1:], [self.categories_[1]], [self._sorters[1]], threads)[:, 0]
         place = np.full(len(self.categories_[1]) + 1, -1, dtype=np.int32)  # -1, an unknown item, is at its end
         place[items] = np.arange(len(items), dtype=np.int32)
-        at = place[which[:, 1]]
-        counts = np.flatnonzero((which[:, 0] >= 0) & (at >= 0))
-        table = sparse.csr_array(
-            (np.ones(len(counts), dtype=bool), (which[counts, 0], at[counts])), shape=(len(levels), len(items))
-        )
+        at = place[at]
+        counts = (rows >= 0) & (at >= 0)
+        if not counts.all():
+            rows, at = rows[counts], at[counts]
+        table = sparse.csr_array((np.ones(len(rows), dtype=bool), (rows, at)), shape=(len(levels), len(items)))
         table.sort_indices()
         start = table.indptr.astype(np.int64)
         return Excluded(start[codes], start[codes + 1], table.indices.astype(np.int32, copy=False))
+
+
+def _id_column(ids: Any, label: str) -> Column:
+    column = split_column(ids, label)
+    if isinstance(column.values, np.ndarray) and column.values.dtype.kind == "b":
+        raise ValueError(f"{label} is a mask of bools: give the ids, for example ids[mask].")
+    return column

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 
 class Threads:
@@ -32,3 +36,35 @@ class Threads:
 def chunks(n: int, size: int) -> list[tuple[int, int]]:
     """``(start, stop)`` of pieces of at most ``size`` out of n; they depend on n alone, never on the threads."""
     return [(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+class _OneBlasThread:
+    """A limit of the process: the first to ask sets it, the last to leave takes it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside = Lock(), 0
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._n_inside == 0:
+                self._limits = threadpool_limits(1, user_api="blas")
+            self._n_inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if self._n_inside == 0:
+                self._limits.restore_original_limits()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS on one thread, whichever threads are in here at once."""
+    _ONE_BLAS_THREAD.enter()
+    try:
+        yield
+    finally:
+        _ONE_BLAS_THREAD.leave()

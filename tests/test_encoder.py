@@ -1,5 +1,7 @@
 """Factors and biases as features: cross-fitted, turned onto each other, and a good citizen."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +46,6 @@ def test_a_row_is_encoded_by_a_model_without_its_fold(ratings):
     X, y = ratings
     folds = KFold(3, shuffle=True, random_state=1)
     features = encoder(cv=folds).fit_transform(X, y)
-    whole = MatrixFactorizationRegressor(4, max_iter=10, random_state=0).fit(X, y)
     for train, test in folds.split(X):
         model = MatrixFactorizationRegressor(4, max_iter=10, random_state=0).fit(X[train], y[train])
         users, items = X[test].T  # all ids are in each fold
@@ -52,13 +53,16 @@ def test_a_row_is_encoded_by_a_model_without_its_fold(ratings):
         assert_allclose(features[test, 5], model.item_biases_[items])
         interaction = (model.user_factors_[users] * model.item_factors_[items]).sum(axis=1)
         assert_allclose((features[test, 1:5] * features[test, 6:]).sum(axis=1), interaction, atol=1e-5)
+    # Nor has its own rating any part in it, but for the basis of the factors, which comes from all rows.
     changed = y.copy()
     changed[7] += 3.0
     mine = next(test for _, test in folds.split(X) if 7 in test)
     again = encoder(cv=folds).fit_transform(X, changed)
-    kept = [0, 5]  # biases: the factors of all folds are turned onto those of all rows
-    assert_array_equal(again[mine][:, kept], features[mine][:, kept])
-    assert not np.array_equal(whole.user_biases_, features[:120, 0])
+    assert_array_equal(again[mine][:, [0, 5]], features[mine][:, [0, 5]])
+    for factors in (slice(1, 5), slice(6, 10)):
+        before, after = features[mine][:, factors], again[mine][:, factors]
+        assert_allclose(after @ after.T, before @ before.T, atol=1e-12)
+    assert not np.array_equal(encoder(cv=folds).fit(X, y).transform(X), features)
 
 
 def test_factors_of_the_folds_have_one_basis():
@@ -183,12 +187,23 @@ def test_weights(ratings):
     assert_allclose(features[even, 0], of_odd.user_biases_[of_odd.categories_[0].searchsorted(X[even, 0])])
 
 
+def test_a_warning_of_all_rows_is_not_repeated_for_each_fold(ratings):
+    X, y = ratings
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        encoder().fit_transform(np.column_stack([X, np.arange(len(y))]), y)
+    assert ["looks like an identifier of rows" in str(warning.message) for warning in caught] == [True]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"cv": 1}, "The 'cv' parameter of MatrixFactorizationEncoder must be an int in the range"),
         ({"regressor": Ridge()}, "The 'regressor' parameter .* must be an instance of .*MatrixFactorizationRegressor"),
         ({"cv": ShuffleSplit(3, random_state=0)}, "The test parts of cv must hold each row once, and row"),
+        ({"cv": None}, "The 'cv' parameter of MatrixFactorizationEncoder must be"),
+        ({"cv": [(np.arange(4000), np.arange(4000))]}, "cv has row 0 in the training and in the test part of a fold"),
+        ({"cv": [(np.arange(9), np.arange(9, 20))]}, "row 0 is in 0 of them"),
         ({"cv": 5000}, "Cannot have number of splits n_splits=5000 greater"),
     ],
 )

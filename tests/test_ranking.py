@@ -1,15 +1,18 @@
 """The best items of many rows, against predictions of every pair and a sort."""
 
+import time
 import tracemalloc
+from threading import Barrier, Thread
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn_mf._select import TOO_MANY, best, finish, take_tile
+from threadpoolctl import threadpool_info
 
 from sklearn_mf._ranking import Excluded, Tables, predict_indices, top_items, unit_rows
-from sklearn_mf._threads import Threads
+from sklearn_mf._threads import Threads, one_blas_thread
 
 
 def every_pair(tables, indices, items, excluded, k):
@@ -118,6 +121,49 @@ def test_the_matrix_of_scores_is_never_in_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
+
+
+def test_ties_are_not_in_memory_either():
+    """Users never seen, in a model without biases: all items are the same to them."""
+    tables = Tables(
+        [np.ones((1, 4), np.float32), np.ones((5_000, 4), np.float32)],
+        [np.zeros(n, np.float32) for n in (1, 5_000)],
+        0.0,
+    )
+    indices = np.full((3_000, 2), -1, dtype=np.int32)
+    indices[::2, 0] = 0
+    tracemalloc.start()
+    found, _ = top_items(tables, indices, np.arange(5_000, dtype=np.int32), Excluded.nothing(3_000), 10, Threads(1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, np.tile(np.arange(10), (3_000, 1)))
+    assert peak < 10e6
+
+
+def test_blas_has_its_threads_back_when_all_calls_are_done():
+    before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    inside = Barrier(3)
+
+    def call(first):
+        with one_blas_thread():
+            inside.wait(timeout=10)  # all are in before the first leaves
+            time.sleep(0.05 * first)
+
+    callers = [Thread(target=call, args=(n,)) for n in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+
+
+@pytest.mark.parametrize("intercept", [0.0, 1e13])
+def test_ties_of_rounding_are_in_the_order_of_items(intercept):
+    rng = np.random.default_rng(3)
+    tables, indices, items, excluded = random_problem(rng, 60, 500, 4, 3, rng.normal(size=1000), 0.0)
+    problem = Tables(tables.factors, tables.biases, intercept), indices, items, excluded
+    for a, b in zip(top_items(*problem, 10, Threads(1)), every_pair(*problem, 10), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def select(scores, k, margin, room, excluded=()):

@@ -57,7 +57,8 @@ def test_exclude_takes_the_training_pairs_as_they_are(fitted, ratings):
         assert own == best_of_all(fitted, user, 10, seen=set(X[X[:, 0] == user, 1]))[0]
     assert_array_equal(fitted.recommend(users, 10, exclude=X[::-1].tolist() * 2)[0], items)
     assert_array_equal(fitted.recommend(users, 10, exclude=np.column_stack([X, X]))[0], items)
-    assert_array_equal(fitted.recommend(users, 10, exclude=X[:0])[0], fitted.recommend(users, 10)[0])
+    for nothing in (X[:0], []):
+        assert_array_equal(fitted.recommend(users, 10, exclude=nothing)[0], fitted.recommend(users, 10)[0])
 
 
 def test_candidates_restrict_the_items(fitted, ratings):
@@ -118,7 +119,9 @@ def test_fewer_items_than_asked_for_are_marked(ratings, convert, fill):
         assert np.isnan(predicted[n:]).all()
         assert (np.diff(predicted[:n]) <= 0).all()
         assert len(set(own[:n].tolist())) == n < 100
-        assert all(last is fill if fill is None else last == fill or fill != fill for last in own[n:])
+        assert all(
+            last is fill if fill is None else last == fill or (fill != fill and last != last) for last in own[n:]
+        )
     assert not set(items[0].tolist()) & set(films[X[:, 0] == 0].tolist())
 
 
@@ -194,6 +197,11 @@ def test_after_fold_in_new_users_and_items_are_there(ratings):
     items, predictions = fitted.recommend([-5], 91)
     assert set(items[0].tolist()) == {*range(90), -40}
     assert_array_equal(predictions[0], fitted.predict([[-5, item] for item in items[0]]))
+    everybody = fitted.categories_[0]  # more than a few: through the product of matrices
+    all_items, _ = fitted.recommend(everybody, 7, exclude=X, candidates=[-40, *range(50)])
+    for user in (-5, 3, 77):
+        seen, among = set(X[X[:, 0] == user, 1].tolist()), {-40, *range(50)}
+        assert all_items[everybody == user].tolist() == [best_of_all(fitted, user, 7, seen, among)[0]]
     assert -40 not in fitted.recommend([-5], 91, exclude=[[-5, -40]])[0][0, :90]
     assert fitted.recommend([-5], 2, candidates=[-40, 3])[0].tolist()[0] in ([-40, 3], [3, -40])
 
@@ -261,6 +269,33 @@ def test_wrong_context(with_contexts, context, message):
         with_contexts.recommend([3, 4], context=context)
 
 
+def test_context_of_a_single_column_for_each_user(ratings):
+    X, y = ratings
+    days = np.random.default_rng(0).integers(0, 3, len(y))
+    fitted = model(implicit_features=None, alpha=0.01).fit(np.column_stack([X, days]), y + days)
+    users = fitted.categories_[0][:30]
+    contexts = np.arange(30) % 3
+    items, predictions = fitted.recommend(users, 6, context=contexts[:, None], exclude=X)
+    for own in (contexts, contexts.tolist(), pd.Series(contexts)):
+        assert_array_equal(fitted.recommend(users, 6, context=own, exclude=X)[0], items)
+    for user, context, own, predicted in zip(
+        users.tolist(), contexts.tolist(), items.tolist(), predictions, strict=True
+    ):
+        true_items, true_predictions = best_of_all(fitted, user, 6, set(X[X[:, 0] == user, 1]), context=[context])
+        assert own == true_items
+        assert_array_equal(predicted, true_predictions)
+
+
+def test_a_context_frame_with_its_columns_in_another_order_is_refused(ratings):
+    X, y = ratings
+    frame = pd.DataFrame(X, columns=["user", "film"]).assign(day=X[:, 0] % 7, week=X[:, 1] % 5)
+    fitted = model().fit(frame, y)
+    context = frame[["day", "week"]][:2]
+    assert fitted.recommend([1, 2], 3, context=context)[0].shape == (2, 3)
+    with pytest.raises(ValueError, match=r"columns of context are \['week', 'day'\], and those of fit were"):
+        fitted.recommend([1, 2], 3, context=context[["week", "day"]])
+
+
 # Bad input
 
 
@@ -274,6 +309,15 @@ def test_wrong_context(with_contexts, context, message):
         ({"users": ["ann"]}, ValueError, "Ids in users are text .* but the model was fitted on number"),
         ({"users": [None]}, ValueError, "missing ids in users: 1 of 1 rows"),
         ({"candidates": [1, 777, 888]}, ValueError, r"not seen in fit: 2 in candidates \(777, 888\)\. Leave them out"),
+        (
+            {"candidates": np.arange(90) > 40},
+            ValueError,
+            r"candidates is a mask of bools: give the ids, .* ids\[mask\]",
+        ),
+        ({"users": pd.Series([True, False])}, ValueError, "users is a mask of bools"),
+        ({"users": {1, 2}}, ValueError, "users must be a list or 1D array of ids"),
+        ({"exclude": [1, 2]}, ValueError, "Expected 2D array, got 1D array instead: exclude needs one row per rating"),
+        ({"exclude": pl.LazyFrame({"a": [1], "b": [2]})}, TypeError, "exclude is a polars LazyFrame"),
         ({"candidates": []}, ValueError, "candidates is empty: give the items to choose from, or None for all"),
         ({"candidates": ["a"]}, ValueError, "Ids in candidates are text"),
         ({"exclude": [[1], [2]]}, ValueError, "exclude has 1 columns: give users and items"),
@@ -295,7 +339,7 @@ def test_a_frame_with_its_columns_in_another_order_is_refused(ratings):
         assert len(fitted.recommend(frame["user"][:3], 4, exclude=frame)[0]) == 3
         if not hasattr(fitted, "feature_names_in_"):  # of polars, in older scikit-learn
             continue
-        with pytest.raises(ValueError, match=r"columns of exclude are \['film', 'user'\], those of fit were"):
+        with pytest.raises(ValueError, match=r"columns of exclude are \['film', 'user'\], and those of fit were"):
             fitted.recommend([1], exclude=frame[["film", "user"]])
         with pytest.raises(ValueError, match="feature names"):
             fitted.explain(frame[["film", "user"]])
@@ -336,6 +380,18 @@ def test_the_recipe_with_nearest_neighbors_finds_the_same(fitted):
     similar, cosines = fitted.similar_items(fitted.categories_[1][:20], 5)
     assert_array_equal(fitted.categories_[1][places[:, 1:]], similar)
     assert_allclose(1 - distances[:, 1:], cosines, atol=1e-6)
+
+
+def test_factors_that_are_not_finite_are_refused(ratings):
+    for bad in (np.nan, np.inf, 1e30):
+        fitted = model().fit(*ratings)
+        fitted.factors_[1][3] = bad
+        for users in ([1], fitted.categories_[0]):
+            with pytest.raises(ValueError, match="factors_ or biases_ are not finite, or too large"):
+                fitted.recommend(users, 3)
+    fitted.factors_[1][3] = np.nan
+    with pytest.raises(ValueError, match="factors_ are not finite"):
+        fitted.similar_items([10], 2)
 
 
 def test_rows_without_a_direction_are_similar_to_none(ratings):
