@@ -35,8 +35,7 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
     """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
     if sparse.issparse(X):
         raise TypeError(
-            f"Sparse {table} is not supported by {estimator_name}: {table} holds one (user, item) pair per row and y the "
-            "ratings. "
+            f"Sparse {table} is not supported by {estimator_name}: {table} holds one (user, item) pair per row. "
             "To turn a sparse users x items matrix of ratings into pairs, use "
             "`X, y = sklearn_mf.datasets.pairs_from_sparse(matrix)`."
         )

@@ -383,7 +383,7 @@ def test_the_recipe_with_nearest_neighbors_finds_the_same(fitted):
 
 
 def test_factors_that_are_not_finite_are_refused(ratings):
-    for bad in (np.nan, np.inf, 1e30):
+    for bad in (np.nan, np.inf):
         fitted = model().fit(*ratings)
         fitted.factors_[1][3] = bad
         for users in ([1], fitted.categories_[0]):
