@@ -98,7 +98,7 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
 
     def fail(which: np.ndarray, what: str, what_to_do: str) -> NoReturn:
         shown = ", ".join(map(str, rows[which[:5]])) + (", ..." if len(which) > 5 else "")
-        raise ValueError(f"{len(which)} of {len(is_new)} rows of X {what}: {shown}. {what_to_do}")
+        raise ValueError(f"{len(which)} of {len(is_new)} rows of X {what}, at rows {shown}. {what_to_do}")
 
     n_new = is_new.sum(axis=1)
     several, none = np.flatnonzero(n_new > 1), np.flatnonzero(n_new == 0)

@@ -127,7 +127,7 @@ def test_update_known(ratings):
     model.fold_in(X_new[first], y_new[first])
     others = model.predict(X_old)
     with pytest.raises(
-        ValueError, match=r"have no new id: 0, 1, 2, 3, 4, \.\.\.\. Leave them out, or set update_known=True"
+        ValueError, match=r"have no new id, at rows 0, 1, 2, 3, 4, \.\.\.\. Leave them out, or set update_known=True"
     ):
         model.fold_in(X_new, y_new)
     model.fold_in(X_new, y_new, update_known=True)
@@ -141,9 +141,11 @@ def test_fold_in_names_the_rows_at_fault(ratings):
     X, _, y, _ = ratings
     model = make_model().fit(X, y)
     before = dict(vars(model))
-    with pytest.raises(ValueError, match=r"1 of 2 rows of X have more than one new id: 1. Fold in new users first"):
+    with pytest.raises(
+        ValueError, match=r"1 of 2 rows of X have more than one new id, at rows 1. Fold in new users first"
+    ):
         model.fold_in([[900, 1], [901, 902]], [3, 3])
-    with pytest.raises(ValueError, match="have no new id: 0"):
+    with pytest.raises(ValueError, match="have no new id, at rows 0"):
         model.fold_in([[1, 1], [901, 2]], [3, 3])
     with pytest.raises(ValueError, match=r"new item of a user who is solved in the same call: 1. Fold in users first"):
         model.fold_in([[1, 1], [1, 902]], [3, 3], update_known=True)
@@ -156,7 +158,7 @@ def test_fold_in_names_the_rows_at_fault(ratings):
     with pytest.raises(NotFittedError):
         make_model().fold_in([[900, 1]], [3])
     assert vars(model) == before
-    with pytest.raises(ValueError, match="have no new id: 2"):  # rows are counted as they were given
+    with pytest.raises(ValueError, match="have no new id, at rows 2"):  # rows are counted as they were given
         model.fold_in([[901, 902], [900, 1], [1, 1]], [3, 3, 3], [0, 1, 1])
     model.fold_in([[900, 1], [901, 902]], [3, 3], [1, 0])  # a weight of zero is absence
     assert 900 in model.categories_[0]

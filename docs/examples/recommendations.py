@@ -30,7 +30,12 @@ def read_arguments():
         "--user", type=int, help="whom to recommend to; by default one with a middling number of ratings"
     )
     parser.add_argument("--draw", metavar="FOLDER", type=Path, help="draw pictures into this folder")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.data_home and not arguments.movielens:
+        parser.error("--data-home is where --movielens looks: give that, too")
+    if arguments.draw:
+        arguments.draw.mkdir(parents=True, exist_ok=True)
+    return arguments
 
 
 def load(arguments):
@@ -38,7 +43,10 @@ def load(arguments):
     if arguments.movielens:
         ratings = fetch_movielens(arguments.movielens, data_home=arguments.data_home)
         titles = dict(zip(ratings.movies.id, ratings.movies.title, strict=True))
-        return Bunch(X=ratings.data, y=ratings.target, titles=titles)
+        # Some films are there twice: each title gets its first id, so that no film is recommended that was seen.
+        first = {title: item for item, title in reversed(titles.items())}
+        X = np.column_stack([ratings.data[:, 0], [first[titles[item]] for item in ratings.data[:, 1]]])
+        return Bunch(X=X, y=ratings.target, titles=titles)
     made = make_ratings(1000, 500, 80_000, rank=4, rating_step=1, noise=0.4, random_state=0)
     # Half of the genres like one end of a factor, half the other.
     strongest = np.abs(made.item_factors).argmax(axis=1)
@@ -117,7 +125,6 @@ def draw(folder, search, data):
         SearchHeatMapDisplay,
     )
 
-    folder.mkdir(parents=True, exist_ok=True)
     model = search.best_estimator_
     stopped = MatrixFactorizationRegressor(
         **{**search.best_params_, "max_iter": 200, "early_stopping": True, "refit": False}, random_state=0
@@ -143,18 +150,20 @@ def draw(folder, search, data):
 def main():
     arguments = read_arguments()
     data = load(arguments)
+    users, counts = np.unique(data.X[:, 0], return_counts=True)
+    user = users[np.argsort(counts, kind="stable")[len(users) // 2]] if arguments.user is None else arguments.user
+    if user not in users:
+        raise SystemExit(f"no ratings of user {user}: take one of {users[0]}, ..., {users[-1]}")
     train, test = next(PerUserShuffleSplit(1, test_size=0.2, random_state=0).split(data.X))
     for part, rows in (("train", train), ("test", test)):
         data[f"X_{part}"], data[f"y_{part}"] = data.X[rows], data.y[rows]
-    print(f"{len(data.y)} ratings of {len(np.unique(data.X[:, 1]))} films by {len(np.unique(data.X[:, 0]))} users")
+    print(f"{len(data.y)} ratings of {len(np.unique(data.X[:, 1]))} films by {len(users)} users")
 
     search = tune(data.X_train, data.y_train)
     biases = MatrixFactorizationRegressor(rank=0, implicit_features=None).fit(data.X_train, data.y_train)
     judge({"biases only": biases, "factorization": search.best_estimator_}, data.X_test, data.y_test)
 
     final = MatrixFactorizationRegressor(**search.best_params_, random_state=0).fit(data.X, data.y)
-    users, counts = np.unique(data.X[:, 0], return_counts=True)
-    user = users[np.argsort(counts, kind="stable")[len(users) // 2]] if arguments.user is None else arguments.user
     show_films(final, user, data.X, data.y, data.titles)
     if arguments.draw:
         draw(arguments.draw, search, data)
