@@ -45,9 +45,13 @@ def main():
     ours, theirs, seen = models(n_users, n_items, rank, threads)
     users, exclude, matrix = np.arange(n_users), pairs_from_sparse(seen)[0], csr_matrix(seen)
     if sys.argv[5] == "memory":
-        tracemalloc.start()  # NumPy reports its arrays to it
-        ours.recommend(users, K)
-        print(json.dumps(tracemalloc.get_traced_memory()[1] / 1e6))
+        peaks = []
+        for left_out in (None, exclude):
+            tracemalloc.start()  # NumPy reports its arrays to it
+            ours.recommend(users, K, exclude=left_out)
+            peaks.append(tracemalloc.get_traced_memory()[1] / 1e6)
+            tracemalloc.stop()
+        print(json.dumps(peaks))
         return
     calls = {
         "ours": lambda: ours.recommend(users, K),

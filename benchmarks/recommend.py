@@ -45,16 +45,17 @@ def main():
     parser.add_argument("--keep", action="store_true", help="do not install this project anew")
     arguments = parser.parse_args()
     python = environment(arguments.environments, arguments.keep)
-    print(
-        "| threads | ours, s | implicit, s | ratio | seen left out: ours, s | implicit, s | ratio | peak memory, MB |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    half = "| ours, s | implicit, s | ratio | our peak memory, MB "
+    print(f"| threads {half}| seen left out: {half[2:]}|\n" + "|---" * 9 + "|")
     for threads in arguments.threads:
         found, memory = run(python, threads, arguments, arguments.repeats), run(python, threads, arguments, "memory")
         same, *seconds = found.values()
         ratios = [seconds[1] / seconds[0], seconds[3] / seconds[2]]
-        cells = [*seconds[:2], ratios[0], *seconds[2:], ratios[1]]
-        print(f"| {threads} | " + " | ".join(f"{cell:.2f}" for cell in cells) + f" | {memory:.0f} |", flush=True)
+        cells = [
+            [f"{seconds[2 * s]:.2f}", f"{seconds[2 * s + 1]:.2f}", f"{ratios[s]:.2f}", f"{memory[s]:.0f}"]
+            for s in (0, 1)
+        ]
+        print(f"| {threads} | " + " | ".join(cells[0] + cells[1]) + " |", flush=True)
         print(f"(same items in the same places: {same:.6f})", flush=True)
 
 

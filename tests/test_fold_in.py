@@ -147,7 +147,9 @@ def test_fold_in_names_the_rows_at_fault(ratings):
         model.fold_in([[900, 1], [901, 902]], [3, 3])
     with pytest.raises(ValueError, match="have no new id, at rows 0"):
         model.fold_in([[1, 1], [901, 2]], [3, 3])
-    with pytest.raises(ValueError, match=r"new item of a user who is solved in the same call, at rows 1. Fold in users first"):
+    with pytest.raises(
+        ValueError, match=r"new item of a user who is solved in the same call, at rows 1. Fold in users first"
+    ):
         model.fold_in([[1, 1], [1, 902]], [3, 3], update_known=True)
     with pytest.raises(ValueError, match=r"fold_in solves least squares.*loss='huber'"):
         make_model(loss="huber").fit(X, y).fold_in([[900, 1]], [3])

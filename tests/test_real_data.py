@@ -61,7 +61,7 @@ def test_leading_zeros_stay(real_ratings):
     assert any(item.startswith("0") for item in X[:100, 1])
 
 
-@pytest.mark.parametrize("name", ["made", "ml-100k", "movietweetings-100k"])
+@pytest.mark.parametrize("name", ["made", "ml-100k"])
 def test_quickstart(name, tmp_path, monkeypatch, capsys):
     """The script of the README, whole, on made ratings and on a file."""
     arguments = ["quickstart.py", "--save", str(tmp_path / "model.joblib")]
