@@ -30,9 +30,86 @@ def test_stored_zeros_are_ratings():
     assert sorted(zip(X.tolist(), y, strict=True)) == [([0, 1], 0.0), ([1, 0], 2.0)]
 
 
+@pytest.mark.parametrize(
+    "container", [sparse.csr_array, sparse.csc_array, sparse.coo_array, sparse.lil_array, sparse.dok_array]
+)
+def test_stored_zeros_are_ratings_in_every_format_taken(container):
+    X, y = pairs_from_sparse(container(sparse.csr_array(([0.0, 2.0], ([0, 1], [1, 0])), shape=(2, 2))))
+    assert sorted(zip(X.tolist(), y, strict=True)) == [([0, 1], 0.0), ([1, 0], 2.0)]
+
+
+def test_blocks_are_refused_as_their_padding_looks_like_ratings():
+    blocks = sparse.bsr_array(sparse.csr_array([[5, 0, 3, 0], [0, 4, 0, 0]]), blocksize=(2, 2))
+    assert blocks.tocsr().nnz == 8  # of 3 ratings: to convert it is no way out
+    with pytest.raises(TypeError, match=r"matrix is in BSR format.* pads its blocks with zeros.* csr_array\("):
+        pairs_from_sparse(blocks)
+
+
+def test_diagonals_are_refused_as_they_lose_ratings_of_zero():
+    diagonals = sparse.dia_array(sparse.csr_array(([0.0, 2.0], ([0, 1], [0, 1])), shape=(2, 2)))
+    assert diagonals.tocsr().nnz == 1  # of 2 ratings
+    with pytest.raises(TypeError, match=r"matrix is in DIA format.* ratings of 0 .* lost.* csr_array\("):
+        pairs_from_sparse(diagonals)
+
+
+REPEATING = {  # (1, 2) three times, (0, 0) twice
+    "coo": sparse.coo_array(([1.0, 2, 3, 4, 5], ([0, 1, 1, 0, 1], [0, 2, 2, 0, 2])), shape=(2, 3)),
+    "csr": sparse.csr_array(([1.0, 4, 2, 3, 5], [0, 0, 2, 2, 2], [0, 2, 5]), shape=(2, 3)),
+    "csc": sparse.csc_array(([1.0, 4, 2, 3, 5], [0, 0, 1, 1, 1], [0, 2, 2, 5]), shape=(2, 3)),
+}
+FIRST_REPEAT = {"coo": (1, 2, "'bob', 7"), "csr": (0, 1, "'ann', 9"), "csc": (0, 1, "'ann', 9")}
+
+
+@pytest.mark.parametrize("matrix", REPEATING.values(), ids=REPEATING)
+def test_a_repeated_entry_is_named_and_never_summed(matrix):
+    before = matrix.copy()
+    first, again, pair = FIRST_REPEAT[matrix.format]
+    with pytest.raises(
+        ValueError, match=rf"matrix has the pair \({pair}\) twice, in entries {first} and {again}.*sum_duplicates"
+    ):
+        pairs_from_sparse(matrix, users=["ann", "bob"], items=[9, 8, 7])
+    np.testing.assert_array_equal(matrix.data, before.data)
+    assert matrix.nnz == 5
+    matrix = matrix.copy()
+    matrix.sum_duplicates()
+    X, y = pairs_from_sparse(matrix)
+    assert sorted(zip(X.tolist(), y, strict=True)) == [([0, 0], 5.0), ([1, 2], 10.0)]
+
+
+def test_a_repeated_entry_is_found_whatever_the_values():
+    for values in ([0, 0], [1, -1], [True, True], [1j, 2j]):
+        with pytest.raises(ValueError, match=r"the pair \(0, 1\) twice, in entries 0 and 1"):
+            pairs_from_sparse(sparse.coo_array((values, ([0, 0], [1, 1]))))
+
+
+def test_entries_out_of_order_are_no_repeats():
+    X, y = pairs_from_sparse(sparse.csr_array(([3, 5, 4], [2, 0, 1], [0, 2, 3]), shape=(2, 3)))
+    assert sorted(zip(X.tolist(), y, strict=True)) == [([0, 0], 5), ([0, 2], 3), ([1, 1], 4)]
+
+
 def test_pairs_from_dense_is_refused():
-    with pytest.raises(TypeError, match="must be a scipy sparse matrix or array, not ndarray"):
+    with pytest.raises(TypeError, match="must be a scipy sparse matrix or array, not ndarray") as error:
         pairs_from_sparse(np.eye(2))
+    assert "csr_array(matrix)" in str(error.value)
+    assert "one row for each rating" in str(error.value)
+
+
+def test_pairs_from_a_wide_frame_are_refused_with_the_way_to_a_long_one():
+    long = pd.DataFrame({"user": [1, 1, 2], "film": ["a", "b", "a"], "stars": [5.0, 0.0, 3.0]})
+    matrix = long.pivot(index="user", columns="film", values="stars")
+    with pytest.raises(TypeError, match="must be a scipy sparse matrix or array, not DataFrame") as error:
+        pairs_from_sparse(matrix)
+    advice = "long = matrix.stack().dropna().reset_index()"
+    assert f"`{advice}`" in str(error.value)
+    assert "long.iloc[:, :2]" in str(error.value)
+    stacked = matrix.stack().dropna().reset_index()
+    assert stacked.to_numpy().tolist() == long.to_numpy().tolist()
+
+
+def test_pairs_from_another_frame_are_refused():
+    with pytest.raises(TypeError, match=r"not DataFrame: .* one row for each rating") as error:
+        pairs_from_sparse(pl.DataFrame({"a": [1.0]}))
+    assert "stack" not in str(error.value)
 
 
 def test_pairs_from_one_dimension_are_refused():

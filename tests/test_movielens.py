@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from movielens_files import (
     unpack,
     zipped,
 )
+from sklearn.datasets import get_data_home
 
 from sklearn_mf.datasets import _movielens, fetch_movielens, load_ratings
 
@@ -97,8 +99,50 @@ def test_files_without_times(tmp_path, variant):
     assert ratings.movies is None
     assert ratings.users is None
     assert [(*pair, f"{r:g}") for pair, r in zip(ratings.data.tolist(), ratings.target, strict=True)] == rows
-    frame = fetch_movielens(variant, data_home=tmp_path, as_frame=True).frame
-    assert list(frame.columns) == ["user", "item", "rating"]
+    as_frame = fetch_movielens(variant, data_home=tmp_path, as_frame=True)
+    assert list(as_frame.frame.columns) == ["user", "item", "rating"]
+    assert as_frame.times is None
+
+
+@pytest.mark.parametrize(
+    ("variant", "names"), [("1m", ["ml-1m"]), ("10m", ["ml-10m", "ml-10M100K"]), ("25m", ["ml-25m"])]
+)
+def test_data_home_may_be_the_unpacked_folder_itself(tmp_path, monkeypatch, variant, names):
+    layout = _movielens._LAYOUTS[variant]
+    for name in names:
+        unpack(tmp_path, {file.replace(layout.folder, name): data for file, data in FILES[variant].items()})
+        expected = fetch_movielens(variant, data_home=tmp_path)
+        for home in (tmp_path / name, f"{tmp_path / name}/", "."):
+            monkeypatch.chdir(tmp_path / name)
+            ratings = fetch_movielens(variant, data_home=home, download_if_missing=False)
+            np.testing.assert_array_equal(ratings.data, expected.data)
+            np.testing.assert_array_equal(ratings.movies.title, expected.movies.title)
+
+
+def test_data_home_of_another_name_is_not_taken_for_the_unpacked_folder(tmp_path):
+    unpack(tmp_path, {name.replace("ml-25m", "ml-20m"): data for name, data in FILES["25m"].items()})
+    with pytest.raises(OSError, match="Data not found"):
+        fetch_movielens("25m", data_home=tmp_path / "ml-20m", download_if_missing=False)
+
+
+def test_looking_creates_no_folder(tmp_path):
+    with pytest.raises(OSError, match="Data not found"):
+        fetch_movielens("1m", data_home=tmp_path / "new" / "home", download_if_missing=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [None, "~/data"])
+@pytest.mark.parametrize("variable", [None, "elsewhere", "~/elsewhere"])
+def test_the_folder_looked_in_is_that_of_scikit_learn(tmp_path, monkeypatch, given, variable):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    if variable is None:
+        monkeypatch.delenv("SCIKIT_LEARN_DATA", raising=False)
+    else:
+        monkeypatch.setenv("SCIKIT_LEARN_DATA", variable)
+    put_archive(Path(get_data_home(given)), "1m")
+    assert len(fetch_movielens("1m", data_home=given, download_if_missing=False).target) == 3
 
 
 def test_films_may_be_in_utf_8_or_latin_1_in_every_variant(tmp_path):
@@ -160,6 +204,60 @@ def test_a_wrong_line_is_named(tmp_path, monkeypatch, wrong, block):
         fetch_movielens("10m", data_home=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("header", "n", "wrong"),
+    [
+        ("userId,movieId,rating,timestamp", 4, "1,2,3.0,4,5"),
+        ("userId,movieId,rating,timestamp", 4, ""),
+        ("userId,movieId,rating,timestamp", 4, "1,2,3.0"),
+        ("userId,movieId,rating", 3, "1,2,3.0,4"),
+        ("userId,movieId,rating", 3, ""),
+    ],
+)
+def test_the_header_says_how_many_values_a_line_has(tmp_path, header, n, wrong):
+    unpack(tmp_path, {"ml-25m/ratings.csv": f"{header}\n{wrong}\n{wrong}\n".encode()})
+    with pytest.raises(ValueError, match=rf"ratings.csv, line 2: '{wrong}' is not ',' between {n} numbers") as error:
+        fetch_movielens("25m", data_home=tmp_path)
+    assert ("a time in seconds" in str(error.value)) == (n == 4)
+
+
+@pytest.mark.parametrize("wrong", ["", "1::2", "1::2::3::4::5"])
+def test_without_a_header_a_wrong_first_line_is_named(tmp_path, wrong):
+    unpack(tmp_path, {"ml-1m/ratings.dat": f"{wrong}\n1::2::3::4\n".encode()})
+    with pytest.raises(ValueError, match=rf"ratings.dat, line 1: '{wrong}' is not '::' between 4 numbers"):
+        fetch_movielens("1m", data_home=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variant", "name", "text"),
+    [
+        ("25m", "movies.csv", ""),
+        ("25m", "movies.csv", "movieId,title,genres\r\n"),
+        ("1m", "movies.dat", ""),
+        ("100k", "u.item", ""),
+    ],
+)
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_a_file_without_films_is_an_empty_table(tmp_path, variant, name, text, as_frame):
+    unpack(tmp_path, {**FILES[variant], f"ml-{variant}/{name}": text.encode()})
+    movies = fetch_movielens(variant, data_home=tmp_path, as_frame=as_frame).movies
+    assert [(len(movies[key]), movies[key].dtype) for key in ("id", "title", "genres")] == [
+        (0, np.int64),
+        (0, object),
+        (0, object),
+    ]
+
+
+@pytest.mark.parametrize(("variant", "name"), [("1m", "users.dat"), ("100k", "u.user")])
+def test_a_file_without_users_is_an_empty_table(tmp_path, variant, name):
+    unpack(tmp_path, {**FILES[variant], f"ml-{variant}/{name}": b""})
+    users = fetch_movielens(variant, data_home=tmp_path).users
+    assert {key: len(column) for key, column in users.items()} == dict.fromkeys(
+        ["id", "age", "gender", "occupation", "zip"], 0
+    )
+    assert users.id.dtype == users.age.dtype == np.int64
+
+
 def test_other_columns_are_refused(tmp_path):
     unpack(tmp_path, {"ml-25m/ratings.csv": b"movieId,userId,rating\n1,2,3.0\n"})
     with pytest.raises(ValueError, match=r"ratings.csv, line 1: 'movieId,userId,rating' instead of 'userId,movieId"):
@@ -185,6 +283,12 @@ def test_tables_that_cannot_be_read_are_named(tmp_path, variant, name, text, wha
         fetch_movielens(variant, data_home=tmp_path)
 
 
+def test_a_row_of_another_length_is_shown(tmp_path):
+    unpack(tmp_path, {**FILES["25m"], "ml-25m/movies.csv": b"movieId,title,genres\n1,A,War\n2,B\n"})
+    with pytest.raises(ValueError, match=r"movies.csv cannot be .* films: \['2', 'B'\] has 2 values instead of 3\.$"):
+        fetch_movielens("25m", data_home=tmp_path)
+
+
 def test_as_frame(tmp_path):
     pandas = pytest.importorskip("pandas")
     put_archive(tmp_path, "1m")
@@ -193,6 +297,8 @@ def test_as_frame(tmp_path):
     pandas.testing.assert_frame_equal(ratings.frame, expected)
     pandas.testing.assert_frame_equal(ratings.data, expected[["user", "item"]])
     pandas.testing.assert_series_equal(ratings.target, expected["rating"])
+    pandas.testing.assert_series_equal(ratings.times, expected["time"])
+    assert pandas.to_datetime(ratings.times, unit="s").dt.year.tolist() == [2001, 2001, 2001]
     assert list(ratings.movies.columns) == ["id", "title", "genres"]
     assert list(map(tuple, ratings.movies.to_numpy())) == FILMS
     assert ratings.users.set_index("id").loc[3, "zip"] == "V1K2N"
@@ -218,12 +324,25 @@ def test_only_pairs_and_ratings(tmp_path):
 # Bad input
 
 
-@pytest.mark.parametrize("variant", ["ml-1m", "100K", None, ["1m"]])
-def test_an_unknown_variant_gets_the_names_of_those_there_are(variant):
+@pytest.mark.parametrize(
+    ("variant", "meant"),
+    [
+        ("ml-100k", "100k"),
+        ("100K", "100k"),
+        ("ML-1M", "1m"),
+        ("ml-latest-small", "latest-small"),
+        ("ml-5m", None),
+        ("latest", None),
+        (None, None),
+        (["1m"], None),
+    ],
+)
+def test_an_unknown_variant_gets_the_names_of_those_there_are(variant, meant):
     with pytest.raises(
-        ValueError, match=r"variant=.* is none of '100k', '1m', '10m', '20m', '25m', '32m', 'latest-small'"
-    ):
+        ValueError, match=r"variant=.* is none of '100k', '1m', '10m', '20m', '25m', '32m', 'latest-small'\."
+    ) as error:
         fetch_movielens(variant)
+    assert str(error.value).partition("small'. ")[2] == (f"Did you mean {meant!r}?" if meant else "")
 
 
 @pytest.mark.parametrize(

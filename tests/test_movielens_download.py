@@ -13,7 +13,10 @@ from sklearn_mf.datasets import _download, _movielens, fetch_movielens
 
 
 class Server:
-    """Answers to a path, in turn (the last one stays): (status, body[, length announced]), or "silence"."""
+    """Answers to a path, in turn (the last one stays): (status, body[, length announced]), or "silence".
+
+    With a status of "stall" the body is sent, and then nothing.
+    """
 
     def __init__(self):
         self.answers, self.requests, self.over = {}, [], threading.Event()
@@ -28,11 +31,13 @@ class Server:
                     server.over.wait(5)
                     return
                 status, body, *length = answer
-                self.send_response(status)
+                self.send_response(200 if status == "stall" else status)
                 if not length or length[0] is not None:
                     self.send_header("Content-Length", str(length[0] if length else len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+                if status == "stall":
+                    server.over.wait(5)
 
             def log_message(self, *args):
                 pass
@@ -108,6 +113,39 @@ def test_a_download_cut_short_is_tried_again(tmp_path, server):
     assert files_below(tmp_path) == ["movielens/ml-1m.zip"]
 
 
+def test_a_download_cut_short_is_noticed_without_a_length_too(tmp_path, server, monkeypatch):
+    for variant, checksums in (("1m", _movielens.MD5), ("25m", {})):
+        monkeypatch.setattr(_movielens, "MD5", checksums)
+        whole = ARCHIVES[variant]
+        server.answers[f"/ml-{variant}.zip.md5"] = [(200, md5(whole).encode())]
+        server.answers[f"/ml-{variant}.zip"] = [(200, whole[:100], None), (200, whole, None)]
+        with pytest.warns(UserWarning, match=r"Retry downloading .*100 bytes came, and they are no whole zip archive"):
+            fetch_movielens(variant, data_home=tmp_path, delay=0)
+        assert (tmp_path / "movielens" / f"ml-{variant}.zip").read_bytes() == whole
+
+
+def test_a_server_that_stalls_within_the_body_is_tried_again(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(_download, "TIMEOUT", 0.2)
+    monkeypatch.setattr(_download, "_BLOCK", 64)  # so that some of it is written
+    whole = ARCHIVES["1m"]
+    half = b"x" * (len(whole) + 1000)  # longer than what comes next: what stays of it would be seen
+    server.answers["/ml-1m.zip"] = [("stall", half, 2 * len(half)), (200, whole)]
+    with pytest.warns(UserWarning, match=r"Retry downloading from url: http.*ml-1m.zip .*timed out") as warned:
+        assert len(fetch_movielens("1m", data_home=tmp_path, delay=0).target) == 3
+    assert len(warned) == 1
+    assert len(server.requests) == 2
+    assert (tmp_path / "movielens" / "ml-1m.zip").read_bytes() == whole
+    assert files_below(tmp_path) == ["movielens/ml-1m.zip"]
+
+
+def test_a_server_that_always_stalls_is_given_up(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(_download, "TIMEOUT", 0.2)
+    server.answers["/ml-1m.zip"] = [("stall", ARCHIVES["1m"][:100], len(ARCHIVES["1m"]))]
+    with pytest.raises(OSError, match=r"in 1 attempts: .*timed out"):
+        fetch_movielens("1m", data_home=tmp_path, n_retries=0)
+    assert files_below(tmp_path) == []
+
+
 def test_a_download_always_cut_short_fails_and_leaves_nothing(tmp_path, server):
     server.answers["/ml-1m.zip"] = [(200, ARCHIVES["1m"][:100], 10_000)]
     with (
@@ -145,8 +183,9 @@ def test_what_the_server_refuses_is_not_asked_again(tmp_path, server, status):
     assert files_below(tmp_path) == []
 
 
-def test_a_server_error_is_tried_again(tmp_path, server):
-    server.answers["/ml-1m.zip"] = [(500, b""), (503, b""), (200, ARCHIVES["1m"])]
+@pytest.mark.parametrize("statuses", [(500, 503), (408, 429)])
+def test_a_server_that_may_answer_later_is_tried_again(tmp_path, server, statuses):
+    server.answers["/ml-1m.zip"] = [*((status, b"") for status in statuses), (200, ARCHIVES["1m"])]
     with pytest.warns(UserWarning, match="Retry") as warned:
         assert len(fetch_movielens("1m", data_home=tmp_path, delay=0).target) == 3
     assert len(warned) == 2
@@ -201,15 +240,46 @@ def test_without_a_fixed_checksum_that_of_the_publisher_is_fetched(tmp_path, ser
     assert server.requests == ["/ml-latest-small.zip.md5", "/ml-latest-small.zip"] * 2
 
 
+PAGE = b"<!doctype html><title>Not here</title><script src='/5d41402abc4b2a76b9719d911017c592.js'></script>"
+
+
+@pytest.mark.parametrize("answer", [(404, b""), (403, b""), (500, b""), (200, PAGE), (200, b""), (200, b"\xff\xfe")])
+def test_what_is_no_checksum_does_not_stop_the_download(tmp_path, server, monkeypatch, answer):
+    monkeypatch.setattr(_movielens, "MD5", {})
+    server.answers["/ml-latest-small.zip.md5"] = [answer]
+    server.answers["/ml-latest-small.zip"] = [(200, ARCHIVES["latest-small"])]
+    with pytest.warns(UserWarning, match=r"zip\.md5 .*\. The archive is not compared with a checksum\.$") as warned:
+        assert len(fetch_movielens(data_home=tmp_path, n_retries=0).target) == 4
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    assert "put it into" not in str(warned[0].message)
+    assert files_below(tmp_path) == ["movielens/ml-latest-small.zip"]
+
+
+def test_a_silent_server_of_checksums_does_not_stop_the_download(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(_movielens, "MD5", {})
+    monkeypatch.setattr(_download, "TIMEOUT", 0.2)
+    server.answers["/ml-latest-small.zip.md5"] = ["silence"]
+    server.answers["/ml-latest-small.zip"] = [(200, ARCHIVES["latest-small"])]
+    with pytest.warns(UserWarning, match="timed out") as warned:
+        assert len(fetch_movielens(data_home=tmp_path, n_retries=1, delay=0).target) == 4
+    assert ["Retry" in str(warning.message) for warning in warned] == [True, False]
+    assert "not compared" in str(warned[1].message)
+
+
 def test_without_any_checksum_it_must_still_be_an_archive(tmp_path, server, monkeypatch):
     monkeypatch.setattr(_movielens, "MD5", {})
     server.answers["/ml-latest-small.zip"] = [(200, b"<html>Please log in</html>"), (200, ARCHIVES["latest-small"])]
-    with pytest.raises(OSError, match=r"What http.*ml-latest-small.zip sends is not a zip archive"):
+    with (
+        pytest.warns(UserWarning, match="not compared"),
+        pytest.raises(OSError, match=r"What http.*ml-latest-small.zip sends is not a zip archive"),
+    ):
         fetch_movielens(data_home=tmp_path)
     assert files_below(tmp_path) == []
-    assert len(fetch_movielens(data_home=tmp_path).target) == 4
+    with pytest.warns(UserWarning, match="not compared"):
+        assert len(fetch_movielens(data_home=tmp_path).target) == 4
 
 
-def test_only_variants_that_do_not_change_have_a_fixed_checksum():
-    assert set(_movielens.MD5) == set(_movielens._LAYOUTS) - {"latest-small"}
+def test_only_checksums_that_the_publisher_is_quoted_for_are_fixed():
+    assert set(_movielens.MD5) == {"100k", "1m", "20m", "25m"}
     assert all(len(value) == 32 and int(value, 16) for value in _movielens.MD5.values())

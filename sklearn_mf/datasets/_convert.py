@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
+import narwhals as nw
 import numpy as np
 from scipy import sparse
 
 from sklearn_mf._checks import check_ratings
 from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import find_ids, fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._encoding import factorize, find_ids
+
+# Formats in which an entry that is not stored and a rating of 0 are alike, and what comes of it.
+_DENSE_FORMATS = {
+    "bsr": "which pads its blocks with zeros: these would become ratings of 0, after tocsr() too",
+    "dia": "which stores whole diagonals: ratings of 0 are lost in it, and do not come back with tocsr()",
+}
 
 
 def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> tuple[np.ndarray, np.ndarray]:
@@ -19,7 +25,8 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     Parameters
     ----------
     matrix : sparse matrix or sparse array of shape (n_users, n_items)
-        Every stored entry is a rating, stored zeros too; entries that are not stored are unknown.
+        Every stored entry is a rating, stored zeros too; entries that are not stored are unknown. No pair twice. In
+        CSR, CSC, COO, LIL or DOK format: BSR and DIA cannot tell ratings of 0 from unknown ones.
 
     users, items : array-like of shape (n_users,) and (n_items,) or None, default=None
         Ids of the rows and of the columns, each once. None takes their numbers, from 0.
@@ -35,9 +42,10 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     Raises
     ------
     TypeError
-        If ``matrix`` is not sparse.
+        If ``matrix`` is not sparse, or in BSR or DIA format.
     ValueError
-        If there are more or fewer ids than rows or columns, or an id repeats or is missing.
+        If a pair is there twice (to scipy, its value is the sum of such entries), there are more or fewer ids than rows
+        or columns, or an id repeats or is missing.
 
     See Also
     --------
@@ -61,13 +69,29 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
            ['bob', 7]], dtype=object)
     """
     if not sparse.issparse(matrix):
-        raise TypeError(f"matrix must be a scipy sparse matrix or array, not {type(matrix).__name__}.")
+        _raise_not_sparse(matrix)
+    if matrix.format in _DENSE_FORMATS:
+        raise TypeError(
+            f"matrix is in {matrix.format.upper()} format, {_DENSE_FORMATS[matrix.format]}. Make a CSR matrix of the "
+            "ratings it was made from, for example csr_array((ratings, (rows, columns)))."
+        )
     if matrix.ndim != 2:
         raise ValueError(f"matrix must have two dimensions, users and items, and has {matrix.ndim}.")
     n_users, n_items = matrix.shape
     user_ids = np.arange(n_users) if users is None else _check_ids(users, "users", n_users, "rows")
     item_ids = np.arange(n_items) if items is None else _check_ids(items, "items", n_items, "columns")
     entries = matrix.tocoo()
+    ones = np.ones(len(entries.data), dtype=np.int8)
+    if sparse.csr_array((ones, (entries.row, entries.col)), shape=matrix.shape).nnz < len(ones):  # it sums them
+        _raise_repeat(
+            entries.row,
+            entries.col,
+            user_ids,
+            item_ids,
+            "matrix has",
+            "entries",
+            "Take their sum with matrix.sum_duplicates(), or make the matrix anew with one of them.",
+        )
     both_ints = all(np.can_cast(ids.dtype, np.int64) and ids.dtype.kind in "iu" for ids in (user_ids, item_ids))
     X = np.empty((len(entries.data), 2), dtype=np.int64 if both_ints else object)
     X[:, 0] = _as_cells(user_ids, X.dtype)[entries.row]
@@ -137,13 +161,43 @@ def pairs_to_sparse(
     shape = len(user_ids), len(item_ids)
     matrix = sparse.csr_array((y, (row, col)), shape=shape)  # sums entries of one place
     if matrix.nnz < len(y):
-        first, again = _find_repeat(row.astype(np.int64) * len(item_ids) + col)
-        raise ValueError(
-            f"X has the pair ({_shown(user_ids[row[again]])}, {_shown(item_ids[col[again]])}) twice, in rows {first} "
-            f"and {again}, and a matrix has one rating for a pair. Keep one of them, for example the last with pandas' "
-            "drop_duplicates(keep='last'), or take their mean with groupby."
+        _raise_repeat(
+            row,
+            col,
+            user_ids,
+            item_ids,
+            "X has",
+            "rows",
+            "Keep one of them, for example the last with pandas' drop_duplicates(keep='last'), or take their mean with "
+            "groupby.",
         )
     return matrix, user_ids, item_ids
+
+
+def _raise_not_sparse(matrix: Any) -> NoReturn:
+    if nw.dependencies.is_pandas_dataframe(matrix):
+        what_to_do = (
+            "make a long table of a wide one of users x items with `long = matrix.stack().dropna().reset_index()`, and "
+            "give `long.iloc[:, :2]` and `long.iloc[:, 2]` as X and y"
+        )
+    elif isinstance(matrix, np.ndarray):
+        what_to_do = (
+            "if its zeros are unknown ratings, give csr_array(matrix); else load the ratings as a long table, one row "
+            "for each rating"
+        )
+    else:
+        what_to_do = "load the ratings as a long table, one row for each rating"
+    raise TypeError(f"matrix must be a scipy sparse matrix or array, not {type(matrix).__name__}: {what_to_do}.")
+
+
+def _raise_repeat(
+    row: np.ndarray, col: np.ndarray, users: np.ndarray, items: np.ndarray, table: str, places: str, what_to_do: str
+) -> NoReturn:
+    first, again = _find_repeat(row.astype(np.int64) * len(items) + col)
+    raise ValueError(
+        f"{table} the pair ({_shown(users[row[again]])}, {_shown(items[col[again]])}) twice, in {places} {first} and "
+        f"{again}, and a matrix has one rating for a pair. {what_to_do}"
+    )
 
 
 def _check_ids(ids: Any, name: str, n: int | None = None, what: str = "") -> np.ndarray:
@@ -151,7 +205,7 @@ def _check_ids(ids: Any, name: str, n: int | None = None, what: str = "") -> np.
     column = split_column(ids, name)
     if n is not None and len(column) != n:
         raise ValueError(f"{name} has {len(column)} ids, but matrix has {n} {what}: give one id for each.")
-    levels, codes = _factorize(column)
+    levels, codes = factorize(column)
     if len(levels) < len(codes):
         first, again = _find_repeat(codes)
         raise ValueError(
@@ -160,11 +214,6 @@ def _check_ids(ids: Any, name: str, n: int | None = None, what: str = "") -> np.
     if isinstance(column.values, np.ndarray) and column.values.dtype.kind in "iufM":
         return column.values.copy()
     return levels[codes]
-
-
-def _factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
-    [levels], [codes] = fit_columns([column], Threads(1))
-    return levels, codes
 
 
 def _as_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -178,7 +227,7 @@ def _as_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Place of the id of each row of X among the ids of the matrix, and these ids."""
-    levels, codes = _factorize(column)
+    levels, codes = factorize(column)
     if given is None:
         return codes, levels
     ids = _check_ids(given, name)

@@ -20,6 +20,7 @@ from sklearn_mf._checks import warn_user
 
 TIMEOUT = 30.0  # seconds in which the server must send something
 _BLOCK = 2**20
+_PASSING_STATUS = (408, 429)  # besides those from 500: request timeout, too many requests
 _PASSING = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)  # worth another try; not a full disk
 
 T = TypeVar("T")
@@ -28,10 +29,11 @@ T = TypeVar("T")
 def download_archive(url: str, path: Path, md5: str | None, *, n_retries: int, delay: float) -> None:
     """Fetch the zip archive at ``url``; ``path`` appears once it is whole and has the checksum ``md5``, if any."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    advice = f"Try again later, or get the file by other means and put it into {path.parent}."
     part = path.with_name(f"{path.name}.part_{uuid.uuid4().hex}")  # of its own, as others may download the same
     try:
-        with part.open("xb") as file:
-            found = _retry(lambda: _copy(url, file), url, path.parent, n_retries, delay)
+        with part.open("x+b") as file:
+            found = _retry(lambda: _copy(url, file), url, advice, n_retries, delay)
         if md5 is not None and found != md5:
             raise OSError(
                 f"The download of {url} is damaged or another file: expected the MD5 checksum {md5}, found {found}. "
@@ -48,33 +50,36 @@ def download_archive(url: str, path: Path, md5: str | None, *, n_retries: int, d
         raise
 
 
-def fetch_md5(url: str, folder: Path, *, n_retries: int, delay: float) -> str | None:
-    """The MD5 checksum that the publisher keeps in the small file at ``url``; None where there is none."""
+def fetch_md5(url: str, *, n_retries: int, delay: float) -> str | None:
+    """The MD5 checksum that the publisher keeps in the small file at ``url``; without one a warning, and None."""
 
     def read() -> bytes:
         with urlopen(url, timeout=TIMEOUT) as response:
             return response.read(1000)
 
+    consequence = "The archive is not compared with a checksum."
     try:
-        text = _retry(read, url, folder, n_retries, delay).decode("latin-1")
-    except FileNotFoundError:
+        text = _retry(read, url, consequence, n_retries, delay).decode("latin-1").strip().lower()
+    except OSError as error:
+        warn_user(str(error), UserWarning)
         return None
-    found = re.search(r"\b[0-9a-f]{32}\b", text.lower())  # "MD5 (ml-1m.zip) = ..." or "...  ml-1m.zip"
-    return found.group() if found else None
+    found = re.fullmatch(r"(?:md5 \(.*\) = )?([0-9a-f]{32})(?: [ *]\S+)?", text)  # of the programs md5 and md5sum
+    if found is None:
+        warn_user(f"What {url} sends is not an MD5 checksum. {consequence}", UserWarning)
+        return None
+    return found[1]
 
 
-def _retry(attempt: Callable[[], T], url: str, folder: Path, n_retries: int, delay: float) -> T:
-    """What ``attempt`` returns, tried again where the fault may pass."""
+def _retry(attempt: Callable[[], T], url: str, advice: str, n_retries: int, delay: float) -> T:
+    """What ``attempt`` returns, tried again where the fault may pass; ``advice`` ends the message of an error."""
     for n_left in range(n_retries, -1, -1):
         try:
             return attempt()
         except HTTPError as error:
             error.close()
-            if error.code < 500:  # the request is at fault: the answer would be the same
-                kind = FileNotFoundError if error.code == 404 else OSError
-                raise kind(
-                    f"{url} cannot be downloaded: the server answers {error.code} ({error.reason}). If you have the "
-                    f"file from elsewhere, put it into {folder}."
+            if error.code < 500 and error.code not in _PASSING_STATUS:  # the answer would be the same
+                raise OSError(
+                    f"{url} cannot be downloaded: the server answers {error.code} ({error.reason}). {advice}"
                 ) from error
             problem: Exception = error
         except _PASSING as error:
@@ -82,14 +87,11 @@ def _retry(attempt: Callable[[], T], url: str, folder: Path, n_retries: int, del
         if n_left:
             warn_user(f"Retry downloading from url: {url} ({problem})", UserWarning)
             time.sleep(delay)
-    raise OSError(
-        f"{url} could not be downloaded in {n_retries + 1} attempts: {problem}. Try again later, or get the file by "
-        f"other means and put it into {folder}."
-    ) from problem
+    raise OSError(f"{url} could not be downloaded in {n_retries + 1} attempts: {problem}. {advice}") from problem
 
 
 def _copy(url: str, file: BinaryIO) -> str:
-    """Write what is at ``url`` to ``file``; return its MD5 checksum."""
+    """Write the archive at ``url`` to ``file``; return its MD5 checksum."""
     file.seek(0)  # an attempt before may have left something
     file.truncate()
     digest, n_bytes = hashlib.md5(usedforsecurity=False), 0
@@ -101,4 +103,6 @@ def _copy(url: str, file: BinaryIO) -> str:
             n_bytes += len(block)
     if announced is not None and n_bytes != int(announced):
         raise ContentTooShortError(f"{n_bytes} of {announced} bytes came", ("", response.headers))
+    if announced is None and not zipfile.is_zipfile(file):
+        raise ContentTooShortError(f"{n_bytes} bytes came, and they are no whole zip archive", ("", response.headers))
     return digest.hexdigest()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import os
 import re
 import zipfile
 import zlib
 from dataclasses import dataclass
 from itertools import compress
 from numbers import Integral, Real
-from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -21,16 +21,17 @@ from sklearn_mf.datasets._download import download_archive, fetch_md5
 
 ARCHIVE_URL = "https://files.grouplens.org/datasets/movielens/ml-{variant}.zip"
 
-# MD5 checksums of the archives, the same in each of: lenskit/lk-demo-experiment (data/ml-*.zip.dvc, computed of the
-# downloads, all six), eli-osherovich/papers_with_code (datasets/movielens/dl_config.py, all but 32m), and documents
-# that quote GroupLens's own ml-*.zip.md5. latest-small is replaced from time to time and has none that lasts.
+# MD5 checksums that GroupLens keeps beside its archives (ml-1m.zip.md5), as these repositories quote them from there:
+# 100k: sathariels/SageRec (python/sagerec_download.py)
+# 1m, 20m: mwnewlin/afit_mlperf_training (recommendation/verify_dataset.sh)
+# 1m, 25m: numericalalgorithmsgroup/MLFirstSteps_Azure (ncf/verify_dataset.sh)
+# Of 10m and 32m none was found that comes from GroupLens, and latest-small is replaced from time to time: theirs are
+# fetched with the archive.
 MD5 = {
     "100k": "0e33842e24a9c977be4e0107933c0723",
     "1m": "c4d9eecfca2ab87c1945afe126590906",
-    "10m": "ce571fd55effeba0271552578f2648bd",
     "20m": "cd245b17a1ae2cc31bb14903e1204af3",
     "25m": "6b51fb2759a8657d3bfcbfc42b592ada",
-    "32m": "d472be332d4daa821edc399621853b57",
 }
 
 
@@ -81,7 +82,7 @@ on Interactive Intelligent Systems 5(4), article 19. https://doi.org/10.1145/282
 def fetch_movielens(
     variant: str = "latest-small",
     *,
-    data_home: str | PathLike | None = None,
+    data_home: str | os.PathLike | None = None,
     download_if_missing: bool = True,
     return_X_y: bool = False,
     as_frame: bool = False,
@@ -116,20 +117,21 @@ def fetch_movielens(
     data_home : str, path-like or None, default=None
         Where data sets are kept. None is scikit-learn's folder (:func:`sklearn.datasets.get_data_home`). The archive
         (as ``ml-1m.zip``) or the folder it unpacks to (as ``ml-1m``, its files plain or compressed by gzip) is looked
-        for there and in ``movielens`` below, which is where downloads go.
+        for there and in ``movielens`` below, which is where downloads go. The folder ``ml-1m`` itself will do too.
 
     download_if_missing : bool, default=True
-        Whether to download what is not on disk, or to raise an OSError.
+        Whether to download what is not on disk, or to raise an OSError (and create no folder).
 
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` only.
 
     as_frame : bool, default=False
-        Whether to return pandas objects: ``data``, ``movies`` and ``users`` as DataFrames, ``target`` as a Series.
+        Whether to return pandas objects: ``data``, ``movies`` and ``users`` as DataFrames, ``target`` and ``times`` as
+        Series.
 
     n_retries : int, default=3
-        How often a failed download is tried again, at least 0. Requests that the server refuses (404 and the like) are
-        not.
+        How often a failed download is tried again, at least 0. Requests that the server refuses (404 and the like, but
+        not 408 and 429) are not.
 
     delay : float, default=1.0
         Seconds between attempts, at least 0.
@@ -143,10 +145,11 @@ def fetch_movielens(
         * ``target`` (n_ratings,) float64: the ratings, in stars;
         * ``feature_names``: ``["user", "item"]``;
         * ``times`` (n_ratings,) int64: when each rating was given, in seconds since 1970 UTC; None where the file has
-          no times;
+          no times. ``pd.to_datetime(ratings.times, unit="s")`` makes dates of them;
         * ``movies``: a Bunch with one entry per film in ``id`` (int64), ``title`` (object, str) and ``genres`` (object,
           str such as ``"Comedy|Drama"``, ``""`` for none). Films without ratings are among them. None where the folder
-          has no such file. ``dict(zip(movies.id, movies.title))`` looks titles up;
+          has no such file. ``dict(zip(movies.id, movies.title))`` looks titles up. Titles may repeat: in 100k, Chasing
+          Amy (1997) has the ids 246 and 268;
         * ``users``: for 100k and 1m a Bunch of ``id`` (int64), ``gender`` (object, "F" or "M"), ``age`` (int64; in 1m
           the lower end of a range, 1 is under 18), ``occupation`` (object, str; in 1m a number explained in its README)
           and ``zip`` (object, str); else None;
@@ -165,9 +168,10 @@ def fetch_movielens(
 
     Notes
     -----
-    A download is compared with the MD5 checksum that GroupLens publishes. Those of archives that do not change are part
-    of this module. For latest-small the file ``ml-latest-small.zip.md5`` next to the archive is fetched too, and
-    compared when it is there. Archives found on disk are not compared again.
+    A download is compared with an MD5 checksum. Those of 100k, 1m, 20m and 25m are part of this module, as public
+    repositories quote them from the files that GroupLens publishes. No such source was found for 10m and 32m, and
+    latest-small changes: for these, GroupLens's file ``ml-10m.zip.md5`` next to the archive is fetched too; where no
+    checksum comes, a warning says so and the archive is taken without. Archives found on disk are not compared again.
 
     References
     ----------
@@ -183,15 +187,15 @@ def fetch_movielens(
     >>> titles = dict(zip(ratings.movies.id, ratings.movies.title))  # doctest: +SKIP
     """
     if variant not in list(_LAYOUTS):  # a list compares what cannot be hashed
-        raise ValueError(f"variant={variant!r} is none of {', '.join(map(repr, _LAYOUTS))}.")
+        meant = str(variant).lower().removeprefix("ml-")
+        hint = f" Did you mean {meant!r}?" if meant in _LAYOUTS else ""
+        raise ValueError(f"variant={variant!r} is none of {', '.join(map(repr, _LAYOUTS))}.{hint}")
     check_scalar(n_retries, "n_retries", Integral, min_val=0)
     check_scalar(delay, "delay", Real, min_val=0)
     if as_frame:
         _import_pandas()
     layout = _LAYOUTS[variant]
-    from sklearn.datasets import get_data_home  # slow to import
-
-    home = Path(get_data_home(data_home))
+    home = _data_home(data_home)
     place = _find(home, variant)
     if place is None:
         if not download_if_missing:
@@ -209,7 +213,7 @@ def fetch_movielens(
 
     frame = None
     if as_frame:
-        frame, X, y, movies, users = _as_frames(X, y, times, movies, users)
+        frame, X, y, times, movies, users = _as_frames(X, y, times, movies, users)
     if return_X_y:
         return X, y
     return Bunch(
@@ -227,23 +231,36 @@ def fetch_movielens(
 # Where the data are
 
 
+def _data_home(given: str | os.PathLike | None) -> Path:
+    """The folder of scikit-learn's ``get_data_home``, which would create it."""
+    home = os.environ.get("SCIKIT_LEARN_DATA", os.path.join("~", "scikit_learn_data")) if given is None else given
+    return Path(os.path.abspath(os.path.expanduser(home)))
+
+
 def _find(home: Path, variant: str) -> Path | None:
     """The archive of the variant, or a folder with its ratings."""
     layout = _LAYOUTS[variant]
+    names = (f"ml-{variant}", layout.folder)
+    if home.name in names and _has_ratings(home, layout):
+        return home
     for folder in (home, home / "movielens"):
         archive = folder / f"ml-{variant}.zip"
         if archive.is_file():
             return archive
-        for unpacked in (folder / f"ml-{variant}", folder / layout.folder):
-            if any((unpacked / name).is_file() for name in (layout.ratings, f"{layout.ratings}.gz")):
-                return unpacked
+        for name in names:
+            if _has_ratings(folder / name, layout):
+                return folder / name
     return None
+
+
+def _has_ratings(folder: Path, layout: _Layout) -> bool:
+    return any((folder / name).is_file() for name in (layout.ratings, f"{layout.ratings}.gz"))
 
 
 def _download(folder: Path, variant: str, n_retries: int, delay: float) -> Path:
     url = ARCHIVE_URL.format(variant=variant)
     archive = folder / f"ml-{variant}.zip"
-    md5 = MD5.get(variant) or fetch_md5(f"{url}.md5", folder, n_retries=n_retries, delay=delay)
+    md5 = MD5.get(variant) or fetch_md5(f"{url}.md5", n_retries=n_retries, delay=delay)
     download_archive(url, archive, md5, n_retries=n_retries, delay=delay)
     return archive
 
@@ -276,12 +293,13 @@ def _read_ratings(place: Path, layout: _Layout) -> tuple[np.ndarray, np.ndarray,
             header = file.readline().decode("utf-8-sig", "replace").strip()
             if header not in ("userId,movieId,rating,timestamp", "userId,movieId,rating"):
                 raise ValueError(f"{name}, line 1: {header!r} instead of 'userId,movieId,rating,timestamp'.")
-            n_lines = 1
+            n_lines, n_values = 1, header.count(",") + 1
         while block := file.read(_BLOCK):
             block += file.readline()  # up to the end of a line
             if not block.endswith(b"\n"):
                 block += b"\n"
-            n_values = n_values or block[: block.index(b"\n")].count(layout.sep) + 1
+            if not n_values:
+                n_values = 3 if block[: block.index(b"\n")].count(layout.sep) == 2 else 4
             numbers, stars = _parse(block, layout.sep, n_values, name, n_lines)
             pairs.append(np.ascontiguousarray(numbers[:, :2]))
             ratings.append(stars)
@@ -303,7 +321,7 @@ def _parse(block: bytes, sep: bytes, n_values: int, name: str, line: int) -> tup
     shape = block.translate(None, _NUMBERS + b"\r")
     n_rows = shape.count(b"\n")
     points = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("."))
-    good = n_values in (3, 4) and shape.replace(halves, whole) == whole * n_rows and _one_decimal(block, points)
+    good = shape.replace(halves, whole) == whole * n_rows and _one_decimal(block, points)
     if good:
         text = block.translate(bytes.maketrans(sep[:1], b" "), b".")
         numbers = np.fromstring(text, dtype=np.int64, sep=" ")
@@ -365,7 +383,7 @@ def _read_movies(place: Path, layout: _Layout) -> Bunch | None:
     if lines is None:
         return None
     try:
-        ids, titles, genres = zip(*_movie_rows(lines, layout.sep), strict=True)
+        ids, titles, genres = _columns(_movie_rows(lines, layout.sep), 3)
         ids = np.array(list(map(int, ids)), dtype=np.int64)
     except (ValueError, IndexError, csv.Error) as error:
         raise ValueError(f"{place / layout.movies} cannot be read as a table of films: {error}.") from error
@@ -373,7 +391,7 @@ def _read_movies(place: Path, layout: _Layout) -> Bunch | None:
     return Bunch(id=ids, title=np.array(titles, dtype=object), genres=np.array(genres, dtype=object))
 
 
-def _movie_rows(lines: list[str], sep: bytes) -> Any:
+def _movie_rows(lines: list[str], sep: bytes) -> list:
     """Id, title and genres of each film."""
     if sep == b",":
         return list(csv.reader(lines))[1:]
@@ -387,16 +405,21 @@ def _read_users(place: Path, layout: _Layout) -> Bunch | None:
     lines = None if layout.users is None else _read_lines(place, layout, layout.users)
     if lines is None:
         return None
+    sep, first, second = ("::", "gender", "age") if layout.sep == b"::" else ("|", "age", "gender")
+    keys = ("id", first, second, "occupation", "zip")
     try:
-        if layout.sep == b"::":
-            ids, genders, ages, occupations, zips = zip(*(line.split("::") for line in lines), strict=True)
-        else:
-            ids, ages, genders, occupations, zips = zip(*(line.split("|") for line in lines), strict=True)
-        ids, ages = (np.array(list(map(int, column)), dtype=np.int64) for column in (ids, ages))
+        columns = dict(zip(keys, _columns([line.split(sep) for line in lines], len(keys)), strict=True))
+        ids, ages = (np.array(list(map(int, columns.pop(key))), dtype=np.int64) for key in ("id", "age"))
     except ValueError as error:
         raise ValueError(f"{place / str(layout.users)} cannot be read as a table of users: {error}.") from error
-    texts = {"gender": genders, "occupation": occupations, "zip": zips}
-    return Bunch(id=ids, age=ages, **{key: np.array(column, dtype=object) for key, column in texts.items()})
+    return Bunch(id=ids, age=ages, **{key: np.array(column, dtype=object) for key, column in columns.items()})
+
+
+def _columns(rows: list, n: int) -> list[tuple]:
+    for row in rows:
+        if len(row) != n:
+            raise ValueError(f"{row!r} has {len(row)} values instead of {n}")
+    return list(zip(*rows, strict=True)) if rows else [()] * n
 
 
 # pandas
@@ -417,5 +440,6 @@ def _as_frames(
     frame = pandas.DataFrame({"user": X[:, 0], "item": X[:, 1], "rating": y})
     if times is not None:
         frame["time"] = times
+        times = frame["time"]
     movies, users = (None if table is None else pandas.DataFrame(dict(table)) for table in (movies, users))
-    return frame, frame[["user", "item"]], frame["rating"], movies, users
+    return frame, frame[["user", "item"]], frame["rating"], times, movies, users
