@@ -1,6 +1,6 @@
 """Rankings on ml-1m: NDCG@10 and recall@10 of the factorization, of biases only and of the most popular.
 
-    python benchmarks/rankings.py [--set ml-100k]
+    python benchmarks/rankings.py [--set ml-100k] [--splits 3]
 
 A random fifth of each user's ratings is held out. Two protocols, which ask two questions:
 
@@ -16,13 +16,13 @@ import numpy as np
 from _real import BEST, real_sets, rmse
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf.metrics import catalog_coverage, ndcg_at_k, novelty, recall_at_k
+from sklearn_mf.metrics import catalog_coverage, ndcg_at_k, novelty, ranking_of_lists, recall_at_k
 from sklearn_mf.model_selection import PerUserShuffleSplit
 
 RELEVANT, K = 4, 10
 MODELS = {
     "factorization, defaults": {},
-    "factorization, best for RMSE": BEST,
+    "factorization, best for RMSE (rank 128, 60 epochs)": BEST,
     "without implicit features": {"implicit_features": None, "alpha": 0.04, "learning_rate": 0.05},
     "biases only": {"rank": 0, "implicit_features": None},
 }
@@ -49,52 +49,66 @@ def of_held_out_pairs(model, X, y):
 
 
 def of_catalogue(model, X, y, X_train, candidates):
-    """Pairs to rank: those recommended, in their order, and behind them those held out but not recommended."""
     users = np.unique(X[:, 0])
     items, _ = model.recommend(users, K, exclude=X_train, candidates=candidates)
-    held_out = {
-        pair: rating for pair, rating in zip(map(tuple, X.tolist()), y.tolist(), strict=True) if rating >= RELEVANT
-    }
-    pairs = [(user, item) for user, row in zip(users.tolist(), items.tolist(), strict=True) for item in row]
-    missed = list(set(held_out) - set(pairs))
-    gains = [held_out.get(pair, 0.0) for pair in pairs + missed]
-    scores = np.concatenate([np.tile(-np.arange(K), len(users)), np.full(len(missed), -K)])
-    given = {"groups": [user for user, _ in pairs + missed], "k": K}
+    lists = ranking_of_lists(items, users, X, np.where(y >= RELEVANT, y, 0))
     return (
-        ndcg_at_k(gains, scores, **given),
-        recall_at_k(gains, scores, relevant=RELEVANT, **given),
+        ndcg_at_k(**lists, k=K),
+        recall_at_k(**lists, k=K, relevant=RELEVANT),
         catalog_coverage(items, catalog=X_train[:, 1]),
         novelty(items, X=X_train),
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", choices=["ml-100k", "ml-1m", "ml-latest-small"], default="ml-1m")
-    wanted = parser.parse_args().set
-    X, y = next((X, y) for name, X, y, _ in real_sets() if name == wanted)
-    train, test = next(PerUserShuffleSplit(1, test_size=0.2, random_state=0).split(X))
-    train, test = np.sort(train), np.sort(test)
+def figures(X, y, train, test):
+    """All models on one split: what is in a row of the table, by name."""
     X_train, y_train = X[train], y[train]
     known = np.isin(X[test, 1], X_train[:, 1])
     X_test, y_test = X[test][known], y[test][known]
+    items, counts = np.unique(X_train[:, 1], return_counts=True)
+    often_rated = items[np.argsort(-counts)[: len(items) // 5]]
+    rows = {}
+    for name, given in MODELS.items():
+        model = MatrixFactorizationRegressor(random_state=0, **given).fit(X_train, y_train)
+        error = rmse(model.predict(X_test), y_test)
+        rows[name] = [
+            error,
+            *of_held_out_pairs(model, X_test, y_test),
+            *of_catalogue(model, X_test, y_test, X_train, None),
+        ]
+        if given is BEST:
+            of_few = of_catalogue(model, X_test, y_test, X_train, often_rated)
+            rows["the same, candidates: the fifth of items rated most"] = [np.nan] * 3 + list(of_few)
+    for name, make in {"most popular (number of ratings)": most_popular, "one random order for all": at_random}.items():
+        model = make(X_train, y_train)
+        rows[name] = [
+            np.nan,
+            *of_held_out_pairs(model, X_test, y_test),
+            *of_catalogue(model, X_test, y_test, X_train, None),
+        ]
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", choices=["ml-100k", "ml-1m", "ml-latest-small"], default="ml-1m")
+    parser.add_argument("--splits", type=int, default=3)
+    arguments = parser.parse_args()
+    X, y = next((X, y) for name, X, y, _ in real_sets() if name == arguments.set)
+    splitter = PerUserShuffleSplit(arguments.splits, test_size=0.2, random_state=0)
+    found = [figures(X, y, np.sort(train), np.sort(test)) for train, test in splitter.split(X)]
+    print(f"{arguments.set}, means of {arguments.splits} splits")
     print(
-        f"{wanted}: {len(train)} ratings to train on, {len(y_test)} held out ({(~known).sum()} of new items left out)"
-    )
-    print(
-        "| | RMSE | held-out pairs: NDCG@10 | recall@10 | "
-        "whole catalogue: NDCG@10 | recall@10 | coverage | novelty, bits |"
+        "| | RMSE | held-out pairs: NDCG@10 | recall@10 | whole catalogue: NDCG@10 | recall@10 | coverage | novelty |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    makers = {name: MatrixFactorizationRegressor(random_state=0, **given).fit for name, given in MODELS.items()}
-    makers["best, from the fifth of items rated most"] = makers["factorization, best for RMSE"]
-    items, counts = np.unique(X_train[:, 1], return_counts=True)
-    for name, make in {**makers, "most popular": most_popular, "at random": at_random}.items():
-        model = make(X_train, y_train)
-        candidates = items[np.argsort(-counts)[: len(items) // 5]] if "fifth" in name else None
-        figures = [*of_held_out_pairs(model, X_test, y_test), *of_catalogue(model, X_test, y_test, X_train, candidates)]
-        error = f"{rmse(model.predict(X_test), y_test):.4f}" if name in MODELS else ""
-        print(f"| {name} | {error} | " + " | ".join(f"{figure:.4f}" for figure in figures) + " |", flush=True)
+    digits = [4, 4, 4, 4, 4, 2, 1]
+    for name in found[0]:
+        means = np.mean([rows[name] for rows in found], axis=0)
+        cells = ["" if np.isnan(mean) else f"{mean:.{n}f}" for mean, n in zip(means, digits, strict=True)]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    spread = max(np.std([rows[name][column] for rows in found]) for name in found[0] for column in (1, 3))
+    print(f"largest standard deviation of an NDCG over the splits: {spread:.4f}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NoReturn
@@ -11,8 +13,32 @@ import narwhals as nw
 import numpy as np
 
 from sklearn_mf._columns import Column
-from sklearn_mf._encoding import fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._encoding import factorize
+
+_NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetimes with a time zone"
+_REMEDIES = {  # kinds of at and of times
+    (_NAIVE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s") if they are seconds since 1970, or give at in '
+    "seconds, pd.Timestamp(...).timestamp().",
+    (_AWARE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s", utc=True) if they are seconds since 1970, or '
+    "give at in seconds, pd.Timestamp(...).timestamp().",
+    (_NUMBERS, _NAIVE): 'Give at as a datetime, such as np.datetime64("2020-01-01"); pd.to_datetime(at, unit="s") if '
+    "it is in seconds since 1970.",
+    (_NUMBERS, _AWARE): 'Give at as a datetime, such as pd.Timestamp("2020-01-01", tz="UTC"); '
+    'pd.to_datetime(at, unit="s", utc=True) if it is in seconds since 1970.',
+    (_AWARE, _NAIVE): 'Give times the zone that they are in, such as times.tz_localize("UTC") (of a pandas Series '
+    "times.dt.tz_localize), or take it from at with at.tz_localize(None).",
+    (_NAIVE, _AWARE): 'Give at the zone that it is in, such as pd.Timestamp(at).tz_localize("UTC").',
+}
+
+
+class NTimes:
+    """What stands for times in a repr."""
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __repr__(self) -> str:
+        return f"<{self.n} times>"
 
 
 def find_times(name: str, own: Any, routed: Any, n_rows: int) -> tuple[np.ndarray, str]:
@@ -69,8 +95,70 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
     if len(bad):
         _raise_missing_times(bad, len(values), name)
     if values.dtype.kind != "M":
-        return values, "numbers"
-    return values, "datetimes with a time zone" if has_zone else "datetimes without a time zone"
+        return values, _NUMBERS
+    return values, _AWARE if has_zone else _NAIVE
+
+
+def are_from(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
+    """Whether each of the times, as ``check_times`` gives them, is not before the instant; bool (n_rows,)."""
+    if np.ndim(at):
+        raise ValueError(f"at must be a single number or datetime, got an array of shape {np.shape(at)}.")
+    if isinstance(at, str):
+        instant, at_kind = np.array([_from_text(at, kind)]), _NAIVE
+    else:
+        instant, at_kind = check_times([at], "at")
+    if at_kind != kind:
+        raise ValueError(
+            f"at={at!r} cannot be compared with times: it is one of {at_kind}, they are {kind}. "
+            f"{_REMEDIES[at_kind, kind]}"
+        )
+    return times >= instant if kind == _NUMBERS else _are_from_datetime(times, instant)
+
+
+def _are_from_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Compared in the coarser of the two units, as NumPy would overflow in the finer."""
+    times, at = _in_plain_unit(times), _in_plain_unit(at)
+    if np.can_cast(at.dtype, times.dtype, "safe"):
+        return times.astype(at.dtype) >= at
+    # A time of whole units is not before ``at`` if it is not before ``at`` rounded up to units.
+    before = at - np.timedelta64(1, np.datetime_data(at.dtype)[0])
+    return times >= before.astype(times.dtype) + np.timedelta64(1, np.datetime_data(times.dtype)[0])
+
+
+def _in_plain_unit(times: np.ndarray) -> np.ndarray:
+    """Weeks as days, and no unit of 25 seconds: of what is left, each unit is a multiple of the finer ones."""
+    unit, _ = np.datetime_data(times.dtype)
+    return times.astype(f"M8[{'D' if unit == 'W' else unit}]", copy=False)
+
+
+def _from_text(at: str, kind: str) -> np.datetime64:
+    """An instant written as in ISO 8601, for times without a time zone."""
+    if kind == _NUMBERS:
+        raise ValueError(
+            f"at={at!r} is text, and times are numbers. If they are seconds since 1970, give "
+            f"pd.Timestamp({at!r}).timestamp()."
+        )
+    if kind == _AWARE:
+        raise ValueError(f'at={at!r} is text, and times have a time zone. Give pd.Timestamp({at!r}, tz="UTC").')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a time zone, which NumPy does not keep
+            instant = np.datetime64(at) if re.match(r"\d{4}(-|$)", at) else None
+    except (ValueError, Warning):
+        instant = None
+    if instant is None:
+        raise ValueError(
+            f"at={at!r} is text that is no ISO 8601 date without a time zone, such as '1998-03-01' or "
+            "'1998-03-01T12:30'. Convert it with pandas.to_datetime."
+        )
+    return instant
+
+
+def hint_of_units(times: np.ndarray) -> str:
+    """A hint where the times look like seconds that were taken for a smaller unit."""
+    if times.dtype.kind == "M" and np.abs(times.astype("M8[D]").astype(np.int64)).max() <= 30:
+        return ' All are within a month of 1970-01-01: seconds need unit="s", as in pd.to_datetime(times, unit="s").'
+    return ""
 
 
 def _from_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
@@ -88,7 +176,7 @@ def _from_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
             f"others such as {values[0]!r}."
         )
     has_zone = getattr(values[0], "tzinfo", None) is not None
-    (levels,), (codes,) = fit_columns([Column(name, values)], Threads(1))
+    levels, codes = factorize(Column(name, values))
     return levels[codes], has_zone
 
 

@@ -1,29 +1,32 @@
 """Splits of ratings into training and test parts, for ``cv=`` or to iterate over.
 
-Column 0 of ``X`` has the users and column 1 the items. The random splits yield rows in random order, as
-:class:`~sklearn.model_selection.ShuffleSplit` does (so that the first part of a training set is a random part, which
-learning curves rely on); the splits by time yield them in the order of ``X``. No split depends on what ids are called.
+Column 0 of ``X`` has the users and column 1 the items, unless ``user_column`` and ``item_column`` say otherwise. The
+random splits yield rows in random order, as :class:`~sklearn.model_selection.ShuffleSplit` does (so that the first part
+of a training set is a random part, which learning curves rely on); the splits by time yield them in the order of ``X``.
+No split depends on what ids are called.
 """
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
 from sklearn_mf._checks import warn_user
-from sklearn_mf._columns import split_columns
-from sklearn_mf._encoding import fit_columns
-from sklearn_mf._threads import Threads, chunks
-from sklearn_mf._times import check_times, find_times
+from sklearn_mf._columns import split_column
+from sklearn_mf._encoding import factorize
+from sklearn_mf._pick import check_column, pick_column
+from sklearn_mf._threads import chunks
+from sklearn_mf._times import NTimes, are_from, find_times, hint_of_units
 
 __all__ = ["GlobalTimeSplit", "LeaveLastOut", "PerUserShuffleSplit", "WarmShuffleSplit"]
 
@@ -34,7 +37,7 @@ _CHUNK = 2**16  # rows looked at in Python at a time
 class _RandomSplit(BaseShuffleSplit):
     """What the random splits share; a subclass says which rows are held out, given a random order of all."""
 
-    _n_columns: ClassVar[int]  # ids that it looks at: the users, or users and items
+    _columns: ClassVar[list[str]] = ["user_column"]  # parameters that say which columns it looks at
 
     def __init__(
         self,
@@ -42,12 +45,12 @@ class _RandomSplit(BaseShuffleSplit):
         *,
         test_size: float = 0.2,
         random_state: int | np.random.RandomState | None = None,
+        user_column: int | str = 0,
     ):
         super().__init__(
-            check_scalar(n_splits, "n_splits", Integral, min_val=1),
-            test_size=_check_test_size(test_size),
-            random_state=random_state,
+            _check_count(n_splits, "n_splits"), test_size=_check_test_size(test_size), random_state=random_state
         )
+        self.user_column = check_column(user_column, "user_column")
 
     def split(self, X: Any, y: ArrayLike | None = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate the rows of training and test parts.
@@ -55,7 +58,7 @@ class _RandomSplit(BaseShuffleSplit):
         Parameters
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Users in column 0, items in column 1.
+            Users and items, in the columns that the constructor says.
 
         y : array-like of shape (n_ratings,), default=None
             Ignored, but for its length.
@@ -74,7 +77,7 @@ class _RandomSplit(BaseShuffleSplit):
             If ids are missing, or no rating can be held out.
         """
         _check_rows(self, X, y, groups)
-        codes = _encode(self, X, self._n_columns)
+        codes = _encode(self, X, self._columns)
         rng = check_random_state(self.random_state)
         for _ in range(self.n_splits):
             order = rng.permutation(len(codes[0]))
@@ -89,8 +92,9 @@ class _RandomSplit(BaseShuffleSplit):
 class PerUserShuffleSplit(_RandomSplit):
     """Hold out a random share of the ratings of each user.
 
-    How well does the model predict the next ratings of users that it knows? Every user counts for as much in the test
-    part as in the data, none is lost from training [1]_.
+    How well does the model predict further ratings of users that it knows? Every user counts for as much in the test
+    part as in the data, as nearly as rounding allows (with ``test_size=0.2``, users with one or two ratings not at
+    all); none is lost from training [1]_.
 
     (:class:`~sklearn.model_selection.GroupShuffleSplit` with users as groups is another split: it holds out all
     ratings of a share of the users.)
@@ -107,6 +111,9 @@ class PerUserShuffleSplit(_RandomSplit):
 
     random_state : int, RandomState instance or None, default=None
         Seed; an int gives the same splits on every call.
+
+    user_column : int or str, default=0
+        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
 
     See Also
     --------
@@ -128,8 +135,6 @@ class PerUserShuffleSplit(_RandomSplit):
     [['ann', 'Brazil'], ['bob', 'Brazil']]
     [['ann', 'Brazil'], ['bob', 'Alien']]
     """
-
-    _n_columns = 1
 
     def _held_out(self, order: np.ndarray, *codes: np.ndarray) -> np.ndarray:
         (users,) = codes
@@ -164,6 +169,12 @@ class WarmShuffleSplit(_RandomSplit):
     random_state : int, RandomState instance or None, default=None
         Seed; an int gives the same splits on every call.
 
+    user_column : int or str, default=0
+        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
+
+    item_column : int or str, default=1
+        The same of the items.
+
     See Also
     --------
     PerUserShuffleSplit : Hold out the same share of each user's ratings.
@@ -189,7 +200,19 @@ class WarmShuffleSplit(_RandomSplit):
     [['ann', 'Alien'], ['bob', 'Brazil']]
     """
 
-    _n_columns = 2
+    _columns: ClassVar[list[str]] = ["user_column", "item_column"]
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        test_size: float = 0.2,
+        random_state: int | np.random.RandomState | None = None,
+        user_column: int | str = 0,
+        item_column: int | str = 1,
+    ):
+        super().__init__(n_splits, test_size=test_size, random_state=random_state, user_column=user_column)
+        self.item_column = check_column(item_column, "item_column")
 
     def _held_out(self, order: np.ndarray, *codes: np.ndarray) -> np.ndarray:
         n_rows = len(order)
@@ -239,7 +262,7 @@ class _TimeSplit(BaseCrossValidator):
         Parameters
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Users in column 0, items in column 1. Times are no column of it: they would be a context.
+            Users and items. Times are no column of it: they would be a context.
 
         y : array-like of shape (n_ratings,), default=None
             Ignored, but for its length.
@@ -282,6 +305,13 @@ class _TimeSplit(BaseCrossValidator):
         """
         return 1
 
+    def __repr__(self) -> str:
+        """As scikit-learn's, with the number of times in place of the times."""
+        shown = copy.copy(self)
+        with suppress(TypeError):  # None, or what split refuses
+            shown.times = NTimes(len(self.times))
+        return super(_TimeSplit, shown).__repr__()
+
     @abstractmethod
     def _held_out(self, times: np.ndarray, kind: str, X: Any) -> np.ndarray:
         """Whether each row is in the test part."""
@@ -294,6 +324,9 @@ class LeaveLastOut(_TimeSplit):
     are in training, so the model knows more than it would on the day; where that matters, use
     :class:`GlobalTimeSplit` [1]_.
 
+    For rankings take n > k: where k or fewer ratings of a user are ranked, all of them are among the first k, so that
+    recall and hit rate are 1 whatever the model; NDCG of a single rating is undefined.
+
     Parameters
     ----------
     n : int, default=1
@@ -303,6 +336,9 @@ class LeaveLastOut(_TimeSplit):
         Time of each row of X, by position: numbers (such as seconds since 1970), or datetimes, all with or all
         without a time zone. Of equal times, the row further down counts as the later one. None leaves them to
         ``split``, and to metadata routing.
+
+    user_column : int or str, default=0
+        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
 
     See Also
     --------
@@ -324,12 +360,13 @@ class LeaveLastOut(_TimeSplit):
     [['ann', 'Alien'], ['bob', 'Casablanca']]
     """
 
-    def __init__(self, n: int = 1, *, times: ArrayLike | None = None):
-        self.n = check_scalar(n, "n", Integral, min_val=1)
+    def __init__(self, n: int = 1, *, times: ArrayLike | None = None, user_column: int | str = 0):
+        self.n = _check_count(n, "n")
         self.times = times
+        self.user_column = check_column(user_column, "user_column")
 
     def _held_out(self, times: np.ndarray, kind: str, X: Any) -> np.ndarray:
-        (users,) = _encode(self, X, 1)
+        (users,) = _encode(self, X, ["user_column"])
         n_ratings = np.bincount(users)
         n_test = np.where(n_ratings > self.n, self.n, 0)
         if not n_test.any():
@@ -350,8 +387,9 @@ class GlobalTimeSplit(_TimeSplit):
 
     Parameters
     ----------
-    at : number or datetime, default=None
-        The first instant of the test part, of the kind of ``times``. None finds it from ``test_size``.
+    at : number, datetime or str, default=None
+        The first instant of the test part, of the kind of ``times``; for datetimes without a time zone also text as in
+        ISO 8601, such as "1998-03-01" or "1998-03-01T12:30". None finds it from ``test_size``.
 
     test_size : float or int, default=None
         A float between 0 and 1 is the share of all ratings to test on, the latest; an int their number, at least 1
@@ -399,19 +437,12 @@ class GlobalTimeSplit(_TimeSplit):
         return times >= ordered[cuts[np.argmin(np.abs(cuts - n_train))]]
 
     def _from_instant(self, times: np.ndarray, kind: str) -> np.ndarray:
-        if np.ndim(self.at):
-            raise ValueError(f"at must be a single number or datetime, got an array of shape {np.shape(self.at)}.")
-        (at,), at_kind = check_times([self.at], "at")
-        if at_kind != kind:
-            raise ValueError(f"at={self.at!r} cannot be compared with times: it is one of {at_kind}, they are {kind}.")
-        if isinstance(at, np.datetime64):
-            times = times.astype(at.dtype)  # to the coarser unit, as a rule: NumPy would overflow in the finer
-        is_test = times >= at
+        is_test = are_from(times, kind, self.at)
         if is_test.all() or not is_test.any():
             part = "training" if is_test.all() else "test"
             raise ValueError(
-                f"at={self.at!r} leaves the {part} part empty: times are from {times.min()} to "
-                f"{times.max()}. Ratings before it are for training, those from it on for the test."
+                f"at={self.at!r} leaves the {part} part empty: times are from {times.min()} to {times.max()}. Ratings "
+                f"before it are for training, those from it on for the test.{hint_of_units(times)}"
             )
         return is_test
 
@@ -429,8 +460,14 @@ def _last_of_each(codes: np.ndarray, order: np.ndarray, n_last: np.ndarray) -> n
 # Checks
 
 
+def _check_count(count: int, name: str) -> int:
+    if isinstance(count, bool):
+        raise TypeError(f"{name} must be an int, at least 1, not {count!r}.")
+    return check_scalar(count, name, Integral, min_val=1)
+
+
 def _check_test_size(test_size: Any) -> Any:
-    is_number = isinstance(test_size, Integral) and test_size >= 1
+    is_number = isinstance(test_size, Integral) and not isinstance(test_size, bool) and test_size >= 1
     is_share = isinstance(test_size, Real) and 0 < test_size < 1
     if not (is_number or is_share):
         raise ValueError(
@@ -457,15 +494,11 @@ def _check_rows(splitter: Any, X: Any, y: Any, groups: Any) -> int:
     return n_rows
 
 
-def _encode(splitter: Any, X: Any, n_columns: int) -> list[np.ndarray]:
-    """Codes of the first columns; the others may hold anything."""
+def _encode(splitter: Any, X: Any, parameters: list[str]) -> list[np.ndarray]:
+    """Codes of the columns that these parameters of the splitter say."""
     name = type(splitter).__name__
-    if nw.dependencies.is_into_dataframe(X):
-        X = nw.from_native(X, eager_only=True)[:, :n_columns].to_native()
-    columns = split_columns(X, name)[:n_columns]
-    if len(columns) < n_columns:
-        raise ValueError(
-            f"X has {len(columns)} column(s), and {name} needs {n_columns}: users in column 0"
-            + (", items in column 1." if n_columns > 1 else ".")
-        )
-    return fit_columns(columns, Threads(1))[1]
+    picked = [pick_column(X, getattr(splitter, parameter), parameter, name) for parameter in parameters]
+    columns = [split_column(ids, label) for label, ids in picked]
+    if len({column.label for column in columns}) < len(columns):
+        raise ValueError(f"{' and '.join(parameters)} of {name} are both {columns[0].label}: give each its own.")
+    return [factorize(column)[1] for column in columns]

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
@@ -309,6 +309,66 @@ def test_units_of_datetimes_may_differ():
         the_split(GlobalTimeSplit(datetime.date(2600, 1, 1), times=times), X)  # 2015, were it put into nanoseconds
 
 
+TICKS_A_DAY = {"D": 1, "h": 24, "s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+UNITS = ["Y", "M", "W", *TICKS_A_DAY]
+
+
+def nanoseconds(time):
+    """Since 1970, as an int of Python, which does not overflow."""
+    unit, _ = np.datetime_data(time.dtype)
+    if unit not in TICKS_A_DAY:
+        time, unit = time.astype("M8[D]"), "D"
+    return int(time.astype(np.int64)) * (TICKS_A_DAY["ns"] // TICKS_A_DAY[unit])
+
+
+@st.composite
+def instants(draw):
+    """Some times of one unit, and one of another, in the years that both can hold."""
+    unit, at_unit = draw(st.sampled_from(UNITS)), draw(st.sampled_from(UNITS))
+    first = dict.fromkeys(UNITS, datetime.datetime(1500, 1, 1)) | {"ns": datetime.datetime(1678, 1, 1)}
+    last = dict.fromkeys(UNITS, datetime.datetime(2600, 1, 1)) | {"ns": datetime.datetime(2262, 1, 1)}
+    at = np.datetime64(draw(st.datetimes(first[at_unit], last[at_unit])), at_unit)
+    times = draw(st.lists(st.datetimes(first[unit], last[unit]), min_size=1, max_size=5))
+    times = np.array(times, dtype=f"M8[{unit}]")
+    if "ns" not in (unit, at_unit):  # and some that are near
+        times = np.concatenate([times, at.astype(times.dtype) + np.arange(-1, 2)])
+    return times, at
+
+
+@given(instants())
+@settings(max_examples=300, derandomize=True)
+def test_times_of_any_unit_are_compared_as_instants(drawn):
+    times, at = drawn
+    expected = [row for row, time in enumerate(times) if nanoseconds(time) >= nanoseconds(at)]
+    cv = GlobalTimeSplit(at, times=times)
+    if 0 < len(expected) < len(times):
+        assert the_split(cv, np.zeros((len(times), 2)))[1] == expected
+    else:
+        with pytest.raises(ValueError, match=f"leaves the {'training' if expected else 'test'} part empty"):
+            next(cv.split(np.zeros((len(times), 2))))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_beyond_what_the_unit_of_at_can_hold(unit):
+    times = np.array(["1500-01-01", "2019-01-01", "2020-01-01", "2020-01-02", "2600-01-01", "9999-12-31"], "M8[D]")
+    X = np.zeros((6, 2), dtype=int)
+    midnight = np.datetime64("2020-01-01", unit)
+    assert the_split(GlobalTimeSplit(midnight, times=times), X)[1] == [2, 3, 4, 5]
+    assert the_split(GlobalTimeSplit(midnight + 1, times=times), X)[1] == [3, 4, 5]
+    assert the_split(GlobalTimeSplit(pd.Timestamp(midnight), times=times), X)[1] == [2, 3, 4, 5]
+    for first, rows in [("1500-01-02", [1, 2, 3, 4, 5]), ("2600-01-01", [4, 5]), ("9999-01-01", [5])]:
+        assert the_split(GlobalTimeSplit(np.datetime64(first, "D"), times=times), X)[1] == rows
+
+
+def test_units_that_are_no_multiples_of_each_other():
+    months = np.array(["2020-01", "2020-02", "2020-03"], dtype="M8[M]")
+    assert the_split(GlobalTimeSplit(np.datetime64("2020-02-06", "W"), times=months), USERS[:3])[1] == [2]
+    times = np.array(["1970-01-01T00:00:50", "1970-01-01T00:01:15", "1970-01-01T00:01:40"], dtype="M8[25s]")
+    assert the_split(GlobalTimeSplit(np.datetime64("1970-01-01T00:01"), times=times), USERS[:3])[1] == [1, 2]
+    at = np.datetime64("1970-01-01T00:01:16").astype("M8[38s]")
+    assert the_split(GlobalTimeSplit(at, times=times), USERS[:3])[1] == [2]
+
+
 def test_large_ints_are_compared_exactly():
     times = np.array([2**60 + 1, 2**60, 2**60 + 2], dtype=object)
     assert the_split(GlobalTimeSplit(2**60 + 1, times=times), USERS[:3])[1] == [0, 2]
@@ -375,12 +435,27 @@ def test_times_given_twice(cls):
     ("at", "times", "message"),
     [
         ([1, 2], SECONDS, r"at must be a single number or datetime, got an array of shape \(2,\)"),
-        ("2015-01-01", NAIVE, "at holds text.*pandas.to_datetime"),
+        ("2015-01-01", SECONDS, r"at='2015-01-01' is text, and times are numbers.*Timestamp\('2015-01-01'\).timestamp"),
+        ("2015-01-01", AWARE, r"is text, and times have a time zone. Give pd.Timestamp\('2015-01-01', tz=\"UTC\"\)"),
+        ("2015-01-01T00:00Z", NAIVE, r"is text that is no ISO 8601 date without a time zone.*pandas.to_datetime"),
+        ("2015-01-01T00:00+02:00", NAIVE, "is no ISO 8601 date"),
+        ("2015-13-01", NAIVE, "is no ISO 8601 date"),
+        ("20150101", NAIVE, "is no ISO 8601 date"),  # the year 20150101, to NumPy
+        ("1/1/2015", NAIVE, "is no ISO 8601 date"),
+        ("today", NAIVE, "is no ISO 8601 date"),
+        ("", NAIVE, "is no ISO 8601 date"),
+        (b"2015-01-01", NAIVE, "at holds text"),
         (float("nan"), SECONDS, "at has missing"),
-        (1.5e9, NAIVE, "cannot be compared with times: it is one of numbers, they are datetimes without a time zone"),
-        (NAIVE[0], AWARE, "one of datetimes without a time zone, they are datetimes with a time zone"),
-        (AWARE[0], NAIVE, "one of datetimes with a time zone, they are datetimes without a time zone"),
-        (NAIVE[0], SECONDS, "one of datetimes without a time zone, they are numbers"),
+        (1.5e9, NAIVE, r"it is one of numbers, they are datetimes without a time zone. Give at.*np.datetime64\("),
+        (1.5e9, AWARE, r"it is one of numbers, they are datetimes with a time zone. Give at.*utc=True\)"),
+        (
+            NAIVE[0],
+            AWARE,
+            r"one of datetimes without a time zone, they are datetimes with.*pd.Timestamp\(at\).tz_localize",
+        ),
+        (AWARE[0], NAIVE, r"one of datetimes with a time zone, they are datetimes without.*times.tz_localize\("),
+        (NAIVE[0], SECONDS, r"they are numbers. Convert times, pd.to_datetime\(times, unit=\"s\"\).*timestamp\(\)"),
+        (AWARE[0], SECONDS, r"they are numbers. Convert times, pd.to_datetime\(times, unit=\"s\", utc=True\)"),
         (0, SECONDS, "at=0 leaves the training part empty: times are from 1400000000 to 1700000000"),
         (2e9, SECONDS, "leaves the test part empty"),
     ],
@@ -388,6 +463,43 @@ def test_times_given_twice(cls):
 def test_points_in_time_refused(at, times, message):
     with pytest.raises(ValueError, match=message):
         next(GlobalTimeSplit(at, times=times).split(USERS))
+
+
+def test_what_a_message_advises_works():
+    at, naive, aware = pd.Timestamp(NAIVE[4]), pd.Series(NAIVE), pd.Series(AWARE)
+    for instant, times in [
+        (at, pd.to_datetime(SECONDS, unit="s")),
+        (at.timestamp(), SECONDS),
+        (at.tz_localize("UTC"), pd.to_datetime(SECONDS, unit="s", utc=True)),
+        (pd.to_datetime(SECONDS[4], unit="s"), naive),
+        (pd.to_datetime(SECONDS[4], unit="s", utc=True), aware),
+        (at.tz_localize("UTC"), naive.dt.tz_localize("UTC")),
+        (at.tz_localize("UTC"), pd.DatetimeIndex(naive).tz_localize("UTC")),
+        (at.tz_localize("UTC").tz_localize(None), naive),
+        (pd.Timestamp(str(at), tz="UTC"), aware),
+        (pd.Timestamp(str(at)).timestamp(), SECONDS),
+    ]:
+        assert the_split(GlobalTimeSplit(instant, times=times), USERS)[1] == [0, 3, 4]
+
+
+@pytest.mark.parametrize("text", ["2019", "2019-03", "2019-03-01", "2019-03-01T12:30", "2019-03-01 12:30:15.5"])
+def test_at_may_be_text_as_in_iso_8601(text):
+    years = np.arange("2015", "2023", dtype="M8[Y]")
+    X = np.zeros((8, 2), dtype=int)
+    expected = [4, 5, 6, 7] if text == "2019" else [5, 6, 7]
+    for times in (years, years.astype("M8[ns]"), pd.Series(years.astype("M8[s]"))):
+        cv = GlobalTimeSplit(text, times=times)
+        assert the_split(cv, X)[1] == expected
+        assert cv.at == text
+
+
+def test_seconds_taken_for_nanoseconds_are_recognised():
+    hint = 'All are within a month of 1970-01-01: seconds need unit="s"'
+    for times in (pd.to_datetime(SECONDS), np.array(SECONDS, dtype="M8[ms]")):
+        with pytest.raises(ValueError, match=f"leaves the test part empty.*{hint}"):
+            next(GlobalTimeSplit("2015-01-01", times=times).split(USERS))
+    with pytest.raises(ValueError, match=r"leaves the test part empty.*for the test\.$"):
+        next(GlobalTimeSplit("2025-01-01", times=NAIVE).split(USERS))
 
 
 def test_at_and_test_size_exclude_each_other():
@@ -466,12 +578,17 @@ def test_copies_split_alike(cv, data):
 
 def test_repr():
     assert [repr(cv) for cv in ALL[1:5]] == [
-        "PerUserShuffleSplit(n_splits=2, random_state=0, test_size=1)",
-        "WarmShuffleSplit(n_splits=2, random_state=0, test_size=0.2)",
-        "LeaveLastOut(n=2, times=None)",
+        "PerUserShuffleSplit(n_splits=2, random_state=0, test_size=1, user_column=0)",
+        "WarmShuffleSplit(item_column=1, n_splits=2, random_state=0, test_size=0.2,\n         user_column=0)",
+        "LeaveLastOut(n=2, times=None, user_column=0)",
         "GlobalTimeSplit(at=None, test_size=None, times=None)",
     ]
-    assert len(repr(LeaveLastOut(times=np.arange(100_000)))) < 200
+    for times in (np.arange(1000), pd.Series(range(1000)), pl.Series(range(1000)), [*range(1000)]):
+        cv = LeaveLastOut(times=times)
+        assert repr(cv) == "LeaveLastOut(n=1, times=<1000 times>, user_column=0)"
+        assert repr(GlobalTimeSplit(3, times=times)) == "GlobalTimeSplit(at=3, test_size=None, times=<1000 times>)"
+        assert cv.times is times
+    assert repr(LeaveLastOut(times=3)) == "LeaveLastOut(n=1, times=3, user_column=0)"
 
 
 @pytest.mark.parametrize("cv", ALL, ids=repr)
@@ -495,6 +612,7 @@ def test_tables_refused(cv, X, y, error, message):
         (USERS[:, 0], ValueError, "Expected 2D array, got 1D array"),
         (coo_array(USERS), TypeError, "pairs_from_sparse"),
         (pd.DataFrame({"user": [1, 2, None, 4, 5], "item": 1}), ValueError, r"column 0 \('user'\) of X"),
+        (pd.DataFrame([[1, 2, 3]] * 5, columns=["user", "item", "item"]), ValueError, "Names of columns of X repeat"),
         (np.zeros((5, 0)), ValueError, r"X has 0 column\(s\)"),
     ],
 )
@@ -504,13 +622,90 @@ def test_ids_refused(cv, X, error, message):
 
 
 def test_a_warm_split_needs_items():
-    with pytest.raises(ValueError, match=r"X has 1 column\(s\), and WarmShuffleSplit needs 2.*items in column 1"):
+    with pytest.raises(ValueError, match=r"X has 1 column\(s\), .* WarmShuffleSplit looks for item_column=1"):
         next(WarmShuffleSplit().split(USERS[:, :1]))
     the_split(LeaveLastOut(times=SECONDS), USERS[:, :1])
 
 
+# Where users and items are
+
+OF_USERS = [PerUserShuffleSplit, WarmShuffleSplit, LeaveLastOut]
+
+
+def placed(cls, user_column, item_column, times):
+    """A splitter that looks for its columns there."""
+    return {
+        PerUserShuffleSplit: lambda: cls(2, random_state=0, user_column=user_column),
+        WarmShuffleSplit: lambda: cls(2, random_state=0, user_column=user_column, item_column=item_column),
+        LeaveLastOut: lambda: cls(2, times=times, user_column=user_column),
+    }[cls]()
+
+
+@pytest.mark.parametrize("cls", OF_USERS)
+def test_users_and_items_may_be_in_any_column(cls, data):
+    X, _, times = data
+    expected = splits(placed(cls, 0, 1, times), X)
+    rng = np.random.default_rng(0)
+    age, hour = rng.integers(18, 60, len(X)), rng.integers(0, 24, len(X))
+    table = np.column_stack([age, X[:, 1], hour, X[:, 0]])
+    named = {"age": age, "film": X[:, 1], "hour": hour, "user": X[:, 0]}
+    frame = pd.DataFrame(named)
+    tables = [table, table.tolist(), frame, frame.astype({"user": "category"}), pl.DataFrame(named)]
+    for any_table in [*tables, pl.DataFrame(named).to_arrow()]:
+        assert splits(placed(cls, 3, 1, times), any_table) == expected
+        assert splits(placed(cls, np.int64(3), np.int64(1), times), any_table) == expected
+        assert splits(placed(cls, 0, 1, times), any_table) != expected
+    for any_frame in tables[2:]:
+        assert splits(placed(cls, "user", "film", times), any_frame) == expected
+        with pytest.raises(ValueError, match="no column user_column='usr'; its columns are 'age', 'film', 'hour', 'u"):
+            next(placed(cls, "usr", "film", times).split(any_frame))
+    for any_table in tables:
+        with pytest.raises(ValueError, match=rf"4 column\(s\), counted from 0, and {cls.__name__} .* user_column=4"):
+            next(placed(cls, 4, 1, times).split(any_table))
+    for no_frame in tables[:2]:
+        with pytest.raises(ValueError, match="user_column='user' is a name, but X is no data frame"):
+            next(placed(cls, "user", "film", times).split(no_frame))
+    assert frame.columns.tolist() == ["age", "film", "hour", "user"]
+    assert "user_column='user'" in repr(placed(cls, "user", "film", times))
+
+
+def test_users_and_items_are_not_one_column():
+    frame = pd.DataFrame(USERS, columns=["user", "film"])
+    for X, user, item in [(USERS, 1, 1), (frame, "film", 1), (frame, 0, "user")]:
+        with pytest.raises(ValueError, match="user_column and item_column of WarmShuffleSplit are both column"):
+            next(WarmShuffleSplit(user_column=user, item_column=item).split(X))
+
+
+@pytest.mark.parametrize("cls", OF_USERS)
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        (True, TypeError, r"_column must be the place \(int\) or the name \(str\) of a column, not True"),
+        (1.0, TypeError, r"_column must be the place \(int\) or the name \(str\) of a column, not 1.0"),
+        (None, TypeError, "_column must be the place.*, not None"),
+        (-1, ValueError, "_column == -1, must be >= 0: places are counted from the left, from 0"),
+    ],
+)
+def test_places_refused(cls, column, error, message):
+    with pytest.raises(error, match="user" + message):
+        cls(user_column=column)
+    if cls is WarmShuffleSplit:
+        with pytest.raises(error, match="item" + message):
+            cls(item_column=column)
+
+
+def test_a_pipeline_that_picks_its_columns_is_split_by_the_same(data):
+    X, y, times = data
+    frame = pd.DataFrame({"age": X[:, 0] % 7, "hour": times % 24, "user": X[:, 0], "film": X[:, 1]})
+    pipeline = make_pipeline(ColumnTransformer([("ids", "passthrough", ["user", "film"])]), small_model())
+    cv = WarmShuffleSplit(2, random_state=0, user_column="user", item_column="film")
+    found = cross_validate(pipeline, frame, y, cv=cv)["test_score"]
+    expected = cross_validate(small_model(), X, y, cv=WarmShuffleSplit(2, random_state=0))["test_score"]
+    np.testing.assert_allclose(found, expected)
+
+
 @pytest.mark.parametrize("cls", [*RANDOM, GlobalTimeSplit])
-@pytest.mark.parametrize("test_size", [0, 0.0, 1.0, -1, 1.5, float("nan"), "0.2"])
+@pytest.mark.parametrize("test_size", [0, True, 0.0, 1.0, -1, 1.5, float("nan"), "0.2"])
 def test_test_sizes_refused(cls, test_size):
     with pytest.raises(ValueError, match="must be a float between 0 and 1, a share of the ratings, or an int of"):
         cls(test_size=test_size)
@@ -522,6 +717,8 @@ def test_test_sizes_refused(cls, test_size):
         (lambda: PerUserShuffleSplit(0), ValueError, "n_splits == 0, must be >= 1"),
         (lambda: WarmShuffleSplit(2.5), TypeError, "n_splits must be an instance of int"),
         (lambda: LeaveLastOut(0), ValueError, "n == 0, must be >= 1"),
+        (lambda: PerUserShuffleSplit(True), TypeError, "n_splits must be an int, at least 1, not True"),
+        (lambda: LeaveLastOut(True), TypeError, "n must be an int, at least 1, not True"),
         (lambda: LeaveLastOut([1, 2]), TypeError, "n must be an instance of int"),
     ],
 )

@@ -1,7 +1,6 @@
 """Ranking scorers where scikit-learn takes a scorer."""
 
 import functools
-import math
 import pickle
 import re
 
@@ -66,13 +65,13 @@ def test_the_users_are_a_column_by_place_or_by_name(table):
     X = table({"film": [7, 7, 8, 8], "user": ["a", "b", "a", "b"]} if table in (pd.DataFrame, pl.DataFrame) else [
         [7, "a"], [7, "b"], [8, "a"], [8, "b"]
     ])  # fmt: skip
-    y, estimator = [5, 1, 1, 5], Fixed([2, 2, 1, 1])  # right for a, wrong for b
-    auc_of_a_and_b, auc_of_films = 0.5, 0.5
-    assert make_ranking_scorer(auc_by_group, relevant=3, user_column=1)(estimator, X, y) == auc_of_a_and_b
-    assert make_ranking_scorer(auc_by_group, relevant=3)(estimator, X, y) == auc_of_films
+    y, estimator = [5, 1, 1, 5], Fixed([2, 3, 1, 4])
+    of_users, of_films = 1.0, 0.5  # right for a, b and 8, wrong for 7
+    assert make_ranking_scorer(auc_by_group, relevant=3, user_column=1)(estimator, X, y) == of_users
+    assert make_ranking_scorer(auc_by_group, relevant=3)(estimator, X, y) == of_films
     score = make_ranking_scorer(auc_by_group, relevant=3, user_column="user")
     if table in (pd.DataFrame, pl.DataFrame):
-        assert score(estimator, X, y) == auc_of_a_and_b
+        assert score(estimator, X, y) == of_users
         wrong, message = (
             make_ranking_scorer(ndcg_at_k, user_column="usr"),
             "no column user_column='usr'.*'film', 'user'",
@@ -81,7 +80,7 @@ def test_the_users_are_a_column_by_place_or_by_name(table):
         wrong, message = score, "user_column='user' is a name, but X is no data frame"
     with pytest.raises(ValueError, match=message):
         wrong(estimator, X, y)
-    with pytest.raises(ValueError, match="user_column=2, but X has 2 columns"):
+    with pytest.raises(ValueError, match=r"X has 2 column\(s\), counted from 0, and .* looks for user_column=2"):
         make_ranking_scorer(ndcg_at_k, user_column=2)(estimator, X, y)
 
 
@@ -167,7 +166,7 @@ def test_errors_of_the_estimator_come_as_they_are(ratings):
 def test_predictions_of_nan_are_refused(ratings):
     X, y = ratings
     fitted = model(handle_unknown="nan").fit(X, y)
-    with pytest.raises(ValueError, match="Input y_score contains NaN"):
+    with pytest.raises(ValueError, match=r"Input y_score contains NaN .*handle_unknown='ignore'"):
         make_ranking_scorer(ndcg_at_k)(fitted, np.vstack([X, [[1000, 1]]]), np.append(y, 1))
 
 
@@ -214,8 +213,21 @@ def test_a_metric_of_ones_own(ratings):
     score = make_ranking_scorer(own_metric, at=2)
     assert score(model().fit(X, y), X, y) == len(np.unique(X[:, 0])) + 2
     assert repr(score) == "make_ranking_scorer(own_metric, at=2)"
-    partial = make_ranking_scorer(functools.partial(ndcg_at_k, k=3))
-    assert partial(model().fit(X, y), X, y) == make_ranking_scorer(ndcg_at_k, k=3)(model().fit(X, y), X, y)
+
+
+def test_a_partial_metric_is_that_metric_with_its_keywords(ratings):
+    X, y = ratings
+    partial, fitted = make_ranking_scorer(functools.partial(ndcg_at_k, k=3)), model().fit(X, y)
+    assert partial(fitted, X, y) == make_ranking_scorer(ndcg_at_k, k=3)(fitted, X, y)
+    assert repr(partial) == "make_ranking_scorer(ndcg_at_k, k=3)"
+    assert repr(make_ranking_scorer(functools.partial(ndcg_at_k, k=3), k=5)) == "make_ranking_scorer(ndcg_at_k, k=5)"
+    shifted = make_ranking_scorer(functools.partial(shifted_metric, 1))
+    assert shifted(fitted, X, y) == ndcg_at_k(y, fitted.predict(X), groups=X[:, 0]) + 1
+    assert repr(shifted) == "make_ranking_scorer(partial(shifted_metric, ...))"
+
+
+def shifted_metric(shift, y_true, y_score, *, groups, sample_weight=None):
+    return ndcg_at_k(y_true, y_score, groups=groups, sample_weight=sample_weight) + shift
 
 
 @pytest.mark.parametrize(
@@ -243,6 +255,10 @@ def test_what_is_no_metric_with_groups_is_refused(no_metric):
         (auc_by_group, {"relevant": 4, "k": 5}, TypeError, "auc_by_group cannot .* unexpected keyword argument 'k'"),
         (make_scorer(ndcg_score), {}, TypeError, r"make_scorer\(ndcg_score.* cannot be called with what is given"),
         (recall_at_k, {"relevant": 4, "k": 0}, ValueError, "k == 0, must be >= 1"),
+        (functools.partial(recall_at_k, k=0), {"relevant": 4}, ValueError, "k == 0, must be >= 1"),
+        (functools.partial(recall_at_k, relevant="4"), {}, TypeError, "relevant must be a number"),
+        (functools.partial(ndcg_at_k, groups=[1, 2]), {}, TypeError, "groups is given by the scorer"),
+        (functools.partial(ndcg_at_k, n=3), {}, TypeError, "ndcg_at_k cannot .* unexpected keyword argument 'n'"),
         (recall_at_k, {"relevant": "4"}, TypeError, "relevant must be a number"),
         (ndcg_at_k, {"groups": [1, 2]}, TypeError, "groups is given by the scorer"),
         (ndcg_at_k, {"sample_weight": [1, 2]}, TypeError, "sample_weight is given by the scorer"),
@@ -320,8 +336,19 @@ def test_requests_need_routing_and_a_sensible_alias():
         assert scorer.set_score_request().get_metadata_routing().score.requests == {"sample_weight": True}
 
 
-def test_without_routing_a_search_hands_weights_to_fit(ratings):
+@pytest.mark.parametrize("several", [False, True])
+def test_without_routing_a_search_weighs_the_fit_and_from_scikit_learn_1_7_on_the_score(ratings, several):
     X, y = ratings
-    search = GridSearchCV(model(), {"rank": [1]}, scoring=make_ranking_scorer(ndcg_at_k), cv=FOLDS)
-    search.fit(X, y, sample_weight=np.arange(len(y)) % 2 + 1.0)
-    assert not math.isnan(search.best_score_)
+    weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    scoring = make_ranking_scorer(ndcg_at_k)
+    if several:
+        scoring = {"n": scoring, "rmse": "neg_root_mean_squared_error"}
+    search = GridSearchCV(model(), {"rank": [1]}, scoring=scoring, refit="n" if several else True, cv=FOLDS)
+    search.fit(X, y, sample_weight=weights)
+    scores_are_weighted = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 7)
+    expected = []
+    for train, test in FOLDS.split(X):
+        fitted = model(rank=1).fit(X[train], y[train], sample_weight=weights[train])
+        given = {"y_true": y[test], "y_score": fitted.predict(X[test]), "groups": X[test, 0]}
+        expected.append(ndcg_at_k(**given, sample_weight=weights[test] if scores_are_weighted else None))
+    assert search.best_score_ == pytest.approx(np.mean(expected), rel=1e-12)

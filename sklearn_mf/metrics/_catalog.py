@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from sklearn_mf._checks import warn_user
 from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import find_levels, fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._encoding import factorize, find_levels
+from sklearn_mf.metrics._lists import flat_lists
 
 
 def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
@@ -51,7 +50,7 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     items = split_column(catalog, "catalog")
     if not len(items):
         raise ValueError("catalog is empty: give the ids of the items that could have been recommended.")
-    (levels,), _ = fit_columns([items], Threads(1))
+    levels, _ = factorize(items)
     counts = _count_recommended(recommended, levels, "catalog")
     return float(np.mean(counts > 0))
 
@@ -105,7 +104,7 @@ def novelty(recommended: Any, *, X: Any) -> float:
     columns = split_columns(X, "novelty")
     if len(columns) < 2 or not len(columns[0]):
         raise ValueError("X must have a row for each rating, and the columns user and item.")
-    (users, items), (user_codes, item_codes) = fit_columns(columns[:2], Threads(1))
+    (users, user_codes), (items, item_codes) = map(factorize, columns[:2])
     counts = _count_recommended(recommended, items, "X")
     if not counts.any():
         warn_user("novelty is undefined and set to NaN: no item is recommended.", UndefinedMetricWarning)
@@ -117,16 +116,16 @@ def novelty(recommended: Any, *, X: Any) -> float:
 
 def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.ndarray:
     """How often each of ``items``, the sorted ids of a table, is recommended; int64 (n_items,)."""
-    ids = _flat_ids(recommended)
+    ids = flat_lists(recommended).ids
     counts = np.zeros(len(items), dtype=np.int64)
     if not len(ids):
         return counts
-    (levels,), (codes,) = fit_columns([Column("recommended", ids)], Threads(1))
+    levels, codes = factorize(Column("recommended", ids))
     place = find_levels("recommended", levels, items, None, f"{table} has")
     unknown = place < 0
     if levels.dtype.kind in "iuf":
-        fill = unknown & (levels == -1)
-        unknown &= ~fill
+        fill = np.iinfo(np.uint64).max if levels.dtype.kind == "u" else -1  # as recommend has it
+        unknown &= levels != fill
     if unknown.any():
         first = levels[unknown][:5]
         shown = ", ".join(map(repr, (first.astype(str) if first.dtype.kind == "M" else first).tolist()))
@@ -136,34 +135,3 @@ def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.nd
     known = place >= 0
     counts[place[known]] = np.bincount(codes, minlength=len(levels))[known]
     return counts
-
-
-def _flat_ids(recommended: Any) -> np.ndarray | list:
-    """All ids of all rows, without None, NaN and NaT."""
-    if isinstance(recommended, tuple) and all(getattr(part, "ndim", 1) == 2 for part in recommended):
-        raise ValueError(
-            "recommended must be the ids only, not the pair (ids, ratings) that recommend returns: give its first."
-        )
-    if isinstance(recommended, Sequence) and not isinstance(recommended, str):
-        rows = list(recommended)
-        if not rows or any(isinstance(row, (str, bytes)) or not np.iterable(row) for row in rows):
-            raise _shape_error()
-        ids = [id_ for row in rows for id_ in row]
-        return [id_ for id_ in ids if not _is_missing(id_)]
-    table = np.ma.asanyarray(recommended)
-    if table.ndim != 2 or not len(table):
-        raise _shape_error()
-    ids = np.ma.compressed(table)
-    if ids.dtype.kind == "O":
-        return ids[[not _is_missing(id_) for id_ in ids]]
-    return ids[ids == ids] if ids.dtype.kind in "fM" else ids
-
-
-def _is_missing(id_: Any) -> bool:
-    return id_ is None or type(id_).__name__ == "NAType" or id_ != id_
-
-
-def _shape_error() -> ValueError:
-    return ValueError(
-        "recommended must have a row of item ids for each of one or more users; for a single user give [[...]]."
-    )

@@ -19,8 +19,7 @@ from sklearn.utils import check_consistent_length, check_scalar
 
 from sklearn_mf._checks import check_ratings, check_weights, warn_user
 from sklearn_mf._columns import split_column
-from sklearn_mf._encoding import fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._encoding import factorize
 
 _WHOLE_GROUP = 2**62  # a k above any size
 
@@ -62,6 +61,8 @@ class RankedGroups:
 
 def rank_groups(y_true: ArrayLike, y_score: ArrayLike, groups: Any, sample_weight: ArrayLike | None) -> RankedGroups:
     """Check the input; leave out ratings of weight 0, and rank the others in their groups."""
+    if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__"):
+        raise ValueError(f"groups must be one id for each rating, for example X['user'], not {groups!r}.")
     column = split_column(groups, "groups")
     try:
         check_consistent_length(y_true, y_score, column)
@@ -70,9 +71,10 @@ def rank_groups(y_true: ArrayLike, y_score: ArrayLike, groups: Any, sample_weigh
     if not len(column):
         raise ValueError("y_true, y_score and groups are empty: there is nothing to rank.")
     y_true = check_ratings(y_true, len(column), "y_true", of="groups")
+    _check_predicted(y_score)
     y_score = check_ratings(y_score, len(column), "y_score", of="groups").astype(np.float64, copy=False)
     weights = check_weights(sample_weight, len(column), of="y_true")
-    _, (codes,) = fit_columns([column], Threads(1))
+    _, codes = factorize(column)
     if weights is not None and not weights.all():
         kept = weights > 0
         y_true, y_score, codes, weights = y_true[kept], y_score[kept], codes[kept], weights[kept]
@@ -131,6 +133,17 @@ def runs(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For runs 0, 1, ... of these sizes, the run and the place in it, from 1, of all their elements."""
     run = np.repeat(np.arange(len(sizes)), sizes)
     return run, np.arange(1, len(run) + 1) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+
+
+def _check_predicted(y_score: ArrayLike) -> None:
+    scores = np.asarray(y_score)
+    bad = np.flatnonzero(~np.isfinite(scores)) if scores.dtype.kind == "f" else ()
+    if len(bad):
+        raise ValueError(
+            f"Input y_score contains NaN or infinity: {len(bad)} of {len(scores)} predictions, the first at row "
+            f"{bad[0]}. With handle_unknown='nan' a model predicts NaN for ids that it was not fitted on: leave these "
+            "rows out, or use handle_unknown='ignore'."
+        )
 
 
 def check_k(k: int | None) -> int:

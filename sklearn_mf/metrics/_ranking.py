@@ -9,6 +9,11 @@ from numpy.typing import ArrayLike
 
 from sklearn_mf.metrics._ranked import check_k, rank_groups, rank_relevant, runs, sort_within_groups
 
+_NO_GROUP = (
+    "no group has two ratings or more and one of them above 0 (a split that holds out one rating of each user gives "
+    "groups of a single rating)"
+)
+
 
 def ndcg_at_k(
     y_true: ArrayLike,
@@ -60,6 +65,10 @@ def ndcg_at_k(
     TypeError
         If ``k`` is no number of the kind said above.
 
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+
     References
     ----------
     Järvelin and Kekäläinen (2002). "Cumulated gain-based evaluation of IR techniques." ACM TOIS 20(4).
@@ -91,7 +100,7 @@ def ndcg_at_k(
     defined = (best_dcg > 0) & (ranked.sizes > 1)
     # With ties rounding may put the quotient of equal sums above 1.
     ndcg = np.minimum(dcg / np.where(defined, best_dcg, 1), 1)
-    return ranked.mean(ndcg, defined, "ndcg_at_k", "no group has two ratings or more and one of them above 0")
+    return ranked.mean(ndcg, defined, "ndcg_at_k", _NO_GROUP)
 
 
 def auc_by_group(
@@ -137,6 +146,10 @@ def auc_by_group(
         If lengths differ, an input is empty, has NaN or infinity, or if ``relevant`` is out of range.
     TypeError
         If ``relevant`` is no number of the kind said above.
+
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
 
     References
     ----------

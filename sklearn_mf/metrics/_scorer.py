@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
-import narwhals as nw
 import sklearn
 from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from sklearn_mf._columns import split_columns
+from sklearn_mf._pick import check_column, pick_column
 from sklearn_mf.metrics._ranked import check_k, check_relevant
 
 _GIVEN = ("groups", "sample_weight", "y_true", "y_score")  # by the scorer, to the metric
@@ -70,12 +69,10 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     >>> bool(0.5 < search.best_score_ < 1)
     True
     """
+    if isinstance(metric, functools.partial) and not metric.args:  # its keywords are checked and shown as any
+        metric, kwargs = metric.func, {**metric.keywords, **kwargs}
     _check_metric(metric, kwargs)
-    if isinstance(user_column, bool) or not isinstance(user_column, (Integral, str)):
-        raise TypeError(f"user_column must be the place (int) or the name (str) of a column, not {user_column!r}.")
-    if isinstance(user_column, Integral) and user_column < 0:
-        raise ValueError(f"user_column == {user_column}, must be >= 0: places are counted from the left, from 0.")
-    return RankingScorer(metric, user_column, kwargs)
+    return RankingScorer(metric, check_column(user_column, "user_column"), kwargs)
 
 
 class RankingScorer:
@@ -90,7 +87,7 @@ class RankingScorer:
     def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
         y_score = estimator.predict(X)
-        groups = _column(X, self._user_column)
+        _, groups = pick_column(X, self._user_column, "user_column", "make_ranking_scorer")
         return self._metric(y, y_score, groups=groups, sample_weight=sample_weight, **self._kwargs)
 
     def __repr__(self) -> str:
@@ -109,6 +106,10 @@ class RankingScorer:
             _request(self, sample_weight)  # raises what is no request
             self._weight_request = sample_weight
         return self
+
+    def _accept_sample_weight(self) -> bool:
+        """Whether weights can be given; without metadata routing, scikit-learn asks this of scorers in a dict."""
+        return True
 
     def get_metadata_routing(self) -> MetadataRequest:
         """What metadata is asked for; scikit-learn calls this."""
@@ -151,32 +152,6 @@ def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _name(metric: Any) -> str:
+    if isinstance(metric, functools.partial):  # its own repr shows an address
+        return f"partial({_name(metric.func)}, ...)"
     return getattr(metric, "__name__", repr(metric))
-
-
-def _column(X: Any, column: int | str) -> Any:
-    """One column of X by place or by name, as it came."""
-    if nw.dependencies.is_into_dataframe(X):
-        frame = nw.from_native(X, eager_only=True)
-        names = frame.columns
-        if isinstance(column, str):
-            if column not in names:
-                raise ValueError(
-                    f"X has no column user_column={column!r}; its columns are {', '.join(map(repr, names))}."
-                )
-            column = names.index(column)
-        _check_place(column, len(names))
-        return frame.get_column(names[column]).to_native()
-    if isinstance(column, str):
-        raise ValueError(
-            f"user_column={column!r} is a name, but X is no data frame whose columns have names: give the place of "
-            "the column."
-        )
-    columns = split_columns(X, "make_ranking_scorer")
-    _check_place(column, len(columns))
-    return columns[column].values
-
-
-def _check_place(place: int, n_columns: int) -> None:
-    if place >= n_columns:
-        raise ValueError(f"user_column={place}, but X has {n_columns} columns, which are counted from 0.")

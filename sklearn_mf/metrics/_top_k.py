@@ -61,6 +61,10 @@ def precision_at_k(
     TypeError
         If ``k`` or ``relevant`` is no number of the kind said above.
 
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+
     References
     ----------
     McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
@@ -98,6 +102,8 @@ def recall_at_k(
     Groups without a relevant rating are left out of the mean. Tied scores count as the mean over their orders:
     of n tied ratings, r of them relevant, each rank counts r / n.
 
+    With k at or above the size of a group its recall is 1, whatever the model.
+
     Parameters
     ----------
     y_true : array-like of shape (n_ratings,)
@@ -130,6 +136,10 @@ def recall_at_k(
         If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
     TypeError
         If ``k`` or ``relevant`` is no number of the kind said above.
+
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
 
     References
     ----------
@@ -164,6 +174,8 @@ def hit_rate_at_k(
     Groups without any relevant rating are left out of the mean. With tied scores a group counts with the share of the
     orders of the ties that have a relevant rating among the first k.
 
+    With k at or above the size of a group with a relevant rating it counts 1, whatever the model.
+
     Parameters
     ----------
     y_true : array-like of shape (n_ratings,)
@@ -196,6 +208,10 @@ def hit_rate_at_k(
         If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
     TypeError
         If ``k`` or ``relevant`` is no number of the kind said above.
+
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
 
     References
     ----------
@@ -269,6 +285,10 @@ def mrr_at_k(
         If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
     TypeError
         If ``k`` or ``relevant`` is no number of the kind said above.
+
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
 
     References
     ----------
@@ -347,6 +367,10 @@ def map_at_k(
         If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
     TypeError
         If ``k`` or ``relevant`` is no number of the kind said above.
+
+    See Also
+    --------
+    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
 
     References
     ----------
