@@ -7,6 +7,7 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
@@ -21,8 +22,8 @@ PAPER = (3.4, 2.55)
 
 
 def draw(display):
-    """Lay out and draw everything, without pixels."""
-    display.figure_.draw_without_rendering()
+    """Lay out and draw everything, without pixels, in the whole figure of a subfigure too."""
+    display.figure_.figure.draw_without_rendering()
     return display
 
 
@@ -30,6 +31,18 @@ def overlapping(texts):
     """Pairs of texts whose boxes have something in common."""
     boxes = [Text.get_window_extent(text) for text in texts]
     return [(i, j) for j in range(len(boxes)) for i in range(j) if boxes[i].overlaps(boxes[j])]
+
+
+def linear(rgb):
+    """Light of the three colours of a screen."""
+    rgb = np.asarray(rgb)
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(a, b):
+    """Of two colours, from 1 to 21, by WCAG 2."""
+    dark, light = sorted(float(linear(to_rgb(color)) @ [0.2126, 0.7152, 0.0722]) for color in (a, b))
+    return (light + 0.05) / (dark + 0.05)
 
 
 GRID = {"params": [{"a": 1, "b": 2}, {"a": 3, "b": 2}], "mean_test_score": [0.1, 0.2]}

@@ -5,6 +5,7 @@ import pytest
 
 matplotlib = pytest.importorskip("matplotlib")
 
+import copy
 import doctest
 import importlib
 import itertools
@@ -12,7 +13,7 @@ import pkgutil
 
 import matplotlib.pyplot as plt
 import numpy as np
-from drawing import GRID, MODEL, PAPER, X_TEST, Y_TEST, X, Y, draw, search_of
+from drawing import GRID, MODEL, PAPER, X_TEST, X_TRAIN, Y_TEST, X, Y, contrast, draw, search_of
 from matplotlib.text import Text
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -42,28 +43,39 @@ DRAWN = {
     "loss": lambda **kw: LossCurveDisplay.from_estimator(MODEL, **kw),
     "map": lambda **kw: ItemMapDisplay.from_estimator(MODEL, n_labels=5, **kw),
     "predicted": lambda **kw: PredictedRatingsDisplay.from_estimator(MODEL, X_TEST, Y_TEST, **kw),
+    "hexbin": lambda **kw: PredictedRatingsDisplay.from_estimator(MODEL, X_TEST, Y_TEST, **{"kind": "hexbin"} | kw),
+    "activity": lambda **kw: ErrorByActivityDisplay.from_estimator(MODEL, X_TEST, Y_TEST, X_train=X_TRAIN, **kw),
     "search": lambda **kw: SearchHeatMapDisplay.from_search(search_of(GRID), x="a", y="b", **kw),
 }
 
 
-@pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN)
-def test_a_display_draws_into_the_axes_given_and_returns_itself(make):
-    figure, (ax, other) = plt.subplots(1, 2)
-    display = make(ax=ax)
+def axes_for(name, figure):
+    """What a display takes as ``ax``, and axes beside it."""
+    first, second, other = figure.subplots(1, 3)
+    return [first, second] if name == "activity" else first, first, other
+
+
+@pytest.mark.parametrize("part", [lambda figure: figure, lambda figure: figure.subfigures(1, 2)[0]], ids=["", "sub"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_display_draws_into_the_axes_given_and_returns_itself(name, part):
+    whole = plt.figure(layout="constrained", figsize=(12, 5))
+    figure = part(whole)
+    given, ax, other = axes_for(name, figure)
+    display = DRAWN[name](ax=given)
     assert display.ax_ is ax
     assert display.figure_ is figure
     assert not other.has_data()
-    assert plt.get_fignums() == [figure.number]
+    assert plt.get_fignums() == [whole.number]
+    draw(display)
     assert display.plot() is display
     assert display.ax_ is not ax
     assert display.ax_.get_title() == ""
     draw(display)
 
 
-@pytest.mark.parametrize("make", DRAWN.values(), ids=DRAWN)
-def test_figures_without_pyplot_do(make):
-    figure = matplotlib.figure.Figure()
-    draw(make(ax=figure.subplots()))
+@pytest.mark.parametrize("name", DRAWN)
+def test_figures_without_pyplot_do(name):
+    draw(DRAWN[name](ax=axes_for(name, matplotlib.figure.Figure())[0]))
     assert plt.get_fignums() == []
 
 
@@ -77,6 +89,161 @@ def test_everything_lies_within_the_figure(make, size):
         box = ax.get_tightbbox()
         assert figure.padded(1).contains(*box.min)
         assert figure.padded(1).contains(*box.max)
+
+
+KEYWORDS = {
+    "loss": {
+        "line_kw": [{"lw": 5}, {"c": "red", "marker": "s"}],
+        "validation_line_kw": [{"ls": ":"}],
+        "best_kw": [{"ms": 9, "mfc": "none"}],
+        "legend_kw": [{"ncol": 1}, {"ncols": 1}, {"handles": []}, {"loc": "best"}],
+    },
+    "map": {
+        "scatter_kw": [
+            *({name: "red"} for name in ("color", "c", "facecolors", "fc", "edgecolors", "edgecolor", "ec")),
+            {"lw": 1}, {"linewidths": 1}, {"marker": "x"}, {"s": 99}, {"cmap": "Greys", "vmin": -9}, {"alpha": 0.5},
+            {"c": np.arange(80.0)},
+        ],
+        "text_kw": [
+            {"arrowprops": None}, {"arrowprops": {"lw": 2}}, {"arrowprops": {"color": "red"}}, {"size": 4},
+            {"c": "red", "weight": "bold"}, {"path_effects": None}, {"bbox": {"fc": "red"}}, {"rotation": 30},
+        ],
+    },
+    "predicted": {
+        "box_kw": [
+            {"patch_artist": False}, {"patch_artist": None}, {"boxprops": {"lw": 2}}, {"boxprops": {"color": "red"}},
+            {"boxprops": {"fc": "red", "ec": "blue"}}, {"medianprops": {"c": "red"}}, {"meanprops": {"mfc": "red"}},
+            {"showmeans": False}, {"showfliers": True, "flierprops": {"ms": 2}}, {"whiskerprops": {"ls": ":"}},
+            {"patch_artist": False, "boxprops": {"c": "red"}}, {"showbox": False}, {"notch": True},
+        ],
+        "line_kw": [{"c": "C3"}, {"ls": ":"}],
+        "legend_kw": [{"title": "Fit"}, {"handles": []}, {"loc": "best"}],
+    },
+    "hexbin": {
+        "hexbin_kw": [
+            {"gridsize": 5}, {"lw": 1}, {"linewidths": 1}, {"ec": "red"}, {"cmap": "viridis"}, {"bins": None},
+            {"norm": matplotlib.colors.LogNorm()}, {"mincnt": 2}, {"vmin": 1, "vmax": 100},
+        ],
+        "line_kw": [{"c": "C3", "path_effects": None}],
+    },
+    "activity": {
+        "errorbar_kw": [{"fmt": "s"}, {"fmt": "rs-"}, {"fmt": "none"}, {"ls": "-"}, {"c": "red"}, {"mfc": "red"}],
+        "bar_kw": [{"fc": "red"}, {"facecolor": "red"}, {"color": "red"}, {"ec": "red", "lw": 1}, {"label": "n"}],
+        "line_kw": [{"c": "red"}, {"lw": 4}, {"label": "Mean"}],
+        "text_kw": [{"size": 3}, {"c": "red"}, {"va": "top", "ha": "left"}],
+    },
+    "search": {
+        "imshow_kw": [{"cmap": "Greys"}, {"vmin": 0, "vmax": 9}, {"origin": "upper"}],
+        "text_kw": [{"size": 3}, {"c": "red"}, {"ha": "left"}, {"fontproperties": "monospace:size=4"}],
+        "best_kw": [{"ec": "red"}, {"color": "red"}, {"lw": 3}, {"ls": ":"}, {"fill": True, "fc": "none"}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "value"),
+    [(name, keyword, value) for name in KEYWORDS for keyword, values in KEYWORDS[name].items() for value in values],
+    ids=str,
+)
+def test_keywords_of_matplotlib_are_taken_under_all_their_names(name, keyword, value):
+    before = copy.deepcopy(value) if keyword != "hexbin_kw" else dict(value)
+    if name == "loss":
+        draw(LossCurveDisplay(loss_curve=[3, 2, 1], validation_scores=[1, 3, 2]).plot(**{keyword: value}))
+    else:
+        draw(DRAWN[name](ax=axes_for(name, matplotlib.figure.Figure())[0], **{keyword: value}))
+    np.testing.assert_equal(value, before)
+
+
+@pytest.mark.parametrize("name", ["fc", "facecolor", "facecolors", "color", "c"])
+def test_points_get_the_colour_that_is_asked_for(name):
+    display = DRAWN["map"](scatter_kw={name: "red"})
+    assert display.colorbar_ is None
+    np.testing.assert_allclose(display.scatter_.get_facecolor(), [[1, 0, 0, 1]])
+
+
+def test_colours_of_edges_and_lines_are_those_asked_for():
+    rings = DRAWN["map"](scatter_kw={"ec": "red", "lw": 2}).scatter_
+    np.testing.assert_allclose(rings.get_edgecolor(), [[1, 0, 0, 1]])
+    np.testing.assert_allclose(rings.get_linewidth(), [2])
+    box = DRAWN["predicted"](box_kw={"boxprops": {"color": "red"}}).boxes_["boxes"][0]
+    assert box.get_edgecolor() == (1, 0, 0, 1)
+    assert box.get_facecolor()[:3] == pytest.approx([0.85] * 3)
+    assert DRAWN["predicted"](box_kw={"patch_artist": False}).boxes_["boxes"][0].get_color() == (0, 0, 0)
+    assert DRAWN["activity"](errorbar_kw={"fmt": "s"}).errorbars_[0][0].get_marker() == "s"
+    assert DRAWN["loss"]().plot(legend_kw={"ncol": 1}).ax_
+    assert LossCurveDisplay(loss_curve=[1], validation_scores=[1]).plot(legend_kw={"ncol": 1}).legend_._ncols == 1
+
+
+@pytest.mark.parametrize("name", ["ha", "verticalalignment", "xytext"])
+def test_places_of_labels_are_not_for_the_caller(name):
+    with pytest.raises(ValueError, match=r"text_kw has .*: labels are given their places here"):
+        DRAWN["map"](text_kw={name: "center"})
+    assert plt.get_fignums() == []
+
+
+# On backgrounds of all kinds
+
+STYLES = ["default", "dark_background", "Solarize_Light2", {"figure.facecolor": "navy", "axes.facecolor": "none"}]
+STYLES[3] |= {"text.color": "white"}
+
+
+@pytest.fixture(params=STYLES, ids=["light", "dark", "coloured", "transparent"])
+def behind(request):
+    """The colour of the background."""
+    with plt.style.context(request.param):
+        is_transparent = plt.rcParams["axes.facecolor"] == "none"
+        yield plt.rcParams["figure.facecolor" if is_transparent else "axes.facecolor"]
+
+
+def assert_ink(behind, at_least, *colors):
+    for color in colors:
+        assert contrast(np.ravel(color)[:3] if not isinstance(color, str) else color, behind) > at_least, color
+
+
+def halo(artist):
+    (effect,) = artist.get_path_effects()
+    return effect._gc["foreground"]
+
+
+def test_labels_and_rings_of_the_map_are_seen(behind):
+    display = draw(DRAWN["map"]())
+    assert_ink(behind, 4, display.rings_.get_edgecolor())
+    assert_ink(behind, 4, display.scatter_.get_edgecolor())
+    far_from_background = [contrast(display.scatter_.cmap(x)[:3], behind) for x in (0.0, 1.0)]
+    assert far_from_background[1] > far_from_background[0]
+    for text in display.text_:
+        assert_ink(behind, 4, text.get_color())
+        np.testing.assert_allclose(halo(text), matplotlib.colors.to_rgb(behind))
+        if text.arrow_patch:
+            assert_ink(behind, 4, text.arrow_patch.get_edgecolor())
+            np.testing.assert_allclose(halo(text.arrow_patch), matplotlib.colors.to_rgb(behind))
+
+
+def test_boxes_and_the_diagonal_are_seen(behind):
+    display = draw(DRAWN["predicted"]())
+    assert_ink(behind, 4, display.line_.get_color(), *(line.get_color() for line in display.legend_.get_lines()[:1]))
+    for name in ("whiskers", "caps", "medians"):
+        assert_ink(behind, 4, *(line.get_color() for line in display.boxes_[name]))
+    for box, mean in zip(display.boxes_["boxes"], display.boxes_["means"], strict=True):
+        assert_ink(behind, 4, box.get_edgecolor(), mean.get_markerfacecolor())
+        assert_ink(behind, 1.2, box.get_facecolor())
+        assert_ink(box.get_facecolor()[:3], 3, mean.get_markerfacecolor())
+
+
+def test_hexagons_of_a_single_rating_and_the_diagonal_over_them_are_seen(behind):
+    display = draw(DRAWN["hexbin"]())
+    shades = [contrast(display.hexbin_.cmap(x)[:3], behind) for x in np.linspace(0, 1, 9)]
+    assert shades[0] > 1.2
+    assert shades == sorted(shades)
+    assert_ink(behind, 4, display.line_.get_color())
+    assert_ink(display.hexbin_.cmap(1.0)[:3], 4, display.line_.get_path_effects()[0]._gc["foreground"])
+
+
+def test_bars_and_their_numbers_are_seen(behind):
+    display = draw(DRAWN["activity"]())
+    assert_ink(behind, 1.3, *(bar.get_facecolor() for bars in display.bars_ for bar in bars))
+    assert_ink(behind, 4.5, *(text.get_color() for texts in display.text_ for text in texts))
+    assert_ink(behind, 3, *(line.get_color() for line in display.lines_))
 
 
 def test_unfitted_estimators_are_refused():

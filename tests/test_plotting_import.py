@@ -75,7 +75,16 @@ def test_all_names_are_there():
         (PredictedRatingsDisplay, {"y_true": [], "y_pred": []}, "y_true must be a list or array of one rating or more"),
         (PredictedRatingsDisplay, {"y_true": 3, "y_pred": 3}, "y_true must be a list or array"),
         (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0]}, "y_true and y_pred have inconsistent numbers"),
-        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0, np.nan]}, "Input y_pred contains NaN"),
+        (
+            PredictedRatingsDisplay,
+            {"y_true": Y, "y_pred": [1.0, np.nan]},
+            "y_pred has 1 of 2 predictions that are NaN or inf",
+        ),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [None, 1]}, 'at row 0. A model with handle_unknown="nan"'),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0, np.inf]}, "NaN or infinite, the first at row 1"),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": ["a", "b"]}, "y_pred holds text"),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": np.ma.array(Y, mask=[0, 1])}, "y_pred has 1 masked"),
+        (PredictedRatingsDisplay, {"y_true": [1, np.nan], "y_pred": Y}, "y_true contains NaN .* a row to leave out"),
         (PredictedRatingsDisplay, {"y_true": ["a", "b"], "y_pred": Y}, "y_true holds text"),
         (
             ErrorByActivityDisplay,
@@ -111,6 +120,21 @@ def test_all_names_are_there():
             ItemMapDisplay,
             {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labelled": [2], "labels": ["a"]},
             "labelled has 2, and coordinates the rows 0 to 1",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": [[0, 1], [np.nan, 1]], "explained_variance_ratio": [1, 0]},
+            "coordinates has NaN or infinity, the first in row 1",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, np.nan]},
+            "explained_variance_ratio has NaN or infinity",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "biases": [np.inf, 1]},
+            "biases has NaN or infinity, the first in row 0",
         ),
         (
             SearchHeatMapDisplay,

@@ -6,6 +6,7 @@ import pytest
 matplotlib = pytest.importorskip("matplotlib")
 
 import copy
+import io
 from collections import Counter
 
 import matplotlib.pyplot as plt
@@ -88,6 +89,13 @@ def test_items_and_labels_by_id_or_in_order():
     assert ItemMapDisplay.from_estimator(MODEL, items=[]).text_ == []
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")])
+def test_items_without_a_text_get_their_ids(missing):
+    chosen = MODEL.categories_[1][[3, 30]].tolist()
+    for labels in ({chosen[0]: missing, chosen[1]: "Alien"}, [missing, "Alien"]):
+        assert ItemMapDisplay.from_estimator(MODEL, items=chosen, labels=labels).labels == [str(chosen[0]), "Alien"]
+
+
 @pytest.mark.parametrize(
     "ids",
     [
@@ -145,6 +153,84 @@ def test_the_most_important_label_is_there_and_hidden_ones_are_not():
     assert overlapping(display.text_) == []
 
 
+def points_map(coordinates, labels, **kw):
+    given = {"explained_variance_ratio": [0.5, 0.2], "labelled": np.arange(len(labels)), "labels": labels}
+    return ItemMapDisplay(coordinates=coordinates, **given, **kw)
+
+
+def test_items_asked_for_all_get_a_ring_and_more_of_them_a_label():
+    coordinates = np.random.default_rng(0).normal(size=(300, 2))
+    coordinates[:20] *= 0.1  # so close that there is no place beside most of them
+    labels = [f"the label of item {i}" for i in range(20)]
+    chosen = draw(points_map(coordinates, labels).plot())
+    asked = draw(points_map(coordinates, labels, asked=True).plot())
+    assert len(chosen.rings_.get_offsets()) == len(chosen.text_) < 10
+    np.testing.assert_array_equal(asked.rings_.get_offsets(), coordinates[:20])
+    assert len(asked.text_) > 15
+    assert overlapping(asked.text_) == []
+    rings = asked.ax_.transData.transform(coordinates[:20])
+    assert not any(Text.get_window_extent(text).contains(*ring) for text in asked.text_ for ring in rings)
+    assert len(ItemMapDisplay.from_estimator(MODEL, items=MODEL.categories_[1][:40]).rings_.get_offsets()) == 40
+    again = ItemMapDisplay.from_estimator(MODEL, items=MODEL.categories_[1][[3, 3]])
+    assert [text.get_text() for text in again.text_] == [str(MODEL.categories_[1][3])]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_label_without_a_line_is_nearest_to_its_own_ring(asked):
+    coordinates = np.random.default_rng(1).normal(size=(200, 2))
+    display = draw(points_map(coordinates, [f"item {i}" for i in range(60)], asked=asked).plot())
+    rings = display.ax_.transData.transform(display.rings_.get_offsets())
+    points = display.ax_.transData.transform([text.xy for text in display.text_ if text.arrow_patch is None])
+    has_no_line = (rings[:, None] == points).all(axis=2).any(axis=1)
+    for text in display.text_:
+        box = Text.get_window_extent(text)
+        distances = np.hypot(*(rings - np.clip(rings, box.min, box.max)).T)
+        own = display.ax_.transData.transform(text.xy)
+        if text.arrow_patch is None:
+            to_own = distances[(rings == own).all(axis=1)].item()
+            assert to_own < 12
+            assert np.count_nonzero(distances[has_no_line] < 1.5 * to_own) == 1
+        else:  # the line reaches the ring and the label
+            ends = text.arrow_patch.get_transform().transform(text.arrow_patch.get_path().vertices[[0, -1]])
+            assert np.hypot(*(ends[1] - own)) < 8
+            assert box.padded(3).contains(*ends[0])
+    assert 5 < has_no_line.sum() < len(rings) - 5
+
+
+def test_lines_cross_neither_labels_nor_each_other():
+    coordinates = np.random.default_rng(2).normal(size=(300, 2))
+    display = draw(points_map(coordinates, [f"film {i}" for i in range(50)]).plot())
+    boxes = [Text.get_window_extent(text) for text in display.text_]
+    lines = [
+        text.arrow_patch.get_transform().transform(text.arrow_patch.get_path().vertices[[0, -1]])
+        for text in display.text_
+        if text.arrow_patch
+    ]
+    along = [start + np.linspace(0.02, 0.98, 200)[:, None] * (end - start) for start, end in lines]
+    assert len(along) > 5
+    assert not any(box.contains(*point) for points in along for point in points for box in boxes)
+    for i, points in enumerate(along):
+        for other in along[:i]:
+            assert np.hypot(*np.moveaxis(points[:, None] - other, 2, 0)).min() > 0.4
+
+
+@pytest.mark.parametrize(("n_items", "expected"), [(2_000, False), (2_001, True)])
+def test_many_points_are_pixels_in_vector_files(n_items, expected):
+    display = ItemMapDisplay(
+        coordinates=np.random.default_rng(0).normal(size=(n_items, 2)), explained_variance_ratio=[0.5, 0.2]
+    )
+    assert bool(display.plot().scatter_.get_rasterized()) is expected
+    assert display.plot(scatter_kw={"rasterized": not expected}).scatter_.get_rasterized() is not expected
+    file = io.StringIO()
+    display.plot().figure_.savefig(file, format="svg")
+    assert ("<image" in file.getvalue().split("colorbar")[0]) is expected
+
+
+def test_rings_are_around_points_of_any_size():
+    display = ItemMapDisplay.from_estimator(MODEL, n_labels=5, scatter_kw={"s": 200})
+    assert (display.rings_.get_sizes() > 200).all()
+
+
 def test_dollars_are_no_formulas():
     display = ItemMapDisplay.from_estimator(MODEL, items=MODEL.categories_[1][:1], labels=["$_{ and $5"])
     draw(display)
@@ -162,6 +248,10 @@ def test_shortened_text_fits_and_begins_like_the_text(text, width):
 def test_titles_are_cut_between_words():
     assert shorten("Empire Strikes Back, The (1980)", 24) == "Empire Strikes Back…"
     assert shorten("Star Wars (1977)", 24) == "Star Wars (1977)"
+    assert shorten("When Harry Met Sally... (1989)", 24) == "When Harry Met Sally…"
+    assert shorten("When Harry Met Sally… (1989)", 24) == "When Harry Met Sally…"
+    display = ItemMapDisplay.from_estimator(MODEL, items=MODEL.categories_[1][:1], labels=["a" * 40])
+    assert display.text_[0].get_text() == "a" * 31 + "…"
 
 
 def test_colours_and_colour_bar_can_be_left_out():
@@ -182,8 +272,12 @@ def test_colours_and_colour_bar_can_be_left_out():
         ({"items": [1, 2], "labels": ["a"]}, "labels has 1 entries for 2 ids in items"),
         ({"labels": ["a"]}, r"labels has 1 entries for 80 ids in categories_\[1\]"),
         ({"items": [1], "labels": {"1": "a"}}, r"none of the ids to label \(such as 1\) .* \(such as '1'\)"),
-        ({"n_labels": -1}, "n_labels=-1 must be 0 or more"),
-        ({"max_label_length": 1}, "max_label_length=1 must be at least 2"),
+        ({"n_labels": -1}, "n_labels=-1 must be a whole number, 0 or more"),
+        ({"n_labels": 2.5}, "n_labels=2.5 must be a whole number"),
+        ({"n_labels": True}, "n_labels=True must be a whole number"),
+        ({"n_labels": "3"}, "n_labels='3' must be a whole number"),
+        ({"max_label_length": 1}, "max_label_length=1 must be a whole number, 2 or more"),
+        ({"max_label_length": 20.5}, "max_label_length=20.5 must be a whole number"),
         ({"X_train": X_TRAIN[:, :1]}, r"X_train has shape \(2400, 1\): it needs one row or more, and the columns"),
         ({"X_train": X_TRAIN.astype(str)}, "column 1 of X_train are text"),
     ],
@@ -246,7 +340,8 @@ def test_errors_by_activity_are_those_of_a_plain_loop():
         assert display.axes_[panel].get_xticklabels()[0].get_text() == "0"
     overall = np.sqrt(squared_errors.mean())
     assert all(line.get_ydata()[0] == pytest.approx(overall) for line in display.lines_)
-    assert display.axes_[0].get_legend().get_texts()[0].get_text() == f"All: {overall:.3f}"
+    texts = display.axes_[0].get_legend().get_texts()
+    assert [text.get_text() for text in texts] == [f"All: {overall:.3f}", "Held-out ratings"]
     assert display.axes_[0].get_ylim() == display.axes_[1].get_ylim()
 
 
@@ -299,6 +394,7 @@ def test_texts_of_the_panels_do_not_overlap(size):
     for ax, texts, errorbars in zip(display.axes_, display.text_, display.errorbars_, strict=True):
         ends = ax.transData.transform(np.concatenate(errorbars[2][0].get_segments()))
         assert min(ends[:, 1]) > max(text.get_window_extent().y1 for text in texts)
+        assert max(ends[:, 1]) < display.ax_.get_legend().get_window_extent().y0
 
 
 def test_datetimes_of_different_units_are_compared_exactly():
@@ -350,7 +446,12 @@ def test_keywords_reach_the_panels():
         ),
         ({"X_train": X_TRAIN, "y": Y_TEST[:-1]}, "inconsistent numbers of samples"),
         ({"X_train": X_TRAIN, "bins": "linear"}, "bins='linear' must be 'log', a number of bins"),
-        ({"X_train": X_TRAIN, "bins": 0}, "bins=0 must be at least 1"),
+        ({"X_train": X_TRAIN, "bins": 0}, "bins=0 must be a whole number, 1 or more"),
+        *(
+            ({"X_train": X_TRAIN, "bins": bins}, f"bins={bins} must be a whole number")
+            for bins in (True, np.nan, None, 2.5)
+        ),
+        ({"X_train": X_TRAIN, "bins": []}, r"bins=\[\] must be whole numbers, ascending from 1"),
         ({"X_train": X_TRAIN, "bins": [2, 3]}, "ascending from 1"),
         ({"X_train": X_TRAIN, "bins": [1, 3, 3]}, "ascending from 1"),
     ],

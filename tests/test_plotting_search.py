@@ -7,7 +7,9 @@ matplotlib = pytest.importorskip("matplotlib")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from drawing import GRID, PAPER, X, Y, draw, overlapping, search_of
+import pandas as pd
+from drawing import GRID, PAPER, X, Y, contrast, draw, overlapping, search_of
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
@@ -133,12 +135,58 @@ def test_several_metrics_at_once():
         refit="rmse",
         cv=2,
     ).fit(*SMALL)
-    display = SearchHeatMapDisplay.from_search(search, x="alpha", scores="mean_test_rmse")
-    np.testing.assert_array_equal(display.scores[:, 0], -search.cv_results_["mean_test_rmse"])
+    for scores in (None, "rmse", "mean_test_rmse"):  # None: the metric of refit
+        display = SearchHeatMapDisplay.from_search(search, x="alpha", scores=scores)
+        np.testing.assert_array_equal(display.scores[:, 0], -search.cv_results_["mean_test_rmse"])
+        assert display.score_name == "root mean squared error"
+    display = SearchHeatMapDisplay.from_search(search, x="alpha", scores="r2")
+    np.testing.assert_array_equal(display.scores[:, 0], search.cv_results_["mean_test_r2"])
+    search.refit = False
     with pytest.raises(ValueError, match=r"'mean_test_score' is no column .* mean_test_rmse, mean_test_r2"):
         SearchHeatMapDisplay.from_search(search, x="alpha")
     with pytest.raises(ValueError, match="scores='params' is no column of numbers"):
         SearchHeatMapDisplay.from_search(search, x="alpha", scores="params")
+
+
+class Guess(RegressorMixin, BaseEstimator):
+    """Its score is a parameter."""
+
+    def __init__(self, value=0, score_=0.0):
+        self.value, self.score_ = value, score_
+
+    def fit(self, X, y):
+        return self
+
+    def score(self, X, y):
+        return self.score_
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([True, 1], ["True", "1"]),
+        ([1, 0.5, True, None, "1"], ["None", "1", "0.5", "1", "True"]),
+        ([np.array([1, 2]), np.array([3, 4]), np.array([1, 2, 3])], ["[1 2]", "[3 4]", "[1 2 3]"]),
+        ([[np.array([1, 2])], [np.array([3, 4])]], ["[array([1, 2])]", "[array([3, 4])]"]),
+        ([np.arange(2_000), np.arange(2_000) + (np.arange(2_000) == 1_000)], [str(np.arange(2_000))] * 2),
+        ([pd.DataFrame([1]), pd.DataFrame([2])], ["0 0 1", "0 0 2"]),
+        ([np.float64(0.1), 0.1, np.int64(2), 2], ["0.1", "2"]),
+    ],
+    ids=["bool", "mixed", "arrays", "lists of arrays", "long arrays", "frames", "scalars"],
+)
+def test_values_of_any_type_are_told_apart(values, labels):
+    search = GridSearchCV(Guess(), {"value": values, "score_": [0.5]}, cv=2).fit(*SMALL)
+    display = draw(SearchHeatMapDisplay.from_search(search, x="value", y="score_"))
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == labels
+    assert display.scores.shape == (1, len(labels))
+
+
+def test_without_a_colour_bar_the_title_says_what_the_numbers_are():
+    display = SearchHeatMapDisplay.from_search(search_of(GRID, "r2"), x="a", y="b", colorbar=False)
+    assert display.ax_.get_title() == "r2"
+    ax = plt.figure().subplots()
+    ax.set_title("Mine")
+    assert display.plot(ax=ax, colorbar=False).ax_.get_title() == "Mine"
 
 
 def test_a_random_search_over_distributions():
@@ -189,22 +237,14 @@ def test_numbers_tell_the_best_cell_from_the_others(scores):
 
 @pytest.mark.parametrize("cmap", ["viridis", "Greys", "coolwarm"])
 def test_numbers_are_read_in_colour_and_in_grey(cmap):
-    def contrast(a, b):  # WCAG 2
-        light, dark = max(a, b), min(a, b)
-        return (light + 0.05) / (dark + 0.05)
-
-    def linear(rgb):
-        return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-
     scores = np.linspace(0, 1, 20).reshape(4, 5)
     kw = {"x_values": range(5), "y_values": range(4), "x_name": "x", "y_name": "y", "score_name": "s"}
     display = SearchHeatMapDisplay(scores=scores, **kw).plot(imshow_kw={"cmap": cmap})
     for cell, text in np.ndenumerate(display.text_):
         rgb = np.array(display.im_.cmap(display.im_.norm(scores[cell]))[:3])
         grey = np.full(3, rgb @ [0.299, 0.587, 0.114])
-        ink = {"black": 0.0, "white": 1.0}[text.get_color()]
-        assert contrast(ink, linear(rgb) @ [0.2126, 0.7152, 0.0722]) > 3
-        assert contrast(ink, linear(grey)[0]) > 3
+        assert contrast(text.get_color(), rgb) > 3
+        assert contrast(text.get_color(), grey) > 3
 
 
 @pytest.mark.parametrize("size", [None, PAPER])

@@ -12,8 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.plotting._ids import count_rows, user_and_item
 from sklearn_mf.plotting._shared import (
     check_pairs,
+    check_whole,
+    ink,
     require_matplotlib,
     root_mean_square,
+    settle_layout,
     small_font,
     style,
     three_digits,
@@ -202,7 +205,7 @@ class ErrorByActivityDisplay:
             self._plot_panel(panel, table, rmse, errorbar_kw, bar_kw, line_kw, text_kw)
             panel.set_xlabel(f"Training ratings\nof the {of}")
         self.axes_[0].set_ylabel("RMSE")
-        self.axes_[0].legend(handles=self.lines_[:1], loc="upper right")
+        self.axes_[0].legend(handles=[self.lines_[0], self.bars_[0]], loc="upper right")
         self._set_limits([bin_ for table in tables for bin_ in table], rmse)
         return self
 
@@ -233,26 +236,32 @@ class ErrorByActivityDisplay:
         labels, n, error_of, half = (np.array(values) for values in zip(*table, strict=True))
         place, in_panel = np.arange(len(table)), ax.get_xaxis_transform()  # x in data, y in parts of the panel
         heights = _BAR_HEIGHT * n / n.max()
-        kw = {"width": 0.6, "color": "0.8", "transform": in_panel}
+        kw = {"width": 0.6, "color": ink(ax, 0.25), "transform": in_panel, "label": "Held-out ratings"}
         self.bars_.append(ax.bar(place, heights, **style(kw, bar_kw, Rectangle)))
-        kw = {"ha": "center", "va": "bottom", "fontsize": small_font(), "color": "0.3", "transform": in_panel}
-        kw = style(style({}, kw, Text), text_kw, Text)
+        kw = {"ha": "center", "va": "bottom", "fontsize": small_font(), "color": ink(ax, 0.8), "transform": in_panel}
+        kw = style(kw, text_kw, Text)
         self.text_.append([ax.text(x, h + 0.01, _short(m), **kw) for x, h, m in zip(place, heights, n, strict=True)])
-        kw = {"color": "0.4", "linestyle": "--", "linewidth": 1, "label": f"All: {three_digits(rmse)}", "zorder": 1}
+        kw = {"color": ink(ax, 0.6), "linestyle": "--", "linewidth": 1, "zorder": 1}
+        kw["label"] = f"All: {three_digits(rmse)}"
         self.lines_.append(ax.axhline(rmse, **style(kw, line_kw, Line2D)))
-        kw = {"color": "C0", "marker": "o", "linestyle": "", "capsize": 2}
+        kw = {"capsize": 2}
+        if "fmt" not in (errorbar_kw or {}):  # which says all of these
+            kw |= {"color": "C0", "marker": "o", "linestyle": ""}
         self.errorbars_.append(ax.errorbar(place, error_of, half, **style(kw, errorbar_kw, Line2D)))
         ax.set_xticks(place, labels, rotation=45, ha="right", rotation_mode="anchor")
         ax.set_xlim(-0.6, len(table) - 0.4)
 
     def _set_limits(self, bins: list[_Bin], rmse: float) -> None:
-        """The same for both panels, with room for the bars below."""
+        """The same for both panels, with room for the bars below and the legend above."""
         half = np.nan_to_num([bin_.error for bin_ in bins])
         error_of = np.array([bin_.rmse for bin_ in bins])
         low, high = min(rmse, (error_of - half).min()), max(rmse, (error_of + half).max())
-        span = (high - low) or abs(rmse) or 1.0
+        settle_layout(self.ax_)
+        height = self.ax_.get_legend().get_window_extent().height / self.ax_.get_window_extent().height
+        below, above = 0.25, min(height + 0.06, 0.5)  # of the panel
+        span = ((high - low) or abs(rmse) or 1.0) / (1 - below - above)
         for ax in self.axes_:
-            ax.set_ylim(low - 0.42 * span, high + 0.22 * span)
+            ax.set_ylim(low - below * span, high + above * span)
 
 
 def _counts(X: Any, X_train: Any, display: str) -> dict[str, np.ndarray]:
@@ -278,14 +287,14 @@ def _starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
         n_steps = 2 * len(str(counts.max(initial=1))) + 1
         return np.array([(1, 3)[step % 2] * 10 ** (step // 2) for step in range(n_steps)])
     if np.ndim(bins) == 0:
-        if bins < 1 or bins != int(bins):
-            raise ValueError(f"bins={bins!r} must be at least 1, a whole number.")
+        check_whole(bins, "bins", at_least=1)
         if not len(counts):
             return np.array([1])
         inner = np.quantile(counts, np.arange(1, bins) / bins, method="higher")
         return np.unique(np.append(1, inner)).astype(np.int64)
     starts = np.asarray(bins)
-    if starts.ndim != 1 or starts.dtype.kind not in "iu" or starts[0] != 1 or (np.diff(starts) <= 0).any():
+    is_list = starts.ndim == 1 and len(starts) and starts.dtype.kind in "iu"
+    if not is_list or starts[0] != 1 or (np.diff(starts) <= 0).any():
         raise ValueError(f"bins={bins!r} must be whole numbers, ascending from 1.")
     return starts
 

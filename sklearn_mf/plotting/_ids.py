@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_mf._columns import Column, split_columns
-from sklearn_mf._encoding import find_ids, fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._encoding import factorize, find_ids
 
 
 def user_and_item(X: Any, table: str, display: str) -> list[Column]:
@@ -21,22 +20,19 @@ def user_and_item(X: Any, table: str, display: str) -> list[Column]:
     return columns[:2]
 
 
-def levels_and_codes(column: Column) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted ids of a column, once each, and the place of each row's among them."""
-    (levels,), (codes,) = fit_columns([column], Threads(1))
-    return levels, codes
-
-
 def count_rows(column: Column, in_training: Column) -> np.ndarray:
     """For each row of a column: in how many rows of training its id is."""
-    levels, codes = levels_and_codes(column)
-    trained, trained_codes = levels_and_codes(in_training)
+    levels, codes = factorize(column)
+    trained, trained_codes = factorize(in_training)
     counts = np.append(np.bincount(trained_codes), 0)  # place -1 takes the last
     return counts[find_ids(column.label, levels, trained, f"{in_training.label} has")][codes]
 
 
 def texts_of(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:
-    """What to write for each of ``ids``: ``labels`` is a mapping from ids or a list along ``aligned_with``."""
+    """What to write for each of ``ids``: ``labels`` is a mapping from ids or a list along ``aligned_with``.
+
+    Where there is none, or a missing value, it is the id.
+    """
     if labels is None:
         return [str(id_) for id_ in ids]
     if hasattr(labels, "keys"):
@@ -54,4 +50,9 @@ def texts_of(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: s
         )
     else:
         labels = dict(zip(aligned_with, labels, strict=True))
-    return [str(labels.get(id_, id_)) for id_ in ids]
+    texts = [labels.get(id_) for id_ in ids]
+    return [str(id_ if _is_missing(text) else text) for id_, text in zip(ids, texts, strict=True)]
+
+
+def _is_missing(text: Any) -> bool:
+    return text is None or type(text).__name__ in ("NAType", "NaTType") or bool(text != text)

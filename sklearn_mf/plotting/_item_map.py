@@ -9,15 +9,27 @@ from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
 from sklearn_mf._columns import split_column
-from sklearn_mf._encoding import find_ids
-from sklearn_mf.plotting._ids import levels_and_codes, texts_of, user_and_item
+from sklearn_mf._encoding import factorize, find_ids
+from sklearn_mf.plotting._ids import texts_of, user_and_item
 from sklearn_mf.plotting._labels import place_labels, shorten
-from sklearn_mf.plotting._shared import fitted_model, one_axes, require_matplotlib, small_font, style
+from sklearn_mf.plotting._shared import (
+    background,
+    check_whole,
+    fitted_model,
+    ink,
+    luma,
+    one_axes,
+    require_matplotlib,
+    small_font,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _FITTED = "the model was fitted on"
+_MAX_VECTOR_POINTS = 2_000  # more are drawn as pixels in SVG and PDF files
+_PLACING = {"horizontalalignment", "verticalalignment", "xytext", "textcoords", "xycoords"}
 
 
 class ItemMapDisplay:
@@ -26,13 +38,13 @@ class ItemMapDisplay:
     The directions are the first principal components of the rows of ``item_factors_`` (Jolliffe, "Principal component
     analysis", 2002): the plane that shows most of their variance. Items that the same users like lie close together.
     Labels that would cover another one are moved aside, and left out where no place is free. Colours are item biases:
-    the darker, the better liked by all. :meth:`from_estimator` makes one of a fitted model; all parameters are stored
-    as attributes.
+    the darker (on a dark background the lighter), the better liked by all. :meth:`from_estimator` makes one of a
+    fitted model; all parameters are stored as attributes.
 
     Parameters
     ----------
     coordinates : array-like of shape (n_items, 2)
-        Place of each item.
+        Place of each item, finite.
 
     explained_variance_ratio : array-like of shape (2,)
         Share of the variance of each direction, between 0 and 1.
@@ -46,6 +58,10 @@ class ItemMapDisplay:
     labels : sequence of str of length n_labels, default=()
         What to write there.
 
+    asked : bool, default=False
+        Whether these items were asked for one by one: all get a ring, also where no place for the label is free, and
+        labels are looked a place for farther from their points.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
@@ -58,7 +74,7 @@ class ItemMapDisplay:
         A point for each item.
 
     rings_ : matplotlib PathCollection or None
-        Rings around the points with a label.
+        Rings around the points with a label; with ``asked`` around all those of ``labelled``.
 
     text_ : list of matplotlib Annotation
         The labels that found a place.
@@ -69,7 +85,7 @@ class ItemMapDisplay:
     Raises
     ------
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or numbers are NaN or infinite.
 
     Examples
     --------
@@ -91,12 +107,14 @@ class ItemMapDisplay:
         biases: ArrayLike | None = None,
         labelled: ArrayLike = (),
         labels: ArrayLike = (),
+        asked: bool = False,
     ):
         self.coordinates = np.asarray(coordinates, dtype=np.float64)
         self.explained_variance_ratio = np.asarray(explained_variance_ratio, dtype=np.float64)
         self.biases = None if biases is None else np.asarray(biases, dtype=np.float64)
         self.labelled = np.asarray(labelled, dtype=np.intp)
         self.labels = [str(label) for label in labels]
+        self.asked = asked
         n_items = len(self.coordinates)
         if self.coordinates.shape != (n_items, 2) or self.explained_variance_ratio.shape != (2,):
             raise ValueError(
@@ -105,6 +123,10 @@ class ItemMapDisplay:
             )
         if self.biases is not None and self.biases.shape != (n_items,):
             raise ValueError(f"biases.shape == {self.biases.shape}, expected {(n_items,)}: one an item.")
+        for name in ("coordinates", "explained_variance_ratio", "biases"):
+            bad = np.argwhere(~np.isfinite(np.zeros(0) if getattr(self, name) is None else getattr(self, name)))
+            if len(bad):
+                raise ValueError(f"{name} has NaN or infinity, the first in row {bad[0, 0]}.")
         if self.labelled.shape != (len(self.labels),):
             raise ValueError(
                 f"labelled has {self.labelled.size} rows and labels {len(self.labels)} texts; give a text each."
@@ -133,12 +155,13 @@ class ItemMapDisplay:
             in such an estimator.
 
         items : sequence of ids, default=None
-            Items to label, the most important first. None chooses ``n_labels`` of them.
+            Items to label, the most important first. All get a ring; a label without a free place near its point goes
+            farther away, with a line, and is left out where there is none at all. None chooses ``n_labels`` items.
 
         labels : dict, Series or array-like, default=None
             What to write for an item. A dict or a pandas Series: the text by id (by index), where an item that is
-            not there gets its id. Anything else: one text for each of ``items``, or without them for each of
-            ``categories_[1]``. None writes the ids.
+            not there, or has a missing value, gets its id. Anything else: one text for each of ``items``, or without
+            them for each of ``categories_[1]``. None writes the ids. Texts are cut to ``max_label_length``.
 
         n_labels : int, default=30
             Most labels to draw, at least 0, where ``items`` is None; fewer are where they would cover each other.
@@ -148,6 +171,7 @@ class ItemMapDisplay:
             the centre of the map, which say most about its directions.
 
         **plot_kw : keywords of :meth:`plot`
+            Such as ``max_label_length``, 32 characters by default: longer labels are cut.
 
         Returns
         -------
@@ -171,6 +195,7 @@ class ItemMapDisplay:
             )
         if len(factors) < 2 or not factors.std(axis=0).any():
             raise ValueError("Factors of all items are the same: there is no direction to draw them on.")
+        check_whole(n_labels, "n_labels", at_least=0)
         pca = PCA(2, svd_solver="full")
         coordinates = pca.fit_transform(factors)
         if items is not None:
@@ -188,13 +213,14 @@ class ItemMapDisplay:
             biases=model.item_biases_,
             labelled=chosen,
             labels=texts_of(shown, labels, *aligned),
+            asked=items is not None,
         ).plot(**plot_kw)
 
     def plot(
         self,
         ax: Axes | None = None,
         *,
-        max_label_length: int = 24,
+        max_label_length: int = 32,
         colorbar: bool = True,
         scatter_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
@@ -208,17 +234,18 @@ class ItemMapDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw into. None makes a new figure.
 
-        max_label_length : int, default=24
+        max_label_length : int, default=32
             Longer labels are cut, at least 2 characters.
 
         colorbar : bool, default=True
             Whether to draw a colour bar, where points are coloured by biases.
 
         scatter_kw : dict, default=None
-            Keywords of ``Axes.scatter`` for the points.
+            Keywords of ``Axes.scatter`` for the points. More than 2,000 are ``rasterized``, as else files get large.
 
         text_kw : dict, default=None
-            Keywords of ``Axes.annotate`` for the labels.
+            Keywords of ``Axes.annotate`` for the labels, but for their places; those in ``arrowprops`` are for the
+            lines to labels farther away, and None draws no lines.
 
         Returns
         -------
@@ -226,51 +253,80 @@ class ItemMapDisplay:
             This object.
         """
         require_matplotlib(type(self).__name__)
-        from matplotlib.collections import PathCollection
-        from matplotlib.patheffects import withStroke
-        from matplotlib.text import Text
-
-        if max_label_length < 2:
-            raise ValueError(f"max_label_length={max_label_length} must be at least 2.")
+        check_whole(max_label_length, "max_label_length", at_least=2)
+        _check_places(text_kw)
         ax = one_axes(ax)
-        x, y = self.coordinates.T
-        width, height = ax.get_window_extent().size * 72 / ax.figure.dpi
-        size = np.clip(0.12 * width * height / max(len(x), 1), 3, 25)  # of a point, in points squared
-        kw = {"s": size, "linewidths": 0.2, "edgecolors": "0.35", "zorder": 2}
-        has_colors = self.biases is not None and np.ptp(self.biases) > 0
-        if has_colors and not {"c", "color"} & set(scatter_kw or {}):
-            kw |= {"c": self.biases, "cmap": "YlGnBu"}
-        elif not {"c", "color"} & set(scatter_kw or {}):
-            kw["color"] = "0.6"
-        self.scatter_ = ax.scatter(x, y, **style(kw, scatter_kw, PathCollection))
-        has_colors = self.scatter_.get_array() is not None
-        self.colorbar_ = (
-            ax.figure.colorbar(self.scatter_, ax=ax, label="Item bias") if has_colors and colorbar else None
-        )
+        self.ax_, self.figure_ = ax, ax.figure
+        self._plot_points(scatter_kw, colorbar)
         ax.margins(x=0.15, y=0.08)  # room for labels
         share = [f"{100 * ratio:.0f} %" for ratio in self.explained_variance_ratio]
         ax.set(xlabel=f"Direction 1 ({share[0]} of variance)", ylabel=f"Direction 2 ({share[1]} of variance)")
-
-        kw = {"fontsize": small_font(), "zorder": 4, "parse_math": False}
-        kw["path_effects"] = [withStroke(linewidth=2, foreground="white")]
-        kw["arrowprops"] = {"arrowstyle": "-", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
-        kw["arrowprops"]["path_effects"] = [withStroke(linewidth=1.6, foreground="white")]
-        texts = [shorten(label, max_label_length) for label in self.labels]
-        placed = place_labels(ax, self.coordinates, self.labelled, texts, style(kw, text_kw, Text))
-        self.text_, rows = list(placed.values()), list(placed)
-        self.rings_ = None
-        if rows:
-            ring = {"s": 2 * size + 5, "facecolors": "none", "edgecolors": "black", "linewidths": 0.8, "zorder": 3}
-            self.rings_ = ax.scatter(x[rows], y[rows], **ring)
-        self.ax_, self.figure_ = ax, ax.figure
+        self._plot_labels([shorten(label, max_label_length) for label in self.labels], text_kw)
         return self
+
+    def _plot_points(self, scatter_kw: dict[str, Any] | None, colorbar: bool) -> None:
+        import matplotlib as mpl
+        from matplotlib.collections import PathCollection
+        from matplotlib.markers import MarkerStyle
+
+        ax, n_items = self.ax_, len(self.coordinates)
+        given = style({}, scatter_kw, PathCollection)
+        width, height = ax.get_window_extent().size * 72 / ax.figure.dpi
+        size = np.clip(0.12 * width * height / max(n_items, 1), 3, 25)  # of a point, in points squared
+        kw = {"s": size, "zorder": 2, "rasterized": n_items > _MAX_VECTOR_POINTS}
+        if MarkerStyle(given.get("marker", mpl.rcParams["scatter.marker"])).is_filled():
+            kw |= {"linewidth": 0.2, "edgecolor": ink(ax, 0.65)}
+        is_colored = not {"c", "color", "facecolor"} & set(given)
+        has_biases = is_colored and self.biases is not None and np.ptp(self.biases) > 0
+        if has_biases:
+            kw |= {"c": self.biases, "cmap": "YlGnBu" if luma(background(ax)) > 0.5 else "YlGnBu_r"}
+        elif is_colored:
+            kw["facecolor"] = ink(ax, 0.4)
+        self.scatter_ = ax.scatter(*self.coordinates.T, **style(kw, given, PathCollection))
+        self.colorbar_ = None
+        if colorbar and self.scatter_.get_array() is not None:
+            self.colorbar_ = ax.figure.colorbar(self.scatter_, ax=ax, label="Item bias" if has_biases else "")
+
+    def _plot_labels(self, texts: list[str], text_kw: dict[str, Any] | None) -> None:
+        from matplotlib.patches import FancyArrowPatch
+        from matplotlib.patheffects import withStroke
+        from matplotlib.text import Text
+
+        ax, behind = self.ax_, background(self.ax_)
+        given = dict(text_kw or {})
+        line_kw = given.pop("arrowprops", {})
+        kw = {"fontsize": small_font(), "color": ink(ax), "zorder": 4, "parse_math": False}
+        kw["path_effects"] = [withStroke(linewidth=2, foreground=behind)]
+        text_kw = style(kw, given, Text)
+        if line_kw is not None:
+            kw = {"arrowstyle": "-", "edgecolor": text_kw["color"], "linewidth": 0.6, "shrinkA": 0}
+            kw["path_effects"] = [withStroke(linewidth=1.6, foreground=behind)]
+            line_kw = style(kw, line_kw, FancyArrowPatch)
+        areas = 2 * np.resize(self.scatter_.get_sizes(), len(self.coordinates)) + 5  # of rings, in points squared
+        radii = np.sqrt(areas) / 2
+        labelled = (self.labelled, texts, text_kw, line_kw, self.asked)
+        placed = place_labels(ax, self.coordinates, radii, *labelled)
+        self.text_ = list(placed.values())
+        rows = self.labelled if self.asked else list(placed)
+        self.rings_ = None
+        if len(rows):
+            ring = {"s": areas[rows], "facecolors": "none", "edgecolors": ink(ax), "linewidths": 0.8, "zorder": 3}
+            self.rings_ = ax.scatter(*self.coordinates[rows].T, **ring)
+
+
+def _check_places(text_kw: dict[str, Any] | None) -> None:
+    from matplotlib.text import Text
+
+    given = sorted(_PLACING & set(style({}, text_kw, Text)))
+    if given:
+        raise ValueError(f"text_kw has {', '.join(given)}: labels are given their places here. Leave it out.")
 
 
 def _rows_of(items: Any, ids: np.ndarray) -> np.ndarray:
     column = split_column(items, "items")
     if not len(column):
         return np.empty(0, dtype=np.intp)
-    levels, codes = levels_and_codes(column)
+    levels, codes = factorize(column)
     places = find_ids("items", levels, ids, _FITTED)
     unknown = levels[places < 0].tolist()
     if unknown:
@@ -280,7 +336,7 @@ def _rows_of(items: Any, ids: np.ndarray) -> np.ndarray:
 
 
 def _n_ratings(ids: np.ndarray, X_train: Any, display: str) -> np.ndarray:
-    levels, codes = levels_and_codes(user_and_item(X_train, "X_train", display)[1])
+    levels, codes = factorize(user_and_item(X_train, "X_train", display)[1])
     places = find_ids("column 1 of X_train", levels, ids, _FITTED)
     counts = np.zeros(len(ids), dtype=np.int64)
     counts[places[places >= 0]] = np.bincount(codes)[places >= 0]
@@ -288,6 +344,4 @@ def _n_ratings(ids: np.ndarray, X_train: Any, display: str) -> np.ndarray:
 
 
 def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    if n < 0:
-        raise ValueError(f"n_labels={n} must be 0 or more.")
     return np.argsort(-values, kind="stable")[:n]

@@ -183,8 +183,10 @@ class LossCurveDisplay:
         for ax in (self.ax_, twin):  # room for text and legend above the lines
             low, high = ax.get_ylim()
             ax.set_ylim(low, high + _HEADROOM * (high - low))
-        kw = {"loc": "upper center", "ncols": 2, "columnspacing": 1, "frameon": False, **(legend_kw or {})}
-        self.legend_ = twin.legend(handles=[self.line_, self.validation_line_], **kw)
+        kw = {"handles": [self.line_, self.validation_line_], "loc": "upper center", "columnspacing": 1}
+        kw |= {"frameon": False, **(legend_kw or {})}
+        kw.setdefault("ncols", kw.pop("ncol", 2))
+        self.legend_ = twin.legend(**kw)
         self.validation_ax_ = twin
 
 

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.plotting._shared import check_pairs, one_axes, require_matplotlib, root_mean_square, style, three_digits
+from sklearn_mf.plotting._shared import (
+    background,
+    check_pairs,
+    ink,
+    one_axes,
+    require_matplotlib,
+    root_mean_square,
+    style,
+    three_digits,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -180,23 +189,27 @@ class PredictedRatingsDisplay:
         else:
             self._plot_hexagons(ax, hexbin_kw)
         ends = [self.y_true.min(), self.y_true.max()]
-        kw = {"color": "black", "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
-        if kind == "hexbin":  # to be seen on dark ones
-            kw["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
+        kw = {"color": ink(ax), "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
+        if kind == "hexbin":  # to be seen on those with many ratings
+            kw["path_effects"] = [withStroke(linewidth=2.5, foreground=background(ax))]
         (self.line_,) = ax.plot(ends, ends, **style(kw, line_kw, Line2D))
         ax.set(xlabel="True rating", ylabel="Predicted rating")
         n, rmse = len(self.y_true), root_mean_square(self.y_true - self.y_pred)
         kw = {
+            "handles": [self.line_, *handles],
             "loc": "lower right",
             "title": f"n = {n:,}, RMSE = {three_digits(rmse)}",
             "alignment": "left",
             **(legend_kw or {}),
         }
-        self.legend_ = ax.legend(handles=[self.line_, *handles], **kw)
+        self.legend_ = ax.legend(**kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _plot_boxes(self, ax: Axes, steps: np.ndarray, box_kw: dict[str, Any] | None) -> None:
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import PathPatch
+
         width = 0.6 * np.diff(steps).min(initial=np.inf if len(steps) > 1 else 1.0)
         kw = {
             "positions": steps,
@@ -204,13 +217,19 @@ class PredictedRatingsDisplay:
             "whis": (5, 95),
             "showfliers": False,
             "showmeans": True,
-            "meanprops": {"marker": "D", "markersize": 4, "markerfacecolor": "black", "markeredgecolor": "black"},
-            "medianprops": {"color": "black"},
             "patch_artist": True,
-            "boxprops": {"facecolor": "0.85"},
             "manage_ticks": False,
             **(box_kw or {}),
         }
+        lines = {name: {"color": ink(ax)} for name in ("medianprops", "whiskerprops", "capprops")}
+        lines["flierprops"] = {"markeredgecolor": ink(ax)}
+        lines["meanprops"] = {"marker": "D", "markersize": 4, "markerfacecolor": ink(ax), "markeredgecolor": ink(ax)}
+        if kw["patch_artist"]:
+            # "color" of a box is that of its edge.
+            kw["boxprops"] = {"facecolor": ink(ax, 0.15)} | style({"edgecolor": ink(ax)}, kw.get("boxprops"), PathPatch)
+        else:
+            lines["boxprops"] = {"color": ink(ax)}
+        kw |= {name: style(defaults, kw.get(name), Line2D) for name, defaults in lines.items()}
         self.boxes_ = ax.boxplot([self.y_pred[self.y_true == step] for step in steps], **kw)
         for mean in self.boxes_["means"][:1]:
             mean.set_label("Mean")
@@ -219,6 +238,12 @@ class PredictedRatingsDisplay:
             ax.set_xticks(steps, [f"{step:g}" for step in steps])
 
     def _plot_hexagons(self, ax: Axes, hexbin_kw: dict[str, Any] | None) -> None:
-        kw = {"gridsize": 40, "bins": "log", "mincnt": 1, "cmap": "Greys", "linewidths": 0.1, **(hexbin_kw or {})}
-        self.hexbin_ = ax.hexbin(self.y_true, self.y_pred, **kw)
+        from matplotlib.collections import PolyCollection
+        from matplotlib.colors import LinearSegmentedColormap
+
+        cmap = LinearSegmentedColormap.from_list("ink", [ink(ax, 0.2), ink(ax)])  # one rating differs from the page
+        kw = {"gridsize": 40, "mincnt": 1, "cmap": cmap, "linewidths": 0.1}
+        if "norm" not in (hexbin_kw or {}):
+            kw["bins"] = "log"
+        self.hexbin_ = ax.hexbin(self.y_true, self.y_pred, **style(kw, hexbin_kw, PolyCollection))
         self.colorbar_ = ax.figure.colorbar(self.hexbin_, ax=ax, label="Number of ratings")

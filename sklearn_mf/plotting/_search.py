@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.plotting._shared import one_axes, require_matplotlib, settle_layout, style
+from sklearn_mf.plotting._labels import shorten
+from sklearn_mf.plotting._shared import luma, one_axes, require_matplotlib, settle_layout, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,7 +119,7 @@ class SearchHeatMapDisplay:
         *,
         x: str = "learning_rate",
         y: str = "rank",
-        scores: str = "mean_test_score",
+        scores: str | None = None,
         negate_score: bool | None = None,
         **plot_kw: Any,
     ) -> SearchHeatMapDisplay:
@@ -137,10 +138,10 @@ class SearchHeatMapDisplay:
             Parameters of the horizontal and vertical axis: as in the search, or without the names of steps where that
             is unique (``rank`` for ``matrixfactorizationregressor__rank``).
 
-        scores : str, default="mean_test_score"
-            Column of ``cv_results_``, such as ``"mean_test_ndcg"`` of a search with several metrics or
-            ``"mean_fit_time"``. The best is the highest of test and train scores, and the lowest of all else (times,
-            ranks, standard deviations).
+        scores : str, default=None
+            Column of ``cv_results_``, such as ``"mean_test_ndcg"`` or ``"ndcg"`` of a search with several metrics, or
+            ``"mean_fit_time"``. None is ``"mean_test_score"``, and of several metrics the one of ``refit``. The best is
+            the highest of test and train scores, and the lowest of all else (times, ranks, standard deviations).
 
         negate_score : bool or None, default=None
             Whether the sign of scores is turned, so that an error reads as an error, the lowest being the best. None
@@ -173,22 +174,24 @@ class SearchHeatMapDisplay:
         x_key, y_key = _find_parameter(x, parameters, "x"), _find_parameter(y, parameters, "y")
         if x_key == y_key:
             raise ValueError(f"x={x!r} and y={y!r} are the same parameter. Varied were: {', '.join(parameters)}.")
-        values = _find_scores(scores, results)
+        scores, values = _find_scores(scores, getattr(search, "refit", None), results)
         is_score = re.fullmatch(r"(mean|split\d+)_(test|train)_(.+)", scores)
         metric = _metric_name(search, is_score[3]) if is_score else scores
         if negate_score is None:
             negate_score = is_score is not None and metric.startswith("neg_")
         values = -values if negate_score else values
         greater_is_better = is_score is not None and not negate_score
-        columns = [np.ma.asarray(results[f"param_{key}"]) for key in (x_key, y_key)]
-        usable = np.isfinite(values) & ~np.any([np.ma.getmaskarray(column) for column in columns], axis=0)
+        candidates = results["params"]
+        usable = np.isfinite(values) & [x_key in candidate and y_key in candidate for candidate in candidates]
         if not usable.any():
             raise ValueError(f"No candidate with a value of {x_key} and {y_key} has a score in {scores!r}.")
-        (x_values, x_codes), (y_values, y_codes) = (_sorted_values(column[usable].tolist()) for column in columns)
+        (x_values, x_codes), (y_values, y_codes) = (
+            _sorted_values([candidates[i][key] for i in np.flatnonzero(usable)]) for key in (x_key, y_key)
+        )
         shape = (len(y_values), len(x_values))
         resources = np.asarray(results.get("n_resources", np.zeros(len(values))))[usable]
         cells, best = _best_cells(y_codes, x_codes, values[usable], resources, greater_is_better, shape)
-        others = [key for key in parameters if key not in (x_key, y_key) and _varies(results[f"param_{key}"])]
+        others = [key for key in parameters if key not in (x_key, y_key) and _varies(key, candidates)]
         name = metric.removeprefix("neg_").replace("_", " ")
         if others:
             name += f"\n(best over {', '.join(key.rpartition('__')[2] for key in others)})"
@@ -222,7 +225,7 @@ class SearchHeatMapDisplay:
             Format specification such as ``".3f"``. None takes as many decimals as tell the best cell from the others.
 
         colorbar : bool, default=True
-            Whether to draw a colour bar.
+            Whether to draw a colour bar. Without it the title says what the scores are, where the axes have none.
 
         imshow_kw : dict, default=None
             Keywords of ``Axes.imshow``.
@@ -250,6 +253,8 @@ class SearchHeatMapDisplay:
         ax.set_yticks(range(len(self.y_values)), _tick_labels(self.y_values))
         ax.set(xlabel=self.x_name, ylabel=self.y_name)
         self.colorbar_ = ax.figure.colorbar(self.im_, ax=ax, label=self.score_name) if colorbar else None
+        if not colorbar and not ax.get_title():
+            ax.set_title(self.score_name)
         settle_layout(ax)
         if max(label.get_window_extent().width for label in ax.get_xticklabels()) > 0.9 * self._cell_size()[0]:
             ax.tick_params(axis="x", labelrotation=90)
@@ -274,7 +279,7 @@ class SearchHeatMapDisplay:
             kw |= {"color": self._contrasting_color(cell), "fontweight": "bold" if cell == self.best else "normal"}
             text = format(self.scores[cell], values_format)
             self.text_[cell] = self.ax_.text(cell[1], cell[0], text, **style(kw, text_kw, Text))
-        if {"fontsize", "size"} & set(text_kw or {}):
+        if {"fontsize", "fontproperties"} & set(style({}, text_kw, Text)):
             return
         texts = [text for text in self.text_.flat if text is not None]
         extents = np.array([text.get_window_extent().size for text in texts])
@@ -292,9 +297,8 @@ class SearchHeatMapDisplay:
         return self.ax_.get_window_extent().size / (n_x, n_y)
 
     def _contrasting_color(self, cell: tuple[int, int]) -> str:
-        """Black or white, what reads well in colour and, printed so, in grey: by the luma of ITU-R BT.601."""
-        luma = np.dot(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3], [0.299, 0.587, 0.114])
-        return "black" if luma > 0.45 else "white"
+        """Black or white, what reads well in colour and, printed so, in grey."""
+        return "black" if luma(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3]) > 0.45 else "white"
 
     def _values_format(self) -> str:
         values = self.scores[np.isfinite(self.scores)]
@@ -317,11 +321,15 @@ def _find_parameter(name: str, parameters: list[str], argument: str) -> str:
     raise ValueError(f"{argument}={name!r} was not varied in the search. Varied were: {', '.join(parameters)}.")
 
 
-def _find_scores(name: str, results: dict[str, Any]) -> np.ndarray:
-    if name in results and not name.startswith("param"):
-        values = np.asarray(results[name])
-        if values.dtype.kind in "iuf":
-            return values.astype(np.float64)
+def _find_scores(name: str | None, refit: Any, results: dict[str, Any]) -> tuple[str, np.ndarray]:
+    """The column of ``cv_results_`` that is meant, and its numbers."""
+    if name is None:
+        of_refit = f"mean_test_{refit}"
+        name = of_refit if of_refit in results else "mean_test_score"
+    for key in (name, f"mean_test_{name}"):
+        values = np.asarray(results.get(key))
+        if values.dtype.kind in "iuf" and not key.startswith("param"):
+            return key, values.astype(np.float64)
     means = [key for key in results if key.startswith("mean_test_")]
     raise ValueError(f"scores={name!r} is no column of numbers in cv_results_. Mean scores there: {', '.join(means)}.")
 
@@ -335,13 +343,26 @@ def _metric_name(search: Any, name: str) -> str:
 
 def _sorted_values(values: list) -> tuple[list, np.ndarray]:
     """Distinct values, numbers in order and all else as it came before them, and the place of each."""
-    distinct = []
+    values = [value.item() if isinstance(value, (np.number, np.bool_)) else value for value in values]
+    distinct: list = []
     for value in values:
-        if value not in distinct:
+        if not any(_same(value, other) for other in distinct):
             distinct.append(value)
     numbers = sorted(value for value in distinct if isinstance(value, Real))
     distinct = [value for value in distinct if not isinstance(value, Real)] + numbers
-    return distinct, np.array([distinct.index(value) for value in values])
+    return distinct, np.array([next(i for i, other in enumerate(distinct) if _same(value, other)) for value in values])
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether both are one value of a parameter; True is not 1."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):  # arrays within
+        return repr(a) == repr(b)
 
 
 def _best_cells(
@@ -360,11 +381,8 @@ def _best_cells(
     return cells, (rows[order[-1]], columns[order[-1]])
 
 
-def _varies(column: Any) -> bool:
-    values = [
-        None if hidden else value for value, hidden in zip(column.tolist(), np.ma.getmaskarray(column), strict=True)
-    ]
-    return len(_sorted_values(values)[0]) > 1
+def _varies(key: str, candidates: list[dict[str, Any]]) -> bool:
+    return len(_sorted_values([candidate.get(key) for candidate in candidates])[0]) > 1
 
 
 def _tick_labels(values: list) -> list[str]:
@@ -372,7 +390,7 @@ def _tick_labels(values: list) -> list[str]:
 
     def label(value: Any, digits: int) -> str:
         if isinstance(value, (bool, int)) or not isinstance(value, Real):
-            return str(value)
+            return shorten(str(value), 32)
         return f"{float(f'{value:.{digits}g}'):.{max(digits, 6)}g}"
 
     candidates = ([label(value, digits) for value in values] for digits in range(3, 18))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._checks import check_ratings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_PARTS = {"color": ("edgecolor", "facecolor"), "fontproperties": ("fontsize", "fontweight")}  # set by one property
 
 
 def require_matplotlib(name: str) -> None:
@@ -34,8 +38,9 @@ def one_axes(ax: Axes | None) -> Axes:
 
 def settle_layout(ax: Axes) -> None:
     """Give axes the size and limits that they will be drawn with, for what is measured in them."""
-    if ax.figure.get_layout_engine() is not None:  # it works while drawing
-        ax.figure.draw_without_rendering()
+    figure = ax.figure.figure  # the whole one, where the axes' own is a part of it
+    if figure.get_layout_engine() is not None:  # it works while drawing
+        figure.draw_without_rendering()
     ax.autoscale_view()
 
 
@@ -50,7 +55,33 @@ def style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) 
     """``defaults`` with what the caller gave in their place, under any of a property's names ("lw", "linewidth")."""
     from matplotlib.cbook import normalize_kwargs
 
-    return {**defaults, **normalize_kwargs(given, artist)}
+    defaults, given = normalize_kwargs(defaults, artist), normalize_kwargs(given, artist)
+    replaced = {part for name, parts in _PARTS.items() if name in given for part in parts}
+    return {**{name: value for name, value in defaults.items() if name not in replaced}, **given}
+
+
+def background(ax: Axes) -> np.ndarray:
+    """RGB of what is drawn on: the axes on their figure, both of which may be transparent, on white paper."""
+    from matplotlib.colors import to_rgba
+
+    color = np.ones(3)
+    for patch in (ax.figure.figure.patch, ax.figure.patch, ax.patch):
+        *rgb, alpha = to_rgba(patch.get_facecolor())
+        color = (1 - alpha) * color + alpha * np.array(rgb)
+    return color
+
+
+def ink(ax: Axes, share: float = 1.0) -> tuple[float, ...]:
+    """RGB of text, or of a shade between the background (0) and text (1)."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_rgb
+
+    return tuple(share * np.array(to_rgb(mpl.rcParams["text.color"])) + (1 - share) * background(ax))
+
+
+def luma(rgb: ArrayLike) -> float:
+    """How light a colour is when it is printed in grey, from 0 to 1, by ITU-R BT.601."""
+    return float(np.dot(rgb, [0.299, 0.587, 0.114]))
 
 
 def fitted_model(estimator: Any, attributes: tuple[str, ...], display: str) -> Any:
@@ -77,8 +108,30 @@ def check_pairs(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("y_true must be a list or array of one rating or more.")
     n_rows = len(y_true)
     true = check_ratings(y_true, n_rows, "y_true", "y_true")
+    _check_predictions(y_pred)
     predicted = check_ratings(y_pred, n_rows, "y_pred", "y_true")
     return true.astype(np.float64), predicted.astype(np.float64)
+
+
+def _check_predictions(y_pred: Any) -> None:
+    if np.ma.isMaskedArray(y_pred):
+        return
+    try:
+        values = np.asarray(y_pred, dtype=np.float64)
+    except (TypeError, ValueError):
+        return  # no numbers: check_ratings says so
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(
+            f"y_pred has {len(bad)} of {values.size} predictions that are NaN or infinite, the first at row {bad[0]}. "
+            'A model with handle_unknown="nan" predicts NaN for ids that it does not know: leave these rows out.'
+        )
+
+
+def check_whole(value: Any, name: str, at_least: int) -> None:
+    """Whole numbers, of Python or NumPy; True is none."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
+        raise ValueError(f"{name}={value!r} must be a whole number, {at_least} or more.")
 
 
 def root_mean_square(errors: np.ndarray) -> float:
