@@ -33,13 +33,19 @@ PAGES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _figures_and_backend_are_put_back():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+        sys.modules["matplotlib.pyplot"].switch_backend("agg")
+
+
 @pytest.mark.parametrize("name", ["sklearn_mf", *MODULES])
 def test_docstring_examples(name):
     if name.startswith("sklearn_mf.plotting."):
         pytest.importorskip("matplotlib").use("agg")
     assert doctest.testmod(importlib.import_module(name)).failed == 0
-    if name.startswith("sklearn_mf.plotting."):
-        importlib.import_module("matplotlib.pyplot").close("all")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -52,8 +58,6 @@ def test_python_blocks_run(page, monkeypatch, tmp_path):
     namespace = {}
     for indent, block in blocks:
         exec(compile(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), page, "exec"), namespace)
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
 
 
 def is_ours(function):

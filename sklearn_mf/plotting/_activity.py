@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -207,6 +208,8 @@ class ErrorByActivityDisplay:
         self.axes_[0].set_ylabel("RMSE")
         self.axes_[0].legend(handles=[self.lines_[0], self.bars_[0]], loc="upper right")
         self._set_limits([bin_ for table in tables for bin_ in table], rmse)
+        if not {"fontsize", "size"} & set(text_kw or {}):
+            self._set_numbers_apart()
         return self
 
     def _bins(self, counts: np.ndarray, bins: str | int | Sequence[int]) -> list[_Bin]:
@@ -262,6 +265,15 @@ class ErrorByActivityDisplay:
         span = ((high - low) or abs(rmse) or 1.0) / (1 - below - above)
         for ax in self.axes_:
             ax.set_ylim(low - below * span, high + above * span)
+
+    def _set_numbers_apart(self) -> None:
+        """Numbers of ratings get smaller where bins are narrow, in both panels alike."""
+        fit = 1.0
+        for ax, texts in zip(self.axes_, self.text_, strict=True):
+            room = 0.85 * ax.get_window_extent().width / np.ptp(ax.get_xlim())
+            fit = min(fit, room / max(text.get_window_extent().width for text in texts))
+        for text in itertools.chain(*self.text_):
+            text.set_fontsize(fit * text.get_fontsize())
 
 
 def _counts(X: Any, X_train: Any, display: str) -> dict[str, np.ndarray]:
