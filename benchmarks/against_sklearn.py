@@ -21,9 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._columns import split_columns
-from sklearn_mf._encoding import fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._ids.encoding import fit_columns
+from sklearn_mf._ids.tables import split_columns
+from sklearn_mf._utils.threads import Threads
 from sklearn_mf.datasets import make_ratings
 
 SHAPES = {1_000_000: (6_040, 3_706), 10_000_000: (70_000, 10_700)}

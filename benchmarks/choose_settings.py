@@ -1,6 +1,6 @@
 """RMSE of settings on a part of the *training* rows, for choosing defaults without a look at the test rows.
 
-    python benchmarks/choose_settings.py [grid] [others] [regularisation] [best] [variants]
+    python benchmarks/choose_settings.py [grid] [others] [regularization] [best] [variants]
 
 Seven sets: four real ones and three made ones. Of each set's training rows a tenth is held out (ml-100k: of nine tenths
 of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE of the defaults), in percent.
@@ -8,9 +8,9 @@ of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE
     grid             all combinations of the penalties and the step: the ten best, and, for each set, what the other six
                      would have chosen for it
     others           one parameter changed at a time
-    regularisation   other rules of regularisation than alpha a rating and damping a level, each at its best strength
+    regularization   other rules of regularization than alpha a rating and damping a level, each at its best strength
     variants         the defaults with parts of the implicit features left out or changed
-    best             the setting that the page gives as the best, and its neighbours (real sets only)
+    best             the setting that the page gives as the best, and its neighbors (real sets only)
 """
 
 import argparse
@@ -20,9 +20,9 @@ from unittest import mock
 import numpy as np
 from _real import BEST, generated_sets, real_sets, rmse, tenth
 
-import sklearn_mf._fitting as fitting
-import sklearn_mf._implicit as implicit
-import sklearn_mf._stopping as stopping
+import sklearn_mf._training.centers as implicit
+import sklearn_mf._training.fit as fitting
+import sklearn_mf._training.schedules as stopping
 from sklearn_mf import MatrixFactorizationRegressor
 
 GRID = {
@@ -124,10 +124,10 @@ def with_strength(rule):
             start += len(levels)
         return parameters
 
-    return mock.patch("sklearn_mf._fitting.initial_parameters", initial_parameters)
+    return mock.patch("sklearn_mf._training.fit.initial_parameters", initial_parameters)
 
 
-def regularisation(sets, reference):
+def regularization(sets, reference):
     """Each rule at the strength that is best for all sets together, with and without implicit features."""
     one = {"alpha": [0.03, 0.05, 0.08, 0.12], "damping": [2.5, 4.0, 6.5]}
     usual = {None: 0.05, "both": 0.08}
@@ -161,19 +161,19 @@ def regularisation(sets, reference):
             line(f"{name}: {label(dict(zip(strengths, best[1], strict=True)))}", best[2], reference)
 
 
-def without_own_pair(centres):
+def without_own_pair(centers):
     """``follow``, after which a rating's own pair is not left out of its error."""
-    for side in centres._sides:
+    for side in centers._sides:
         side.follow()
         side._pull[:] = 0.0
 
 
 VARIANTS = {
-    "a rating's own pair counts": (implicit.Centres, "follow", without_own_pair),
+    "a rating's own pair counts": (implicit.Centers, "follow", without_own_pair),
     "8 directions": (implicit, "_N_DIRECTIONS", 8),
     "32 directions": (implicit, "_N_DIRECTIONS", 32),
-    "centres move in all epochs": (stopping, "_CENTRES_MOVE", 1.0),
-    "centres move in half of the epochs": (stopping, "_CENTRES_MOVE", 0.5),
+    "centers move in all epochs": (stopping, "_CENTRES_MOVE", 1.0),
+    "centers move in half of the epochs": (stopping, "_CENTRES_MOVE", 0.5),
 }
 
 
@@ -187,7 +187,7 @@ def variants(sets, reference):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = ("grid", "others", "regularisation", "variants", "best")
+    tables = ("grid", "others", "regularization", "variants", "best")
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(tables)}; all unless given")
     chosen = parser.parse_args().tables or tables
     sets = load()
@@ -196,8 +196,8 @@ def main():
         grid(sets, reference)
     if "others" in chosen:
         changes(sets, reference, {}, OTHERS)
-    if "regularisation" in chosen:
-        regularisation(sets, reference)
+    if "regularization" in chosen:
+        regularization(sets, reference)
     if "variants" in chosen:
         variants(sets, reference)
     if "best" in chosen:

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from _real import FOLDER, film_context, rmse, splits
 
-import sklearn_mf._fitting as fitting
+import sklearn_mf._training.fit as fitting
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import load_ratings
 

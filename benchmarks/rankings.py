@@ -6,7 +6,7 @@ A random fifth of each user's ratings is held out. Two protocols, which ask two 
 
 held-out pairs    the held-out ratings of a user are ranked: which of the films that somebody went on to rate did they
                   like best? Gains are the ratings; from 4 on a film is relevant.
-whole catalogue   all films that the user did not rate in training are ranked: how many of the ten recommended did they
+whole catalog   all films that the user did not rate in training are ranked: how many of the ten recommended did they
                   go on to rate with 4 or more? Gains are the ratings from 4 on; all else is 0, unknown ratings too.
 """
 
@@ -48,7 +48,7 @@ def of_held_out_pairs(model, X, y):
     return ndcg_at_k(y, scores, **given), recall_at_k(y, scores, relevant=RELEVANT, **given)
 
 
-def of_catalogue(model, X, y, X_train, candidates):
+def of_catalog(model, X, y, X_train, candidates):
     users = np.unique(X[:, 0])
     items, _ = model.recommend(users, K, exclude=X_train, candidates=candidates)
     lists = ranking_of_lists(items, users, X, np.where(y >= RELEVANT, y, 0))
@@ -74,17 +74,17 @@ def figures(X, y, train, test):
         rows[name] = [
             error,
             *of_held_out_pairs(model, X_test, y_test),
-            *of_catalogue(model, X_test, y_test, X_train, None),
+            *of_catalog(model, X_test, y_test, X_train, None),
         ]
         if given is BEST:
-            of_few = of_catalogue(model, X_test, y_test, X_train, often_rated)
+            of_few = of_catalog(model, X_test, y_test, X_train, often_rated)
             rows["the same, candidates: the fifth of items rated most"] = [np.nan] * 3 + list(of_few)
     for name, make in {"most popular (number of ratings)": most_popular, "one random order for all": at_random}.items():
         model = make(X_train, y_train)
         rows[name] = [
             np.nan,
             *of_held_out_pairs(model, X_test, y_test),
-            *of_catalogue(model, X_test, y_test, X_train, None),
+            *of_catalog(model, X_test, y_test, X_train, None),
         ]
     return rows
 
@@ -98,9 +98,7 @@ def main():
     splitter = PerUserShuffleSplit(arguments.splits, test_size=0.2, random_state=0)
     found = [figures(X, y, np.sort(train), np.sort(test)) for train, test in splitter.split(X)]
     print(f"{arguments.set}, means of {arguments.splits} splits")
-    print(
-        "| | RMSE | held-out pairs: NDCG@10 | recall@10 | whole catalogue: NDCG@10 | recall@10 | coverage | novelty |"
-    )
+    print("| | RMSE | held-out pairs: NDCG@10 | recall@10 | whole catalog: NDCG@10 | recall@10 | coverage | novelty |")
     print("|---|---|---|---|---|---|---|---|")
     digits = [4, 4, 4, 4, 4, 2, 1]
     for name in found[0]:

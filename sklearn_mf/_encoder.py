@@ -16,10 +16,10 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sklearn_mf._checks import check_ratings, check_weights
-from sklearn_mf._columns import split_columns
+from sklearn_mf._ids.checks import check_ratings, check_weights
+from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._regressor import MatrixFactorizationRegressor
-from sklearn_mf._threads import one_blas_thread
+from sklearn_mf._utils.threads import one_blas_thread
 
 
 class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):

@@ -15,16 +15,16 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_mf._checks import check_new_levels
-from sklearn_mf._columns import split_columns
-from sklearn_mf._fitting import Control, Start, fit_first_batch, fit_ratings
-from sklearn_mf._incremental import pass_over, solve_levels
-from sklearn_mf._kernels import LOSSES
-from sklearn_mf._progress import CallbackSupportMixin, FitTasks, Progress, loss_line, with_callbacks
-from sklearn_mf._ranking import CHUNK, Tables, predict_indices
-from sklearn_mf._recommending import RecommendingMixin
-from sklearn_mf._stopping import SCHEDULES
-from sklearn_mf._threads import Threads
+from sklearn_mf._ids.checks import check_new_levels
+from sklearn_mf._ids.tables import split_columns
+from sklearn_mf._kernel.kernels import LOSSES
+from sklearn_mf._prediction.recommend import RecommendingMixin
+from sklearn_mf._prediction.top_items import CHUNK, Tables, predict_indices
+from sklearn_mf._training.fit import Control, Start, fit_first_batch, fit_ratings
+from sklearn_mf._training.online import pass_over, solve_levels
+from sklearn_mf._training.progress import CallbackSupportMixin, FitTasks, Progress, loss_line, with_callbacks
+from sklearn_mf._training.schedules import SCHEDULES
+from sklearn_mf._utils.threads import Threads
 
 # Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
 # every estimator with this tag; nothing else reads the tag.
@@ -44,7 +44,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
 
     With two columns this is biased matrix factorization, :math:`M \approx U V^T` [1]_; with more it is the
     pairwise form of a factorization machine over categorical fields [2]_. A level never seen in ``fit`` contributes
-    nothing. Factors and biases minimise, by stochastic gradient descent,
+    nothing. Factors and biases minimize, by stochastic gradient descent,
 
     .. math::
 
@@ -52,11 +52,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
         + \tfrac12 (\alpha_b n + \delta) (b_f[l] - \zeta_f[l])^2
 
     with L the ``loss``, half the squared error by default, n the summed weight of the ratings of a level and
-    :math:`\delta` the ``damping``. Inside, y is centred and divided by its weighted standard deviation, so one
+    :math:`\delta` the ``damping``. Inside, y is centerd and divided by its weighted standard deviation, so one
     ``learning_rate`` and one ``alpha`` serve every rating scale.
 
     That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to
-    centres that are predicted from N, the set of their partners: the items that a user rated, the users of an item,
+    centers that are predicted from N, the set of their partners: the items that a user rated, the users of an item,
 
     .. math::
 
@@ -65,7 +65,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
     and likewise those of their biases, :math:`\zeta`. The rows s and t are learned along with the factors as a ridge
     regression of the rows on who rated what: SVD++ [4]_ on both sides [5]_, in the form of a regression-based latent
     factor model [6]_. A partner counts once, whatever the number and weight of the ratings. Without implicit features,
-    and for context columns, centres are zero.
+    and for context columns, centers are zero.
 
     Ratings are visited block by block in a grid of user and item groups; blocks without a group in common are run in
     parallel, with the same result [3]_.
@@ -73,10 +73,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
     Parameters
     ----------
     rank : int, default=32
-        Number of latent factors, at least 0; 0 learns biases only (and their centres, with implicit features).
+        Number of latent factors, at least 0; 0 learns biases only (and their centers, with implicit features).
 
     learning_rate : float, default=0.15
-        Initial step, above 0, on the standardised scale. The step of one rating is bounded by the curvature of its
+        Initial step, above 0, on the standardized scale. The step of one rating is bounded by the curvature of its
         loss, so large weights and many columns do not diverge.
 
     schedule : {"linear", "constant", "invscaling"}, default="linear"
@@ -92,22 +92,22 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
 
     damping : float, default=4.0
         L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
-        with few ratings near their centre. For levels of context columns it counts five times.
+        with few ratings near their center. For levels of context columns it counts five times.
 
     implicit_features : {"user", "item", "both"} or None, default="both"
-        Whose rows and biases shrink to a centre predicted from who rated what: those of users (from the items that
+        Whose rows and biases shrink to a center predicted from who rated what: those of users (from the items that
         they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
-        four times as long with "both" as with None. A schedule of ``max_iter=1`` leaves centres at zero. None wants
+        four times as long with "both" as with None. A schedule of ``max_iter=1`` leaves centers at zero. None wants
         lower penalties: about ``alpha=0.04, learning_rate=0.05``.
 
     alpha_implicit : float, default=30.0
-        Ridge strength of the regression that predicts the centres, above 0; large values draw centres to zero, values
+        Ridge strength of the regression that predicts the centers, above 0; large values draw centers to zero, values
         far below 10 fit them to noise.
 
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
         What errors cost: half their square; their absolute value (predicts medians); the square of small and the
         absolute value of large errors; the quantile loss (predicts quantiles); half the Poisson deviance, for counts
-        y >= 0: then the model is that of log(y), and y is not standardised. The absolute and the quantile loss want
+        y >= 0: then the model is that of log(y), and y is not standardized. The absolute and the quantile loss want
         about twice the ``alpha``.
 
     epsilon : float, default=1.35
@@ -121,7 +121,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
         features it is non-negative matrix factorization of what is known of the matrix.
 
     fit_bias : bool, default=True
-        Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centred,
+        Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centerd,
         the model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
 
     max_iter : int, default=20
@@ -150,7 +150,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
         Number of epochs without a better score after which ``early_stopping`` and ``tol`` act, at least 1.
 
     warm_start : bool, default=False
-        Whether ``fit`` starts from the factors, biases and centres of the fit before, for ids that it had.
+        Whether ``fit`` starts from the factors, biases and centers of the fit before, for ids that it had.
 
     clip : bool, default=True
         Whether predictions are kept within the range of the ratings seen in ``fit``.
@@ -415,7 +415,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
         """Visit a batch of ratings once; ids never seen before are added.
 
         The first call, or a ``fit`` before it, fixes the mean, scale and intercept, and, with implicit features, what
-        the centres of new users and items are predicted with. A new level's centre comes from the batch that brings it.
+        the centers of new users and items are predicted with. A new level's center comes from the batch that brings it.
         Penalties of a level follow from all its ratings so far, where a rating that comes twice is two. Steps are as
         ``schedule`` says: "invscaling" is for streams, the others do not fall. ``early_stopping`` and ``tol`` have no
         part in it. Each call copies the model, and so takes longer the more levels there are.
@@ -462,7 +462,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
 
         The bias and factors of each new level are the exact minimum of the objective of ``fit``, over all its ratings
         given here, with everything else held as it is; all other predictions stay the same, bit for bit. With implicit
-        features the centre of a new user comes from the items rated here, that of a new item from its users.
+        features the center of a new user comes from the items rated here, that of a new item from its users.
 
         Parameters
         ----------

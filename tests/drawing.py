@@ -34,13 +34,13 @@ def overlapping(texts):
 
 
 def linear(rgb):
-    """Light of the three colours of a screen."""
+    """Light of the three colors of a screen."""
     rgb = np.asarray(rgb)
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
 def contrast(a, b):
-    """Of two colours, from 1 to 21, by WCAG 2."""
+    """Of two colors, from 1 to 21, by WCAG 2."""
     dark, light = sorted(float(linear(to_rgb(color)) @ [0.2126, 0.7152, 0.0722]) for color in (a, b))
     return (light + 0.05) / (dark + 0.05)
 

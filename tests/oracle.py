@@ -26,37 +26,37 @@ def judge(loss, parameter, target, prediction):
 
 
 def rating_objective(
-    target, weight, rows, biases, damping, alpha, alpha_bias, centres=None, bias_centres=None, own=0.0,
+    target, weight, rows, biases, damping, alpha, alpha_bias, centers=None, bias_centers=None, own=0.0,
     loss="squared_error", parameter=0.0,
 ):  # fmt: skip
     """One rating's share of the objective, as in sgd.h."""
     value, _, _ = judge(loss, parameter, target, sum(biases) + interactions(rows) - own)
-    centres = centres or [np.zeros_like(v) for v in rows]
-    bias_centres = bias_centres or [0.0] * len(rows)
-    penalty = sum((alpha + d) * (v - z) @ (v - z) for v, z, d in zip(rows, centres, damping, strict=True))
-    penalty += sum((alpha_bias + d) * (b - z) ** 2 for b, z, d in zip(biases, bias_centres, damping, strict=True))
+    centers = centers or [np.zeros_like(v) for v in rows]
+    bias_centers = bias_centers or [0.0] * len(rows)
+    penalty = sum((alpha + d) * (v - z) @ (v - z) for v, z, d in zip(rows, centers, damping, strict=True))
+    penalty += sum((alpha_bias + d) * (b - z) ** 2 for b, z, d in zip(biases, bias_centers, damping, strict=True))
     return weight * (value + penalty / 2)
 
 
 def update_block(
     index, target, weight, rows, biases, damping, step, alpha, alpha_bias, fit_bias,
-    centres=None, bias_centres=None, ties=None, loss="squared_error", parameter=0.0, positive=False,
+    centers=None, bias_centers=None, ties=None, loss="squared_error", parameter=0.0, positive=False,
     pace=None,
 ):  # fmt: skip
     """Visit the ratings one by one, updating lists of tables in place; return the loss seen.
 
-    ``centres`` and ``bias_centres``: one table a field, or None for zeros. ``ties``: those of users and of items.
+    ``centers`` and ``bias_centers``: one table a field, or None for zeros. ``ties``: those of users and of items.
     ``pace``: part of each step that a level takes, one array a field, or None for whole steps.
     """
-    centres = centres or [np.zeros_like(table) for table in rows]
-    bias_centres = bias_centres or [np.zeros_like(table) for table in biases]
+    centers = centers or [np.zeros_like(table) for table in rows]
+    bias_centers = bias_centers or [np.zeros_like(table) for table in biases]
     total = 0.0
     for fields, y, w in zip(index, target, weight, strict=True):
         v = [table[level].copy() for table, level in zip(rows, fields, strict=True)]
         b = [table[level] for table, level in zip(biases, fields, strict=True)]
         lam = [table[level] for table, level in zip(damping, fields, strict=True)]
-        z = [table[level] for table, level in zip(centres, fields, strict=True)]
-        z_b = [table[level] for table, level in zip(bias_centres, fields, strict=True)]
+        z = [table[level] for table, level in zip(centers, fields, strict=True)]
+        z_b = [table[level] for table, level in zip(bias_centers, fields, strict=True)]
         own = 0.0 if ties is None else ties[0][fields[0]] @ ties[1][fields[1]]
         value, psi, kappa = judge(loss, parameter, y, sum(b) + interactions(v) - own)
         total += w * value

@@ -1,7 +1,7 @@
 /* Drives the C files over exactly sized heap arrays and with threads, for tests/sanitize.sh. */
 #include "grid.h"
-#include "ids.h"
-#include "implicit.h"
+#include "hashing.h"
+#include "partners.h"
 #include "select.h"
 #include "strata.h"
 
@@ -54,7 +54,7 @@ static void *run_share(void *given)
 
 /* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. The third ends
  * early where `ends` is set. */
-static double run(int m, int rank, int weighted, int centred, int ends, sgd_loss kind, int n_threads)
+static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss kind, int n_threads)
 {
     const int width = rank ? (rank + SGD_LANES - 1) / SGD_LANES * SGD_LANES : SGD_LANES;
     state = 1;
@@ -141,14 +141,14 @@ static double run(int m, int rank, int weighted, int centred, int ends, sgd_loss
     for (int64_t t = 0; t < touched_start[BLOCKS]; t++)
         part[t] = 1.0f / GROUPS;
 
-    const int stride = centred ? 2 * width : width;
+    const int stride = centerd ? 2 * width : width;
     float *ties = take(2 * ROWS * SGD_LANES * sizeof(float));
     float *rows = take((size_t)m * ROWS * stride * sizeof(float)), *own_rows = take((size_t)GROUPS * m * ROWS * width * 4);
     sgd_scalars *scalars = take(m * ROWS * sizeof(sgd_scalars)), *own_scalars = take(GROUPS * m * ROWS * sizeof *scalars);
     for (int row = 0; row < m * ROWS; row++)
         for (int j = 0; j < rank; j++)
             rows[row * stride + j] = (float)(draw() % 1000) / 1000.0f - 0.5f;
-    for (int row = 0; centred && row < 2 * ROWS; row++) {
+    for (int row = 0; centerd && row < 2 * ROWS; row++) {
         for (int j = 0; j < rank; j++)
             rows[row * stride + width + j] = 0.1f;
         for (int j = 0; j < SGD_LANES; j++)
@@ -157,7 +157,7 @@ static double run(int m, int rank, int weighted, int centred, int ends, sgd_loss
     double loss[BLOCKS];
     const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, kind == SGD_HUBER};
     strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, group, start, first_row, rows, scalars,
-                        centred ? ties : NULL, touched, touched_start, part, part, own_rows, own_scalars, loss, INFINITY};
+                        centerd ? ties : NULL, touched, touched_start, part, part, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
         grid.limit = ends && epoch == 2 ? -INFINITY : INFINITY;
@@ -213,13 +213,13 @@ static void sum_partners(int width, int n)
         index[FIELDS * r + 1] = (int32_t)(draw() % ITEMS);
         seen[index[FIELDS * r]][index[FIELDS * r + 1]] = 1;
     }
-    const implicit_block block = {
-        implicit_find(n, FIELDS, index, USERS, ITEMS, user, count, item, last_user, next), user, count, item};
+    const partners_block block = {
+        partners_find(n, FIELDS, index, USERS, ITEMS, user, count, item, last_user, next), user, count, item};
     float *users = take((size_t)USERS * width * sizeof(float)), *items = take((size_t)ITEMS * width * sizeof(float));
     float *left = take(ITEMS * K * sizeof(float)), *product = take((size_t)K * width * sizeof(float));
     for (int i = 0; i < ITEMS * width; i++)
         items[i] = (float)(i % 7);
-    implicit_gather(&block, width, items, users);
+    partners_gather(&block, width, items, users);
     for (int u = 0; u < USERS; u++)
         for (int j = 0; j < width; j++) {
             float sum = 0.0f;
@@ -229,7 +229,7 @@ static void sum_partners(int width, int n)
                 fail("another sum over items");
         }
     memset(items, 0, (size_t)ITEMS * width * sizeof(float));
-    implicit_scatter(&block, width, users, items);
+    partners_scatter(&block, width, users, items);
     for (int i = 0; i < ITEMS; i++) {
         float sum = 0.0f;
         for (int u = 0; u < USERS; u++)
@@ -238,12 +238,12 @@ static void sum_partners(int width, int n)
             fail("another sum over users");
         left[i * K] = 1.0f;
     }
-    implicit_project(ITEMS, K, width, left, items, product);
-    implicit_expand(ITEMS, K, width, left, product, items);
+    partners_project(ITEMS, K, width, left, items, product);
+    partners_expand(ITEMS, K, width, left, product, items);
     double *matrix = take(K * K * sizeof(double)), *vectors = take(K * K * sizeof(double)), trace = -K * (K + 1) / 2;
     for (int i = 0; i < K * K; i++)
         matrix[i] = i % (K + 1) ? 0.1 : i / K + 1;
-    implicit_eigen(K, matrix, vectors);
+    partners_eigen(K, matrix, vectors);
     for (int i = 0; i < K; i++)
         trace += matrix[i * K + i];
     if (fabs(trace) > 1e-12)
@@ -273,9 +273,9 @@ static void hash(void)
     char *exact = take(offsets[IDS]); /* nothing may be read beyond the last string */
     memcpy(exact, text, offsets[IDS]);
     for (int strings = 0; strings < 2; strings++) {
-        ids_table table;
-        const int failed = strings ? ids_hash_strings(IDS, exact, offsets, codes, &table)
-                                   : ids_hash_integers(IDS, (const char *)(values + 1), 16, codes, &table);
+        hashing_table table;
+        const int failed = strings ? hashing_hash_strings(IDS, exact, offsets, codes, &table)
+                                   : hashing_hash_integers(IDS, (const char *)(values + 1), 16, codes, &table);
         if (failed || table.n != n_seen[strings])
             fail("wrong number of levels");
         for (int i = 0; i < IDS; i++) {
@@ -285,7 +285,7 @@ static void hash(void)
                         : values[2 * first + 1] != values[2 * i + 1])
                 fail("another id");
         }
-        ids_free(&table);
+        hashing_free(&table);
     }
     free(values);
     free(offsets);
@@ -358,7 +358,7 @@ int main(void)
             continue;
         for (int m = 2; m <= MAX_FIELDS; m += m < 4 ? 1 : 3)
             for (int rank = 0; rank <= 72; rank += rank < 40 ? 4 : 16)
-                for (int kind = 0; kind < 4; kind++) { /* weighted or not, with centres or not */
+                for (int kind = 0; kind < 4; kind++) { /* weighted or not, with centers or not */
                     /* The squared loss each time, and one of the others. */
                     const sgd_loss losses[] = {SGD_SQUARED_ERROR, 1 + (rank / 4 + kind) % SGD_POISSON};
                     for (int l = 0; l < 2; l++) {
@@ -369,8 +369,8 @@ int main(void)
                     }
                     run(m, rank, kind % 2, kind / 2, 1, losses[0], 3);
                 }
-        implicit_select_simd(s > 0);
-        for (int width = IMPLICIT_LANES; width <= 20 * IMPLICIT_LANES; width += IMPLICIT_LANES)
+        partners_select_simd(s > 0);
+        for (int width = PARTNERS_LANES; width <= 20 * PARTNERS_LANES; width += PARTNERS_LANES)
             for (int n = 1; n < 500; n *= 3)
                 sum_partners(width, n);
         printf("%s: no findings\n", simd[s]);

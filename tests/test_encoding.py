@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_mf import _ids
-from sklearn_mf._columns import split_columns
-from sklearn_mf._encoding import encode_columns, fit_columns
-from sklearn_mf._threads import Threads
+from sklearn_mf._ids.encoding import encode_columns, fit_columns
+from sklearn_mf._ids.tables import split_columns
+from sklearn_mf._kernel import hashing as _ids
+from sklearn_mf._utils.threads import Threads
 
 ONE = Threads()
 common = settings(max_examples=100, deadline=None)

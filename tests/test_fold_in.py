@@ -20,8 +20,8 @@ def new_users(ratings, n_old=200):
     return X[old], y[old], X[~old], y[~old], X_test[X_test[:, 0] >= n_old], y_test[X_test[:, 0] >= n_old]
 
 
-def solve(model, partners, y, w, centre, field=0):
-    """The regularised least squares of one level, spelled out."""
+def solve(model, partners, y, w, center, field=0):
+    """The regularized least squares of one level, spelled out."""
     learned = model._learned
     scale, other = learned.scale, 1 - field
     place = np.searchsorted(model.categories_[other], partners)
@@ -30,7 +30,7 @@ def solve(model, partners, y, w, centre, field=0):
     w = w / learned.weight_unit
     design = np.column_stack([rows, np.ones(len(t))])
     strength = np.r_[np.full(rows.shape[1], model.alpha * w.sum()), model.alpha_bias * w.sum()] + model.damping
-    z = centre / np.r_[np.full(rows.shape[1], np.sqrt(scale)), scale]
+    z = center / np.r_[np.full(rows.shape[1], np.sqrt(scale)), scale]
     solved = np.linalg.solve(design.T @ (w[:, None] * design) + np.diag(strength), design.T @ (w * t) + strength * z)
     return solved[:-1] * np.sqrt(scale), solved[-1] * scale
 
@@ -50,12 +50,12 @@ def test_fold_in_is_the_exact_solution(ratings, implicit_features, weighted, fie
     assert model.fold_in(X_new, y_new, w_new if weighted else None) is model
     for level in np.unique(X_new[:, field])[:7]:
         rows = X_new[:, field] == level
-        partners, centre = X_new[rows, 1 - field], np.zeros(7)
+        partners, center = X_new[rows, 1 - field], np.zeros(7)
         if implicit_features:
             place = np.searchsorted(model.categories_[1 - field], np.unique(partners))
-            centre = coefficients[place].sum(axis=0, dtype=np.float64) / np.sqrt(len(place))
+            center = coefficients[place].sum(axis=0, dtype=np.float64) / np.sqrt(len(place))
         factors, bias = solve(
-            model, partners, y_new[rows], w_new[rows] if weighted else np.ones(rows.sum()), centre, field
+            model, partners, y_new[rows], w_new[rows] if weighted else np.ones(rows.sum()), center, field
         )
         at = np.flatnonzero(model.categories_[field] == level)[0]
         np.testing.assert_allclose(model.factors_[field][at], factors, rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Who rated what: sums over partners, the regression that the centres come from, and what they are worth."""
+"""Who rated what: sums over partners, the regression that the centers come from, and what they are worth."""
 
 import dataclasses
 import itertools
@@ -10,15 +10,16 @@ from unittest import mock
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
-from sklearn_mf._kernels import LANES, TIE_BIAS
+from sklearn_mf._kernel.kernels import LANES, TIE_BIAS
 from test_kernel import simd  # noqa: F401, a fixture
 from test_training import HYPER, STANDARDISED, train
 
-from sklearn_mf import MatrixFactorizationRegressor, _kernels
-from sklearn_mf._implicit import Centres, Partners, _eigen
-from sklearn_mf._parameters import initial_parameters
-from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
-from sklearn_mf._threads import Threads
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._kernel import kernels as _kernels
+from sklearn_mf._training.centers import Centers, Partners, _eigen
+from sklearn_mf._training.parameters import initial_parameters
+from sklearn_mf._training.ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._utils.threads import Threads
 
 ONE = Threads(1)
 SIZES = (70, 50, 7)
@@ -76,42 +77,42 @@ def test_sums_over_partners(simd, width, n_fields, n_groups):  # noqa: F811
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("alpha", "damping"), [(0.04, 4.0), (0.3, 0.0), (0.0, 2.0)])
 @pytest.mark.parametrize("alpha_implicit", [0.5, 25.0])
-def test_centres_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping, alpha_implicit):
-    """Rows held fixed, the centres end where the normal equations say, biases included."""
+def test_centers_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping, alpha_implicit):
+    """Rows held fixed, the centers end where the normal equations say, biases included."""
     grid, parameters, hyper, seen = set_up(
         n_fields=n_fields, weighted=weighted, alpha=alpha, damping=damping, alpha_implicit=alpha_implicit
     )
-    centres = Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
-    assert not parameters.centres.any(), "zero until they follow"
+    centers = Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
+    assert not parameters.centers.any(), "zero until they follow"
     for _ in range(200):
-        centres.follow()
+        centers.follow()
     for field, (place, who, (d, d_bias)) in enumerate(sides(parameters, hyper, grid, seen)):
         for rows, strength, found in (
-            (parameters.rows[place], d, parameters.centres[place]),
+            (parameters.rows[place], d, parameters.centers[place]),
             (parameters.bias[place], d_bias, parameters.ties[place, TIE_BIAS[field]]),
         ):
             normal = who.T @ (strength[:, None] * who) + alpha_implicit * np.eye(who.shape[1])
             expected = who @ np.linalg.solve(normal, who.T @ (strength * rows.T).T)
             np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert not parameters.centres[sum(SIZES[:2]) :].any(), "only users and items have centres"
-    assert not parameters.centres[:, hyper.rank :].any(), "padding must stay zero"
+    assert not parameters.centers[sum(SIZES[:2]) :].any(), "only users and items have centers"
+    assert not parameters.centers[:, hyper.rank :].any(), "padding must stay zero"
 
 
 @pytest.mark.parametrize("n", [120, 900, 5000])
 def test_every_step_goes_down(n):
     """The objective of the regression falls with each step, the most with the first."""
     grid, parameters, hyper, seen = set_up(n=n)
-    centres = Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
+    centers = Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
     place, _, (d, _) = next(sides(parameters, hyper, grid, seen))
 
     def objective():
-        coefficients = centres._sides[0].coefficients.astype(np.float64)[:, : hyper.rank]
-        error = parameters.rows[place, : hyper.rank] - parameters.centres[place, : hyper.rank]
+        coefficients = centers._sides[0].coefficients.astype(np.float64)[:, : hyper.rank]
+        error = parameters.rows[place, : hyper.rank] - parameters.centers[place, : hyper.rank]
         return (d * (error.astype(np.float64).T ** 2)).sum() + hyper.alpha_implicit * (coefficients**2).sum()
 
     values = [objective()]
     for _ in range(6):
-        centres.follow()
+        centers.follow()
         values.append(objective())
     falls = -np.diff(values)
     assert (falls > -1e-6 * values[0]).all()
@@ -120,7 +121,7 @@ def test_every_step_goes_down(n):
 
 def test_directions_are_the_leading_eigenvectors():
     grid, parameters, hyper, seen = set_up(n=3000)
-    side = Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)._sides[0]
+    side = Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)._sides[0]
     _, who, (d, _) = next(sides(parameters, hyper, grid, seen))
     normal = who.T @ (d[:, None] * who) + hyper.alpha_implicit * np.eye(who.shape[1])
     values, vectors = np.linalg.eigh(normal)
@@ -135,13 +136,13 @@ def test_directions_are_the_leading_eigenvectors():
 def test_ties_are_what_the_own_pair_adds():
     """As the head of _implicit.py has it: factors and biases, both ways, with the part of both counted once."""
     grid, parameters, hyper, seen = set_up()
-    centres = Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
-    centres.follow()
+    centers = Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
+    centers.follow()
     users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
     (_, _, (d_u, d_bu)), (_, _, (d_i, d_bi)) = sides(parameters, hyper, grid, seen)
     rows, n = parameters.rows[:, : hyper.rank].astype(np.float64), grid.row_weights
-    s, t = (side.coefficients[:, : hyper.rank] for side in centres._sides)
-    s_bias, t_bias = (side.coefficients[:, -LANES] for side in centres._sides)
+    s, t = (side.coefficients[:, : hyper.rank] for side in centers._sides)
+    s_bias, t_bias = (side.coefficients[:, -LANES] for side in centers._sides)
 
     def part(of, d, m, counts):
         return np.minimum(d / (d + n[of] * m) / counts, 0.5)
@@ -158,17 +159,17 @@ def test_ties_are_what_the_own_pair_adds():
 
 
 def test_ties_are_what_a_fit_without_the_pair_lacks():
-    """Against leaving pairs out: centres of the same coefficients without the pair; rows move by their share."""
+    """Against leaving pairs out: centers of the same coefficients without the pair; rows move by their share."""
     grid, parameters, hyper, seen = set_up(n=2500)
-    centres = Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
+    centers = Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE)
     for _ in range(5):
-        centres.follow()
-        parameters.rows[: sum(SIZES[:2])] = parameters.centres[: sum(SIZES[:2])]  # rows that choices explain
-    centres.follow()
+        centers.follow()
+        parameters.rows[: sum(SIZES[:2])] = parameters.centers[: sum(SIZES[:2])]  # rows that choices explain
+    centers.follow()
     (_, _, (d_u, _)), (_, _, (d_i, _)) = sides(parameters, hyper, grid, seen)
     p, q = np.split(parameters.rows[: sum(SIZES[:2]), : hyper.rank].astype(np.float64), [SIZES[0]])
     n_u, n_i = np.split(grid.row_weights[: sum(SIZES[:2])], [SIZES[0]])
-    s, t = (side.coefficients[:, : hyper.rank].astype(np.float64) for side in centres._sides)
+    s, t = (side.coefficients[:, : hyper.rank].astype(np.float64) for side in centers._sides)
     share_u = d_u / (d_u + n_u * np.average((q**2).mean(axis=1), weights=n_i))
     share_i = d_i / (d_i + n_i * np.average((p**2).mean(axis=1), weights=n_u))
     lacking, ties = [], []
@@ -185,7 +186,7 @@ def test_ties_are_what_a_fit_without_the_pair_lacks():
 @pytest.mark.parametrize("alpha_implicit", [1e-3, 0.1, 3.0])
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_pairs_apart_do_not_run_away(alpha_implicit, schedule):
-    """A user and an item that have nothing but each other: where the ridge is weak, centres explain all of them."""
+    """A user and an item that have nothing but each other: where the ridge is weak, centers explain all of them."""
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.integers(0, 100, (3000, 2)), 1000 + np.repeat(np.arange(30), 2).reshape(-1, 2)])
     y = rng.integers(1, 6, len(X))
@@ -212,11 +213,11 @@ def test_eigenvalues():
 
 
 @pytest.mark.parametrize(("implicit_features", "fields"), [("user", {0}), ("item", {1}), ("both", {0, 1})])
-def test_whose_centres(implicit_features, fields):
+def test_whose_centers(implicit_features, fields):
     grid, parameters, hyper, _ = set_up(implicit_features)
-    Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE).follow()
+    Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), ONE).follow()
     users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
-    assert {f for f, place in enumerate((users, items)) if parameters.centres[place].any()} == fields
+    assert {f for f, place in enumerate((users, items)) if parameters.centers[place].any()} == fields
     assert {f for f, place in enumerate((users, items)) if parameters.ties[place, TIE_BIAS[f]].any()} == fields
     assert not parameters.ties[users, TIE_BIAS[1]].any()
     assert not parameters.ties[items, TIE_BIAS[0]].any()
@@ -227,37 +228,37 @@ def test_threads_change_nothing():
     for n_threads in (1, 2, 5):
         grid, parameters, hyper, _ = set_up(n=4000)
         with Threads(n_threads) as threads:
-            centres = Centres(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), threads)
+            centers = Centers(grid, parameters, hyper, STANDARDISED, np.random.default_rng(2), threads)
             for _ in range(3):
-                centres.follow()
-        results.append(np.concatenate([parameters.centres.ravel(), parameters.ties.ravel()]))
+                centers.follow()
+        results.append(np.concatenate([parameters.centers.ravel(), parameters.ties.ravel()]))
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
 
 
 @pytest.mark.filterwarnings("ignore:Training ended with a loss above")  # one epoch on noise
-def test_when_centres_move(monkeypatch):
+def test_when_centers_move(monkeypatch):
     """After each of the first three quarters of the epochs."""
     for max_iter, n_moves in ((1, 0), (2, 1), (4, 3), (20, 15)):
         hyper = dataclasses.replace(HYPER, implicit_features="both")
         grid, parameters, *_ = set_up()
         calls = []
-        monkeypatch.setattr(Centres, "follow", lambda self, calls=calls: calls.append(1))
+        monkeypatch.setattr(Centers, "follow", lambda self, calls=calls: calls.append(1))
         train(grid, parameters, hyper, np.random.default_rng(0), ONE, max_iter)
         assert len(calls) == n_moves
 
 
-def test_divergence_with_centres():
-    """Centres go back to zero with rows that can not be mended, so that training ends in a warning, not in an error."""
+def test_divergence_with_centers():
+    """Centers go back to zero with rows that can not be mended, so that training ends in a warning, not in an error."""
     grid, parameters, hyper, _ = set_up()
 
-    class Wild(Centres):
+    class Wild(Centers):
         def follow(self):
             super().follow()
             parameters.ties *= 1e6
 
     with (
-        mock.patch("sklearn_mf._training.Centres", Wild),
+        mock.patch("sklearn_mf._training.sgd.Centers", Wild),
         pytest.warns(ConvergenceWarning, match="diverged in epoch 2"),
     ):
         losses = train(grid, parameters, hyper, np.random.default_rng(1), ONE, 8)
@@ -325,7 +326,7 @@ def test_hardly_any_ratings(X):
     assert np.isfinite(MatrixFactorizationRegressor(3, random_state=0).fit(X, y).predict(X)).all()
 
 
-def test_a_strong_ridge_leaves_centres_at_zero():
+def test_a_strong_ridge_leaves_centers_at_zero():
     X, y = taste_by_choice(60, 30, 400)
     model = MatrixFactorizationRegressor(4, random_state=0)
     without = model.set_params(implicit_features=None).fit(X, y).predict(X)

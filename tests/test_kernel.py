@@ -2,7 +2,7 @@ import numpy as np
 import oracle
 import pytest
 
-from sklearn_mf import _kernels
+from sklearn_mf._kernel import kernels as _kernels
 
 N_ROWS = (7, 5, 4, 3, 2, 2, 2, 2, 2)
 MANY_ROWS = (90, 80, 90, 90, 70, 90, 90, 90, 90)
@@ -12,13 +12,13 @@ def padded(rank):
     return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
 
 
-def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centred=False, paced=False):
+def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centerd=False, paced=False):
     """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
     rng = np.random.default_rng(seed)
     sizes = sizes[:n_fields]
     index = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
     width = padded(rank)
-    table = np.zeros((sum(sizes), 2 * width if centred else width), dtype=np.float32)
+    table = np.zeros((sum(sizes), 2 * width if centerd else width), dtype=np.float32)
     table[:, :rank] = rng.normal(0, 0.5, (sum(sizes), rank))
     scalars = np.stack([rng.normal(0, 0.3, sum(sizes)), rng.uniform(0, 2, sum(sizes))], axis=1)
     block = {
@@ -35,15 +35,15 @@ def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centred=Fal
         else np.ones(sum(sizes[2:]), np.float32),
     }
     block["bias"], block["damping"] = block["scalars"].T  # views
-    if centred:
+    if centerd:
         n_pairs = sizes[0] + sizes[1]
         table[:n_pairs, width : width + rank] = rng.normal(0, 0.5, (n_pairs, rank))
         block["ties"] = ties = rng.normal(0, 0.3, (n_pairs, _kernels.LANES)).astype(np.float32)
         ties[sizes[0] :, _kernels.TIE_BIAS[0]] = ties[: sizes[0], _kernels.TIE_BIAS[1]] = 0
-        block["centres"] = table[:, width:]
-        block["bias_centre"] = np.zeros(sum(sizes))
-        block["bias_centre"][: sizes[0]] = ties[: sizes[0], _kernels.TIE_BIAS[0]]
-        block["bias_centre"][sizes[0] : n_pairs] = ties[sizes[0] :, _kernels.TIE_BIAS[1]]
+        block["centers"] = table[:, width:]
+        block["bias_center"] = np.zeros(sum(sizes))
+        block["bias_center"][: sizes[0]] = ties[: sizes[0], _kernels.TIE_BIAS[0]]
+        block["bias_center"][sizes[0] : n_pairs] = ties[sizes[0] :, _kernels.TIE_BIAS[1]]
     return spread(block)
 
 
@@ -92,25 +92,25 @@ def run_kernel(
     return losses[0]
 
 
-def centre_tables(block, rank):
-    """What the oracle takes of centres and ties."""
+def center_tables(block, rank):
+    """What the oracle takes of centers and ties."""
     if block["ties"] is None:
         return {}
     return {
-        "centres": tables(block, "centres", rank),
-        "bias_centres": tables(block, "bias_centre"),
+        "centers": tables(block, "centers", rank),
+        "bias_centers": tables(block, "bias_center"),
         "ties": np.split(block["ties"].astype(np.float64), [block["sizes"][0]]),
     }
 
 
-def level_centres(block, level, rank):
-    """What the oracle's objective takes of centres and ties, of one rating."""
-    given = centre_tables(block, rank)
+def level_centers(block, level, rank):
+    """What the oracle's objective takes of centers and ties, of one rating."""
+    given = center_tables(block, rank)
     if not given:
         return {}
     return {
-        "centres": [t[i] for t, i in zip(given["centres"], level, strict=True)],
-        "bias_centres": [t[i] for t, i in zip(given["bias_centres"], level, strict=True)],
+        "centers": [t[i] for t, i in zip(given["centers"], level, strict=True)],
+        "bias_centers": [t[i] for t, i in zip(given["bias_centers"], level, strict=True)],
         "own": given["ties"][0][level[0]] @ given["ties"][1][level[1]],
     }
 
@@ -135,10 +135,10 @@ def simd(request):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("fit_bias", "alpha_bias"), [(0.0, 0.02), (1.0, 0.02), (1.0, 0.5)])
 @pytest.mark.parametrize("sizes", [N_ROWS, MANY_ROWS], ids=["few rows", "many rows"])
-@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
-def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes, centred):
+@pytest.mark.parametrize("centerd", [False, True], ids=["zero", "centerd"])
+def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes, centerd):
     """With few rows most ratings are visited one by one, with many rows four at a time."""
-    block = make_block(n_fields, rank, weighted, sizes=sizes, centred=centred, paced=True)
+    block = make_block(n_fields, rank, weighted, sizes=sizes, centerd=centerd, paced=True)
     assert set(block["group"][:-1]) <= {0, 1, 2}
     if n_fields == 2:
         assert (sizes is N_ROWS) == bool((block["group"][:-1] == 2).any())
@@ -156,7 +156,7 @@ def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alp
         alpha_bias,
         fit_bias,
         pace=np.split(np.r_[np.ones(sum(sizes[:2])), block["pace"]], np.cumsum(sizes[: n_fields - 1])),
-        **centre_tables(block, rank),
+        **center_tables(block, rank),
     )
     loss = run_kernel(block, alpha_bias=alpha_bias, fit_bias=fit_bias)
     assert loss == pytest.approx(expected_loss, rel=1e-4)
@@ -166,11 +166,11 @@ def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alp
 
 
 @pytest.mark.parametrize("n_fields", [2, 3, 4])
-@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
-def test_update_goes_down_the_gradient_of_the_objective(n_fields, centred):
+@pytest.mark.parametrize("centerd", [False, True], ids=["zero", "centerd"])
+def test_update_goes_down_the_gradient_of_the_objective(n_fields, centerd):
     """With a small step, (new - old) / step is minus the finite-difference gradient of one rating's share."""
     rank, step, alpha, alpha_bias, shift = 3, 1e-4, 0.3, 0.2, 1e-5
-    block = make_block(n_fields, rank, weighted=True, n=1, seed=1, centred=centred)
+    block = make_block(n_fields, rank, weighted=True, n=1, seed=1, centerd=centerd)
     level = block["index"][0]
     before = [t[i] for t, i in zip(tables(block, "rows", rank), level, strict=True)]
     biases = [t[i] for t, i in zip(tables(block, "bias"), level, strict=True)]
@@ -179,7 +179,7 @@ def test_update_goes_down_the_gradient_of_the_objective(n_fields, centred):
 
     def objective(rows, biases):
         return oracle.rating_objective(
-            y, w, rows, biases, damping, alpha, alpha_bias, **level_centres(block, level, rank)
+            y, w, rows, biases, damping, alpha, alpha_bias, **level_centers(block, level, rank)
         )
 
     run_kernel(block, step, alpha, alpha_bias)
@@ -203,11 +203,11 @@ def test_update_goes_down_the_gradient_of_the_objective(n_fields, centred):
 @pytest.mark.parametrize("fit_bias", [0.0, 1.0])
 @pytest.mark.parametrize("size", [0.01, 0.3, 1.0, 3.0])
 @pytest.mark.parametrize("target", [0.1, 10.0, 1000.0])
-@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
-def test_no_step_overshoots(n_fields, step, fit_bias, size, target, centred):
+@pytest.mark.parametrize("centerd", [False, True], ids=["zero", "centerd"])
+def test_no_step_overshoots(n_fields, step, fit_bias, size, target, centerd):
     """Visited once, a rating's own share of the objective does not grow, whatever the step, weight, rows and error."""
     for seed in range(10):
-        block = make_block(n_fields, 4, weighted=True, n=1, seed=seed, centred=centred)
+        block = make_block(n_fields, 4, weighted=True, n=1, seed=seed, centerd=centerd)
         block["weight"] *= 10.0 ** (seed % 5)
         block["target"] *= target
         block["table"] *= size
@@ -219,12 +219,12 @@ def test_no_step_overshoots(n_fields, step, fit_bias, size, target, centred):
                 [t[i] for t, i in zip(tables(block, name, 4 if name == "rows" else None), level, strict=True)]
                 for name in ("rows", "bias", "damping")
             ]
-            centres = level_centres(block, level, 4)
+            centers = level_centers(block, level, 4)
             if not fit_bias:  # they are constants, and so is their penalty
                 y = float(block["target"][0]) - sum(picked[1])
-                centres.pop("bias_centres", None)
-                return oracle.rating_objective(y, 1.0, picked[0], [0.0] * n_fields, picked[2], 0.03, 0.02, **centres)
-            return oracle.rating_objective(float(block["target"][0]), 1.0, *picked, 0.03, 0.02, **centres)
+                centers.pop("bias_centers", None)
+                return oracle.rating_objective(y, 1.0, picked[0], [0.0] * n_fields, picked[2], 0.03, 0.02, **centers)
+            return oracle.rating_objective(float(block["target"][0]), 1.0, *picked, 0.03, 0.02, **centers)
 
         before = objective()
         run_kernel(block, step, fit_bias=fit_bias)

@@ -6,10 +6,10 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import HuberRegressor, PoissonRegressor, QuantileRegressor, Ridge
 from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
-from test_kernel import centre_tables, level_centres, make_block, run_kernel, simd, tables  # noqa: F401, simd is a fixture
+from test_kernel import center_tables, level_centers, make_block, run_kernel, simd, tables  # noqa: F401, simd is a fixture
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._losses import Loss
+from sklearn_mf._training.losses import Loss
 
 KINDS = {"squared_error": 0.0, "absolute_error": 0.0, "huber": 0.7, "quantile": 0.8, "poisson": 0.4}
 every_loss = pytest.mark.parametrize(("loss", "parameter"), KINDS.items(), ids=KINDS)
@@ -26,14 +26,14 @@ def block_for(loss, *arguments, **parameters):
 @pytest.mark.parametrize("positive", [False, True])
 @pytest.mark.parametrize("rank", [0, 3, 32, 40])
 @pytest.mark.parametrize("n_fields", [2, 3, 5])
-@pytest.mark.parametrize("centred", [False, True], ids=["zero", "centred"])
-def test_update_matches_the_oracle(simd, loss, parameter, positive, rank, n_fields, centred):  # noqa: F811
-    block = block_for(loss, n_fields, rank, weighted=True, sizes=(40, 30, 40, 40, 9)[:n_fields], centred=centred)
+@pytest.mark.parametrize("centerd", [False, True], ids=["zero", "centerd"])
+def test_update_matches_the_oracle(simd, loss, parameter, positive, rank, n_fields, centerd):  # noqa: F811
+    block = block_for(loss, n_fields, rank, weighted=True, sizes=(40, 30, 40, 40, 9)[:n_fields], centerd=centerd)
     rows, biases, damping = tables(block, "rows", rank), tables(block, "bias"), tables(block, "damping")
     given = {"loss": loss, "parameter": parameter, "positive": positive}
     expected_loss = oracle.update_block(
         block["index"], block["target"], block["weight"], rows, biases, damping, 0.1, 0.03, 0.02, 1.0,
-        **centre_tables(block, rank), **given,
+        **center_tables(block, rank), **given,
     )  # fmt: skip
     assert run_kernel(block, **given) == pytest.approx(expected_loss, rel=1e-4)
     np.testing.assert_allclose(block["rows"][:, :rank], np.concatenate(rows), rtol=5e-4, atol=5e-5)
@@ -50,7 +50,7 @@ def test_update_goes_down_the_gradient_of_the_objective(loss, parameter, n_field
     """With a small step, (new - old) / step is minus the finite-difference gradient of one rating's share."""
     rank, step, alpha, alpha_bias, shift = 3, 1e-4, 0.3, 0.2, 1e-5
     for seed in range(4):
-        block = block_for(loss, n_fields, rank, weighted=True, n=1, seed=seed, centred=True)
+        block = block_for(loss, n_fields, rank, weighted=True, n=1, seed=seed, centerd=True)
         level = block["index"][0]
 
         def picked(name, block=block, level=level):
@@ -58,11 +58,11 @@ def test_update_goes_down_the_gradient_of_the_objective(loss, parameter, n_field
 
         rows, biases, damping = picked("rows"), picked("bias"), picked("damping")
         y, w = float(block["target"][0]), float(block["weight"][0])
-        centres = level_centres(block, level, rank)
+        centers = level_centers(block, level, rank)
 
-        def objective(rows, biases, y=y, w=w, damping=damping, centres=centres):
+        def objective(rows, biases, y=y, w=w, damping=damping, centers=centers):
             return oracle.rating_objective(
-                y, w, rows, biases, damping, alpha, alpha_bias, **centres, loss=loss, parameter=parameter
+                y, w, rows, biases, damping, alpha, alpha_bias, **centers, loss=loss, parameter=parameter
             )
 
         run_kernel(block, step, alpha, alpha_bias, loss=loss, parameter=parameter)
@@ -168,9 +168,9 @@ def test_absolute_error_and_quantile_are_quantile_regression(parameters, q):
 def test_huber_is_huber_regression():
     X, y, w = small_ratings()
     columns, spread = one_hot(X), np.sqrt(np.average((y - np.average(y, weights=w)) ** 2, weights=w))
-    centre = np.average(y, weights=w)
+    center = np.average(y, weights=w)
     theirs = HuberRegressor(epsilon=1.35, alpha=0, fit_intercept=False, max_iter=2000, tol=1e-8)
-    theirs.fit(columns, y - centre, w)
+    theirs.fit(columns, y - center, w)
     width = 1.35 * theirs.scale_  # errors above it count linearly
     model, biases = linear(X, y, w, alpha_bias=0.0, damping=0.0, loss="huber", epsilon=width / spread)
 
@@ -178,7 +178,7 @@ def test_huber_is_huber_regression():
         e = np.abs(y - prediction)
         return (w * np.where(e > width, width * (e - width / 2), e**2 / 2)).sum()
 
-    best = objective(centre + theirs.predict(columns))
+    best = objective(center + theirs.predict(columns))
     assert best * (1 - 1e-4) <= objective(model.intercept_ + columns @ biases) <= best * 1.001
 
 

@@ -155,13 +155,13 @@ def test_keywords_of_matplotlib_are_taken_under_all_their_names(name, keyword, v
 
 
 @pytest.mark.parametrize("name", ["fc", "facecolor", "facecolors", "color", "c"])
-def test_points_get_the_colour_that_is_asked_for(name):
+def test_points_get_the_color_that_is_asked_for(name):
     display = DRAWN["map"](scatter_kw={name: "red"})
     assert display.colorbar_ is None
     np.testing.assert_allclose(display.scatter_.get_facecolor(), [[1, 0, 0, 1]])
 
 
-def test_colours_of_edges_and_lines_are_those_asked_for():
+def test_colors_of_edges_and_lines_are_those_asked_for():
     rings = DRAWN["map"](scatter_kw={"ec": "red", "lw": 2}).scatter_
     np.testing.assert_allclose(rings.get_edgecolor(), [[1, 0, 0, 1]])
     np.testing.assert_allclose(rings.get_linewidth(), [2])
@@ -187,9 +187,9 @@ STYLES = ["default", "dark_background", "Solarize_Light2", {"figure.facecolor": 
 STYLES[3] |= {"text.color": "white"}
 
 
-@pytest.fixture(params=STYLES, ids=["light", "dark", "coloured", "transparent"])
+@pytest.fixture(params=STYLES, ids=["light", "dark", "colored", "transparent"])
 def behind(request):
-    """The colour of the background."""
+    """The color of the background."""
     with plt.style.context(request.param):
         is_transparent = plt.rcParams["axes.facecolor"] == "none"
         yield plt.rcParams["figure.facecolor" if is_transparent else "axes.facecolor"]

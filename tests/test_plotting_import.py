@@ -113,13 +113,13 @@ def test_all_names_are_there():
         ),
         (
             ItemMapDisplay,
-            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labelled": [0]},
-            "labelled has 1 rows and labels 0 texts",
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labeled": [0]},
+            "labeled has 1 rows and labels 0 texts",
         ),
         (
             ItemMapDisplay,
-            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labelled": [2], "labels": ["a"]},
-            "labelled has 2, and coordinates the rows 0 to 1",
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labeled": [2], "labels": ["a"]},
+            "labeled has 2, and coordinates the rows 0 to 1",
         ),
         (
             ItemMapDisplay,

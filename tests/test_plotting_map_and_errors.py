@@ -38,8 +38,8 @@ def _no_figure_stays_open():
 
 def test_the_map_shows_the_leading_directions_of_the_item_factors():
     display = draw(ItemMapDisplay.from_estimator(MODEL))
-    centred = MODEL.item_factors_.astype(float) - MODEL.item_factors_.mean(axis=0, dtype=float)
-    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    centerd = MODEL.item_factors_.astype(float) - MODEL.item_factors_.mean(axis=0, dtype=float)
+    left, values, _ = np.linalg.svd(centerd, full_matrices=False)
     shown = np.asarray(display.scatter_.get_offsets())
     np.testing.assert_allclose(np.abs(shown), np.abs(left[:, :2] * values[:2]), atol=1e-6)
     share = values**2 / (values**2).sum()
@@ -64,7 +64,7 @@ def test_the_sign_of_the_directions_is_fixed():
 def test_labels_go_to_the_items_farthest_out():
     display = ItemMapDisplay.from_estimator(MODEL, n_labels=7)
     far = np.argsort(-np.hypot(*display.coordinates.T), kind="stable")[:7]
-    np.testing.assert_array_equal(display.labelled, far)
+    np.testing.assert_array_equal(display.labeled, far)
     assert display.labels == [str(id_) for id_ in MODEL.categories_[1][far]]
 
 
@@ -83,10 +83,10 @@ def test_items_and_labels_by_id_or_in_order():
     for labels in (titles, pd.Series(titles), expected, np.array(expected)):
         display = ItemMapDisplay.from_estimator(MODEL, items=chosen, labels=labels)
         assert display.labels == expected
-        np.testing.assert_array_equal(display.labelled, [3, 30, 11])
+        np.testing.assert_array_equal(display.labeled, [3, 30, 11])
     all_labels = [f"Film {id_}" for id_ in MODEL.categories_[1]]
     display = ItemMapDisplay.from_estimator(MODEL, labels=all_labels, n_labels=4)
-    assert display.labels == [all_labels[row] for row in display.labelled]
+    assert display.labels == [all_labels[row] for row in display.labeled]
     assert ItemMapDisplay.from_estimator(MODEL, items=[]).text_ == []
 
 
@@ -111,7 +111,7 @@ def test_ids_of_any_kind(ids):
     frame = pd.DataFrame({"user": X[:, 0], "item": ids(X[:, 1])})
     model = MatrixFactorizationRegressor(rank=2, max_iter=2, random_state=0).fit(frame, Y)
     display = ItemMapDisplay.from_estimator(model, items=ids(X[:3, 1]), X_train=frame)
-    np.testing.assert_array_equal(model.categories_[1][display.labelled], ids(X[:3, 1]))
+    np.testing.assert_array_equal(model.categories_[1][display.labeled], ids(X[:3, 1]))
     display = ItemMapDisplay.from_estimator(model, X_train=frame, n_labels=1)
     assert display.labels == [str(Counter(ids(X[:, 1]).tolist()).most_common(1)[0][0])] or frame.item.dtype.kind == "M"
     activity = ErrorByActivityDisplay.from_estimator(model, frame, Y, X_train=frame)
@@ -127,7 +127,7 @@ def test_labels_overlap_neither_each_other_nor_the_frame(seed, size):
         display = ItemMapDisplay(
             coordinates=rng.normal(size=(300, 2)),
             explained_variance_ratio=[0.5, 0.2],
-            labelled=np.arange(40),
+            labeled=np.arange(40),
             labels=labels,
         ).plot()
     draw(display)
@@ -145,7 +145,7 @@ def test_the_most_important_label_is_there_and_hidden_ones_are_not():
     display = ItemMapDisplay(
         coordinates=np.zeros((50, 2)),
         explained_variance_ratio=[1, 0],
-        labelled=np.arange(50),
+        labeled=np.arange(50),
         labels=[f"label {i}" for i in range(50)],
     ).plot()
     shown = [text.get_text() for text in display.text_]
@@ -155,7 +155,7 @@ def test_the_most_important_label_is_there_and_hidden_ones_are_not():
 
 
 def points_map(coordinates, labels, **kw):
-    given = {"explained_variance_ratio": [0.5, 0.2], "labelled": np.arange(len(labels)), "labels": labels}
+    given = {"explained_variance_ratio": [0.5, 0.2], "labeled": np.arange(len(labels)), "labels": labels}
     return ItemMapDisplay(coordinates=coordinates, **given, **kw)
 
 
@@ -255,7 +255,7 @@ def test_titles_are_cut_between_words():
     assert display.text_[0].get_text() == "a" * 31 + "…"
 
 
-def test_colours_and_colour_bar_can_be_left_out():
+def test_colors_and_color_bar_can_be_left_out():
     assert ItemMapDisplay.from_estimator(MODEL, colorbar=False).colorbar_ is None
     model = MatrixFactorizationRegressor(rank=2, fit_bias=False, max_iter=2, random_state=0).fit(X, Y)
     assert ItemMapDisplay.from_estimator(model).colorbar_ is None

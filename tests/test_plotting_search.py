@@ -181,7 +181,7 @@ def test_values_of_any_type_are_told_apart(values, labels):
     assert display.scores.shape == (1, len(labels))
 
 
-def test_without_a_colour_bar_the_title_says_what_the_numbers_are():
+def test_without_a_color_bar_the_title_says_what_the_numbers_are():
     display = SearchHeatMapDisplay.from_search(search_of(GRID, "r2"), x="a", y="b", colorbar=False)
     assert display.ax_.get_title() == "r2"
     ax = plt.figure().subplots()
@@ -236,15 +236,15 @@ def test_numbers_tell_the_best_cell_from_the_others(scores):
 
 
 @pytest.mark.parametrize("cmap", ["viridis", "Greys", "coolwarm"])
-def test_numbers_are_read_in_colour_and_in_grey(cmap):
+def test_numbers_are_read_in_color_and_in_gray(cmap):
     scores = np.linspace(0, 1, 20).reshape(4, 5)
     kw = {"x_values": range(5), "y_values": range(4), "x_name": "x", "y_name": "y", "score_name": "s"}
     display = SearchHeatMapDisplay(scores=scores, **kw).plot(imshow_kw={"cmap": cmap})
     for cell, text in np.ndenumerate(display.text_):
         rgb = np.array(display.im_.cmap(display.im_.norm(scores[cell]))[:3])
-        grey = np.full(3, rgb @ [0.299, 0.587, 0.114])
+        gray = np.full(3, rgb @ [0.299, 0.587, 0.114])
         assert contrast(text.get_color(), rgb) > 3
-        assert contrast(text.get_color(), grey) > 3
+        assert contrast(text.get_color(), gray) > 3
 
 
 @pytest.mark.parametrize("size", [None, PAPER])

@@ -148,7 +148,7 @@ def test_callbacks_in_a_search(ratings):
 
 def test_an_interrupt_ends_a_fit_within_an_epoch(ratings, monkeypatch):
     """Ctrl-C while an epoch runs: no other begins, and the estimator is as it was."""
-    from sklearn_mf._training import Descent
+    from sklearn_mf._training.sgd import Descent
 
     X, y = ratings
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what they run behind

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
-from sklearn_mf._kernels import LOSSES
+from sklearn_mf._kernel.kernels import LOSSES
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._ratings import canonical_ratings
+from sklearn_mf._training.ratings import canonical_ratings
 
 # A few epochs on noise.
 pytestmark = pytest.mark.filterwarnings("ignore:Training ended with a loss above")
@@ -38,7 +38,7 @@ def rated_rows(draw, max_weight=4):
 def fit(X, y, w=None, **parameters):
     """Fit on a grid of five groups, which ratings as few as these would not get by themselves."""
     parameters = {"rank": 3, "max_iter": 3, "random_state": 7, "learning_rate": 0.1, **parameters}
-    with mock.patch("sklearn_mf._fitting.canonical_ratings", partial(canonical_ratings, n_groups=5)):
+    with mock.patch("sklearn_mf._training.fit.canonical_ratings", partial(canonical_ratings, n_groups=5)):
         return MatrixFactorizationRegressor(**parameters).fit(X, y, w)
 
 

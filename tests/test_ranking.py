@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn_mf._select import TOO_MANY, best, finish, take_tile
+from sklearn_mf._kernel.selection import TOO_MANY, best, finish, take_tile
 from threadpoolctl import threadpool_info
 
-from sklearn_mf._ranking import Excluded, Tables, predict_indices, top_items, unit_rows
-from sklearn_mf._threads import Threads, one_blas_thread
+from sklearn_mf._prediction.top_items import Excluded, Tables, predict_indices, top_items, unit_rows
+from sklearn_mf._utils.threads import Threads, one_blas_thread
 
 
 def every_pair(tables, indices, items, excluded, k):

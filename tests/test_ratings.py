@@ -2,9 +2,9 @@ import numpy as np
 import oracle
 import pytest
 
-from sklearn_mf import _kernels
-from sklearn_mf._ratings import canonical_ratings, choose_n_groups, location_and_scale, make_grid
-from sklearn_mf._threads import Threads
+from sklearn_mf._kernel import kernels as _kernels
+from sklearn_mf._training.ratings import canonical_ratings, choose_n_groups, location_and_scale, make_grid
+from sklearn_mf._utils.threads import Threads
 
 ONE = Threads(1)
 
@@ -69,7 +69,7 @@ def test_the_order_of_rows_is_gone(sizes, weighted):
 def test_rows_in_several_chunks(monkeypatch):
     codes, values, weights = random_rows(1000, (40, 30, 5))
     whole = canonical(codes, values, weights)
-    monkeypatch.setattr("sklearn_mf._ratings._CHUNK", 64)
+    monkeypatch.setattr("sklearn_mf._training.ratings._CHUNK", 64)
     with Threads(2) as threads:
         pieces = canonical(codes, values, weights, threads=threads)
         places = [location_and_scale(ratings, True, threads) for ratings in (whole, pieces)]

@@ -375,8 +375,8 @@ def test_similar_rows_have_the_largest_cosines(fitted, field):
 
 def test_the_recipe_with_nearest_neighbors_finds_the_same(fitted):
     unit = normalize(fitted.item_factors_)
-    neighbours = NearestNeighbors(metric="cosine").fit(unit)
-    distances, places = neighbours.kneighbors(unit[:20], 6)
+    neighbors = NearestNeighbors(metric="cosine").fit(unit)
+    distances, places = neighbors.kneighbors(unit[:20], 6)
     similar, cosines = fitted.similar_items(fitted.categories_[1][:20], 5)
     assert_array_equal(fitted.categories_[1][places[:, 1:]], similar)
     assert_allclose(1 - distances[:, 1:], cosines, atol=1e-6)

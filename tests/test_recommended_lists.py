@@ -1,4 +1,4 @@
-"""Recommended lists: as a ranking, and what share of the catalogue they are."""
+"""Recommended lists: as a ranking, and what share of the catalog they are."""
 
 import datetime
 import math
@@ -165,7 +165,7 @@ def test_bad_lists_and_pairs_are_refused(bad, message):
 # Coverage and novelty
 
 
-def test_coverage_is_the_share_of_the_catalogue():
+def test_coverage_is_the_share_of_the_catalog():
     catalog = np.arange(10)
     assert catalog_coverage(np.array([[0, 1, 2], [2, 3, 0]]), catalog=catalog) == 0.4
     assert catalog_coverage([[0, 1, 2], [3]], catalog=np.repeat(catalog, 2)) == 0.4
@@ -250,7 +250,7 @@ def test_bad_recommendations_are_refused(metric, recommended, message):
         metric(recommended)
 
 
-def test_bad_catalogues_are_refused():
+def test_bad_catalogs_are_refused():
     with pytest.raises(TypeError, match="Recommended: argument must be a string or a number, not 'list'"):
         catalog_coverage([[1, [2]]], catalog=[1])
     with pytest.raises(ValueError, match="catalog is empty"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._stopping import Course
+from sklearn_mf._training.schedules import Course
 from sklearn_mf.datasets import make_ratings
 
 
@@ -208,7 +208,7 @@ def test_n_jobs_follows_joblib(ratings, monkeypatch):
     X, _, y, _ = ratings
     asked = []
     monkeypatch.setattr(
-        "sklearn_mf._fitting.follow_path", lambda descent, *args: asked.append(descent._threads.n) or Course()
+        "sklearn_mf._training.fit.follow_path", lambda descent, *args: asked.append(descent._threads.n) or Course()
     )
     fit(X, y, n_jobs=None)
     fit(X, y, n_jobs=3)

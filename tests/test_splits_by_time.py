@@ -324,7 +324,7 @@ def test_at_may_be_text_as_in_iso_8601(text):
         assert cv.at == text
 
 
-def test_seconds_taken_for_nanoseconds_are_recognised():
+def test_seconds_taken_for_nanoseconds_are_recognized():
     hint = 'All are within a month of 1970-01-01: seconds need unit="s"'
     for times in (pd.to_datetime(SECONDS), np.array(SECONDS, dtype="M8[ms]")):
         with pytest.raises(ValueError, match=f"leaves the test part empty.*{hint}"):

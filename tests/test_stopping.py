@@ -14,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.fixes import parse_version
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._training import Descent
+from sklearn_mf._training.sgd import Descent
 from sklearn_mf.datasets import make_ratings
 
 LOSSES = ["squared_error", "absolute_error", "huber", "quantile", "poisson"]
@@ -267,7 +267,7 @@ def test_a_fit_that_ends_above_the_best_constant_says_so():
 def test_divergence_within_an_epoch_is_told_in_one_warning(ratings, monkeypatch):
     """Weights that no step bound is made for: the loss of the first block gives the epoch up, and the step is cut."""
     X, _, y, _ = ratings
-    from sklearn_mf import _training
+    from sklearn_mf._training import sgd as _training
 
     run_strata, steps = _training.run_strata, []
 
@@ -298,7 +298,7 @@ def test_an_epoch_is_given_up_at_the_block_that_explodes():
     """The kernel leaves the blocks after it alone."""
     from test_training import set_up
 
-    from sklearn_mf import _kernels
+    from sklearn_mf._kernel import kernels as _kernels
 
     visited = {}
     for limit in (np.inf, 0.0):

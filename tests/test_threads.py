@@ -12,7 +12,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._threads import Threads, chunks
+from sklearn_mf._utils.threads import Threads, chunks
 from sklearn_mf.datasets import make_ratings
 
 

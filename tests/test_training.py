@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_mf import _kernels
-from sklearn_mf._parameters import initial_parameters, levels_in_order
-from sklearn_mf._ratings import canonical_ratings, location_and_scale, make_grid
-from sklearn_mf._stopping import SCHEDULES, fixed_path, follow_path
-from sklearn_mf._threads import Threads
-from sklearn_mf._training import Baseline, Descent, Hyperparameters
+from sklearn_mf._kernel import kernels as _kernels
+from sklearn_mf._training.parameters import initial_parameters, levels_in_order
+from sklearn_mf._training.ratings import canonical_ratings, location_and_scale, make_grid
+from sklearn_mf._training.schedules import SCHEDULES, fixed_path, follow_path
+from sklearn_mf._training.sgd import Baseline, Descent, Hyperparameters
+from sklearn_mf._utils.threads import Threads
 
 HYPER = Hyperparameters(
     rank=4,
@@ -59,7 +59,7 @@ class Steps:
 
 def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", watch=None):
     """Run a schedule to its end; return the losses seen, and warn as a fit does."""
-    descent = Descent(grid, parameters, hyper, STANDARDISED, rng, threads, has_centres=max_iter > 1)
+    descent = Descent(grid, parameters, hyper, STANDARDISED, rng, threads, has_centers=max_iter > 1)
     course = follow_path(descent, fixed_path(schedule, max_iter), watch or Steps())
     if descent.warning:
         warnings.warn(descent.warning, ConvergenceWarning, stacklevel=2)
@@ -113,7 +113,7 @@ def test_threads_run_an_epoch_together(monkeypatch, n_threads):
         barrier.wait(timeout=30)
         _kernels.run_strata(*arguments)
 
-    monkeypatch.setattr("sklearn_mf._training.run_strata", wait_and_run)
+    monkeypatch.setattr("sklearn_mf._training.sgd.run_strata", wait_and_run)
     grid, parameters = set_up(n_groups=4)
     with Threads(n_threads) as threads:
         assert len(train(grid, parameters, HYPER, np.random.default_rng(1), threads)) == 5
@@ -180,7 +180,7 @@ def test_divergence_is_taken_back_and_reported_once():
     assert min(watch.steps) < 3.0 / 6, "the step was cut below what the schedule alone would give"
 
 
-def test_an_epoch_that_starts_beyond_repair_is_pulled_towards_zero():
+def test_an_epoch_that_starts_beyond_repair_is_pulled_toward_zero():
     grid, parameters = set_up()
     parameters.rows[:, : HYPER.rank] *= 1e6
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 1"):

@@ -104,9 +104,9 @@ def show_films(model, user, X, y, titles):
         f"{parts.interaction[0]:+.2f} from how the two suit each other."
     )
     ids, counts = np.unique(X[:, 1], return_counts=True)
-    favourite = ids[counts.argmax()]
-    similar, cosines = model.similar_items([favourite], 5)
-    print(f"Most like {titles[favourite]}, which is rated most:")
+    favorite = ids[counts.argmax()]
+    similar, cosines = model.similar_items([favorite], 5)
+    print(f"Most like {titles[favorite]}, which is rated most:")
     for item, cosine in zip(similar[0], cosines[0], strict=True):
         print(f"  {cosine:.2f}  {titles[item]}")
 

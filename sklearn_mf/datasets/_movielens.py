@@ -70,7 +70,7 @@ _DESCR = """MovieLens {variant}: {n_ratings} ratings of films.
 
 Source: GroupLens Research, University of Minnesota, https://grouplens.org/datasets/movielens/
 
-Licence: for research. Acknowledge the data in publications, do not suggest that GroupLens or the university endorses
+License: for research. Acknowledge the data in publications, do not suggest that GroupLens or the university endorses
 you, and make no commercial use without permission from GroupLens. Do not redistribute without permission (the README of
 latest-small and of 32m allow it under the same terms). The README in the archive counts.
 
@@ -154,7 +154,7 @@ def fetch_movielens(
           the lower end of a range, 1 is under 18), ``occupation`` (object, str; in 1m a number explained in its README)
           and ``zip`` (object, str); else None;
         * ``frame``: with ``as_frame=True`` a DataFrame of user, item, rating and, if known, time; else None;
-        * ``DESCR``: source, licence and citation.
+        * ``DESCR``: source, license and citation.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What share of a catalogue is recommended, and how unknown that is."""
+"""What share of a catalog is recommended, and how unknown that is."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sklearn_mf._checks import warn_user
-from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import factorize, find_levels
+from sklearn_mf._ids.checks import warn_user
+from sklearn_mf._ids.encoding import factorize, find_levels
+from sklearn_mf._ids.tables import Column, split_column, split_columns
 from sklearn_mf.metrics._lists import flat_lists
 
 
 def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
-    """Share of the items of a catalogue that are recommended to somebody.
+    """Share of the items of a catalog that are recommended to somebody.
 
     Parameters
     ----------
     recommended : array-like of shape (n_users, n_items), or list of lists
         Ids of the items recommended to each user, as ``recommend`` returns them; lists may differ in length. What
-        fills a row is skipped: None, NaN, NaT, and -1 unless the catalogue has an item -1.
+        fills a row is skipped: None, NaN, NaT, and -1 unless the catalog has an item -1.
 
     catalog : array-like of shape (n_catalog,)
         Ids of the items that could have been recommended, such as ``model.categories_[1]``; repeated ones count once.
@@ -34,7 +34,7 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     Raises
     ------
     ValueError
-        If something recommended is not in the catalogue, or if one of the two is empty.
+        If something recommended is not in the catalog, or if one of the two is empty.
 
     References
     ----------

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
-from sklearn_mf._checks import check_ratings
-from sklearn_mf._columns import Column, split_column, split_columns
-from sklearn_mf._encoding import factorize, find_levels
+from sklearn_mf._ids.checks import check_ratings
+from sklearn_mf._ids.encoding import factorize, find_levels
+from sklearn_mf._ids.tables import Column, split_column, split_columns
 
 
 def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLike) -> Bunch:
     """Turn recommended lists and what was held out into a ranking, for the metrics with ``groups``.
 
     How much of what the users went on to rate do their lists have? Metrics get it as keywords, see the example. All
-    items that are not in a list are behind it, so that the whole catalogue is ranked, and what is not rated counts 0.
+    items that are not in a list are behind it, so that the whole catalog is ranked, and what is not rated counts 0.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
     Notes
     -----
     Give the metrics a ``k`` of at most the length of the longest list: what is behind the lists is in no order.
-    ``relevant`` must be above 0. :func:`auc_by_group` has no meaning here, as most of the catalogue is not in the
+    ``relevant`` must be above 0. :func:`auc_by_group` has no meaning here, as most of the catalog is not in the
     table.
 
     Users without held-out pairs are in the ranking; metrics leave them out, but for :func:`precision_at_k`, where they

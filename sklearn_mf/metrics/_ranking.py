@@ -23,7 +23,7 @@ def ndcg_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Normalised discounted cumulative gain of the first k of each group, mean over groups.
+    r"""Normalized discounted cumulative gain of the first k of each group, mean over groups.
 
     With gains :math:`y_i`, the true rating at rank i, best score first,
 

@@ -11,7 +11,7 @@ import sklearn
 from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
-from sklearn_mf._pick import check_column, pick_column
+from sklearn_mf._ids.pick import check_column, pick_column
 from sklearn_mf.metrics._ranked import check_k, check_relevant
 
 _GIVEN = ("groups", "sample_weight", "y_true", "y_score")  # by the scorer, to the metric
@@ -48,7 +48,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
 
     Notes
     -----
-    Only the pairs of the test fold are ranked, not the whole catalogue: the score says how well the model orders what
+    Only the pairs of the test fold are ranked, not the whole catalog: the score says how well the model orders what
     a user did rate.
 
     Examples

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mf._columns import Column, split_columns
-from sklearn_mf._encoding import factorize, find_ids
+from sklearn_mf._ids.encoding import factorize, find_ids
+from sklearn_mf._ids.tables import Column, split_columns
 
 
 def user_and_item(X: Any, table: str, display: str) -> list[Column]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
-from sklearn_mf._columns import split_column
-from sklearn_mf._encoding import factorize, find_ids
+from sklearn_mf._ids.encoding import factorize, find_ids
+from sklearn_mf._ids.tables import split_column
 from sklearn_mf.plotting._ids import texts_of, user_and_item
 from sklearn_mf.plotting._labels import place_labels, shorten
 from sklearn_mf.plotting._shared import (
@@ -37,7 +37,7 @@ class ItemMapDisplay:
 
     The directions are the first principal components of the rows of ``item_factors_`` (Jolliffe, "Principal component
     analysis", 2002): the plane that shows most of their variance. Items that the same users like lie close together.
-    Labels that would cover another one are moved aside, and left out where no place is free. Colours are item biases:
+    Labels that would cover another one are moved aside, and left out where no place is free. Colors are item biases:
     the darker (on a dark background the lighter), the better liked by all. :meth:`from_estimator` makes one of a
     fitted model; all parameters are stored as attributes.
 
@@ -50,9 +50,9 @@ class ItemMapDisplay:
         Share of the variance of each direction, between 0 and 1.
 
     biases : array-like of shape (n_items,), default=None
-        Item biases, for the colours. None, or all the same, draws all points alike.
+        Item biases, for the colors. None, or all the same, draws all points alike.
 
-    labelled : array-like of shape (n_labels,), int, default=()
+    labeled : array-like of shape (n_labels,), int, default=()
         Rows of ``coordinates`` to label, the most important first.
 
     labels : sequence of str of length n_labels, default=()
@@ -74,13 +74,13 @@ class ItemMapDisplay:
         A point for each item.
 
     rings_ : matplotlib PathCollection or None
-        Rings around the points with a label; with ``asked`` around all those of ``labelled``.
+        Rings around the points with a label; with ``asked`` around all those of ``labeled``.
 
     text_ : list of matplotlib Annotation
         The labels that found a place.
 
     colorbar_ : matplotlib Colorbar or None
-        Colours of the biases.
+        Colors of the biases.
 
     Raises
     ------
@@ -105,14 +105,14 @@ class ItemMapDisplay:
         coordinates: ArrayLike,
         explained_variance_ratio: ArrayLike,
         biases: ArrayLike | None = None,
-        labelled: ArrayLike = (),
+        labeled: ArrayLike = (),
         labels: ArrayLike = (),
         asked: bool = False,
     ):
         self.coordinates = np.asarray(coordinates, dtype=np.float64)
         self.explained_variance_ratio = np.asarray(explained_variance_ratio, dtype=np.float64)
         self.biases = None if biases is None else np.asarray(biases, dtype=np.float64)
-        self.labelled = np.asarray(labelled, dtype=np.intp)
+        self.labeled = np.asarray(labeled, dtype=np.intp)
         self.labels = [str(label) for label in labels]
         self.asked = asked
         n_items = len(self.coordinates)
@@ -127,13 +127,13 @@ class ItemMapDisplay:
             bad = np.argwhere(~np.isfinite(np.zeros(0) if getattr(self, name) is None else getattr(self, name)))
             if len(bad):
                 raise ValueError(f"{name} has NaN or infinity, the first in row {bad[0, 0]}.")
-        if self.labelled.shape != (len(self.labels),):
+        if self.labeled.shape != (len(self.labels),):
             raise ValueError(
-                f"labelled has {self.labelled.size} rows and labels {len(self.labels)} texts; give a text each."
+                f"labeled has {self.labeled.size} rows and labels {len(self.labels)} texts; give a text each."
             )
-        outside = (self.labelled < 0) | (self.labelled >= n_items)
+        outside = (self.labeled < 0) | (self.labeled >= n_items)
         if outside.any():
-            raise ValueError(f"labelled has {self.labelled[outside][0]}, and coordinates the rows 0 to {n_items - 1}.")
+            raise ValueError(f"labeled has {self.labeled[outside][0]}, and coordinates the rows 0 to {n_items - 1}.")
 
     @classmethod
     def from_estimator(
@@ -167,8 +167,8 @@ class ItemMapDisplay:
             Most labels to draw, at least 0, where ``items`` is None; fewer are where they would cover each other.
 
         X_train : array-like or dataframe of shape (n_ratings, n_columns), default=None
-            Pairs that were trained on: the items with the most ratings are labelled. None labels those farthest from
-            the centre of the map, which say most about its directions.
+            Pairs that were trained on: the items with the most ratings are labeled. None labels those farthest from
+            the center of the map, which say most about its directions.
 
         **plot_kw : keywords of :meth:`plot`
             Such as ``max_label_length``, 32 characters by default: longer labels are cut.
@@ -211,7 +211,7 @@ class ItemMapDisplay:
             coordinates=coordinates,
             explained_variance_ratio=pca.explained_variance_ratio_,
             biases=model.item_biases_,
-            labelled=chosen,
+            labeled=chosen,
             labels=texts_of(shown, labels, *aligned),
             asked=items is not None,
         ).plot(**plot_kw)
@@ -238,7 +238,7 @@ class ItemMapDisplay:
             Longer labels are cut, at least 2 characters.
 
         colorbar : bool, default=True
-            Whether to draw a colour bar, where points are coloured by biases.
+            Whether to draw a color bar, where points are colored by biases.
 
         scatter_kw : dict, default=None
             Keywords of ``Axes.scatter`` for the points. More than 2,000 are ``rasterized``, as else files get large.
@@ -304,10 +304,10 @@ class ItemMapDisplay:
             line_kw = style(kw, line_kw, FancyArrowPatch)
         areas = 2 * np.resize(self.scatter_.get_sizes(), len(self.coordinates)) + 5  # of rings, in points squared
         radii = np.sqrt(areas) / 2
-        labelled = (self.labelled, texts, text_kw, line_kw, self.asked)
-        placed = place_labels(ax, self.coordinates, radii, *labelled)
+        labeled = (self.labeled, texts, text_kw, line_kw, self.asked)
+        placed = place_labels(ax, self.coordinates, radii, *labeled)
         self.text_ = list(placed.values())
-        rows = self.labelled if self.asked else list(placed)
+        rows = self.labeled if self.asked else list(placed)
         self.rings_ = None
         if len(rows):
             ring = {"s": areas[rows], "facecolors": "none", "edgecolors": ink(ax), "linewidths": 0.8, "zorder": 3}

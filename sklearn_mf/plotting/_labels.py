@@ -24,7 +24,7 @@ _MAX_TRIES = 1_000  # of them
 _CROWD = 18.0  # points around a point, in which more than three others leave no place for labels close by
 _MARGIN = 1.5  # points that labels keep from each other
 _CLEAR = 5.0  # points between a label without a line and rings of others, so that it is seen whose it is
-_WEIGHT_OF_RING = 20.0  # how much worse it is to cover a point that is to be labelled than another one
+_WEIGHT_OF_RING = 20.0  # how much worse it is to cover a point that is to be labeled than another one
 
 
 def shorten(text: str, width: int) -> str:
@@ -41,13 +41,13 @@ def place_labels(
     ax: Axes,
     points: np.ndarray,
     radii: np.ndarray,
-    labelled: np.ndarray,
+    labeled: np.ndarray,
     texts: list[str],
     text_kw: dict[str, Any],
     line_kw: dict[str, Any] | None,
     asked: bool,
 ) -> dict[int, Annotation]:
-    """Write ``texts`` beside ``points[labelled]``, the first ones first, and leave out what finds no free place.
+    """Write ``texts`` beside ``points[labeled]``, the first ones first, and leave out what finds no free place.
 
     A greedy search over a fixed list of places, as in Christensen, Marks and Shieber (1995): of the places inside the
     axes that cover no label, line or ring of an earlier one, the nearest, and among these the one that covers the
@@ -56,9 +56,9 @@ def place_labels(
     holds for the size of the figure at this moment.
     """
     settle_layout(ax)
-    places = _Places(ax, points, radii, labelled, asked)
+    places = _Places(ax, points, radii, labeled, asked)
     placed: dict[int, Annotation] = {}
-    for row, text in zip(labelled.tolist(), texts, strict=True):
+    for row, text in zip(labeled.tolist(), texts, strict=True):
         if row in placed:
             continue
         size = _size(ax, text, text_kw)
@@ -78,16 +78,16 @@ def place_labels(
 class _Places:
     """Free places for labels, in pixels; one label after another takes its own."""
 
-    def __init__(self, ax: Axes, points: np.ndarray, radii: np.ndarray, labelled: np.ndarray, asked: bool):
+    def __init__(self, ax: Axes, points: np.ndarray, radii: np.ndarray, labeled: np.ndarray, asked: bool):
         self.pixel = ax.figure.dpi / 72
         self.frame = ax.get_window_extent().padded(-self.pixel * _MARGIN)
         self.at = ax.transData.transform(points)
         self.radii = self.pixel * radii
         self.rings = _around(self.at, self.radii[:, None])
         self.weights = np.ones(len(points))
-        self.weights[labelled] = _WEIGHT_OF_RING
+        self.weights[labeled] = _WEIGHT_OF_RING
         self.asked = asked
-        self.drawn = labelled.tolist() if asked else []  # rows whose rings are there
+        self.drawn = labeled.tolist() if asked else []  # rows whose rings are there
         self.boxes, self.lines = np.empty((0, 4)), np.empty((0, 4))  # left, bottom, right, top; and from, to
 
     def take(self, row: int, size: np.ndarray) -> tuple[np.ndarray, bool] | None:

@@ -30,7 +30,7 @@ class PredictedRatingsDisplay:
 
     Ratings on a few steps (stars) get a box of predictions for each step: quartiles and median, whiskers from the 5th
     to the 95th percentile, and the mean. Ratings of many values get a two-dimensional histogram of hexagons, its
-    counts on a logarithmic scale. On the dashed diagonal predictions are right. A model that minimises squared errors
+    counts on a logarithmic scale. On the dashed diagonal predictions are right. A model that minimizes squared errors
     keeps nearer to the mean than the ratings do, so that boxes of low ratings lie above and those of high ratings
     below it. :meth:`from_estimator` and :meth:`from_predictions` make one; all parameters are stored as attributes.
 
@@ -57,7 +57,7 @@ class PredictedRatingsDisplay:
         The histogram, for ``kind="hexbin"``.
 
     colorbar_ : matplotlib Colorbar or None
-        Its colours.
+        Its colors.
 
     line_ : matplotlib Line2D
         The diagonal.

@@ -63,7 +63,7 @@ class SearchHeatMapDisplay:
         Frame of the best cell.
 
     colorbar_ : matplotlib Colorbar or None
-        Colours of the scores.
+        Colors of the scores.
 
     Raises
     ------
@@ -125,7 +125,7 @@ class SearchHeatMapDisplay:
     ) -> SearchHeatMapDisplay:
         """Draw ``cv_results_`` of a fitted search.
 
-        Where further parameters vary, a cell has the best score over them, and the label of the colours says so. After
+        Where further parameters vary, a cell has the best score over them, and the label of the colors says so. After
         successive halving it has the score with the most resources that its candidates were given, and the best cell
         is one of those with the most of all. Candidates without a value of x or y, or whose score is NaN, are left out.
 
@@ -225,7 +225,7 @@ class SearchHeatMapDisplay:
             Format specification such as ``".3f"``. None takes as many decimals as tell the best cell from the others.
 
         colorbar : bool, default=True
-            Whether to draw a colour bar. Without it the title says what the scores are, where the axes have none.
+            Whether to draw a color bar. Without it the title says what the scores are, where the axes have none.
 
         imshow_kw : dict, default=None
             Keywords of ``Axes.imshow``.
@@ -297,7 +297,7 @@ class SearchHeatMapDisplay:
         return self.ax_.get_window_extent().size / (n_x, n_y)
 
     def _contrasting_color(self, cell: tuple[int, int]) -> str:
-        """Black or white, what reads well in colour and, printed so, in grey."""
+        """Black or white, what reads well in color and, printed so, in gray."""
         return "black" if luma(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3]) > 0.45 else "white"
 
     def _values_format(self) -> str:

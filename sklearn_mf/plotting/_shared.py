@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf._checks import check_ratings
+from sklearn_mf._ids.checks import check_ratings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +80,7 @@ def ink(ax: Axes, share: float = 1.0) -> tuple[float, ...]:
 
 
 def luma(rgb: ArrayLike) -> float:
-    """How light a colour is when it is printed in grey, from 0 to 1, by ITU-R BT.601."""
+    """How light a color is when it is printed in gray, from 0 to 1, by ITU-R BT.601."""
     return float(np.dot(rgb, [0.299, 0.587, 0.114]))
 
 

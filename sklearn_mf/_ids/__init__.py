@@ -1,0 +1,1 @@
+"""Tables of ids to int32 codes: columns, kinds of ids, levels, times, checks of input."""

@@ -1,0 +1,187 @@
+"""Times of ratings, as users have them, as an array that sorts."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import warnings
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, NoReturn
+
+import narwhals as nw
+import numpy as np
+
+from sklearn_mf._ids.encoding import factorize
+from sklearn_mf._ids.tables import Column
+
+_NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetimes with a time zone"
+_REMEDIES = {  # kinds of at and of times
+    (_NAIVE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s") if they are seconds since 1970, or give at in '
+    "seconds, pd.Timestamp(...).timestamp().",
+    (_AWARE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s", utc=True) if they are seconds since 1970, or '
+    "give at in seconds, pd.Timestamp(...).timestamp().",
+    (_NUMBERS, _NAIVE): 'Give at as a datetime, such as np.datetime64("2020-01-01"); pd.to_datetime(at, unit="s") if '
+    "it is in seconds since 1970.",
+    (_NUMBERS, _AWARE): 'Give at as a datetime, such as pd.Timestamp("2020-01-01", tz="UTC"); '
+    'pd.to_datetime(at, unit="s", utc=True) if it is in seconds since 1970.',
+    (_AWARE, _NAIVE): 'Give times the zone that they are in, such as times.tz_localize("UTC") (of a pandas Series '
+    "times.dt.tz_localize), or take it from at with at.tz_localize(None).",
+    (_NAIVE, _AWARE): 'Give at the zone that it is in, such as pd.Timestamp(at).tz_localize("UTC").',
+}
+
+
+class NTimes:
+    """What stands for times in a repr."""
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __repr__(self) -> str:
+        return f"<{self.n} times>"
+
+
+def find_times(name: str, own: Any, routed: Any, n_rows: int) -> tuple[np.ndarray, str]:
+    """The times of the rows, from the constructor of a splitter or from ``split``, as ``check_times`` gives them."""
+    if own is not None and routed is not None:
+        raise ValueError(
+            f"times is given both to {name} and to split (or as metadata, which set_split_request(times=False) keeps "
+            "from it): give it to one of them."
+        )
+    if own is None and routed is None:
+        raise ValueError(
+            f"{name} needs the time of each rating: {name}(times=times), or split(X, y, times=times). In "
+            "cross_validate or a search, the latter is params={'times': times} or fit(X, y, times=times), after "
+            "sklearn.set_config(enable_metadata_routing=True)."
+        )
+    values, kind = check_times(own if routed is None else routed, "times")
+    if len(values) != n_rows:
+        advice = "Give one time a row."
+        if routed is None:
+            advice = (
+                f"Where X is a part of the rows, as in nested cross-validation, give {name} no times, and pass them as "
+                "metadata, which is cut along with X: params={'times': times} or fit(X, y, times=times), after "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        raise ValueError(
+            f"times and X have inconsistent numbers of samples: {len(values)} times and {n_rows} rows. {advice}"
+        )
+    return values, kind
+
+
+def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
+    """A sortable array of times, in UTC if they have a time zone, and what it holds."""
+    has_zone = False
+    masked = np.flatnonzero(np.ma.getmaskarray(times)) if np.ma.isMaskedArray(times) else ()
+    if nw.dependencies.is_into_series(times):
+        series = nw.from_native(times, series_only=True)
+        has_zone = getattr(series.dtype, "time_zone", None) is not None
+        times = series.to_numpy()
+    values = np.asarray(times)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be a 1D array, one time a row of X; got an array of shape {values.shape}.")
+    if len(masked):
+        _raise_missing_times(masked, len(values), name)
+    if values.dtype.kind == "O":
+        values, has_zone = _from_objects(values.tolist(), name)
+    if values.dtype.kind in "UST" and len(values):
+        raise ValueError(
+            f"{name} holds text (such as {values[0].item()!r}), which is not ordered as time is. Convert it: numbers "
+            "with astype(float), dates with pandas.to_datetime."
+        )
+    if values.dtype.kind not in "iufM":
+        raise ValueError(f"{name} must be numbers or datetimes, got an array of {values.dtype}.")
+    bad = np.flatnonzero(~np.isfinite(values))  # NaT is not finite, either
+    if len(bad):
+        _raise_missing_times(bad, len(values), name)
+    if values.dtype.kind != "M":
+        return values, _NUMBERS
+    return values, _AWARE if has_zone else _NAIVE
+
+
+def are_from(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
+    """Whether each of the times, as ``check_times`` gives them, is not before the instant; bool (n_rows,)."""
+    if np.ndim(at):
+        raise ValueError(f"at must be a single number or datetime, got an array of shape {np.shape(at)}.")
+    if isinstance(at, str):
+        instant, at_kind = np.array([_from_text(at, kind)]), _NAIVE
+    else:
+        instant, at_kind = check_times([at], "at")
+    if at_kind != kind:
+        raise ValueError(
+            f"at={at!r} cannot be compared with times: it is one of {at_kind}, they are {kind}. "
+            f"{_REMEDIES[at_kind, kind]}"
+        )
+    return times >= instant if kind == _NUMBERS else _are_from_datetime(times, instant)
+
+
+def _are_from_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Compared in the coarser of the two units, as NumPy would overflow in the finer."""
+    times, at = _in_plain_unit(times), _in_plain_unit(at)
+    if np.can_cast(at.dtype, times.dtype, "safe"):
+        return times.astype(at.dtype) >= at
+    # A time of whole units is not before ``at`` if it is not before ``at`` rounded up to units.
+    before = at - np.timedelta64(1, np.datetime_data(at.dtype)[0])
+    return times >= before.astype(times.dtype) + np.timedelta64(1, np.datetime_data(times.dtype)[0])
+
+
+def _in_plain_unit(times: np.ndarray) -> np.ndarray:
+    """Weeks as days, and no unit of 25 seconds: of what is left, each unit is a multiple of the finer ones."""
+    unit, _ = np.datetime_data(times.dtype)
+    return times.astype(f"M8[{'D' if unit == 'W' else unit}]", copy=False)
+
+
+def _from_text(at: str, kind: str) -> np.datetime64:
+    """An instant written as in ISO 8601, for times without a time zone."""
+    if kind == _NUMBERS:
+        raise ValueError(
+            f"at={at!r} is text, and times are numbers. If they are seconds since 1970, give "
+            f"pd.Timestamp({at!r}).timestamp()."
+        )
+    if kind == _AWARE:
+        raise ValueError(f'at={at!r} is text, and times have a time zone. Give pd.Timestamp({at!r}, tz="UTC").')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a time zone, which NumPy does not keep
+            instant = np.datetime64(at) if re.match(r"\d{4}(-|$)", at) else None
+    except (ValueError, Warning):
+        instant = None
+    if instant is None:
+        raise ValueError(
+            f"at={at!r} is text that is no ISO 8601 date without a time zone, such as '1998-03-01' or "
+            "'1998-03-01T12:30'. Convert it with pandas.to_datetime."
+        )
+    return instant
+
+
+def hint_of_units(times: np.ndarray) -> str:
+    """A hint where the times look like seconds that were taken for a smaller unit."""
+    if times.dtype.kind == "M" and np.abs(times.astype("M8[D]").astype(np.int64)).max() <= 30:
+        return ' All are within a month of 1970-01-01: seconds need unit="s", as in pd.to_datetime(times, unit="s").'
+    return ""
+
+
+def _from_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
+    """Python numbers, texts or datetimes as a typed array, and whether it had time zones."""
+    missing = [i for i, v in enumerate(values) if v is None or type(v).__name__ == "NAType" or v != v]
+    if missing:
+        _raise_missing_times(missing, len(values), name)
+    for types in (Real, str, bytes):
+        if all(isinstance(value, types) for value in values):
+            return np.array(values), False
+    other = next((v for v in values if not isinstance(v, (datetime.date, np.datetime64))), None)
+    if other is not None:
+        raise ValueError(
+            f"{name} must be all numbers or all datetimes, and holds {other!r} of type {type(other).__name__} among "
+            f"others such as {values[0]!r}."
+        )
+    has_zone = getattr(values[0], "tzinfo", None) is not None
+    levels, codes = factorize(Column(name, values))
+    return levels[codes], has_zone
+
+
+def _raise_missing_times(rows: Sequence[int] | np.ndarray, n_rows: int, name: str) -> NoReturn:
+    raise ValueError(
+        f"{name} has missing or infinite values: {len(rows)} of {n_rows}, the first at row {rows[0]}. Leave these "
+        "ratings out, or give them a time."
+    )

@@ -1,0 +1,188 @@
+"""Passes over a column of ids: tables for dense integers, hashing for wide ones and for strings.
+
+Codes are int32, in the order of first appearance where ids are hashed; sorting the few levels is left to Python.
+"""
+
+import numpy as np
+
+from cpython.object cimport Py_EQ, PyObject_Hash, PyObject_RichCompareBool
+from cpython.ref cimport PyObject
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t, uintptr_t
+
+cdef extern from "Python.h":
+    bint PyUnicode_CheckExact(PyObject *)
+
+ctypedef fused integer:
+    int32_t
+    int64_t
+
+
+def integer_range(const integer[:] values):
+    """Smallest and largest of the values, of which there is at least one."""
+    cdef Py_ssize_t r
+    cdef integer low = values[0], high = values[0], x
+    with nogil:
+        for r in range(values.shape[0]):
+            x = values[r]
+            low = x if x < low else low
+            high = x if x > high else high
+    return int(low), int(high)
+
+
+def mark_integers(const integer[:] values, int64_t low, int32_t[::1] table):
+    """Set ``table[value - low]`` to 1 for each value; the table reaches to the largest."""
+    cdef Py_ssize_t r
+    with nogil:
+        for r in range(values.shape[0]):
+            table[values[r] - low] = 1
+
+
+def look_up_integers(const integer[:] values, int64_t low, const int32_t[::1] table, int32_t[:] out):
+    """``out = table[value - low]``, or -1 beyond the table."""
+    cdef Py_ssize_t r
+    cdef uint64_t place, size = table.shape[0]
+    with nogil:
+        for r in range(values.shape[0]):
+            place = <uint64_t>values[r] - <uint64_t>low
+            out[r] = table[place] if place < size else -1
+
+
+def floats_as_integers(const double[:] values, int64_t[::1] out):
+    """Convert whole numbers within 64 bits; return whether all values are that."""
+    cdef Py_ssize_t r
+    cdef double x
+    cdef bint whole = True
+    with nogil:
+        for r in range(values.shape[0]):
+            x = values[r]
+            whole = -9223372036854775808.0 <= x < 9223372036854775808.0  # False for NaN
+            if not whole:
+                break
+            out[r] = <int64_t>x
+            whole = <double>out[r] == x
+            if not whole:
+                break
+    return whole
+
+
+cdef extern from "hashing.h" nogil:
+    ctypedef struct hashing_table:
+        int64_t *first
+        int64_t n
+
+    int hashing_hash_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table)
+    int hashing_hash_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table)
+    void hashing_free(hashing_table *table)
+
+
+cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
+    x ^= x >> 32
+    x *= 0x9E3779B97F4A7C15ULL
+    return x ^ (x >> 29)
+
+
+cdef take_first(int failed, hashing_table *table):
+    """The rows of first appearance, int64 (n_levels,); frees the table."""
+    try:
+        if failed == -2:
+            raise ValueError("A column of X has 2**31 levels or more.")
+        if failed:
+            raise MemoryError
+        first = np.empty(table.n, dtype=np.int64)
+        if table.n:
+            first[:] = <int64_t[:table.n]>table.first
+        return first
+    finally:
+        hashing_free(table)
+
+
+def hash_integers(const int64_t[:] values, int32_t[::1] codes):
+    """Fill ``codes``; return the row where each level is first, int64 (n_levels,)."""
+    cdef hashing_table table
+    cdef int failed
+    with nogil:
+        failed = hashing_hash_integers(values.shape[0], <const char *>&values[0], values.strides[0], &codes[0], &table)
+    return take_first(failed, &table)
+
+
+def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1] codes):
+    """Fill ``codes`` for the strings ``data[offsets[i]:offsets[i + 1]]``; return the row where each level is first."""
+    cdef hashing_table table
+    cdef int failed
+    cdef const char *text = <const char *>&data[0] if data.shape[0] else NULL
+    with nogil:
+        failed = hashing_hash_strings(codes.shape[0], text, &offsets[0], &codes[0], &table)
+    return take_first(failed, &table)
+
+
+cdef class _Slots:
+    """An open hash table of codes: slots of -1 are free; it grows before it is half full."""
+
+    cdef int32_t[::1] code
+    cdef uint64_t[::1] hash_of
+    cdef uint64_t mask
+    cdef Py_ssize_t n
+
+    def __cinit__(self):
+        self.code = np.full(2**12, -1, dtype=np.int32)
+        self.hash_of = np.empty(2**11, dtype=np.uint64)
+        self.mask = self.code.shape[0] - 1
+        self.n = 0
+
+    cdef int insert(self, uint64_t slot, uint64_t h) except -1:
+        """Give the free ``slot`` the next code."""
+        cdef uint64_t s
+        cdef Py_ssize_t t
+        if self.n >= 2**31 - 1:
+            raise ValueError("More than 2**31 - 1 levels in one column of X.")
+        self.code[slot] = self.n
+        self.hash_of[self.n] = h
+        self.n += 1
+        if self.n == self.hash_of.shape[0]:
+            hashes = np.empty(2 * self.n, dtype=np.uint64)
+            hashes[: self.n] = self.hash_of
+            self.hash_of = hashes
+            self.code = np.full(4 * self.n, -1, dtype=np.int32)
+            self.mask = self.code.shape[0] - 1
+            for t in range(self.n):
+                s = self.hash_of[t] & self.mask
+                while self.code[s] >= 0:
+                    s = (s + 1) & self.mask
+                self.code[s] = t
+        return 0
+
+
+def hash_strings(values, int32_t[::1] codes):
+    """Fill ``codes`` for an object array (n,); return the levels as a list in the order of first appearance.
+
+    None when a value is not exactly a ``str``.
+    """
+    cdef _Slots slots = _Slots()
+    cdef list levels = []
+    cdef char *data = <char *><uintptr_t>values.ctypes.data
+    cdef Py_ssize_t stride = values.strides[0], n = values.shape[0], r
+    cdef PyObject *value
+    cdef object level
+    cdef uint64_t h, slot
+    cdef int32_t code
+    for r in range(n):
+        value = (<PyObject **>(data + r * stride))[0]
+        if value is NULL or not PyUnicode_CheckExact(value):
+            return None
+        h = mixed(<uint64_t>PyObject_Hash(<object>value))
+        slot = h & slots.mask
+        code = slots.code[slot]
+        while code >= 0:
+            if slots.hash_of[code] == h:
+                level = levels[code]
+                if <PyObject *>level is value or PyObject_RichCompareBool(level, <object>value, Py_EQ):
+                    break
+            slot = (slot + 1) & slots.mask
+            code = slots.code[slot]
+        if code < 0:
+            code = <int32_t>slots.n
+            levels.append(<object>value)
+            slots.insert(slot, h)
+        codes[r] = code
+    return levels

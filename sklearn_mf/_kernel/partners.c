@@ -1,0 +1,137 @@
+#include "partners.h"
+#include "inline.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "sgd.h" /* SGD_GROUP */
+
+#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#include <immintrin.h>
+#endif
+
+#define GROUP SGD_GROUP
+
+_Static_assert(PARTNERS_LANES == SGD_LANES && SGD_LANES == 8, "rows of both have the same padding, EACH_PART steps by it");
+
+enum { MOST = 72 }; /* floats that are kept in registers */
+
+#define SGD_SET baseline
+#define SGD_WIDTH 0
+#include "sgd_vector.h"
+
+#include "partners_loops.h"
+#undef SGD_SET
+#undef SGD_WIDTH
+
+#ifdef SGD_HAVE_X86
+#define SGD_SET avx2
+#define SGD_WIDTH 256
+#include "sgd_vector.h"
+
+#include "partners_loops.h"
+#endif
+
+typedef struct {
+    void (*gather)(const partners_block *, int, const float *, float *);
+    void (*scatter)(const partners_block *, int, const float *, float *);
+    void (*project)(ptrdiff_t, int, int, const float *, const float *, float *);
+    void (*expand)(ptrdiff_t, int, int, const float *, const float *, float *);
+} loops;
+
+static const loops baseline = {gather_baseline, scatter_baseline, project_baseline, expand_baseline};
+#ifdef SGD_HAVE_X86
+static const loops avx2 = {gather_avx2, scatter_avx2, project_avx2, expand_avx2};
+#else
+#define avx2 baseline
+#endif
+static const loops *chosen = &baseline;
+
+void partners_select_simd(int wide) { chosen = wide ? &avx2 : &baseline; }
+
+void partners_gather(const partners_block *block, int width, const float *from_items, float *to_users)
+{
+    chosen->gather(block, width, from_items, to_users);
+}
+
+void partners_scatter(const partners_block *block, int width, const float *from_users, float *to_items)
+{
+    chosen->scatter(block, width, from_users, to_items);
+}
+
+void partners_project(ptrdiff_t n, int k, int width, const float *left, const float *right, float *out)
+{
+    chosen->project(n, k, width, left, right, out);
+}
+
+void partners_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows)
+{
+    chosen->expand(n, k, width, left, out, rows);
+}
+
+ptrdiff_t partners_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff_t n_users, ptrdiff_t n_items,
+                        int32_t *user, int32_t *count, int32_t *item, int32_t *last_user, int32_t *next)
+{
+    /* By user, counting. */
+    memset(next, 0, (n_users + 1) * sizeof(int32_t));
+    for (ptrdiff_t r = 0; r < n; r++)
+        next[index[r * n_fields] + 1]++;
+    for (ptrdiff_t u = 0; u < n_users; u++)
+        next[u + 1] += next[u];
+    for (ptrdiff_t r = 0; r < n; r++)
+        item[next[index[r * n_fields]]++] = index[r * n_fields + 1];
+    /* next[u] is now where the items of u end. Each once: */
+    memset(last_user, -1, n_items * sizeof(int32_t));
+    ptrdiff_t n_runs = 0, kept = 0;
+    for (ptrdiff_t u = 0, r = 0; u < n_users; u++) {
+        const ptrdiff_t start = kept;
+        for (; r < next[u]; r++)
+            if (last_user[item[r]] != u) {
+                last_user[item[r]] = (int32_t)u;
+                item[kept++] = item[r];
+            }
+        if (kept > start) {
+            user[n_runs] = (int32_t)u;
+            count[n_runs++] = (int32_t)(kept - start);
+        }
+    }
+    return n_runs;
+}
+
+/* Jacobi's method: rotations that make one element after another zero (Golub and Van Loan 2013, section 8.5). */
+void partners_eigen(int k, double *matrix, double *vectors)
+{
+    enum { MOST_SWEEPS = 30 };
+    for (int i = 0; i < k * k; i++)
+        vectors[i] = i % (k + 1) == 0;
+    for (int sweep = 0; sweep < MOST_SWEEPS; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (int i = 0; i < k; i++)
+            for (int j = 0; j < k; j++)
+                *(i == j ? &on : &off) += matrix[i * k + j] * matrix[i * k + j];
+        if (!(off > 1e-30 * on))
+            return;
+        for (int p = 0; p < k; p++)
+            for (int q = p + 1; q < k; q++) {
+                const double a = matrix[p * k + q];
+                if (a == 0.0)
+                    continue;
+                const double theta = (matrix[q * k + q] - matrix[p * k + p]) / (2.0 * a);
+                const double t = (theta < 0.0 ? -1.0 : 1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
+                const double c = 1.0 / sqrt(t * t + 1.0), s = t * c;
+                for (int i = 0; i < k; i++) { /* columns p and q */
+                    const double x = matrix[i * k + p], y = matrix[i * k + q];
+                    matrix[i * k + p] = c * x - s * y;
+                    matrix[i * k + q] = s * x + c * y;
+                    const double v = vectors[i * k + p], w = vectors[i * k + q];
+                    vectors[i * k + p] = c * v - s * w;
+                    vectors[i * k + q] = s * v + c * w;
+                }
+                for (int i = 0; i < k; i++) { /* rows p and q */
+                    const double x = matrix[p * k + i], y = matrix[q * k + i];
+                    matrix[p * k + i] = c * x - s * y;
+                    matrix[q * k + i] = s * x + c * y;
+                }
+            }
+    }
+}

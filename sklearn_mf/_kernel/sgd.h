@@ -1,0 +1,121 @@
+/* Stochastic gradient descent on one block of ratings, and prediction: plain C, no Python, no threads, no allocation.
+ *
+ * Letters, after Koren, Bell and Volinsky (2009) and Rendle (2010):
+ *   p, q   factor rows of the user and the item            b      a row's bias
+ *   s      sum of the factor rows of one rating            e      error, target - prediction
+ *   z      center of a row, what it shrinks to             o      what a rating's own pair adds to its prediction
+ *   w      weight of the rating                            lambda a row's own L2 strength, damping / n
+ *   eta    the step of one rating, bounded                 g      eta * psi
+ *   psi    - d loss / d prediction; e for the squared loss kappa  bound on the curvature of the loss; 1 for the squared
+ *
+ * One rating's share of the objective is
+ *
+ *   w (loss(target, x) + 1/2 sum_f (alpha + lambda_f) |V_f - z_f|^2 + (alpha_bias + lambda_f) (b_f - zb_f)^2),
+ *   x = sum_f b_f + sum_{f<g} <V_f, V_g> - o,      loss = e^2 / 2 with e = target - x, or one of sgd_loss.h,
+ *
+ * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f, so that
+ *
+ *   b_f <- b_f + eta (psi           - (alpha_bias + lambda_f) (b_f - zb_f))
+ *   V_f <- V_f + eta (psi (s - V_f) - (alpha      + lambda_f) (V_f - z_f)), at least 0 where factors are positive.
+ *
+ * Centers and o = <tie_u, tie_i> are zero without implicit features, and centers of further fields always; _implicit.py
+ * derives them.
+ *
+ * A plain step eta = step * w overshoots for large weights and for many columns. Per unit of weight, the curvature of
+ * that share is at most
+ *
+ *   c = kappa (sum_f |s - V_f|^2 + (number of biases))   from the square of the prediction's gradient
+ *     + (m - 1) |psi|                                    from the interactions, which are bilinear in the m rows
+ *     + max(alpha, alpha_bias) + max_f lambda_f          from the penalties
+ *
+ * and eta = step w / (1 + step w c) < 1 / c keeps every step short of overshooting, whatever step, w and m are. It is the
+ * first-order form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed
+ * points alone.
+ */
+#ifndef SKLEARN_MF_SGD_H
+#define SKLEARN_MF_SGD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows are padded with zeros to a multiple of SGD_LANES floats; zeros stay zero under the updates above. */
+#define SGD_LANES 8
+
+/* Ratings that have no row in common are visited SGD_GROUP at a time; grid_spread finds which. */
+#define SGD_GROUP 4
+enum {
+    SGD_APART,     /* no row in common with each other, nor with the group before */
+    SGD_AFTER,     /* none with each other */
+    SGD_ONE_BY_ONE /* some */
+};
+
+typedef enum { SGD_SQUARED_ERROR, SGD_ABSOLUTE_ERROR, SGD_HUBER, SGD_QUANTILE, SGD_POISSON } sgd_loss;
+
+typedef struct {
+    float step;       /* learning rate of this epoch, >= 0 */
+    float alpha;      /* L2 strength of factors, per rating */
+    float alpha_bias; /* L2 strength of biases, per rating */
+    float fit_bias;   /* 1 to learn biases, 0 to leave them alone */
+    sgd_loss loss;
+    float parameter; /* of the loss: epsilon of Huber's, the quantile, the intercept of Poisson's, which targets have not */
+    int positive;    /* 1 to keep factors at 0 or above */
+} sgd_config;
+
+/* What a row has beside its factors. */
+typedef struct {
+    float bias;
+    float damping; /* lambda */
+} sgd_scalars;
+
+/* What a user or an item has beside the center of its factors: SGD_LANES floats. The first of them make up o: pull of the
+ * factors and of the bias, push of both, for items push first. The last two are the centers of the biases, of users and of
+ * items, each zero on the other side, so that they add nothing to o. */
+enum { SGD_USER_BIAS = SGD_LANES - 2, SGD_ITEM_BIAS = SGD_LANES - 1 };
+
+typedef struct {
+    ptrdiff_t n_ratings;
+    int n_fields;                /* columns of X, at least 2 */
+    int width;                   /* floats per factor row: rank rounded up to SGD_LANES, at least SGD_LANES */
+    const int32_t *index;        /* IN    (n_ratings, n_fields): row of each field within its table */
+    const float *target;         /* IN    (n_ratings,): standardized ratings */
+    const float *weight;         /* IN    (n_ratings,), or NULL when every weight is 1 */
+    const uint8_t *group;        /* IN    (n_ratings / SGD_GROUP,), how each group can be visited */
+    float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width); with ties, the first two (n_rows_f, 2 width):
+                                  *       a row's center is IN, and stands after the row, to be fetched with it */
+    const float *const *ties;    /* IN    tables of (n_rows_f, SGD_LANES) of the first two fields; NULL: no centers */
+    sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
+    const float *pace;           /* IN    (rows of further fields,): part of each step that such a row takes, at most 1 */
+} sgd_block;
+
+/* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.
+ * `sum` is scratch of 2 SGD_GROUP `width` floats, used with three fields or more. */
+double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
+
+/* Rows of further columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
+ * copied before, turned into changes after, and added to the shared rows, which are `stride` floats apart, once all
+ * blocks of the stratum are done. */
+void sgd_copy_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
+                   const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars);
+/* own <- own - shared */
+void sgd_subtract_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
+                       const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars);
+/* shared <- shared + share * own */
+void sgd_add_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *share, const float *own_rows,
+                  const sgd_scalars *own_scalars, float *rows, sgd_scalars *scalars);
+
+/* A fitted model. */
+typedef struct {
+    int rank;
+    double intercept;
+    const float *const *rows; /* n_fields tables of (n_levels_f, rank) */
+    const float *const *bias; /* n_fields tables of (n_levels_f,) */
+} sgd_tables;
+
+/* out[i] = intercept + sum_f bias_f + sum_{f<g} <V_f, V_g> over the fields whose index is not negative. */
+void sgd_predict(ptrdiff_t n, int n_fields, const sgd_tables *tables, const int32_t *index, double *out);
+
+/* Picks the instruction set for updates and predictions: "avx512", "avx2", "baseline", or "auto" for the best that this
+ * processor has. Returns the name in use, or NULL when the one asked for is unknown or not available. */
+const char *sgd_select_simd(const char *name);
+
+#endif

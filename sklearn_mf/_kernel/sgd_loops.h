@@ -1,0 +1,435 @@
+/* The loops over ratings, in the vector operations of sgd_vector.h; included by sgd.c once for each instruction set.
+ *
+ * Ratings are visited in order, GROUP at a time where no two of a group have a row in common: then all errors are known
+ * before the first row changes, sums over the factors and the scalar work are shared, and the result is that of one
+ * after another. A group's errors are found before the rows of the group before it are written, where these have no row
+ * in common either, since most of the time of a rating is the wait from its factors to its error.
+ */
+
+/* Floats from one row to the next: a row with a center has it behind. */
+#define STRIDE(centerd, width) ((centerd) ? 2 * (width) : (width))
+
+#define FOR_VECTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
+
+/* Written out, since compilers unroll too late to keep arrays of vectors in registers. */
+#define EACH_OF_GROUP(k, run, clear) \
+    run(0);                          \
+    if ((k) == GROUP) {              \
+        run(1);                      \
+        run(2);                      \
+        run(3);                      \
+    }                                \
+    for (int t_ = 1; t_ < GROUP && (k) < GROUP; t_++) \
+    clear
+
+/* A group's steps: g = eta psi, and for each side or field what it keeps of itself. */
+typedef struct {
+    float g[GROUP], eta[GROUP], keep_p[GROUP], keep_q[GROUP];
+    float *sum; /* s of each; with three fields or more */
+} NAME(steps);
+
+/* o = <tie_u, tie_i>, spread over a vector. */
+TARGET INLINE vec NAME(multiply_ties)(const float *u, const float *i)
+{
+#if LENGTH > SGD_LANES
+    return multiply(load_part(u, SGD_LANES), load_part(i, SGD_LANES));
+#else
+    vec product = multiply(load(u), load(i));
+    for (int j = LENGTH; j < SGD_LANES; j += LENGTH)
+        product = multiply_add(load(u + j), load(i + j), product);
+    return product;
+#endif
+}
+
+/* Sums, spread over a vector, of p q - o and of p p + q q. */
+TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index, int centerd, int width, vec *products,
+                                       vec *squares)
+{
+    const int stride = STRIDE(centerd, width);
+    const float *p = block->p + (size_t)index[0] * stride, *q = block->q + (size_t)index[1] * stride;
+    vec pq = broadcast(0.0f), pp = pq, qq = pq;
+    if (centerd)
+        pq = subtract(pq, NAME(multiply_ties)(block->user_ties + (size_t)index[0] * SGD_LANES,
+                                              block->item_ties + (size_t)index[1] * SGD_LANES));
+    FOR_VECTORS(j)
+    {
+        const vec a = load(p + j), b = load(q + j);
+        pq = multiply_add(a, b, pq);
+        pp = multiply_add(a, a, pp);
+        qq = multiply_add(b, b, qq);
+    }
+    *products = pq;
+    *squares = add(pp, qq);
+}
+
+/* Losses seen (times w), psi and kappa of `k` ratings: of the squared loss, or of any where `general` is set. */
+TARGET INLINE void NAME(judge_each)(int k, int general, const sgd_config *config, const float *target, const float *w,
+                                    const float *prediction, float *seen, float *psi, float *kappa)
+{
+    if (general) {
+        for (int t = 0; t < k; t++) {
+            const judged now = judge(config, target[t], prediction[t]);
+            seen[t] = w[t] * now.loss;
+            psi[t] = now.psi;
+            kappa[t] = now.kappa;
+        }
+        return;
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        psi[t] = target[t] - prediction[t];
+        seen[t] = 0.5f * w[t] * psi[t] * psi[t];
+        kappa[t] = 1.0f;
+    }
+}
+
+/* Errors, steps and new biases of `k` ratings of two fields with no row in common. */
+TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int general,
+                                     int centerd, int width, NAME(steps) *steps, double *loss)
+{
+    const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
+    const float strongest = larger(alpha, fit_bias * alpha_bias);
+    const int32_t *index = block->index + 2 * r;
+    const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
+    sgd_scalars *users = block->users, *items = block->items;
+    vec products[GROUP], squares[GROUP];
+    float b_u[GROUP], b_i[GROUP], lambda_u[GROUP], lambda_i[GROUP], dot[GROUP], norm[GROUP], seen[GROUP];
+    float z_u[GROUP], z_i[GROUP]; /* centers of the biases */
+    float prediction[GROUP], psi[GROUP], kappa[GROUP];
+#define MULTIPLY_ROWS(t)                                                                                            \
+    NAME(multiply_rows)(block, index + 2 * (t), centerd, width, products + (t), squares + (t))
+    EACH_OF_GROUP(k, MULTIPLY_ROWS, products[t_] = squares[t_] = broadcast(0.0f));
+    NAME(sum_each)(products, dot);
+    NAME(sum_each)(squares, norm);
+    for (int t = 0; t < k; t++) {
+        const sgd_scalars *u = users + index[2 * t], *i = items + index[2 * t + 1];
+        b_u[t] = u->bias;
+        b_i[t] = i->bias;
+        lambda_u[t] = u->damping;
+        lambda_i[t] = i->damping;
+        z_u[t] = centerd ? block->user_ties[(size_t)index[2 * t] * SGD_LANES + SGD_USER_BIAS] : 0.0f;
+        z_i[t] = centerd ? block->item_ties[(size_t)index[2 * t + 1] * SGD_LANES + SGD_ITEM_BIAS] : 0.0f;
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++)
+        prediction[t] = b_u[t] + b_i[t] + dot[t];
+    NAME(judge_each)(k, general, config, target, w, prediction, seen, psi, kappa);
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        const float curved = general ? kappa[t] * (norm[t] + 2.0f * fit_bias) : norm[t] + 2.0f * fit_bias;
+        const float c = curved + strongest + larger(lambda_u[t], lambda_i[t]) + fabsf(psi[t]);
+        const float eta = bounded_step(config->step * w[t], c), g = eta * psi[t];
+        /* b <- b + eta (psi - (alpha_bias + lambda) (b - zb)) */
+        b_u[t] += fit_bias * (g - eta * (alpha_bias + lambda_u[t]) * (b_u[t] - z_u[t]));
+        b_i[t] += fit_bias * (g - eta * (alpha_bias + lambda_i[t]) * (b_i[t] - z_i[t]));
+        steps->g[t] = g;
+        steps->keep_p[t] = 1.0f - eta * (alpha + lambda_u[t]);
+        steps->keep_q[t] = 1.0f - eta * (alpha + lambda_i[t]);
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++)
+        loss[t] += (double)seen[t];
+    for (int t = 0; t < k; t++) {
+        users[index[2 * t]].bias = b_u[t];
+        items[index[2 * t + 1]].bias = b_i[t];
+    }
+}
+
+TARGET INLINE vec NAME(kept)(int positive, vec a)
+{
+    if (positive)
+        a = positive_part(a);
+    return a;
+}
+
+/* p <- p + eta (psi q - (alpha + lambda) (p - z)), and the same for q with the old p */
+TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int positive, int centerd,
+                                      int width, const NAME(steps) *steps)
+{
+    for (int t = 0; t < k; t++) {
+        const int stride = STRIDE(centerd, width);
+        float *p = block->p + (size_t)index[2 * t] * stride, *q = block->q + (size_t)index[2 * t + 1] * stride;
+        const vec g = broadcast(steps->g[t]), keep_p = broadcast(steps->keep_p[t]), keep_q = broadcast(steps->keep_q[t]);
+        if (centerd) {
+            const float *z_p = p + width, *z_q = q + width;
+            const vec pull_p = broadcast(1.0f - steps->keep_p[t]), pull_q = broadcast(1.0f - steps->keep_q[t]);
+            FOR_VECTORS(j)
+            {
+                const vec a = load(p + j), b = load(q + j);
+                store(p + j, NAME(kept)(positive, multiply_add(g, b, multiply_add(keep_p, a, multiply(pull_p, load(z_p + j))))));
+                store(q + j, NAME(kept)(positive, multiply_add(g, a, multiply_add(keep_q, b, multiply(pull_q, load(z_q + j))))));
+            }
+            continue;
+        }
+        FOR_VECTORS(j)
+        {
+            const vec a = load(p + j), b = load(q + j);
+            store(p + j, NAME(kept)(positive, multiply_add(g, b, multiply(keep_p, a))));
+            store(q + j, NAME(kept)(positive, multiply_add(g, a, multiply(keep_q, b))));
+        }
+    }
+}
+
+/* s = sum_f V_f of the rating at `index`; sums, spread over a vector, of s s and of all V_f V_f. */
+TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int centerd, int width, float *s,
+                                  vec *total, vec *own)
+{
+    vec ss = broadcast(0.0f), vv = ss;
+    int j = 0;
+    for (; j + 2 * LENGTH <= width; j += 2 * LENGTH) {
+        vec s_0 = broadcast(0.0f), s_1 = s_0;
+        for (int f = 0; f < m; f++) {
+            const float *row = block->rows[f] + (size_t)index[f] * STRIDE(centerd && f < 2, width) + j;
+            const vec a = load(row), b = load(row + LENGTH);
+            s_0 = add(s_0, a);
+            s_1 = add(s_1, b);
+            vv = multiply_add(b, b, multiply_add(a, a, vv));
+        }
+        ss = multiply_add(s_1, s_1, multiply_add(s_0, s_0, ss));
+        store(s + j, s_0);
+        store(s + j + LENGTH, s_1);
+    }
+    if (j + LENGTH <= width) {
+        vec s_0 = broadcast(0.0f);
+        for (int f = 0; f < m; f++) {
+            const vec a = load(block->rows[f] + (size_t)index[f] * STRIDE(centerd && f < 2, width) + j);
+            s_0 = add(s_0, a);
+            vv = multiply_add(a, a, vv);
+        }
+        ss = multiply_add(s_0, s_0, ss);
+        store(s + j, s_0);
+    }
+    *total = ss;
+    *own = vv;
+}
+
+/* Errors and steps of `k` ratings of any number of fields with no row in common; `sum` takes s of each. */
+TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int general,
+                                      int m, int centerd, int width, NAME(steps) *steps, double *loss)
+{
+    const float fit_bias = config->fit_bias;
+    const float strongest = larger(config->alpha, fit_bias * config->alpha_bias);
+    const int32_t *index = block->index + m * r;
+    const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
+    vec own[GROUP], total[GROUP];
+    float own_norm[GROUP], sum_norm[GROUP], bias[GROUP], lambda[GROUP], part[GROUP], seen[GROUP];
+    float prediction[GROUP], psi[GROUP], kappa[GROUP];
+#define SUM_ROWS(t) \
+    NAME(sum_rows)(block, m, index + m * (t), centerd, width, steps->sum + (t) * width, total + (t), own + (t))
+    EACH_OF_GROUP(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
+    for (int t = 0; t < k; t++) {
+        bias[t] = lambda[t] = 0.0f;
+        part[t] = 0.0f;
+        for (int j = 0; centerd && j < SGD_LANES; j++)
+            part[t] += block->ties[0][(size_t)index[m * t] * SGD_LANES + j] *
+                       block->ties[1][(size_t)index[m * t + 1] * SGD_LANES + j];
+        for (int f = 0; f < m; f++) {
+            const sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
+            bias[t] += scalars->bias;
+            lambda[t] = larger(lambda[t], scalars->damping);
+        }
+    }
+    NAME(sum_each)(own, own_norm);
+    NAME(sum_each)(total, sum_norm);
+#pragma omp simd
+    for (int t = 0; t < k; t++) /* sum_{f<g} <V_f, V_g> = (|s|^2 - sum_f |V_f|^2) / 2 */
+        prediction[t] = bias[t] + 0.5f * (sum_norm[t] - own_norm[t]) - part[t];
+    NAME(judge_each)(k, general, config, target, w, prediction, seen, psi, kappa);
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
+        const float curved = kappa[t] * ((m - 2) * sum_norm[t] + own_norm[t] + m * fit_bias);
+        const float c = curved + strongest + lambda[t] + (m - 1) * fabsf(psi[t]);
+        steps->eta[t] = bounded_step(config->step * w[t], c);
+        steps->g[t] = steps->eta[t] * psi[t];
+    }
+#pragma omp simd
+    for (int t = 0; t < k; t++)
+        loss[t] += (double)seen[t];
+}
+
+TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config,
+                                       int positive, int m, int centerd, int width, const NAME(steps) *steps)
+{
+    const int32_t *index = block->index + m * r;
+    for (int t = 0; t < k; t++) {
+        const float *s = steps->sum + t * width;
+        for (int f = 0; f < m; f++) {
+            const float pace = f < 2 ? 1.0f : block->pace[index[m * t + f]];
+            const float eta = pace * steps->eta[t], g = pace * steps->g[t];
+            float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(centerd && f < 2, width);
+            sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
+            const float *z = centerd && f < 2 ? v + width : NULL;
+            const float z_bias =
+                z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
+            /* b_f <- b_f + eta (psi - (alpha_bias + lambda_f) (b_f - zb_f)) */
+            const float decay = config->alpha_bias + scalars->damping;
+            scalars->bias += config->fit_bias * (g - eta * decay * (scalars->bias - z_bias));
+            /* V_f <- V_f + eta (psi (s - V_f) - (alpha + lambda_f) (V_f - z_f)) */
+            const float pull = eta * (config->alpha + scalars->damping);
+            const vec keep = broadcast(1.0f - pull - g), move = broadcast(g);
+            if (z) {
+                const vec toward = broadcast(pull);
+                FOR_VECTORS(j)
+                store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j),
+                                               multiply_add(keep, load(v + j), multiply(toward, load(z + j))))));
+                continue;
+            }
+            FOR_VECTORS(j)
+            store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j), multiply(keep, load(v + j)))));
+        }
+    }
+}
+
+TARGET INLINE void NAME(begin)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
+                               int general, int m, int centerd, int width, NAME(steps) *steps, double *loss)
+{
+    if (m == 2)
+        NAME(begin_pairs)(k, r, pair, config, general, centerd, width, steps, loss);
+    else
+        NAME(begin_fields)(k, r, block, config, general, m, centerd, width, steps, loss);
+}
+
+TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
+                                int general, int m, int centerd, int width, const NAME(steps) *steps)
+{
+    const int positive = general && config->positive;
+    if (m == 2)
+        NAME(finish_pairs)(k, pair->index + 2 * r, pair, positive, centerd, width, steps);
+    else
+        NAME(finish_fields)(k, r, block, config, positive, m, centerd, width, steps);
+}
+
+TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int general, int m,
+                                  int centerd, int width, float *sum)
+{
+    /* Copies, whose fields the compiler knows no store to change. */
+    const sgd_block copied_block = *given, *block = &copied_block;
+    const sgd_config copied_config = *given_config, *config = &copied_config;
+    const pairs pair = {given->index, given->target, given->weight, given->rows[0], given->rows[1],
+                        given->scalars[0], given->scalars[1], centerd ? given->ties[0] : NULL,
+                        centerd ? given->ties[1] : NULL};
+    const int stride = STRIDE(centerd, width);
+    const ptrdiff_t n = given->n_ratings;
+    double loss[GROUP] = {0.0};
+    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + GROUP * width};
+    ptrdiff_t r = 0, open = -1; /* first rating of the group that is begun and not finished */
+    for (; r + GROUP <= n; r += GROUP) {
+        const int32_t *index = block->index + m * r;
+        if (r + AHEAD + GROUP <= n)
+            for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m) { /* further fields have few rows */
+                prefetch_row(pair.p + (size_t)index[a] * stride, stride);
+                prefetch_row(pair.q + (size_t)index[a + 1] * stride, stride);
+            }
+        const uint8_t kind = block->group[r / GROUP];
+        if (kind != SGD_APART) {
+            if (open >= 0)
+                NAME(finish)(GROUP, open, block, &pair, config, general, m, centerd, width, &begun);
+            open = -1;
+            if (kind == SGD_ONE_BY_ONE) {
+                for (int t = 0; t < GROUP; t++) {
+                    NAME(begin)(1, r + t, block, &pair, config, general, m, centerd, width, &now, loss);
+                    NAME(finish)(1, r + t, block, &pair, config, general, m, centerd, width, &now);
+                }
+                continue;
+            }
+        }
+        NAME(begin)(GROUP, r, block, &pair, config, general, m, centerd, width, &now, loss);
+        if (open >= 0)
+            NAME(finish)(GROUP, open, block, &pair, config, general, m, centerd, width, &begun);
+        float *free_sum = begun.sum;
+        begun = now;
+        now.sum = free_sum;
+        open = r;
+    }
+    if (open >= 0)
+        NAME(finish)(GROUP, open, block, &pair, config, general, m, centerd, width, &begun);
+    for (; r < n; r++) {
+        NAME(begin)(1, r, block, &pair, config, general, m, centerd, width, &now, loss);
+        NAME(finish)(1, r, block, &pair, config, general, m, centerd, width, &now);
+    }
+    return (loss[0] + loss[1]) + (loss[2] + loss[3]);
+}
+
+/* The usual shapes are made constants, so that the compiler unrolls. */
+TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config *config, float *sum)
+{
+    const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
+    const int centerd = block->ties != NULL;
+    if (config->loss != SGD_SQUARED_ERROR || config->positive)
+        return m == 2 ? NAME(update)(block, config, 1, 2, centerd, width, sum)
+                      : NAME(update)(block, config, 1, m, centerd, width, sum);
+#define SHAPE(fields, centers, floats)                              \
+    if (m == (fields) && centerd == (centers) && width == (floats)) \
+        return NAME(update)(block, config, 0, fields, centers, floats, sum);
+    SHAPE(2, 1, 8)
+    SHAPE(2, 1, 16)
+    SHAPE(2, 1, 32)
+    SHAPE(2, 1, 64)
+    SHAPE(2, 1, width)
+    SHAPE(m, 1, width)
+    SHAPE(2, 0, 8)
+    SHAPE(2, 0, 16)
+    SHAPE(2, 0, 32)
+    SHAPE(2, 0, 64)
+    SHAPE(3, 0, 32)
+    SHAPE(4, 0, 32)
+    SHAPE(m, 0, 32)
+    SHAPE(2, 0, width)
+    SHAPE(m, 0, width)
+#undef SHAPE
+    return 0.0;
+}
+
+/* Predictions of `k` rows of X; every one by the same additions, wherever it stands. */
+TARGET INLINE void NAME(predict_group)(int k, int m, const sgd_tables *tables, const int32_t *index, double *out)
+{
+    const int rank = tables->rank;
+    float bias[GROUP], interactions[GROUP];
+    vec products[GROUP];
+    for (int t = 0; t < GROUP; t++)
+        products[t] = broadcast(0.0f);
+    for (int t = 0; t < k; t++) {
+        bias[t] = 0.0f;
+        for (int f = 0; f < m; f++)
+            bias[t] += index[m * t + f] < 0 ? 0.0f : tables->bias[f][index[m * t + f]];
+        for (int j = 0; j < rank; j += LENGTH) {
+            vec s = broadcast(0.0f);
+            for (int f = 0; f < m; f++) {
+                /* sum_{f<g} <V_f, V_g>, one g at a time: <sum_{f<g} V_f, V_g> */
+                if (index[m * t + f] < 0)
+                    continue;
+                const float *row = tables->rows[f] + (size_t)index[m * t + f] * rank + j;
+                const vec v = j + LENGTH <= rank ? load(row) : load_part(row, rank - j);
+                products[t] = multiply_add(s, v, products[t]);
+                s = add(s, v);
+            }
+        }
+    }
+    NAME(sum_each)(products, interactions);
+    for (int t = 0; t < k; t++)
+        out[t] = tables->intercept + (double)bias[t] + (double)interactions[t];
+}
+
+TARGET INLINE void NAME(predict_rows)(ptrdiff_t n, int m, const sgd_tables *tables, const int32_t *index, double *out)
+{
+    ptrdiff_t r = 0;
+    for (; r + GROUP <= n; r += GROUP, index += GROUP * m) {
+        if (r + AHEAD + GROUP <= n)
+            for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m)
+                for (int side = 0; side < 2; side++)
+                    if (index[a + side] >= 0)
+                        prefetch_row(tables->rows[side] + (size_t)index[a + side] * tables->rank, tables->rank);
+        NAME(predict_group)(GROUP, m, tables, index, out + r);
+    }
+    for (; r < n; r++, index += m)
+        NAME(predict_group)(1, m, tables, index, out + r);
+}
+
+TARGET static void NAME(predict)(ptrdiff_t n, int m, const sgd_tables *tables, const int32_t *index, double *out)
+{
+    if (m == 2)
+        NAME(predict_rows)(n, 2, tables, index, out);
+    else
+        NAME(predict_rows)(n, m, tables, index, out);
+}

@@ -1,0 +1,353 @@
+r"""Who rated what: the centers that rows of users and items shrink to. Arrays only, no ids and no estimator.
+
+A row's center is predicted from the set N of its partners, the items that a user rated or the users who rated an item:
+
+    z_u = |N(u)|^(-1/2) sum_{j in N(u)} s_j        z_i = |N(i)|^(-1/2) sum_{v in N(i)} t_v
+
+(SVD++ of Koren 2008 on both sides, "flipped" by Rendle, Zhang and Koren 2019). Given the rows, S is the ridge
+regression of the rows on the normalized matrix of who rated what, B: the alternating form of Agarwal and Chen (2009),
+
+    minimize  sum_u d_u |p_u - z_u|^2 + alpha_implicit sum_j |s_j|^2,    d_u = alpha n_u + damping.
+
+Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after each epoch S takes
+one step along the residual of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp
+and Udell 2023) and as long as is best for each column, and z follows: two sums over the distinct pairs for each side.
+
+A rating's own pair is in both sets while it is trained on, but not when a rating is predicted that nobody gave. So what
+the pair itself adds to its prediction, o, is left out of the error. Because of i the center of u is moved by
+|N(u)|^(-1/2) s_i and its row by the share d_u / (d_u + n_u m) of that, with m the mean square of a factor of an item
+over all ratings. To first order, and the same for the biases, where m is 1,
+
+    o = pull_u push_i + push_u pull_i,    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    push_i = <s_i, q_i>.
+
+Of a product what both add is counted twice by this. The pair's part of p_u is f_u = share / |N(u)| on average, so the
+factors of o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is at most 1/2: with a single partner all of the row
+would be due to it, and the error would no longer hold the row back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sklearn_mf._kernel.kernels import LANES, TIE_BIAS, eigen, expand, find_partners, project, sum_partners
+from sklearn_mf._utils.threads import Threads, chunks
+
+if TYPE_CHECKING:
+    from sklearn_mf._training.parameters import Parameters
+    from sklearn_mf._training.ratings import BlockGrid
+    from sklearn_mf._training.sgd import Baseline, Hyperparameters
+
+# Whose rows have centers.
+FIELDS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
+_CHUNK = 2**13  # rows a task: what one works on stays in the cache
+_N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
+_SINGULAR = 1e-6  # relative to the largest eigenvalue: below, single precision holds nothing
+_MOST_OF_A_ROW = 0.5  # that is taken to be due to one pair
+_TINY = 1e-300
+_LARGEST = 1e12  # of the ridge strength, relative to the largest d: beyond, single precision overflows
+
+
+class Partners:
+    """The distinct pairs of user and item, in the blocks of the grid; a pair counts once, however often it is rated."""
+
+    def __init__(self, grid: BlockGrid, threads: Threads):
+        self._grid = grid
+        n_groups, n_blocks = grid.n_groups, grid.n_groups**2
+        self.n_rows = [len(place) for place in grid.row_of[:2]]  # users, items
+        stratum, a = np.divmod(np.arange(n_blocks, dtype=np.int64), n_groups)
+        groups = [a, (a + stratum) % n_groups]
+        self._blocks_of = [[np.flatnonzero(group == g).astype(np.int64) for g in range(n_groups)] for group in groups]
+        firsts = [grid.first_row[[blocks[0] for blocks in self._blocks_of[f]], f] for f in range(2)]
+        self._group_start = [
+            np.append(first, end) - first[0] for first, end in zip(firsts, np.cumsum(self.n_rows), strict=True)
+        ]
+        n_group_rows = np.stack([np.diff(self._group_start[f])[groups[f]] for f in range(2)], axis=1)
+        room = np.minimum(n_group_rows[:, 0], np.diff(grid.block_start))
+        self._run_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
+        self._n_runs = np.empty(n_blocks, dtype=np.int64)
+        self._user, self._count = np.empty((2, self._run_start[-1]), dtype=np.int32)
+        self._item = np.empty(len(grid.target), dtype=np.int32)
+        threads.map(
+            lambda blocks: find_partners(
+                blocks, grid.block_start, n_group_rows, grid.index, self._run_start, self._n_runs, self._user,
+                self._count, self._item,
+            ),
+            self._blocks_of[0],
+        )  # fmt: skip
+
+    def sum(self, to_field: int, given: np.ndarray, out: np.ndarray, threads: Threads) -> None:
+        """Fill ``out`` with the sums over each row's partners of their rows in ``given``."""
+        grid, start = self._grid, self._group_start[to_field]
+
+        def sum_group(g: int) -> None:  # all of a row's partners, always in the same order
+            out[start[g] : start[g + 1]] = 0.0
+            sum_partners(
+                self._blocks_of[to_field][g], grid.block_start, grid.first_row, self._run_start, self._n_runs,
+                self._user, self._count, self._item, to_field, given, out,
+            )  # fmt: skip
+
+        threads.map(sum_group, range(grid.n_groups))
+
+
+class Centers:
+    """Moves what rows and biases of users and items shrink to, in ``parameters``; zero until ``follow`` is called."""
+
+    def __init__(
+        self,
+        grid: BlockGrid,
+        parameters: Parameters,
+        hyper: Hyperparameters,
+        baseline: Baseline,
+        rng: np.random.Generator,
+        threads: Threads,
+    ):
+        partners = Partners(grid, threads)
+        shape = max(partners.n_rows), parameters.rows.shape[1] + LANES
+        work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
+        sides = [
+            _Side(field, partners, parameters, grid, hyper, baseline.curvature, work, threads)
+            for field in FIELDS[hyper.implicit_features]
+        ]
+        self._sides = [side for side in sides if side.has_effect]
+        for side in self._sides:
+            side.find_directions(rng)
+
+    def follow(self) -> None:
+        """Move the centers toward the rows as they are now."""
+        for side in self._sides:
+            side.follow()
+        if len(self._sides) == 2:
+            for side, other in zip(self._sides, self._sides[::-1], strict=True):
+                side.push[:, 0] *= 1.0 - 0.5 * other.part
+
+    def reset(self) -> None:
+        """Back to centers at zero."""
+        for side in self._sides:
+            side.reset()
+
+    @property
+    def state(self) -> list[np.ndarray]:
+        """What ``follow`` changes beside ``parameters``."""
+        return [side.coefficients for side in self._sides]
+
+    def start_from(self, coefficients: list[np.ndarray | None]) -> None:
+        """Centers of given coefficients (n_other, rank + 1), factors and bias, for users and for items."""
+        for side in self._sides:
+            side.start_from(coefficients[side.field])
+
+    def coefficients(self, field: int) -> np.ndarray | None:
+        """Those that predict the centers of ``field``, (n_other, rank + 1), in the order of the grid."""
+        for side in self._sides:
+            if side.field == field:
+                return side.without_padding(side.coefficients)
+        return None
+
+
+class _Side:
+    """The centers of one field, users (0) or items (1), as a ridge regression on coefficients of the other.
+
+    Arrays of factors and bias are (n, width + LANES): factors, bias, zeros.
+    """
+
+    def __init__(
+        self,
+        field: int,
+        partners: Partners,
+        parameters: Parameters,
+        grid: BlockGrid,
+        hyper: Hyperparameters,
+        curvature: float,
+        work: list[np.ndarray],
+        threads: Threads,
+    ):
+        other = 1 - field
+        self.field, self._partners, self._rank, self._threads = field, partners, hyper.rank, threads
+        self._loss_curvature = curvature
+        n_own, n_other = partners.n_rows[field], partners.n_rows[other]
+        place = slice(0, partners.n_rows[0]), slice(partners.n_rows[0], sum(partners.n_rows))
+        own, others = place[field], place[other]
+        self._rows, self._bias = parameters.rows[own], parameters.bias[own]
+        self._centers, self._bias_center = parameters.centers[own], parameters.ties[own, TIE_BIAS[field]]
+        # Laid out in sgd.h, so that <tie_u, tie_i> = pull_u push_i + push_u pull_i.
+        columns = slice(2 * field, 2 * field + 2)
+        self._pull, self.push = parameters.ties[own, columns], parameters.ties[others, columns]
+        self._other_rows = parameters.rows[others]
+        self._n, self._n_other = grid.row_weights[own], grid.row_weights[others]
+
+        ones, counts = np.ones((n_other, LANES), np.float32), np.empty((n_own, LANES), np.float32)
+        partners.sum(field, ones, counts, threads)
+        # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
+        self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
+        damping = parameters.scalars[own, 1].astype(np.float64)
+        # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
+        self._strength = [self._n * (min(alpha, _LARGEST) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)]
+        largest = [float(d.max()) for d in self._strength]
+        self.has_effect = max(largest) > 0.0
+        if not self.has_effect:
+            return
+        width = self._rows.shape[1]
+        columns_of_d = slice(0, width), slice(width, width + 1)
+        self._relative_strength = [
+            (columns, (d / (most or 1.0)).astype(np.float32)[:, None])
+            for columns, d, most in zip(columns_of_d, self._strength, largest, strict=True)
+        ]
+        self._ridge = np.ones(width + LANES, dtype=np.float32)
+        for columns, most in zip(columns_of_d, largest, strict=True):
+            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), _LARGEST)
+        self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
+        self._near, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
+
+    def find_directions(self, rng: np.random.Generator) -> None:
+        """Approximate leading eigenvectors U of G, and g such that I + U diag(g) U^T preconditions it.
+
+        From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
+        """
+        n_other = len(self.coefficients)
+        inner = np.empty((len(self._norm), _N_DIRECTIONS), dtype=np.float32)
+        inner_strength = self._norm**2 * self._relative_strength[0][1]
+
+        def times_g(x: np.ndarray) -> np.ndarray:
+            out = np.empty_like(x)
+            self._partners.sum(self.field, x, inner, self._threads)
+            np.multiply(inner, inner_strength, out=inner)
+            self._partners.sum(1 - self.field, inner, out, self._threads)
+            out += self._ridge[0] * x
+            return out
+
+        x = times_g(rng.standard_normal((n_other, _N_DIRECTIONS), dtype=np.float32))
+        basis = self._times(x, _inverse_root(self._gram(x, x)))
+        x = times_g(basis)
+        root = _inverse_root(self._gram(basis, x))
+        values, turn = _eigen(np.einsum("ji,jk,kl->il", root, self._gram(x, x), root))
+        kept = values > _SINGULAR * values[-1]
+        values = np.where(kept, values, values[kept].min(initial=values[-1]))
+        back = np.einsum("ij,jk->ik", root, np.where(kept, turn / np.sqrt(np.maximum(values, _TINY)), 0.0))
+        self._directions = self._times(x, back)
+        self._gain = np.where(kept, values[0] / np.maximum(values, _TINY) - 1.0, 0.0)[:, None]
+
+    def reset(self) -> None:
+        for array in (self.coefficients, self._centers, self._bias_center, self._pull, self.push):
+            array[...] = 0.0
+
+    def start_from(self, coefficients: np.ndarray) -> None:
+        """Given coefficients and the centers that come of them."""
+        rank = self._rank
+        self.coefficients[:, :rank], self.coefficients[:, -LANES] = coefficients[:, :rank], coefficients[:, rank]
+        self._partners.sum(self.field, self.coefficients, self._near, self._threads)
+        self._near *= self._norm
+        self._centers[:], self._bias_center[:] = self._near[:, :-LANES], self._near[:, -LANES]
+
+    def without_padding(self, rows: np.ndarray) -> np.ndarray:
+        """Factors and bias, (n, rank + 1)."""
+        return np.column_stack([rows[:, : self._rank], rows[:, -LANES]])
+
+    def follow(self) -> None:
+        """One preconditioned step of the regression, and the centers and ties that come of it."""
+        own, other = self._each(len(self._near)), self._each(len(self._residual))
+        own(self._spread)
+        self._partners.sum(1 - self.field, self._near, self._residual, self._threads)
+        along = self._gain * np.sum(other(self._subtract_ridge), axis=0, dtype=np.float64)
+        along = along.astype(np.float32)
+        slope, length = np.sum(other(lambda part: self._precondition(part, along)), axis=0)
+        self._partners.sum(self.field, self._direction, self._near, self._threads)
+        curvature = np.sum(own(self._curvature), axis=0) + self._ridge * length
+        # The best length of the step, for each column by itself.
+        step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0).astype(np.float32)
+        own(lambda part: self._move_centers(part, step))
+        squares = sum(other(lambda part: self._move_coefficients(part, step)))
+
+        m = squares / self._n_other.sum() / max(self._rank, 1)
+        norm = self._norm[:, 0]
+        for column, (d, of_column) in enumerate(zip(self._strength, (m, 1.0), strict=True)):
+            share = d / np.maximum(d + self._n * of_column * self._loss_curvature, _TINY)
+            part = np.minimum(share * norm**2, _MOST_OF_A_ROW)
+            self._pull[:, column] = part / norm
+            if column == 0:
+                self.part = part
+
+    def _each(self, n: int) -> Callable[[Callable[[slice], Any]], list]:
+        """Give a function that calls another with each chunk of ``n`` rows."""
+        parts = [slice(*piece) for piece in chunks(n, _CHUNK)]
+        return lambda function: self._threads.map(function, parts)
+
+    def _spread(self, part: slice) -> None:
+        """|N|^(-1/2) D (p - z)"""
+        near = self._near[part]
+        np.subtract(self._rows[part], self._centers[part], out=near[:, :-LANES])
+        np.subtract(self._bias[part], self._bias_center[part], out=near[:, -LANES])
+        for columns, strength in self._relative_strength:
+            near[:, columns] *= self._norm[part] * strength[part]
+
+    def _subtract_ridge(self, part: slice) -> np.ndarray:
+        """The residual, from sums over partners; return U^T of it."""
+        self._residual[part] -= self._ridge * self.coefficients[part]
+        return self._project(self._directions[part], self._residual[part])
+
+    def _precondition(self, part: slice, along: np.ndarray) -> np.ndarray:
+        """The direction of the step; return its product with the residual and with itself, by column."""
+        direction = self._direction[part]
+        direction[:] = self._residual[part]
+        expand(self._directions[part], along, direction)
+        return np.stack([_column_sums(direction, of) for of in (self._residual[part], direction)])
+
+    def _curvature(self, part: slice) -> np.ndarray:
+        """How a step of length 1 moves the centers, from sums over partners; return the sum of d times its square."""
+        near = self._near[part]
+        near *= self._norm[part]
+        total = np.zeros(near.shape[1])
+        for columns, strength in self._relative_strength:
+            total[columns] = _column_sums(near[:, columns], near[:, columns] * strength[part])
+        return total
+
+    def _move_centers(self, part: slice, step: np.ndarray) -> None:
+        near = self._near[part]
+        near *= step
+        self._centers[part] += near[:, :-LANES]
+        self._bias_center[part] += near[:, -LANES]
+
+    def _move_coefficients(self, part: slice, step: np.ndarray) -> float:
+        """Return the sum of n |q|^2 of the other side's rows q."""
+        coefficients, rows = self.coefficients[part], self._other_rows[part]
+        coefficients += step * self._direction[part]
+        self.push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
+        self.push[part, 1] = coefficients[:, -LANES]
+        return float((np.einsum("ij,ij->i", rows, rows) * self._n_other[part]).sum())
+
+    def _gram(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left^T right"""
+        parts = self._each(len(left))(lambda part: self._project(left[part], right[part]))
+        return np.sum(parts, axis=0, dtype=np.float64)
+
+    def _project(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        out = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
+        project(left, right, out)
+        return out
+
+    def _times(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """left right"""
+        out = np.zeros((len(left), right.shape[1]), dtype=np.float32)
+        right = np.ascontiguousarray(right, dtype=np.float32)
+        self._each(len(left))(lambda part: expand(left[part], right, out[part]))
+        return out
+
+
+def _column_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->j", a, b).astype(np.float64)
+
+
+def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, the largest last, and eigenvectors as columns."""
+    matrix, vectors = symmetric.copy(), np.empty_like(symmetric)
+    eigen(matrix, vectors)
+    order = np.argsort(np.diagonal(matrix), kind="stable")
+    return np.diagonal(matrix)[order], vectors[:, order]
+
+
+def _inverse_root(symmetric: np.ndarray) -> np.ndarray:
+    """R with R^T A R = I, but zero in directions where A nearly is."""
+    values, turn = _eigen(symmetric)
+    kept = values > _SINGULAR * values[-1]
+    return np.where(kept, turn / np.sqrt(np.where(kept, values, 1.0)), 0.0)
