@@ -16,10 +16,13 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from sklearn_mf._base import check_query, view_of
 from sklearn_mf._ids.checks import check_ratings, check_weights
-from sklearn_mf._ids.tables import split_columns
+from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._regressor import MatrixFactorizationRegressor
-from sklearn_mf._utils.threads import one_blas_thread
+from sklearn_mf._utils.threads import Threads, one_blas_thread
+
+_ONE_THREAD = Threads(1)
 
 
 class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
@@ -163,7 +166,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seeded = self._fit(X, y, sample_weight, rng)
         # A fit does not depend on what ids are called: folds are fitted on indices, the ids of their models.
-        indices = self.regressor_._encode(split_columns(X, type(self).__name__))
+        indices = view_of(self.regressor_).levels.encode(check_query(self, X), _ONE_THREAD)
         y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
         features = np.empty((len(indices), len(self.get_feature_names_out())))
         for train, test in self._folds(X, y, rng):
@@ -171,8 +174,9 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
             with warnings.catch_warnings():  # what all rows were warned of
                 warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
-            own = model._encode(split_columns(indices[test], type(self).__name__))
-            features[test] = _features(model, own, _rotation(model, self.regressor_.factors_))
+            fold = view_of(model)
+            own = fold.levels.encode(check_query(model, indices[test]), _ONE_THREAD)
+            features[test] = _features(fold, own, _rotation(fold, self.regressor_.factors_, model.positive))
         return features
 
     def transform(self, X: Any) -> np.ndarray:
@@ -197,13 +201,10 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
             As ``MatrixFactorizationRegressor.predict``.
         """
         check_is_fitted(self)
-        columns = split_columns(X, type(self).__name__)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        model = self.regressor_
-        model._check_shape(columns)
-        indices = model._encode(columns)
-        model._report_unknown(columns, indices, (indices < 0).any(axis=1), then="Their features are zero.")
-        return _features(model, indices, np.eye(model.user_factors_.shape[1]))
+        columns, fitted = check_query(self, X), view_of(self.regressor_)
+        indices = fitted.levels.encode(columns, _ONE_THREAD)
+        fitted.report_unknown(columns, indices, (indices < 0).any(axis=1), then="Their features are zero.")
+        return _features(fitted, indices, np.eye(fitted.model.rank))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Names of the features: of each column ``<name>_bias``, ``<name>_factor0`` and so on.
@@ -266,12 +267,16 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _rotation(model: MatrixFactorizationRegressor, factors: list[np.ndarray]) -> np.ndarray:
-    """The orthogonal matrix (rank, rank) that turns the factors of ``model`` onto these, whose rows its ids number."""
-    own = np.concatenate(model.factors_).astype(np.float64)
-    other = np.concatenate([rows[ids] for rows, ids in zip(factors, model.categories_, strict=True)]).astype(np.float64)
+def _rotation(fold: FittedModel, factors: list[np.ndarray], positive: bool) -> np.ndarray:
+    """Find the orthogonal matrix (rank, rank) that turns the factors of a fold onto these, whose rows its ids number.
+
+    With ``positive`` it is a permutation.
+    """
+    own = np.concatenate(fold.model.factors).astype(np.float64)
+    others = [rows[ids] for rows, ids in zip(factors, fold.levels.ids, strict=True)]
+    other = np.concatenate(others).astype(np.float64)
     with one_blas_thread():  # the same bits on any number of threads
-        if not model.positive:
+        if not positive:
             return orthogonal_procrustes(own, other)[0] if own.size else np.eye(own.shape[1])
         # | V_k P - V |^2 is least where the trace of P^T V_k^T V is largest.
         place, target = linear_sum_assignment(own.T @ other, maximize=True)
@@ -280,11 +285,11 @@ def _rotation(model: MatrixFactorizationRegressor, factors: list[np.ndarray]) ->
     return rotation
 
 
-def _features(model: MatrixFactorizationRegressor, indices: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Bias and turned factors of each column, side by side."""
-    unknown = np.nan if model.handle_unknown == "nan" else 0.0
+def _features(fitted: FittedModel, indices: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Put bias and turned factors of each column side by side."""
+    unknown = np.nan if fitted.handle_unknown == "nan" else 0.0
     blocks = []
-    for bias, rows, column in zip(model.biases_, model.factors_, indices.T, strict=True):
+    for bias, rows, column in zip(fitted.model.biases, fitted.model.factors, indices.T, strict=True):
         table = np.column_stack([bias.astype(np.float64), rows.astype(np.float64) @ rotation])
         blocks.append(np.vstack([table, np.full(table.shape[1], unknown)])[column])  # -1 is the row at the end
     return np.hstack(blocks)

@@ -1,7 +1,8 @@
-"""The estimator: parameters, ``fit``, ``partial_fit``, ``fold_in`` and ``predict``."""
+"""The regressor: predict ratings, recommend items, and learn from ratings that come later."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -10,28 +11,57 @@ import sklearn
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Tags
+from sklearn.utils import Bunch, Tags, check_random_state, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf._base import (
+    adopt,
+    attributes_of,
+    check_input,
+    check_query,
+    check_validation,
+    encode_validation,
+    learned_by,
+    levels_of,
+    view_of,
+)
 from sklearn_mf._ids.checks import check_new_levels
-from sklearn_mf._ids.tables import split_columns
-from sklearn_mf._kernel.kernels import LOSSES
-from sklearn_mf._prediction.recommend import RecommendingMixin
-from sklearn_mf._prediction.top_items import CHUNK, Tables, predict_indices
-from sklearn_mf._training.fit import Control, Start, fit_first_batch, fit_ratings
-from sklearn_mf._training.online import pass_over, solve_levels
-from sklearn_mf._training.progress import CallbackSupportMixin, FitTasks, Progress, loss_line, with_callbacks
+from sklearn_mf._ids.levels import Levels
+from sklearn_mf._ids.tables import Column
+from sklearn_mf._prediction.explain import explain
+from sklearn_mf._prediction.model import MAX_CHUNK
+from sklearn_mf._prediction.recommend import recommend
+from sklearn_mf._prediction.similar import find_similar
+from sklearn_mf._training.fit import fit_first_batch, fit_ratings
+from sklearn_mf._training.fold_in import fold_in_levels
+from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
+from sklearn_mf._training.learned import Start
+from sklearn_mf._training.losses import LOSSES, make_loss
+from sklearn_mf._training.online import update_on_batch
+from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
 from sklearn_mf._utils.threads import Threads
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:
+        """Stand in for scikit-learn's class of estimators that take callbacks."""
+
+    def with_callbacks(method: Callable) -> Callable:
+        """Return the method as it is."""
+        return method
+
 
 # Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
 # every estimator with this tag; nothing else reads the tag.
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
-class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, RegressorMixin, BaseEstimator):
+class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
@@ -377,38 +407,28 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
         TypeError
             If X is sparse, or an id is neither number, text, bytes nor datetime.
         """
-        ends_by_itself = self.early_stopping or self.tol is not None
-        tasks = FitTasks(self, None if ends_by_itself else int(self.max_iter))
-        fitted, columns, y_checked, weights = self._check_input(X, y, sample_weight, reset=True)
-        held = self._check_validation(fitted, len(columns), X_val, y_val, sample_weight_val)
-        before = self._learned_now("warm_start") if self.warm_start and hasattr(self, "_learned") else None
-        control = Control(
-            self.schedule,
-            int(self.max_iter),
-            self.tol,
-            self.early_stopping,
-            self.refit,
-            int(self.n_iter_no_change),
-            self.validation_fraction,
-        )
-        tasks.begin(X, y, sample_weight)
+        hyper, stopping = _hyperparameters_of(self), _stopping_rule_of(self)
+        callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
+        fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=True)
+        held = check_validation(fitted, len(given.columns), X_val, y_val, sample_weight_val, hyper.loss)
+        start = None
+        if self.warm_start and hasattr(self, "_training_state"):
+            start = learned_by(self, hyper, "warm_start")
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            codes = fitted._fit_levels(columns, weights, threads)
+            levels, coded = given.fit_levels(threads)
+            callback.begin_fit(lambda learned: attributes_of(fitted, levels, learned), X, y, sample_weight)
             learned = fit_ratings(
-                codes,
-                y_checked,
-                weights,
-                [len(levels) for levels in fitted.categories_],
-                fitted._hyperparameters(),
-                control,
-                None if held is None else fitted._encode_held_out(*held, threads),
-                None if before is None else Start(before, self._places_of(columns, fitted.categories_)),
-                fitted._rng(),
+                coded,
+                hyper,
+                stopping,
+                None if held is None else encode_validation(held, levels, threads),
+                None if start is None else Start(start, _places_in(self, levels, given.columns)),
+                _generator_of(self),
                 threads,
-                Progress(self.verbose, self.loss, tasks, fitted._attributes),
+                callback,
             )
-        tasks.end(lambda: fitted._attributes(learned))
-        return self._adopt(fitted, learned)
+        callback.end_fit(learned)
+        return adopt(self, fitted, levels, learned)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationRegressor:
@@ -436,23 +456,21 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
             As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
             or ``implicit_features`` was changed; or if all ratings of a first batch are the same.
         """
-        is_first = not hasattr(self, "_learned")
-        fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=is_first)
-        hyper = self._hyperparameters()
+        hyper, is_first = _hyperparameters_of(self), not hasattr(self, "_training_state")
+        fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=is_first)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
             if is_first:
-                codes = fitted._fit_levels(columns, weights, threads)
-                n_levels = [len(levels) for levels in fitted.categories_]
-                learned = fit_first_batch(codes, y, weights, n_levels, hyper, self._rng(), threads)
+                levels, coded = given.fit_levels(threads)
+                learned = fit_first_batch(coded, hyper, _generator_of(self), threads)
             else:
-                now = self._learned_now("partial_fit")
-                codes, y, weights, _ = fitted._grow(columns, y, weights, threads)
-                n_levels = [len(levels) for levels in fitted.categories_]
-                factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](now.n_iter, 0)
-                learned = pass_over(now, codes, y, weights, n_levels, hyper, factor, self._rng(now.n_iter), threads)
+                known = learned_by(self, hyper, "partial_fit")
+                levels, coded, _ = given.grow_levels(levels_of(vars(self)), threads)
+                step_factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](known.n_iter, 0)
+                rng = _generator_of(self, known.n_iter)
+                learned = update_on_batch(known, coded, hyper, step_factor, rng, threads)
         if self.verbose:
-            print(f"Batch {learned.n_iter}  {loss_line(self.loss, learned.losses[-1])}")
-        return self._adopt(fitted, learned)
+            print(f"Batch {learned.n_iter}  {hyper.loss.training_line(learned.losses[-1])}")
+        return adopt(self, fitted, levels, learned)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fold_in(
@@ -493,21 +511,22 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
             ``partial_fit`` then; or as in ``fit``.
         """
         check_is_fitted(self)
-        if self.loss != "squared_error" or self.positive:
+        hyper = _hyperparameters_of(self)
+        if not hyper.loss.is_least_squares or self.positive:
             raise ValueError(
                 "fold_in solves least squares, for loss='squared_error' and positive=False; use partial_fit for "
                 f"loss={self.loss!r} and positive={self.positive}."
             )
-        fitted, columns, y, weights = self._check_input(X, y, sample_weight, reset=False)
-        now = self._learned_now("fold_in")
+        fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=False)
+        known = learned_by(self, hyper, "fold_in")
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            codes, y, weights, rows = fitted._grow(columns, y, weights, threads)
-        indices = np.stack(codes, axis=1)
-        is_new = indices >= np.array([len(rows) for rows in now.factors])
+            levels, coded, rows = given.grow_levels(levels_of(vars(self)), threads)
+        indices = np.stack(coded.codes, axis=1)
+        is_new = indices >= np.array(known.model.n_levels)
         check_new_levels(is_new, indices[:, 0], rows, bool(update_known))
-        n_levels = [len(levels) for levels in fitted.categories_]
-        hyper = self._hyperparameters()
-        return self._adopt(fitted, solve_levels(now, indices, is_new.argmax(axis=1), y, weights, n_levels, hyper))
+        target_field = is_new.argmax(axis=1)
+        learned = fold_in_levels(known, indices, target_field, coded.values, coded.weights, levels.counts, hyper)
+        return adopt(self, fitted, levels, learned)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the ratings of pairs.
@@ -530,23 +549,271 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RecommendingMixin, Regr
             If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
         """
         check_is_fitted(self)
-        columns = split_columns(X, type(self).__name__)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        self._check_shape(columns)
-        tables, unknown = Tables(*self._tables(), float(self.intercept_)), None
-        with Threads(effective_n_jobs(self.n_jobs) if len(columns[0]) > CHUNK else 1) as threads:
-            indices = self._encode(columns, threads)
-            if self.handle_unknown != "ignore":
-                unknown = (indices < 0).any(axis=1)
-                self._report_unknown(columns, indices, unknown)
-            y = predict_indices(tables, indices, threads)
-        self._to_ratings(y)
-        if self.handle_unknown == "nan":
-            y[unknown] = np.nan
-        return y
+        columns, fitted = check_query(self, X), view_of(self)
+        with Threads(effective_n_jobs(self.n_jobs) if len(columns[0]) > MAX_CHUNK else 1) as threads:
+            return fitted.predict(columns, threads)
+
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = 10,
+        *,
+        exclude: Any = None,
+        candidates: ArrayLike | None = None,
+        context: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the items with the highest predicted ratings for each user.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,)
+            User ids. A user never seen in ``fit`` gets the items with the highest biases, and is reported as
+            ``handle_unknown`` says ("nan": their ratings are NaN; contexts never seen likewise). An empty list gives
+            empty arrays.
+
+        n_items : int, default=10
+            How many items for each user, at least 1.
+
+        exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
+            (user, item) pairs not to recommend: the X of ``fit``, to leave out what was rated. Ids that are not known
+            are no error. Further columns are not looked at. It takes about 11 bytes of memory a pair.
+
+        candidates : array-like of shape (n_candidates,), default=None
+            Ids of the items to choose from. None: all that were seen in ``fit``.
+
+        context : array-like, default=None
+            For models with context columns: one value for each, of shape (n_columns - 2,), for all users, or a table of
+            shape (n_users, n_columns - 2); of a single context column also (n_users,). Contexts that belong to the item
+            (its genre) cannot be given so: there, ``predict`` the pairs.
+
+        Returns
+        -------
+        items : ndarray of shape (n_users, n_items)
+            Item ids, best first. What is predicted the same is in the order of ``categories_[1]``. Where fewer items
+            are left, the end of the row is filled with -1 (ids that are int; the largest number if unsigned 64 bit),
+            NaN (float), NaT (datetimes) or None (text). Where that may be an id itself, leave fills out by another
+            mark: their ratings are NaN.
+
+        ratings : ndarray of shape (n_users, n_items), float64
+            What ``predict`` gives for these pairs, NaN where there is no item. The order is that of the model, also
+            among ratings that ``clip`` made equal.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a candidate is not known, ids are of another kind than in ``fit``, ``n_items`` is below 1, context is
+            missing, or with ``handle_unknown="error"`` a user is not known.
+
+        Notes
+        -----
+        Scores of blocks of users come from a product of matrices, which chooses items that may be among the best; they
+        are then ordered by what ``predict`` computes. So the result does not depend on ``n_jobs`` or on who else is
+        asked for. ``n_jobs`` threads share the users, and BLAS has one thread in each.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> items, ratings = model.recommend(["bob", "cem"], 2, exclude=X)
+        >>> items
+        array([['Brazil', None],
+               ['Alien', 'Casablanca']], dtype=object)
+        """
+        check_is_fitted(self)
+        check_scalar(n_items, "n_items", Integral, min_val=1)
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            return recommend(view_of(self), users, int(n_items), exclude, candidates, context, threads)
+
+    def similar_items(self, items: ArrayLike, n_items: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Find the items whose factors point in the most similar direction.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,)
+            Item ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar items.
+
+        n_items : int, default=10
+            How many for each, at least 1. An item is not similar to itself.
+
+        Returns
+        -------
+        similar : ndarray of shape (n_queries, n_items)
+            Item ids, most similar first, filled as those of :meth:`recommend`. Items whose factors are all zero are
+            similar to none.
+
+        similarities : ndarray of shape (n_queries, n_items), float64
+            Cosines of the angle between the factors, -1 to 1; NaN where there is no item.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the model has no factors (``rank=0``), or as in :meth:`recommend`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = model.similar_items([3, 14], 5)
+        >>> similar.shape
+        (2, 5)
+        """
+        check_is_fitted(self)
+        check_scalar(n_items, "n_items", Integral, min_val=1)
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            return find_similar(view_of(self), 1, items, int(n_items), threads)
+
+    def similar_users(self, users: ArrayLike, n_users: int = 10) -> tuple[np.ndarray, np.ndarray]:
+        """Find the users whose factors point in the most similar direction.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_queries,)
+            User ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar users.
+
+        n_users : int, default=10
+            How many for each, at least 1. A user is not similar to themselves.
+
+        Returns
+        -------
+        similar : ndarray of shape (n_queries, n_users)
+            User ids, most similar first, as the items of :meth:`similar_items`.
+
+        similarities : ndarray of shape (n_queries, n_users), float64
+            Cosines, NaN where there is no user.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`similar_items`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = model.similar_users([15], 3)
+        >>> cosines.shape
+        (1, 3)
+        """
+        check_is_fitted(self)
+        check_scalar(n_users, "n_users", Integral, min_val=1)
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            return find_similar(view_of(self), 0, users, int(n_users), threads)
+
+    def explain(self, X: Any) -> Bunch:
+        """Take predictions apart.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_pairs, n_columns)
+            Ids, as for ``predict``.
+
+        Returns
+        -------
+        parts : :class:`~sklearn.utils.Bunch` of ndarrays of shape (n_pairs,), float64
+            ``intercept``, ``user_bias``, ``item_bias``, ``context`` (all that context columns bring: their biases, and
+            their factors with those of user, item and each other), ``interaction`` (user factors times item factors),
+            ``score`` (the sum of these), and ``rating``: what ``predict`` returns, that is the score, its exponential
+            with ``loss="poisson"``, within the range of the ratings with ``clip``. An id never seen adds 0.
+            ``pandas.DataFrame(parts)`` makes a table of it.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            As in ``predict``.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> parts = model.explain([["cem", "Alien"]])
+        >>> [f"{name} {values[0]:.2f}" for name, values in parts.items()]  # doctest: +ELLIPSIS
+        ['intercept 3.60', 'user_bias 0...', 'item_bias 0...', 'context 0.00', ...]
+        """
+        check_is_fitted(self)
+        columns, fitted = check_query(self, X), view_of(self)
+        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+            return Bunch(**explain(fitted, columns, threads))
+
+    @property
+    def user_factors_(self) -> np.ndarray:
+        """Factor rows of the users, ``factors_[0]``."""
+        return self.factors_[0]
+
+    @property
+    def item_factors_(self) -> np.ndarray:
+        """Factor rows of the items, ``factors_[1]``."""
+        return self.factors_[1]
+
+    @property
+    def user_biases_(self) -> np.ndarray:
+        """Biases of the users, ``biases_[0]``."""
+        return self.biases_[0]
+
+    @property
+    def item_biases_(self) -> np.ndarray:
+        """Biases of the items, ``biases_[1]``."""
+        return self.biases_[1]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = _CATEGORICAL_TAG
         tags.input_tags.string = True
         return tags
+
+
+def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
+    """Give what training is told of the parameters."""
+    return Hyperparameters(
+        int(model.rank),
+        model.learning_rate,
+        model.alpha,
+        model.alpha_bias,
+        model.damping,
+        model.implicit_features,
+        model.alpha_implicit,
+        bool(model.fit_bias),
+        make_loss(model.loss, epsilon=model.epsilon, quantile=model.quantile),
+        bool(model.positive),
+    )
+
+
+def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
+    """Give how long to train."""
+    return StoppingRule(
+        model.schedule,
+        int(model.max_iter),
+        model.tol,
+        bool(model.early_stopping),
+        bool(model.refit),
+        int(model.n_iter_no_change),
+        model.validation_fraction,
+    )
+
+
+def _generator_of(model: MatrixFactorizationRegressor, *count: int) -> np.random.Generator:
+    """Draw from ``random_state``; ``count`` tells one batch from another."""
+    seed = check_random_state(model.random_state).randint(np.iinfo(np.int32).max)
+    return np.random.default_rng([seed, *count])
+
+
+def _places_in(model: MatrixFactorizationRegressor, levels: Levels, columns: list[Column]) -> list[np.ndarray]:
+    """Find where levels are among those that the model has, -1 for nowhere."""
+    own = levels_of(vars(model))
+    if len(levels.ids) != len(own.ids):
+        raise ValueError(
+            f"warm_start goes on from a model of {len(own.ids)} columns, and X has {len(levels.ids)}. Give "
+            "it the same ones, or fit anew with warm_start=False."
+        )
+    return own.find(levels, [column.label for column in columns])

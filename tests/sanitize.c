@@ -92,11 +92,11 @@ static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss
     grid_deal(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1], offset,
               GROUPS, next, index, y, weighted ? w : NULL);
     float *target = take(n * sizeof(float)), *weight = take(n * sizeof(float));
-    uint8_t *group = take(n / SGD_GROUP + BLOCKS);
-    int32_t *touched = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
+    uint8_t *visits = take(n / SGD_BATCH + BLOCKS);
+    int32_t *context_rows = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
     double *share = take(BLOCKS * m * ROWS * sizeof(double)), *total = take(m * ROWS * sizeof(double));
     float *part = take(BLOCKS * m * ROWS * sizeof(float));
-    int64_t touched_start[BLOCKS + 1] = {0};
+    int64_t context_start[BLOCKS + 1] = {0};
     memset(number, -1, m * ROWS * sizeof(int32_t));
     for (int b = 0; b < BLOCKS; b++) {
         const int64_t lo = start[b], size = start[b + 1] - lo;
@@ -123,14 +123,14 @@ static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss
             free(merged_y);
             free(merged_w);
         }
-        touched_start[b + 1] = touched_start[b] + grid_number(size, m, rows, block_weights, touched + touched_start[b],
-                                                             share + touched_start[b], number);
-        const int64_t n_last = 2 * IN_GROUP + touched_start[b + 1] - touched_start[b];
+        context_start[b + 1] = context_start[b] + grid_number(size, m, rows, block_weights, context_rows + context_start[b],
+                                                             share + context_start[b], number);
+        const int64_t n_last = 2 * IN_GROUP + context_start[b + 1] - context_start[b];
         int64_t first[MAX_FIELDS] = {0, IN_GROUP};
         for (int f = 2; f < m; f++)
             first[f] = 2 * IN_GROUP;
         int32_t *last = take(n_last * sizeof(int32_t));
-        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, group + lo / SGD_GROUP + b);
+        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, visits + lo / SGD_BATCH + b);
         free(last);
         grid_add_weights(size, m, 0, rows, block_weights, total + first_row[2 * b]);
     }
@@ -138,7 +138,7 @@ static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss
         target[r] = (float)y[r];
         weight[r] = (float)w[r];
     }
-    for (int64_t t = 0; t < touched_start[BLOCKS]; t++)
+    for (int64_t t = 0; t < context_start[BLOCKS]; t++)
         part[t] = 1.0f / GROUPS;
 
     const int stride = centerd ? 2 * width : width;
@@ -155,9 +155,9 @@ static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss
             ties[row * SGD_LANES + j] = 0.01f;
     }
     double loss[BLOCKS];
-    const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, kind == SGD_HUBER};
-    strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, group, start, first_row, rows, scalars,
-                        centerd ? ties : NULL, touched, touched_start, part, part, own_rows, own_scalars, loss, INFINITY};
+    const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == SGD_HUBER};
+    strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, visits, start, first_row, rows, scalars,
+                        centerd ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
         grid.limit = ends && epoch == 2 ? -INFINITY : INFINITY;
@@ -193,7 +193,7 @@ static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss
         fail("not finite, or not the intercept");
     for (int f = 0; f < m; f++)
         free(codes[f]);
-    void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, group, touched, number, share,
+    void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, visits, context_rows, number, share,
                          total, part, rows, ties, own_rows, scalars, own_scalars, asked, bias, factors, out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
@@ -274,8 +274,8 @@ static void hash(void)
     memcpy(exact, text, offsets[IDS]);
     for (int strings = 0; strings < 2; strings++) {
         hashing_table table;
-        const int failed = strings ? hashing_hash_strings(IDS, exact, offsets, codes, &table)
-                                   : hashing_hash_integers(IDS, (const char *)(values + 1), 16, codes, &table);
+        const int failed = strings ? hashing_strings(IDS, exact, offsets, codes, &table)
+                                   : hashing_integers(IDS, (const char *)(values + 1), 16, codes, &table);
         if (failed || table.n != n_seen[strings])
             fail("wrong number of levels");
         for (int i = 0; i < IDS; i++) {

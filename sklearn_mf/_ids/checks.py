@@ -1,9 +1,7 @@
-"""Checks of ratings and weights, before any work starts."""
+"""Check ratings, weights and new levels, before any work starts."""
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
@@ -14,7 +12,7 @@ from sklearn.utils import column_or_1d
 
 
 def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.ndarray:
-    """``y`` as finite float64, one per row of X."""
+    """Check that ratings are finite numbers, one per row of X; return them as an array."""
     masked = np.flatnonzero(np.ma.getmaskarray(y)) if np.ma.isMaskedArray(y) else []
     if len(masked):
         raise ValueError(
@@ -45,11 +43,12 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
 
 
 def _is_plain(array: Any) -> bool:
-    """Whether it is an array of numbers that need no conversion as a whole."""
+    """Return whether it is an array of numbers that need no conversion as a whole."""
     return type(array) in (np.ndarray, np.memmap) and array.dtype.kind in "iuf" and array.dtype.itemsize <= 8
 
 
 def _not_finite(values: np.ndarray) -> np.ndarray:
+    """Find the places of NaN and infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):  # no temporary array for what is nearly always so
             return np.empty(0, dtype=np.intp)
@@ -57,7 +56,7 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
 
 
 def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", of: str = "X") -> np.ndarray | None:
-    """``sample_weight`` as finite float64 >= 0, not all zero, one per row of X."""
+    """Check that weights are finite, at least 0 and not all 0, one per row of X; return them as an array, or None."""
     if sample_weight is None:
         return None
     try:
@@ -82,19 +81,11 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
     return weights
 
 
-def check_counts(y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
-    """Ratings for ``loss="poisson"``: none below 0."""
-    counts = np.ones(len(y), dtype=bool) if weights is None else weights > 0
-    below = np.flatnonzero(counts & (y < 0))
-    if len(below):
-        raise ValueError(
-            f"loss='poisson' is for counts, 0 or more: {name} has {len(below)} negative values, the first at row "
-            f"{below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
-        )
-
-
 def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, update_known: bool) -> None:
-    """Rows for ``fold_in``: exactly one new id each, or with ``update_known`` at most one. ``rows``: those of X."""
+    """Check rows for ``fold_in``: each has one new id, or with ``update_known`` at most one.
+
+    ``is_new`` (n_rows, n_columns) and ``users`` (n_rows,) are of the rows that count; ``rows`` are their places in X.
+    """
 
     def fail(which: np.ndarray, what: str, what_to_do: str) -> NoReturn:
         shown = ", ".join(map(str, rows[which[:5]])) + (", ..." if len(which) > 5 else "")
@@ -121,17 +112,9 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
 
 
 @contextmanager
-def naming(table: str) -> Iterator[None]:
+def name_table_in_errors(table: str) -> Iterator[None]:
     """Say which table an error is about, where it speaks of X."""
     try:
         yield
     except (TypeError, ValueError) as error:
         raise type(error)(f"In {table}: {error}") from error
-
-
-def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line that called scikit-learn or this package."""
-    level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("sklearn", "sklearn_mf"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)

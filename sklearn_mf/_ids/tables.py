@@ -1,4 +1,4 @@
-"""A table taken apart into its columns, each as it came; frames through narwhals."""
+"""Take tables apart into their columns, each as it came; frames through narwhals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import sparse
 
 @dataclass(frozen=True)
 class Categorical:
-    """A column given by codes into an array of categories; -1 is a missing value."""
+    """Hold a column as codes into an array of categories; -1 is a missing value."""
 
     categories: np.ndarray
     codes: np.ndarray
@@ -22,7 +22,7 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of X and what to call it in a message."""
+    """Hold one column of X and what to call it in a message."""
 
     label: str
     values: np.ndarray | list | Categorical
@@ -64,7 +64,7 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
 
 
 def split_column(ids: Any, label: str) -> Column:
-    """One column of ids by itself: an array, a list, or a pandas, polars or pyarrow column."""
+    """Take one column of ids by itself: an array, a list, or a pandas, polars or pyarrow column."""
     if nw.dependencies.is_into_series(ids):
         series = nw.from_native(ids, series_only=True)
         return replace(_frame_columns(series.alias("ids").to_frame().to_native(), label)[0], label=label)
@@ -82,7 +82,7 @@ def split_column(ids: Any, label: str) -> Column:
 
 
 def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
-    """Columns of a list of rows, each value as it is: ``[[1, "a"]]`` keeps its 1."""
+    """Take a list of rows apart, each value as it is: ``[[1, "a"]]`` keeps its 1."""
     widths = [len(row) for row in rows]
     if min(widths) != max(widths):
         row = next(i for i, width in enumerate(widths) if width != widths[0])
@@ -95,6 +95,7 @@ def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
 
 
 def _frame_columns(X: Any, table: str) -> list[Column]:
+    """Take a data frame apart."""
     try:
         frame = nw.from_native(X, eager_only=True)
         frame.schema  # noqa: B018
@@ -121,7 +122,7 @@ def _frame_columns(X: Any, table: str) -> list[Column]:
 
 
 def _as_arrow(native: Any) -> Any | None:
-    """The strings or categories of a column that lies in Arrow memory, as _factorize takes them; None of any other."""
+    """Give the strings or categories of a column that lies in Arrow memory, as factorize takes them; None of others."""
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is None:
         return None
@@ -143,6 +144,7 @@ def _as_arrow(native: Any) -> Any | None:
 
 
 def raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> NoReturn:
+    """Raise a ValueError about missing ids in a column."""
     raise ValueError(
         f"Input contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
         f"{rows[0]}. Drop these rows, or give them an id of their own."
@@ -150,4 +152,5 @@ def raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> 
 
 
 def capital(label: str) -> str:
+    """Write a label with a capital, for the start of a sentence."""
     return label[0].upper() + label[1:]

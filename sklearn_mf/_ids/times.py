@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import narwhals as nw
 import numpy as np
 
-from sklearn_mf._ids.encoding import factorize
+from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import Column
 
 _NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetimes with a time zone"

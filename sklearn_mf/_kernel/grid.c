@@ -214,27 +214,27 @@ ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, 
     return last + 1;
 }
 
-ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *touched, double *share,
-                      int32_t *number)
+ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
+                      double *row_weights, int32_t *number)
 {
-    ptrdiff_t n_touched = 0;
+    ptrdiff_t n_context_rows = 0;
     for (ptrdiff_t r = 0; r < n; r++)
         for (int f = 2; f < n_fields; f++) {
             const int32_t row = index[r * n_fields + f];
             if (number[row] < 0) {
-                number[row] = (int32_t)n_touched;
-                touched[n_touched] = row;
-                share[n_touched++] = 0.0;
+                number[row] = (int32_t)n_context_rows;
+                context_rows[n_context_rows] = row;
+                row_weights[n_context_rows++] = 0.0;
             }
             index[r * n_fields + f] = number[row];
-            share[number[row]] += weights ? weights[r] : 1.0;
+            row_weights[number[row]] += weights ? weights[r] : 1.0;
         }
-    for (ptrdiff_t t = 0; t < n_touched; t++)
-        number[touched[t]] = -1;
-    return n_touched;
+    for (ptrdiff_t t = 0; t < n_context_rows; t++)
+        number[context_rows[t]] = -1;
+    return n_context_rows;
 }
 
-enum { QUEUE = 16, MAX_SPREAD_FIELDS = 8, NEVER = -4 * SGD_GROUP };
+enum { QUEUE = 16, MAX_SPREAD_FIELDS = 8, NEVER = -4 * SGD_BATCH };
 
 /* The place of the last rating placed so far that shares a row with `row`. */
 INLINE int32_t last_met(int n_fields, const int32_t *row, const int64_t *first, const int32_t *last)
@@ -251,7 +251,7 @@ typedef struct {
 } waiting_rating;
 
 INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                   int32_t *last, uint8_t *group)
+                   int32_t *last, uint8_t *visits)
 {
     waiting_rating queue[QUEUE];
     int n_queued = 0, hopeless = n_fields > MAX_SPREAD_FIELDS;
@@ -259,23 +259,23 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
     ptrdiff_t next = 0, n_forced = 0; /* what was read, up to next, and is not placed waits in the queue */
     int32_t met = NEVER;
     for (ptrdiff_t to = 0; to < n; to++) {
-        const ptrdiff_t group_start = to / SGD_GROUP * SGD_GROUP, apart = group_start - SGD_GROUP;
-        if (to == group_start)
+        const ptrdiff_t batch_start = to / SGD_BATCH * SGD_BATCH, apart = batch_start - SGD_BATCH;
+        if (to == batch_start)
             met = NEVER;
         int chosen = -1; /* of the queue, or else the rating at next */
         for (int q = 0; q < n_queued && chosen < 0; q++)
             if (hopeless || last_met(n_fields, queue[q].row, first, last) < apart)
                 chosen = q;
         while (chosen < 0 && next < n && !hopeless && last_met(n_fields, index + next * n_fields, first, last) >= apart) {
-            if (n_queued == QUEUE) { /* none is apart from the group before: perhaps one is from its own */
+            if (n_queued == QUEUE) { /* none is apart from the batch before: perhaps one is from its own */
                 int32_t earliest = last_met(n_fields, queue[0].row, first, last);
                 chosen = 0;
-                for (int q = 1; q < QUEUE && earliest >= group_start; q++)
+                for (int q = 1; q < QUEUE && earliest >= batch_start; q++)
                     if (last_met(n_fields, queue[q].row, first, last) < earliest) {
                         earliest = last_met(n_fields, queue[q].row, first, last);
                         chosen = q;
                     }
-                n_forced += earliest >= group_start;
+                n_forced += earliest >= batch_start;
                 hopeless = n_forced > 64 + to / 4; /* a field of a few levels: not worth the search */
                 break;
             }
@@ -305,20 +305,20 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
         met = now_met > met ? now_met : met;
         for (int f = 0; f < n_fields; f++)
             last[first[f] + out[f]] = (int32_t)to;
-        if (to == group_start + SGD_GROUP - 1)
-            group[to / SGD_GROUP] = met >= group_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;
+        if (to == batch_start + SGD_BATCH - 1)
+            visits[to / SGD_BATCH] = met >= batch_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;
     }
 }
 
 void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                 int64_t n_last, int32_t *last, uint8_t *group)
+                 int64_t n_last, int32_t *last, uint8_t *visits)
 {
     for (int64_t t = 0; t < n_last; t++)
         last[t] = NEVER;
     if (n_fields == 2)
-        spread(n, 2, index, values, weights, first, last, group);
+        spread(n, 2, index, values, weights, first, last, visits);
     else
-        spread(n, n_fields, index, values, weights, first, last, group);
+        spread(n, n_fields, index, values, weights, first, last, visits);
 }
 
 void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights, double *total)

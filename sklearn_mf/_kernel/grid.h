@@ -42,17 +42,17 @@ ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, d
 /* Merges neighbors that are equal in indices and value: weights add up. Returns the number left, at the front. */
 ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights);
 
-/* Numbers the rows of the third and further fields within the block, in `index`, by first appearance; `touched` takes
- * their stacked rows and `share` the summed weight of each. `number` is scratch, one for each stacked row, all -1, and
- * left so. Returns how many there are. */
-ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *touched, double *share,
-                      int32_t *number);
+/* Numbers the rows of the third and further fields within the block, in `index`, by first appearance; `context_rows`
+ * takes their stacked rows and `row_weights` the summed weight of each. `number` is scratch, one for each stacked row,
+ * all -1, and left so. Returns how many there are. */
+ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
+                      double *row_weights, int32_t *number);
 
-/* Puts off ratings that share a row with one of the group before or of their own, as far as a short queue allows, and
- * fills `group` (n / SGD_GROUP,), which says how a group can be visited (sgd.h). `last` is scratch: `n_last` entries, one
+/* Puts off ratings that share a row with one of the batch before or of their own, as far as a short queue allows, and
+ * fills `visits` (n / SGD_BATCH,), which says how a batch can be visited (sgd.h). `last` is scratch: `n_last` entries, one
  * for each row of field f from first[f] on; first[0] is 0. */
 void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                 int64_t n_last, int32_t *last, uint8_t *group);
+                 int64_t n_last, int32_t *last, uint8_t *visits);
 
 /* total[row] += summed weight of each row of `field` in a block. */
 void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights, double *total);

@@ -154,12 +154,12 @@ INLINE int hash_column(ptrdiff_t n, const char *data, ptrdiff_t stride, const in
     return 0;
 }
 
-int hashing_hash_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table)
+int hashing_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table)
 {
     return hash_column(n, values, stride, NULL, codes, table);
 }
 
-int hashing_hash_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table)
+int hashing_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table)
 {
     return hash_column(n, data, 0, offsets, codes, table);
 }

@@ -20,10 +20,10 @@ typedef struct {
 } hashing_table;
 
 /* Fills `codes` (n,); returns 0, or -1 without memory, -2 with 2^31 levels. hashing_free is due in every case. */
-int hashing_hash_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table);
+int hashing_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table);
 
 /* The same for the strings data[offsets[i]], ..., data[offsets[i + 1] - 1]. */
-int hashing_hash_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table);
+int hashing_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table);
 
 void hashing_free(hashing_table *table);
 

@@ -18,6 +18,12 @@ ctypedef fused integer:
     int64_t
 
 
+cdef int _check_length(Py_ssize_t n, Py_ssize_t expected) except -1:
+    if n != expected:
+        raise ValueError(f"An array has {n} elements, not {expected}.")
+    return 0
+
+
 def integer_range(const integer[:] values):
     """Smallest and largest of the values, of which there is at least one."""
     cdef Py_ssize_t r
@@ -31,17 +37,21 @@ def integer_range(const integer[:] values):
 
 
 def mark_integers(const integer[:] values, int64_t low, int32_t[::1] table):
-    """Set ``table[value - low]`` to 1 for each value; the table reaches to the largest."""
+    """Set ``table[value - low]`` to 1 for each value; values beyond the table are left out."""
     cdef Py_ssize_t r
+    cdef uint64_t place, size = table.shape[0]
     with nogil:
         for r in range(values.shape[0]):
-            table[values[r] - low] = 1
+            place = <uint64_t>values[r] - <uint64_t>low
+            if place < size:
+                table[place] = 1
 
 
 def look_up_integers(const integer[:] values, int64_t low, const int32_t[::1] table, int32_t[:] out):
-    """``out = table[value - low]``, or -1 beyond the table."""
+    """Fill ``out`` with ``table[value - low]``, or -1 beyond the table."""
     cdef Py_ssize_t r
     cdef uint64_t place, size = table.shape[0]
+    _check_length(out.shape[0], values.shape[0])
     with nogil:
         for r in range(values.shape[0]):
             place = <uint64_t>values[r] - <uint64_t>low
@@ -53,6 +63,7 @@ def floats_as_integers(const double[:] values, int64_t[::1] out):
     cdef Py_ssize_t r
     cdef double x
     cdef bint whole = True
+    _check_length(out.shape[0], values.shape[0])
     with nogil:
         for r in range(values.shape[0]):
             x = values[r]
@@ -71,8 +82,8 @@ cdef extern from "hashing.h" nogil:
         int64_t *first
         int64_t n
 
-    int hashing_hash_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table)
-    int hashing_hash_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table)
+    int hashing_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table)
+    int hashing_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table)
     void hashing_free(hashing_table *table)
 
 
@@ -101,8 +112,11 @@ def hash_integers(const int64_t[:] values, int32_t[::1] codes):
     """Fill ``codes``; return the row where each level is first, int64 (n_levels,)."""
     cdef hashing_table table
     cdef int failed
+    _check_length(codes.shape[0], values.shape[0])
+    if values.shape[0] == 0:
+        return np.empty(0, dtype=np.int64)
     with nogil:
-        failed = hashing_hash_integers(values.shape[0], <const char *>&values[0], values.strides[0], &codes[0], &table)
+        failed = hashing_integers(values.shape[0], <const char *>&values[0], values.strides[0], &codes[0], &table)
     return take_first(failed, &table)
 
 
@@ -111,8 +125,11 @@ def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1]
     cdef hashing_table table
     cdef int failed
     cdef const char *text = <const char *>&data[0] if data.shape[0] else NULL
+    _check_length(offsets.shape[0], codes.shape[0] + 1)
+    if offsets[0] < 0 or offsets[codes.shape[0]] > data.shape[0] or (np.diff(offsets) < 0).any():
+        raise IndexError("offsets do not rise within the data.")
     with nogil:
-        failed = hashing_hash_strings(codes.shape[0], text, &offsets[0], &codes[0], &table)
+        failed = hashing_strings(codes.shape[0], text, &offsets[0], &codes[0], &table)
     return take_first(failed, &table)
 
 
@@ -166,6 +183,7 @@ def hash_strings(values, int32_t[::1] codes):
     cdef object level
     cdef uint64_t h, slot
     cdef int32_t code
+    _check_length(codes.shape[0], n)
     for r in range(n):
         value = (<PyObject **>(data + r * stride))[0]
         if value is NULL or not PyUnicode_CheckExact(value):

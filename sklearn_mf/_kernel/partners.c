@@ -4,13 +4,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "sgd.h" /* SGD_GROUP */
+#include "sgd.h" /* SGD_BATCH */
 
 #ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
 #include <immintrin.h>
 #endif
 
-#define GROUP SGD_GROUP
+#define BATCH SGD_BATCH
 
 _Static_assert(PARTNERS_LANES == SGD_LANES && SGD_LANES == 8, "rows of both have the same padding, EACH_PART steps by it");
 

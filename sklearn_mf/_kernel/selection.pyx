@@ -1,4 +1,6 @@
-"""The typed boundary to select.c: the best of many scores. The functions release the GIL and fill what they are given."""
+"""The typed boundary to select.c: the best of many scores, without the GIL."""
+
+import numpy as np
 
 from libc.math cimport INFINITY
 from libc.stddef cimport ptrdiff_t
@@ -32,48 +34,83 @@ cdef extern from "select.h" nogil:
                      select_exact *scratch, int32_t *columns_out, double *values_out)
 
 
-TOO_MANY = SELECT_TOO_MANY  # the count of a row with more columns near its best than there was room for
+cdef class TileSelector:
+    """Keep the columns that may be among the k best of each row, from scores that come a tile of columns at a time.
 
+    Parameters
+    ----------
+    k : int
+        How many are wanted, at least 1.
 
-cdef select_state state_of(int k, const float[::1] margin, float[::1] limit, int32_t[::1] count, int32_t[:, ::1] buffer):
-    cdef select_state state
-    state.k, state.room = k, buffer.shape[1] // 2
-    state.margin, state.limit, state.count = &margin[0], &limit[0], &count[0]
-    state.buffer = <select_entry *>&buffer[0, 0]
-    return state
+    margin : float32 array (n_rows,)
+        Twice what a score of the row may be off by.
 
+    excluded : Excluded
+        Columns to leave out: for row r ``place[start[r]:stop[r]]``, in rising order.
 
-def take_tile(
-    float[:, ::1] scores,               # INOUT (n_rows, n_columns), n_rows >= 1; those excluded become -infinity
-    int first,                          # column of the first score
-    const int64_t[::1] exclude_stop,    # IN    (n_rows,): where a row's part of `exclude` ends
-    const int32_t[::1] exclude,         # IN    columns to leave out, in order within a row
-    int64_t[::1] exclude_next,          # INOUT (n_rows,): place of the next one of each row
-    int k,                              # how many are wanted
-    const float[::1] margin,            # IN    (n_rows,): twice what a score may be off by
-    float[::1] limit,                   # INOUT (n_rows,): -infinity at first
-    int32_t[::1] count,                 # INOUT (n_rows,): 0 at first
-    int32_t[:, ::1] buffer,             # INOUT (n_rows, 2 room), room > k: pairs of score and column
-):
-    """Take in the scores of the columns from ``first`` on; tiles come in order."""
-    cdef ptrdiff_t n_rows = scores.shape[0], n_columns = scores.shape[1], r
-    cdef int64_t e
-    cdef select_state state = state_of(k, margin, limit, count, buffer)
-    with nogil:
-        for r in range(n_rows):
-            e = exclude_next[r]
-            while e < exclude_stop[r] and exclude[e] < first + n_columns:
-                scores[r, exclude[e] - first] = -INFINITY
-                e += 1
-            exclude_next[r] = e
-        select_tile(&state, n_rows, n_columns, first, &scores[0, 0])
+    n_slack : int
+        Room for columns near the k-th best, beyond 2 k.
+    """
 
+    cdef int k, room
+    cdef const float[::1] margin
+    cdef const int64_t[::1] exclude_stop
+    cdef const int32_t[::1] exclude
+    cdef int64_t[::1] exclude_next
+    cdef float[::1] limit
+    cdef int32_t[::1] n_kept
+    cdef int32_t[:, ::1] buffer  # (n_rows, 2 room): pairs of score and column
+    cdef int next_column
 
-def finish(int k, const float[::1] margin, float[::1] limit, int32_t[::1] count, int32_t[:, ::1] buffer):
-    """After the last tile: drop what is below the limit."""
-    cdef select_state state = state_of(k, margin, limit, count, buffer)
-    with nogil:
-        select_finish(&state, count.shape[0])
+    def __init__(self, int k, const float[::1] margin, excluded, int n_slack):
+        n_rows, n_excluded = margin.shape[0], len(excluded.place)
+        start, stop = excluded.start, excluded.stop
+        if not (k >= 1 and n_slack >= 1 and n_rows >= 1 and len(start) == len(stop) == n_rows):
+            raise ValueError("k, margin, excluded or n_slack do not fit.")
+        if not (0 <= start.min() and (start <= stop).all() and stop.max() <= n_excluded):
+            raise IndexError(f"A row of excluded is beyond its {n_excluded} places.")
+        self.k, self.room, self.margin = k, 2 * k + n_slack, margin
+        self.exclude, self.exclude_stop, self.exclude_next = excluded.place, stop, np.array(start, dtype=np.int64)
+        self.limit = np.full(n_rows, -np.inf, dtype=np.float32)
+        self.n_kept = np.zeros(n_rows, dtype=np.int32)
+        self.buffer = np.empty((n_rows, 2 * self.room), dtype=np.int32)
+        self.next_column = 0
+
+    cdef select_state _state(self) noexcept:
+        cdef select_state state
+        state.k, state.room = self.k, self.room
+        state.margin, state.limit, state.count = &self.margin[0], &self.limit[0], &self.n_kept[0]
+        state.buffer = <select_entry *>&self.buffer[0, 0]
+        return state
+
+    def take(self, float[:, ::1] scores):
+        """Take in the scores of the next columns; those that are excluded become -infinity."""
+        cdef ptrdiff_t n_rows = scores.shape[0], n_columns = scores.shape[1], r
+        cdef int first = self.next_column
+        cdef int64_t e
+        if n_rows != self.margin.shape[0]:
+            raise ValueError(f"scores have {n_rows} rows, not {self.margin.shape[0]}.")
+        if n_columns == 0:
+            return
+        cdef select_state state = self._state()
+        with nogil:
+            for r in range(n_rows):
+                e = self.exclude_next[r]
+                while e < self.exclude_stop[r] and self.exclude[e] < first + n_columns:
+                    if self.exclude[e] >= first:
+                        scores[r, self.exclude[e] - first] = -INFINITY
+                    e += 1
+                self.exclude_next[r] = e
+            select_tile(&state, n_rows, n_columns, first, &scores[0, 0])
+        self.next_column = first + n_columns
+
+    def finish(self):
+        """Give the columns that are kept of each row, a list of int32 arrays; None of a row that has too many."""
+        cdef select_state state = self._state()
+        with nogil:
+            select_finish(&state, self.margin.shape[0])
+        columns, counts = np.asarray(self.buffer)[:, 1::2], np.asarray(self.n_kept).tolist()
+        return [None if n == SELECT_TOO_MANY else columns[r, :n] for r, n in enumerate(counts)]
 
 
 def best(
@@ -84,14 +121,20 @@ def best(
     int32_t[:, ::1] columns_out,        # INOUT (n_rows, k), filled by the caller
     double[:, ::1] values_out,          # INOUT (n_rows, k), filled by the caller
 ):
-    """The k best of each row, best first, of equal ones the lower column."""
-    cdef ptrdiff_t n_rows = columns_out.shape[0], longest = 1, r
+    """Find the k best of each row, best first, of equal ones the lower column."""
+    cdef ptrdiff_t n_rows = columns_out.shape[0], longest = 1, n = column.shape[0], r
+    if not (start.shape[0] == n_rows + 1 == values_out.shape[0] + 1 and n == value.shape[0]):
+        raise ValueError("start, column, value and the outputs do not fit each other.")
+    if columns_out.shape[1] != k or values_out.shape[1] != k:
+        raise ValueError(f"The outputs do not have {k} columns.")
     for r in range(n_rows):
+        if not 0 <= start[r] <= start[r + 1] <= n:
+            raise IndexError(f"Row {r} is beyond the {n} columns.")
         longest = max(longest, start[r + 1] - start[r])
     cdef select_exact *scratch = <select_exact *>malloc(longest * sizeof(select_exact))
     if scratch is NULL:
         raise MemoryError
-    if start[n_rows] > start[0]:
+    if n_rows and start[n_rows] > start[0]:
         with nogil:
             select_best(n_rows, k, &start[0], &column[0], &value[0], scratch, &columns_out[0, 0], &values_out[0, 0])
     free(scratch)

@@ -14,7 +14,7 @@
 #define PREFETCH(address) ((void)0)
 #endif
 
-#define GROUP SGD_GROUP
+#define BATCH SGD_BATCH
 /* How many ratings ahead rows are fetched: a row's first visit in a block comes from the L3 cache or from memory. */
 #define AHEAD 12
 #define CACHE_LINE 64
@@ -36,7 +36,7 @@ INLINE float bounded_step(float weighted_step, float curvature)
 
 #include "sgd_loss.h"
 
-static const float ones[GROUP] = {1.0f, 1.0f, 1.0f, 1.0f};
+static const float ones[BATCH] = {1.0f, 1.0f, 1.0f, 1.0f};
 
 /* A block of two fields, as the loops keep it in registers. */
 typedef struct {

@@ -41,10 +41,10 @@
 /* Rows are padded with zeros to a multiple of SGD_LANES floats; zeros stay zero under the updates above. */
 #define SGD_LANES 8
 
-/* Ratings that have no row in common are visited SGD_GROUP at a time; grid_spread finds which. */
-#define SGD_GROUP 4
+/* Ratings that have no row in common are visited SGD_BATCH at a time; grid_spread finds which. */
+#define SGD_BATCH 4
 enum {
-    SGD_APART,     /* no row in common with each other, nor with the group before */
+    SGD_APART,     /* no row in common with each other, nor with the batch before */
     SGD_AFTER,     /* none with each other */
     SGD_ONE_BY_ONE /* some */
 };
@@ -57,7 +57,8 @@ typedef struct {
     float alpha_bias; /* L2 strength of biases, per rating */
     float fit_bias;   /* 1 to learn biases, 0 to leave them alone */
     sgd_loss loss;
-    float parameter; /* of the loss: epsilon of Huber's, the quantile, the intercept of Poisson's, which targets have not */
+    float parameter; /* of the loss: epsilon of Huber's, the quantile */
+    float offset;    /* what the loss adds to a prediction: the intercept, where targets are not centered (Poisson's) */
     int positive;    /* 1 to keep factors at 0 or above */
 } sgd_config;
 
@@ -79,16 +80,16 @@ typedef struct {
     const int32_t *index;        /* IN    (n_ratings, n_fields): row of each field within its table */
     const float *target;         /* IN    (n_ratings,): standardized ratings */
     const float *weight;         /* IN    (n_ratings,), or NULL when every weight is 1 */
-    const uint8_t *group;        /* IN    (n_ratings / SGD_GROUP,), how each group can be visited */
+    const uint8_t *visits;        /* IN    (n_ratings / SGD_BATCH,), how each batch can be visited */
     float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width); with ties, the first two (n_rows_f, 2 width):
                                   *       a row's center is IN, and stands after the row, to be fetched with it */
     const float *const *ties;    /* IN    tables of (n_rows_f, SGD_LANES) of the first two fields; NULL: no centers */
     sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
-    const float *pace;           /* IN    (rows of further fields,): part of each step that such a row takes, at most 1 */
+    const float *context_pace;   /* IN    (context rows,): part of each step that such a row takes, at most 1 */
 } sgd_block;
 
 /* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.
- * `sum` is scratch of 2 SGD_GROUP `width` floats, used with three fields or more. */
+ * `sum` is scratch of 2 SGD_BATCH `width` floats, used with three fields or more. */
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 
 /* Rows of further columns are shared by the blocks of a stratum, so each block works on copies of those it touches:

@@ -1,8 +1,8 @@
 /* The loops over ratings, in the vector operations of sgd_vector.h; included by sgd.c once for each instruction set.
  *
- * Ratings are visited in order, GROUP at a time where no two of a group have a row in common: then all errors are known
+ * Ratings are visited in order, BATCH at a time where no two of a batch have a row in common: then all errors are known
  * before the first row changes, sums over the factors and the scalar work are shared, and the result is that of one
- * after another. A group's errors are found before the rows of the group before it are written, where these have no row
+ * after another. A batch's errors are found before the rows of the batch before it are written, where these have no row
  * in common either, since most of the time of a rating is the wait from its factors to its error.
  */
 
@@ -14,17 +14,17 @@
 /* Written out, since compilers unroll too late to keep arrays of vectors in registers. */
 #define EACH_OF_GROUP(k, run, clear) \
     run(0);                          \
-    if ((k) == GROUP) {              \
+    if ((k) == BATCH) {              \
         run(1);                      \
         run(2);                      \
         run(3);                      \
     }                                \
-    for (int t_ = 1; t_ < GROUP && (k) < GROUP; t_++) \
+    for (int t_ = 1; t_ < BATCH && (k) < BATCH; t_++) \
     clear
 
-/* A group's steps: g = eta psi, and for each side or field what it keeps of itself. */
+/* A batch's steps: g = eta psi, and for each side or field what it keeps of itself. */
 typedef struct {
-    float g[GROUP], eta[GROUP], keep_p[GROUP], keep_q[GROUP];
+    float g[BATCH], eta[BATCH], keep_p[BATCH], keep_q[BATCH];
     float *sum; /* s of each; with three fields or more */
 } NAME(steps);
 
@@ -92,10 +92,10 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
     const int32_t *index = block->index + 2 * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
     sgd_scalars *users = block->users, *items = block->items;
-    vec products[GROUP], squares[GROUP];
-    float b_u[GROUP], b_i[GROUP], lambda_u[GROUP], lambda_i[GROUP], dot[GROUP], norm[GROUP], seen[GROUP];
-    float z_u[GROUP], z_i[GROUP]; /* centers of the biases */
-    float prediction[GROUP], psi[GROUP], kappa[GROUP];
+    vec products[BATCH], squares[BATCH];
+    float b_u[BATCH], b_i[BATCH], lambda_u[BATCH], lambda_i[BATCH], dot[BATCH], norm[BATCH], seen[BATCH];
+    float z_u[BATCH], z_i[BATCH]; /* centers of the biases */
+    float prediction[BATCH], psi[BATCH], kappa[BATCH];
 #define MULTIPLY_ROWS(t)                                                                                            \
     NAME(multiply_rows)(block, index + 2 * (t), centerd, width, products + (t), squares + (t))
     EACH_OF_GROUP(k, MULTIPLY_ROWS, products[t_] = squares[t_] = broadcast(0.0f));
@@ -211,9 +211,9 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
     const float strongest = larger(config->alpha, fit_bias * config->alpha_bias);
     const int32_t *index = block->index + m * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
-    vec own[GROUP], total[GROUP];
-    float own_norm[GROUP], sum_norm[GROUP], bias[GROUP], lambda[GROUP], part[GROUP], seen[GROUP];
-    float prediction[GROUP], psi[GROUP], kappa[GROUP];
+    vec own[BATCH], total[BATCH];
+    float own_norm[BATCH], sum_norm[BATCH], bias[BATCH], lambda[BATCH], part[BATCH], seen[BATCH];
+    float prediction[BATCH], psi[BATCH], kappa[BATCH];
 #define SUM_ROWS(t) \
     NAME(sum_rows)(block, m, index + m * (t), centerd, width, steps->sum + (t) * width, total + (t), own + (t))
     EACH_OF_GROUP(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
@@ -255,7 +255,7 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
     for (int t = 0; t < k; t++) {
         const float *s = steps->sum + t * width;
         for (int f = 0; f < m; f++) {
-            const float pace = f < 2 ? 1.0f : block->pace[index[m * t + f]];
+            const float pace = f < 2 ? 1.0f : block->context_pace[index[m * t + f]];
             const float eta = pace * steps->eta[t], g = pace * steps->g[t];
             float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(centerd && f < 2, width);
             sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
@@ -311,39 +311,39 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
                         centerd ? given->ties[1] : NULL};
     const int stride = STRIDE(centerd, width);
     const ptrdiff_t n = given->n_ratings;
-    double loss[GROUP] = {0.0};
-    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + GROUP * width};
-    ptrdiff_t r = 0, open = -1; /* first rating of the group that is begun and not finished */
-    for (; r + GROUP <= n; r += GROUP) {
+    double loss[BATCH] = {0.0};
+    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + BATCH * width};
+    ptrdiff_t r = 0, open = -1; /* first rating of the batch that is begun and not finished */
+    for (; r + BATCH <= n; r += BATCH) {
         const int32_t *index = block->index + m * r;
-        if (r + AHEAD + GROUP <= n)
-            for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m) { /* further fields have few rows */
+        if (r + AHEAD + BATCH <= n)
+            for (int a = AHEAD * m; a < (AHEAD + BATCH) * m; a += m) { /* further fields have few rows */
                 prefetch_row(pair.p + (size_t)index[a] * stride, stride);
                 prefetch_row(pair.q + (size_t)index[a + 1] * stride, stride);
             }
-        const uint8_t kind = block->group[r / GROUP];
+        const uint8_t kind = block->visits[r / BATCH];
         if (kind != SGD_APART) {
             if (open >= 0)
-                NAME(finish)(GROUP, open, block, &pair, config, general, m, centerd, width, &begun);
+                NAME(finish)(BATCH, open, block, &pair, config, general, m, centerd, width, &begun);
             open = -1;
             if (kind == SGD_ONE_BY_ONE) {
-                for (int t = 0; t < GROUP; t++) {
+                for (int t = 0; t < BATCH; t++) {
                     NAME(begin)(1, r + t, block, &pair, config, general, m, centerd, width, &now, loss);
                     NAME(finish)(1, r + t, block, &pair, config, general, m, centerd, width, &now);
                 }
                 continue;
             }
         }
-        NAME(begin)(GROUP, r, block, &pair, config, general, m, centerd, width, &now, loss);
+        NAME(begin)(BATCH, r, block, &pair, config, general, m, centerd, width, &now, loss);
         if (open >= 0)
-            NAME(finish)(GROUP, open, block, &pair, config, general, m, centerd, width, &begun);
+            NAME(finish)(BATCH, open, block, &pair, config, general, m, centerd, width, &begun);
         float *free_sum = begun.sum;
         begun = now;
         now.sum = free_sum;
         open = r;
     }
     if (open >= 0)
-        NAME(finish)(GROUP, open, block, &pair, config, general, m, centerd, width, &begun);
+        NAME(finish)(BATCH, open, block, &pair, config, general, m, centerd, width, &begun);
     for (; r < n; r++) {
         NAME(begin)(1, r, block, &pair, config, general, m, centerd, width, &now, loss);
         NAME(finish)(1, r, block, &pair, config, general, m, centerd, width, &now);
@@ -382,12 +382,12 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
 }
 
 /* Predictions of `k` rows of X; every one by the same additions, wherever it stands. */
-TARGET INLINE void NAME(predict_group)(int k, int m, const sgd_tables *tables, const int32_t *index, double *out)
+TARGET INLINE void NAME(predict_batch)(int k, int m, const sgd_tables *tables, const int32_t *index, double *out)
 {
     const int rank = tables->rank;
-    float bias[GROUP], interactions[GROUP];
-    vec products[GROUP];
-    for (int t = 0; t < GROUP; t++)
+    float bias[BATCH], interactions[BATCH];
+    vec products[BATCH];
+    for (int t = 0; t < BATCH; t++)
         products[t] = broadcast(0.0f);
     for (int t = 0; t < k; t++) {
         bias[t] = 0.0f;
@@ -414,16 +414,16 @@ TARGET INLINE void NAME(predict_group)(int k, int m, const sgd_tables *tables, c
 TARGET INLINE void NAME(predict_rows)(ptrdiff_t n, int m, const sgd_tables *tables, const int32_t *index, double *out)
 {
     ptrdiff_t r = 0;
-    for (; r + GROUP <= n; r += GROUP, index += GROUP * m) {
-        if (r + AHEAD + GROUP <= n)
-            for (int a = AHEAD * m; a < (AHEAD + GROUP) * m; a += m)
+    for (; r + BATCH <= n; r += BATCH, index += BATCH * m) {
+        if (r + AHEAD + BATCH <= n)
+            for (int a = AHEAD * m; a < (AHEAD + BATCH) * m; a += m)
                 for (int side = 0; side < 2; side++)
                     if (index[a + side] >= 0)
                         prefetch_row(tables->rows[side] + (size_t)index[a + side] * tables->rank, tables->rank);
-        NAME(predict_group)(GROUP, m, tables, index, out + r);
+        NAME(predict_batch)(BATCH, m, tables, index, out + r);
     }
     for (; r < n; r++, index += m)
-        NAME(predict_group)(1, m, tables, index, out + r);
+        NAME(predict_batch)(1, m, tables, index, out + r);
 }
 
 TARGET static void NAME(predict)(ptrdiff_t n, int m, const sgd_tables *tables, const int32_t *index, double *out)

@@ -89,7 +89,7 @@ INLINE judged judge(const sgd_config *config, float target, float prediction)
         return (judged){slope * e, fabsf(e) < SMALLEST_ERROR ? 0.0f : slope, 0.5f / size};
     }
     case SGD_POISSON: { /* mu - y - y log(mu / y), half the deviance; its curvature is mu, and y at the minimum */
-        const float f = parameter + prediction, mu = exponential(f);
+        const float f = config->offset + prediction, mu = exponential(f);
         const float half = target > 0.0f ? target * exponential_remainder(f - logarithm(target)) : mu;
         return (judged){half, target - mu, larger(mu, target)};
     }

@@ -4,7 +4,7 @@
  *   vec, LENGTH             a vector of LENGTH floats
  *   load_part(x, n)         n < LENGTH floats from x on, then zeros
  *   positive_part(a)        max(a, 0)
- *   sum_each(a, out)        out[t] = sum of the floats of a[t], for t < GROUP, all t by the same additions
+ *   sum_each(a, out)        out[t] = sum of the floats of a[t], for t < BATCH, all t by the same additions
  */
 #undef TARGET
 #undef LENGTH
@@ -123,7 +123,7 @@ INLINE vec NAME(load_first)(const float *x, int n)
 
 INLINE void NAME(sum_each)(const vec *a, float *out)
 {
-    for (int t = 0; t < GROUP; t++) {
+    for (int t = 0; t < BATCH; t++) {
         out[t] = 0.0f;
         for (int l = 0; l < LENGTH; l++)
             out[t] += ((const float *)&a[t])[l];

@@ -23,7 +23,7 @@ static void wait_until(int64_t *x, int64_t least)
 
 size_t strata_scratch(const strata_grid *grid)
 {
-    return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_GROUP * grid->width * sizeof(float);
+    return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_BATCH * grid->width * sizeof(float);
 }
 
 static int stride_of(const strata_grid *grid) { return grid->ties ? 2 * grid->width : grid->width; }
@@ -42,7 +42,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         .index = grid->index + start * m,
         .target = grid->target + start,
         .weight = grid->weight ? grid->weight + start : NULL,
-        .group = grid->group + start / SGD_GROUP + b,
+        .visits = grid->visits + start / SGD_BATCH + b,
         .rows = rows,
         .scalars = scalars,
         .ties = grid->ties ? ties : NULL,
@@ -52,24 +52,29 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         scalars[f] = grid->scalars + grid->first_row[2 * b + f];
         ties[f] = grid->ties ? grid->ties + grid->first_row[2 * b + f] * SGD_LANES : NULL;
     }
-    const int64_t n_own = grid->touched_start[b + 1] - grid->touched_start[b];
+    const int64_t n_own = grid->context_start[b + 1] - grid->context_start[b];
     if (n_own == 0) {
         grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
         return;
     }
     /* Further fields: on copies, in place of which their changes are left. */
-    const int64_t own = grid->touched_start[b] - grid->touched_start[b / grid->n_groups * grid->n_groups];
-    const int32_t *touched = grid->touched + grid->touched_start[b];
-    block.pace = grid->pace + grid->touched_start[b];
+    const int64_t own = grid->context_start[b] - grid->context_start[b / grid->n_groups * grid->n_groups];
+    const int32_t *context_rows = grid->context_rows + grid->context_start[b];
+    block.context_pace = grid->context_pace + grid->context_start[b];
     float *own_rows = grid->own_rows + own * width;
     sgd_scalars *own_scalars = grid->own_scalars + own;
     for (int f = 2; f < m; f++) {
         rows[f] = own_rows;
         scalars[f] = own_scalars;
     }
-    sgd_copy_rows(n_own, width, stride, touched, grid->rows, grid->scalars, own_rows, own_scalars);
+    sgd_copy_rows(n_own, width, stride, context_rows, grid->rows, grid->scalars, own_rows, own_scalars);
     grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
-    sgd_subtract_rows(n_own, width, stride, touched, grid->rows, grid->scalars, own_rows, own_scalars);
+    sgd_subtract_rows(n_own, width, stride, context_rows, grid->rows, grid->scalars, own_rows, own_scalars);
+}
+
+void strata_run_block(const strata_grid *grid, const sgd_config *config, int64_t block, void *scratch)
+{
+    run_block(grid, config, block, scratch);
 }
 
 void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
@@ -93,10 +98,10 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
         add_and_get(user_done + a, 1);
         add_and_get(item_done + item, 1);
         if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last of its stratum */
-            const int64_t first = grid->touched_start[strata[t] * P];
-            sgd_add_rows(grid->touched_start[strata[t] * P + P] - first, grid->width, stride_of(grid),
-                         grid->touched + first, grid->share + first, grid->own_rows, grid->own_scalars, grid->rows,
-                         grid->scalars);
+            const int64_t first = grid->context_start[strata[t] * P];
+            sgd_add_rows(grid->context_start[strata[t] * P + P] - first, grid->width, stride_of(grid),
+                         grid->context_rows + first, grid->context_share + first, grid->own_rows, grid->own_scalars,
+                         grid->rows, grid->scalars);
             add_and_get(n_added, 1);
         }
     }

@@ -10,7 +10,8 @@
 
 #include "sgd.h"
 
-/* As BlockGrid in _ratings.py and Parameters in _parameters.py have it; block s P + a is that of user group a in stratum s. */
+/* As BlockGrid (_training/grid.py) and Parameters (_training/parameters.py) have it; block s P + a is that of user group a
+ * in stratum s. */
 typedef struct {
     int n_fields;
     int width;
@@ -18,17 +19,17 @@ typedef struct {
     const int32_t *index;         /* IN    (n, n_fields) */
     const float *target;          /* IN    (n,) */
     const float *weight;          /* IN    (n,) or NULL */
-    const uint8_t *group;         /* IN    block b's begin at block_start[b] / SGD_GROUP + b */
+    const uint8_t *visits;         /* IN    block b's begin at block_start[b] / SGD_BATCH + b */
     const int64_t *block_start;   /* IN    (P P + 1,) */
     const int64_t *first_row;     /* IN    (P P, 2): first user row and first item row of a block */
     float *rows;                  /* INOUT (n_rows, width); with ties (n_rows, 2 width) */
     sgd_scalars *scalars;         /* INOUT (n_rows,) */
     const float *ties;            /* IN    (users and items, SGD_LANES), or NULL */
-    const int32_t *touched;       /* IN    rows of further fields that each block works on */
-    const int64_t *touched_start; /* IN    (P P + 1,): a block's part of `touched` */
-    const float *share;           /* IN    as `touched`: part of the block's change that counts */
-    const float *pace;            /* IN    as `touched`: part of each step that the row takes */
-    float *own_rows;              /* scratch for the touched rows of the blocks of any one stratum */
+    const int32_t *context_rows;  /* IN    rows of further fields that each block works on */
+    const int64_t *context_start; /* IN    (P P + 1,): a block's part of `context_rows` */
+    const float *context_share;   /* IN    as `context_rows`: part of the block's change that counts */
+    const float *context_pace;    /* IN    as `context_rows`: part of each step that the row takes */
+    float *own_rows;              /* scratch for the context rows of the blocks of any one stratum */
     sgd_scalars *own_scalars;     /* the same */
     double *loss;                 /* OUT   (P P,) */
     double limit;                 /* a block whose loss is above it, or not a number, ends the run: `loss` tells */
@@ -40,8 +41,12 @@ typedef struct {
 /* Bytes of scratch that each thread needs. */
 size_t strata_scratch(const strata_grid *grid);
 
-/* Runs strata[0], ..., strata[n_strata - 1], unless a block ends it, together with the other threads that were given the same `state`. */
+/* Runs strata[0], ..., strata[n_strata - 1], unless a block ends it, together with the other threads that were given the
+ * same `state`. */
 void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
                 int64_t *state, void *scratch);
+
+/* Runs one block of a grid of two fields. */
+void strata_run_block(const strata_grid *grid, const sgd_config *config, int64_t block, void *scratch);
 
 #endif

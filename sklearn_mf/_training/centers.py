@@ -28,128 +28,87 @@ would be due to it, and the error would no longer hold the row back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from sklearn_mf._kernel.kernels import LANES, TIE_BIAS, eigen, expand, find_partners, project, sum_partners
+from sklearn_mf._kernel.partners import eigen, expand, project
+from sklearn_mf._kernel.sgd import LANES
+from sklearn_mf._training.grid import BlockGrid
+from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.parameters import Parameters
+from sklearn_mf._training.partners import Partners
 from sklearn_mf._utils.threads import Threads, chunks
 
-if TYPE_CHECKING:
-    from sklearn_mf._training.parameters import Parameters
-    from sklearn_mf._training.ratings import BlockGrid
-    from sklearn_mf._training.sgd import Baseline, Hyperparameters
-
 # Whose rows have centers.
-FIELDS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
-_CHUNK = 2**13  # rows a task: what one works on stays in the cache
+FIELDS_WITH_CENTERS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
+_MAX_CHUNK = 2**13  # rows a task: what one works on stays in the cache
 _N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
-_SINGULAR = 1e-6  # relative to the largest eigenvalue: below, single precision holds nothing
-_MOST_OF_A_ROW = 0.5  # that is taken to be due to one pair
+_MIN_RELATIVE_EIGENVALUE = 1e-6  # of the largest: below, single precision holds nothing
+_MAX_PART_OF_A_ROW = 0.5  # that is taken to be due to one pair
 _TINY = 1e-300
-_LARGEST = 1e12  # of the ridge strength, relative to the largest d: beyond, single precision overflows
-
-
-class Partners:
-    """The distinct pairs of user and item, in the blocks of the grid; a pair counts once, however often it is rated."""
-
-    def __init__(self, grid: BlockGrid, threads: Threads):
-        self._grid = grid
-        n_groups, n_blocks = grid.n_groups, grid.n_groups**2
-        self.n_rows = [len(place) for place in grid.row_of[:2]]  # users, items
-        stratum, a = np.divmod(np.arange(n_blocks, dtype=np.int64), n_groups)
-        groups = [a, (a + stratum) % n_groups]
-        self._blocks_of = [[np.flatnonzero(group == g).astype(np.int64) for g in range(n_groups)] for group in groups]
-        firsts = [grid.first_row[[blocks[0] for blocks in self._blocks_of[f]], f] for f in range(2)]
-        self._group_start = [
-            np.append(first, end) - first[0] for first, end in zip(firsts, np.cumsum(self.n_rows), strict=True)
-        ]
-        n_group_rows = np.stack([np.diff(self._group_start[f])[groups[f]] for f in range(2)], axis=1)
-        room = np.minimum(n_group_rows[:, 0], np.diff(grid.block_start))
-        self._run_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
-        self._n_runs = np.empty(n_blocks, dtype=np.int64)
-        self._user, self._count = np.empty((2, self._run_start[-1]), dtype=np.int32)
-        self._item = np.empty(len(grid.target), dtype=np.int32)
-        threads.map(
-            lambda blocks: find_partners(
-                blocks, grid.block_start, n_group_rows, grid.index, self._run_start, self._n_runs, self._user,
-                self._count, self._item,
-            ),
-            self._blocks_of[0],
-        )  # fmt: skip
-
-    def sum(self, to_field: int, given: np.ndarray, out: np.ndarray, threads: Threads) -> None:
-        """Fill ``out`` with the sums over each row's partners of their rows in ``given``."""
-        grid, start = self._grid, self._group_start[to_field]
-
-        def sum_group(g: int) -> None:  # all of a row's partners, always in the same order
-            out[start[g] : start[g + 1]] = 0.0
-            sum_partners(
-                self._blocks_of[to_field][g], grid.block_start, grid.first_row, self._run_start, self._n_runs,
-                self._user, self._count, self._item, to_field, given, out,
-            )  # fmt: skip
-
-        threads.map(sum_group, range(grid.n_groups))
 
 
 class Centers:
-    """Moves what rows and biases of users and items shrink to, in ``parameters``; zero until ``follow`` is called."""
+    """Move what rows and biases of users and items shrink to, in ``parameters``; zero until ``update`` is called."""
 
     def __init__(
         self,
         grid: BlockGrid,
         parameters: Parameters,
         hyper: Hyperparameters,
-        baseline: Baseline,
+        curvature: float,
         rng: np.random.Generator,
         threads: Threads,
     ):
         partners = Partners(grid, threads)
-        shape = max(partners.n_rows), parameters.rows.shape[1] + LANES
+        shape = max(partners.n_rows), parameters.width + LANES
         work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
         sides = [
-            _Side(field, partners, parameters, grid, hyper, baseline.curvature, work, threads)
-            for field in FIELDS[hyper.implicit_features]
+            CenterRegression(field, partners, parameters, grid, hyper, curvature, work, threads)
+            for field in FIELDS_WITH_CENTERS[hyper.implicit_features]
         ]
         self._sides = [side for side in sides if side.has_effect]
         for side in self._sides:
             side.find_directions(rng)
 
-    def follow(self) -> None:
+    def update(self) -> None:
         """Move the centers toward the rows as they are now."""
         for side in self._sides:
-            side.follow()
+            side.update()
         if len(self._sides) == 2:
             for side, other in zip(self._sides, self._sides[::-1], strict=True):
-                side.push[:, 0] *= 1.0 - 0.5 * other.part
+                side.push[:, 0] *= 1.0 - 0.5 * other.pair_part
 
     def reset(self) -> None:
-        """Back to centers at zero."""
+        """Set all centers to zero."""
         for side in self._sides:
             side.reset()
 
     @property
     def state(self) -> list[np.ndarray]:
-        """What ``follow`` changes beside ``parameters``."""
+        """Arrays that ``update`` changes beside ``parameters``."""
         return [side.coefficients for side in self._sides]
 
     def start_from(self, coefficients: list[np.ndarray | None]) -> None:
-        """Centers of given coefficients (n_other, rank + 1), factors and bias, for users and for items."""
+        """Start from given coefficients for users and for items, (n_other, rank + 1) each: factors and bias."""
         for side in self._sides:
             side.start_from(coefficients[side.field])
 
     def coefficients(self, field: int) -> np.ndarray | None:
-        """Those that predict the centers of ``field``, (n_other, rank + 1), in the order of the grid."""
+        """Give the coefficients that predict the centers of a field, (n_other, rank + 1), in the order of the grid."""
         for side in self._sides:
             if side.field == field:
                 return side.without_padding(side.coefficients)
         return None
 
 
-class _Side:
-    """The centers of one field, users (0) or items (1), as a ridge regression on coefficients of the other.
+class CenterRegression:
+    """Predict the rows of one field, users (0) or items (1), by a ridge regression on their partners.
 
-    Arrays of factors and bias are (n, width + LANES): factors, bias, zeros.
+    The coefficients are rows of the other field. Arrays of factors and bias are (n, width + LANES): factors, bias,
+    zeros.
     """
 
     def __init__(
@@ -170,10 +129,8 @@ class _Side:
         place = slice(0, partners.n_rows[0]), slice(partners.n_rows[0], sum(partners.n_rows))
         own, others = place[field], place[other]
         self._rows, self._bias = parameters.rows[own], parameters.bias[own]
-        self._centers, self._bias_center = parameters.centers[own], parameters.ties[own, TIE_BIAS[field]]
-        # Laid out in sgd.h, so that <tie_u, tie_i> = pull_u push_i + push_u pull_i.
-        columns = slice(2 * field, 2 * field + 2)
-        self._pull, self.push = parameters.ties[own, columns], parameters.ties[others, columns]
+        self._centers, self._bias_center = parameters.centers[own], parameters.bias_centers(field)[own]
+        self._pull, self.push = parameters.pair_ties(field)[own], parameters.pair_ties(field)[others]
         self._other_rows = parameters.rows[others]
         self._n, self._n_other = grid.row_weights[own], grid.row_weights[others]
 
@@ -181,9 +138,11 @@ class _Side:
         partners.sum(field, ones, counts, threads)
         # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
         self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
-        damping = parameters.scalars[own, 1].astype(np.float64)
+        damping = parameters.damping[own].astype(np.float64)
         # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
-        self._strength = [self._n * (min(alpha, _LARGEST) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)]
+        self._strength = [
+            self._n * (min(alpha, LARGEST_STRENGTH) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)
+        ]
         largest = [float(d.max()) for d in self._strength]
         self.has_effect = max(largest) > 0.0
         if not self.has_effect:
@@ -196,12 +155,12 @@ class _Side:
         ]
         self._ridge = np.ones(width + LANES, dtype=np.float32)
         for columns, most in zip(columns_of_d, largest, strict=True):
-            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), _LARGEST)
+            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), LARGEST_STRENGTH)
         self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
         self._near, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
 
     def find_directions(self, rng: np.random.Generator) -> None:
-        """Approximate leading eigenvectors U of G, and g such that I + U diag(g) U^T preconditions it.
+        """Find leading eigenvectors U of G, about, and g such that I + U diag(g) U^T preconditions it.
 
         From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
         """
@@ -222,18 +181,19 @@ class _Side:
         x = times_g(basis)
         root = _inverse_root(self._gram(basis, x))
         values, turn = _eigen(np.einsum("ji,jk,kl->il", root, self._gram(x, x), root))
-        kept = values > _SINGULAR * values[-1]
+        kept = values > _MIN_RELATIVE_EIGENVALUE * values[-1]
         values = np.where(kept, values, values[kept].min(initial=values[-1]))
         back = np.einsum("ij,jk->ik", root, np.where(kept, turn / np.sqrt(np.maximum(values, _TINY)), 0.0))
         self._directions = self._times(x, back)
         self._gain = np.where(kept, values[0] / np.maximum(values, _TINY) - 1.0, 0.0)[:, None]
 
     def reset(self) -> None:
+        """Set coefficients, centers and ties to zero."""
         for array in (self.coefficients, self._centers, self._bias_center, self._pull, self.push):
             array[...] = 0.0
 
     def start_from(self, coefficients: np.ndarray) -> None:
-        """Given coefficients and the centers that come of them."""
+        """Start from given coefficients, and from the centers that come of them."""
         rank = self._rank
         self.coefficients[:, :rank], self.coefficients[:, -LANES] = coefficients[:, :rank], coefficients[:, rank]
         self._partners.sum(self.field, self.coefficients, self._near, self._threads)
@@ -241,13 +201,13 @@ class _Side:
         self._centers[:], self._bias_center[:] = self._near[:, :-LANES], self._near[:, -LANES]
 
     def without_padding(self, rows: np.ndarray) -> np.ndarray:
-        """Factors and bias, (n, rank + 1)."""
+        """Give factors and bias of padded rows, (n, rank + 1)."""
         return np.column_stack([rows[:, : self._rank], rows[:, -LANES]])
 
-    def follow(self) -> None:
-        """One preconditioned step of the regression, and the centers and ties that come of it."""
-        own, other = self._each(len(self._near)), self._each(len(self._residual))
-        own(self._spread)
+    def update(self) -> None:
+        """Take one preconditioned step of the regression; move the centers and ties that come of it."""
+        own, other = self._map_chunks(len(self._near)), self._map_chunks(len(self._residual))
+        own(self._weigh_residuals)
         self._partners.sum(1 - self.field, self._near, self._residual, self._threads)
         along = self._gain * np.sum(other(self._subtract_ridge), axis=0, dtype=np.float64)
         along = along.astype(np.float32)
@@ -263,18 +223,18 @@ class _Side:
         norm = self._norm[:, 0]
         for column, (d, of_column) in enumerate(zip(self._strength, (m, 1.0), strict=True)):
             share = d / np.maximum(d + self._n * of_column * self._loss_curvature, _TINY)
-            part = np.minimum(share * norm**2, _MOST_OF_A_ROW)
+            part = np.minimum(share * norm**2, _MAX_PART_OF_A_ROW)
             self._pull[:, column] = part / norm
             if column == 0:
-                self.part = part
+                self.pair_part = part
 
-    def _each(self, n: int) -> Callable[[Callable[[slice], Any]], list]:
+    def _map_chunks(self, n: int) -> Callable[[Callable[[slice], Any]], list]:
         """Give a function that calls another with each chunk of ``n`` rows."""
-        parts = [slice(*piece) for piece in chunks(n, _CHUNK)]
+        parts = chunks(n, _MAX_CHUNK)
         return lambda function: self._threads.map(function, parts)
 
-    def _spread(self, part: slice) -> None:
-        """|N|^(-1/2) D (p - z)"""
+    def _weigh_residuals(self, part: slice) -> None:
+        """Fill ``near`` with |N|^(-1/2) D (p - z)."""
         near = self._near[part]
         np.subtract(self._rows[part], self._centers[part], out=near[:, :-LANES])
         np.subtract(self._bias[part], self._bias_center[part], out=near[:, -LANES])
@@ -282,19 +242,19 @@ class _Side:
             near[:, columns] *= self._norm[part] * strength[part]
 
     def _subtract_ridge(self, part: slice) -> np.ndarray:
-        """The residual, from sums over partners; return U^T of it."""
+        """Turn sums over partners into the residual of the normal equations; return U^T times it."""
         self._residual[part] -= self._ridge * self.coefficients[part]
         return self._project(self._directions[part], self._residual[part])
 
     def _precondition(self, part: slice, along: np.ndarray) -> np.ndarray:
-        """The direction of the step; return its product with the residual and with itself, by column."""
+        """Find the direction of the step; return its product with the residual and with itself, by column."""
         direction = self._direction[part]
         direction[:] = self._residual[part]
         expand(self._directions[part], along, direction)
         return np.stack([_column_sums(direction, of) for of in (self._residual[part], direction)])
 
     def _curvature(self, part: slice) -> np.ndarray:
-        """How a step of length 1 moves the centers, from sums over partners; return the sum of d times its square."""
+        """Turn sums over partners into the move of centers by a step of 1; return the sum of d times its square."""
         near = self._near[part]
         near *= self._norm[part]
         total = np.zeros(near.shape[1])
@@ -303,13 +263,14 @@ class _Side:
         return total
 
     def _move_centers(self, part: slice, step: np.ndarray) -> None:
+        """Move centers of factors and biases by the step."""
         near = self._near[part]
         near *= step
         self._centers[part] += near[:, :-LANES]
         self._bias_center[part] += near[:, -LANES]
 
     def _move_coefficients(self, part: slice, step: np.ndarray) -> float:
-        """Return the sum of n |q|^2 of the other side's rows q."""
+        """Move coefficients and push by the step; return the sum of n |q|^2 of the other side's rows q."""
         coefficients, rows = self.coefficients[part], self._other_rows[part]
         coefficients += step * self._direction[part]
         self.push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
@@ -317,29 +278,52 @@ class _Side:
         return float((np.einsum("ij,ij->i", rows, rows) * self._n_other[part]).sum())
 
     def _gram(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """left^T right"""
-        parts = self._each(len(left))(lambda part: self._project(left[part], right[part]))
+        """Multiply left^T by right."""
+        parts = self._map_chunks(len(left))(lambda part: self._project(left[part], right[part]))
         return np.sum(parts, axis=0, dtype=np.float64)
 
     def _project(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Multiply left^T by right, in one chunk of rows."""
         out = np.zeros((left.shape[1], right.shape[1]), dtype=np.float32)
         project(left, right, out)
         return out
 
     def _times(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """left right"""
+        """Multiply left by right."""
         out = np.zeros((len(left), right.shape[1]), dtype=np.float32)
         right = np.ascontiguousarray(right, dtype=np.float32)
-        self._each(len(left))(lambda part: expand(left[part], right, out[part]))
+        self._map_chunks(len(left))(lambda part: expand(left[part], right, out[part]))
         return out
 
 
+def predict_centers(
+    coefficients: np.ndarray | None, codes: list[np.ndarray], field: int, levels: np.ndarray
+) -> np.ndarray | float:
+    """Predict the centers of ``levels`` of a field from their partners N in ``codes``, (n_levels, rank + 1).
+
+    |N|^(-1/2) times the sum of the coefficients of the partners; partners without coefficients add nothing. Without
+    any coefficients, centers are 0.
+    """
+    if coefficients is None:
+        return 0.0
+    is_wanted = np.isin(codes[field], levels)
+    n_partners = int(codes[1 - field].max()) + 1
+    place, partner = np.searchsorted(levels, codes[field][is_wanted]), codes[1 - field][is_wanted]
+    place, partner = np.divmod(np.unique(place * n_partners + partner), n_partners)  # a pair counts once
+    norm = 1 / np.sqrt(np.bincount(place, minlength=len(levels)))
+    known = partner < len(coefficients)
+    place, partner = place[known], partner[known]
+    who_rated_what = csr_array((norm[place], (place, partner)), shape=(len(levels), len(coefficients)))
+    return who_rated_what @ coefficients.astype(np.float64)
+
+
 def _column_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum a times b by column."""
     return np.einsum("ij,ij->j", a, b).astype(np.float64)
 
 
 def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, the largest last, and eigenvectors as columns."""
+    """Find eigenvalues, the largest last, and eigenvectors as columns."""
     matrix, vectors = symmetric.copy(), np.empty_like(symmetric)
     eigen(matrix, vectors)
     order = np.argsort(np.diagonal(matrix), kind="stable")
@@ -347,7 +331,7 @@ def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverse_root(symmetric: np.ndarray) -> np.ndarray:
-    """R with R^T A R = I, but zero in directions where A nearly is."""
+    """Find R with R^T A R = I, but zero in directions where A nearly is."""
     values, turn = _eigen(symmetric)
-    kept = values > _SINGULAR * values[-1]
+    kept = values > _MIN_RELATIVE_EIGENVALUE * values[-1]
     return np.where(kept, turn / np.sqrt(np.where(kept, values, 1.0)), 0.0)

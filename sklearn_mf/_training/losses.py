@@ -1,98 +1,277 @@
 """The losses: their value, best constant, scale and link. Names and meanings are scikit-learn's own.
 
 Errors are measured on the standardized scale, (y - f) / scale, but for Poisson's, whose f is the log of the expected y.
-The kernel has the same losses, with the derivatives that its steps need (sgd_loss.h).
+A new loss is a class here, listed in ``LOSSES``, and its derivatives in the kernel (``judge`` in sgd_loss.h).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
 
-from sklearn_mf._kernel.kernels import LOSSES
+from sklearn_mf._kernel.sgd import LOSS_CODES
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The best constant, as the model starts from it."""
+
+    offset: float  # on the scale of the loss: 0 where targets are centered
+    loss: float  # its mean loss
+    curvature: float = 1.0  # of the loss, about: steps are divided by it
 
 
 @dataclass(frozen=True)
 class Loss:
-    """One of ``LOSSES``, with the parameter that it has."""
+    """Say what an error costs. The fields of a loss are those parameters of the estimator that it has."""
 
-    name: str = "squared_error"
-    epsilon: float = 1.35
-    quantile: float = 0.5
+    name: ClassVar[str]
+    is_standardized: ClassVar[bool] = True  # whether y is centered and divided by its standard deviation inside
+    is_least_squares: ClassVar[bool] = False  # whether rows can be solved exactly
+    score_name: ClassVar[str] = "D^2"  # of 1 - loss / loss of the best constant
 
     @property
     def code(self) -> int:
-        """What the kernel calls it."""
-        return LOSSES[self.name]
+        """Number of the loss in the kernel."""
+        return LOSS_CODES[self.name]
 
     @property
-    def is_standardized(self) -> bool:
-        """Whether y is centerd and divided by its standard deviation inside."""
-        return self.name != "poisson"
+    def parameter(self) -> float:
+        """Number that the kernel needs beside the code."""
+        return 0.0
 
-    def parameter(self, intercept: float) -> float:
-        """What the kernel needs beside the name."""
-        return {"huber": self.epsilon, "quantile": self.quantile, "poisson": intercept}.get(self.name, 0.0)
+    @property
+    def description(self) -> str:
+        """Name and parameters, such as "huber, epsilon=1.35"."""
+        return ", ".join([self.name, *(f"{f.name}={getattr(self, f.name)}" for f in fields(self))])
 
-    def of(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Loss of each rating, at least 0; f is the intercept plus what biases and factors add to it."""
-        if self.name == "poisson":  # half the deviance: y (e^d - 1 - d) with d = f - log(y)
-            d = f - np.log(np.where(y > 0, y, 1.0))
-            return np.where(y > 0, y * (np.expm1(d) - d), np.exp(f))
-        e = (y - f) / scale
-        size = np.abs(e)
-        if self.name == "absolute_error":
-            return size
-        if self.name == "quantile":
-            return np.maximum(self.quantile * e, (self.quantile - 1) * e)
-        if self.name == "huber":
-            return np.where(size > self.epsilon, self.epsilon * (size - 0.5 * self.epsilon), 0.5 * e * e)
-        return 0.5 * e * e
+    def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
+        """Give the loss of each rating, at least 0; ``f`` is the intercept plus what biases and factors add to it."""
+        raise NotImplementedError
+
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+        """Find the f of least loss that is the same for all ratings."""
+        raise NotImplementedError
+
+    def unit(self, scale: float) -> float:
+        """Give the factor that turns a loss on the standardized scale into one on the scale of y."""
+        return scale
+
+    def inverse_link(self, f: np.ndarray) -> np.ndarray:
+        """Turn scores into predicted ratings."""
+        return f
+
+    def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
+        """Raise a ValueError if the loss is not defined for ratings of positive weight."""
 
     def mean(self, y: np.ndarray, f: np.ndarray | float, scale: float, weights: np.ndarray | None) -> float:
-        """Weighted mean of ``of``."""
+        """Give the weighted mean of the losses of all ratings."""
         with np.errstate(over="ignore"):
-            return float(np.average(self.of(y, f, scale), weights=weights))
+            return float(np.average(self.values(y, f, scale), weights=weights))
 
-    @property
-    def identity(self) -> str:
-        """The name and, where it has one, the parameter."""
-        parameter = {"huber": f", epsilon={self.epsilon}", "quantile": f", quantile={self.quantile}"}
-        return self.name + parameter.get(self.name, "")
-
-    def least(self, y: np.ndarray, scale: float, weights: np.ndarray | None) -> float:
-        """Mean loss of the best constant."""
+    def smallest_mean(self, y: np.ndarray, scale: float, weights: np.ndarray | None) -> float:
+        """Give the mean loss of the best constant."""
         if y.min() == y.max():
             return 0.0
         return self.mean(y, self.constant(y, weights, scale), scale, weights)
 
-    def unit(self, scale: float) -> float:
-        """What a loss on the standardized scale is multiplied by to be one on the scale of y."""
-        return {"squared_error": scale**2, "huber": scale**2, "poisson": 1.0}.get(self.name, scale)
+    def baseline_at(self, intercept: float, y: np.ndarray, weights: np.ndarray | None, scale: float) -> Baseline:
+        """Measure what predicting ``intercept`` for all ratings costs."""
+        return Baseline(0.0, self.mean(y, intercept, scale, weights))
+
+    def find_baseline(
+        self,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        location: float,
+        scale: float,
+        fit_bias: bool,
+    ) -> tuple[float, float, Baseline]:
+        """Find intercept, scale and baseline; ``location`` and ``scale`` are mean and standard deviation of y."""
+        intercept = self.constant(y, weights, scale) if fit_bias else 0.0
+        return intercept, scale, self.baseline_at(intercept, y, weights, scale)
+
+    def training_line(self, loss: float) -> str:
+        """Write a mean loss seen in training as ``verbose`` prints it."""
+        return f"training loss {loss:.4f}"
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """Half the squared error; predicts means."""
+
+    name: ClassVar[str] = "squared_error"
+    is_least_squares: ClassVar[bool] = True
+    score_name: ClassVar[str] = "R^2"
+
+    def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
+        """e^2 / 2"""
+        e = (y - f) / scale
+        return 0.5 * e * e
 
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
-        """The f of least loss that is the same for all ratings."""
-        if self.name in ("absolute_error", "quantile"):
-            return _quantile(y, weights, 0.5 if self.name == "absolute_error" else self.quantile)
-        if self.name == "huber":
+        """Give the weighted mean."""
+        return float(np.average(y, weights=weights))
 
-            def slope(c: float) -> float:
-                return float(np.average(np.clip((y - c) / scale, -self.epsilon, self.epsilon), weights=weights))
+    def unit(self, scale: float) -> float:
+        """Give the squared scale."""
+        return scale**2
 
-            low, high = float(y.min()), float(y.max())
-            return low if low == high else float(brentq(slope, low, high, xtol=1e-9 * scale))
+    def find_baseline(
+        self,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        location: float,
+        scale: float,
+        fit_bias: bool,
+    ) -> tuple[float, float, Baseline]:
+        """Give mean and standard deviation as they are: with them the mean loss is 1/2."""
+        return location, scale, Baseline(0.0, 0.5)
+
+    def training_line(self, loss: float) -> str:
+        """Write the root of the mean squared error."""
+        return f"training RMSE {(2 * loss) ** 0.5:.4f}"
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """The absolute error; predicts medians."""
+
+    name: ClassVar[str] = "absolute_error"
+
+    def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
+        """|e|"""
+        return np.abs((y - f) / scale)
+
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+        """Give the weighted median."""
+        return _weighted_quantile(y, weights, 0.5)
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """Half the square of small errors, and the absolute value of errors above ``epsilon`` standard deviations."""
+
+    name: ClassVar[str] = "huber"
+    epsilon: float = 1.35
+
+    @property
+    def parameter(self) -> float:
+        """The error from which on the loss is linear."""
+        return self.epsilon
+
+    def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
+        """e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon"""
+        e = (y - f) / scale
+        size = np.abs(e)
+        return np.where(size > self.epsilon, self.epsilon * (size - 0.5 * self.epsilon), 0.5 * e * e)
+
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+        """Find the root of the slope of the mean loss."""
+
+        def slope(c: float) -> float:
+            return float(np.average(np.clip((y - c) / scale, -self.epsilon, self.epsilon), weights=weights))
+
+        low, high = float(y.min()), float(y.max())
+        return low if low == high else float(brentq(slope, low, high, xtol=1e-9 * scale))
+
+    def unit(self, scale: float) -> float:
+        """Give the squared scale."""
+        return scale**2
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The quantile loss; predicts quantiles."""
+
+    name: ClassVar[str] = "quantile"
+    quantile: float = 0.5
+
+    @property
+    def parameter(self) -> float:
+        """The quantile, between 0 and 1."""
+        return self.quantile
+
+    def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
+        """q e, but (q - 1) e where e < 0"""
+        e = (y - f) / scale
+        return np.maximum(self.quantile * e, (self.quantile - 1) * e)
+
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+        """Give the weighted quantile."""
+        return _weighted_quantile(y, weights, self.quantile)
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """Half the Poisson deviance, for counts; f is the log of the expected count."""
+
+    name: ClassVar[str] = "poisson"
+    is_standardized: ClassVar[bool] = False
+
+    def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
+        """y (e^d - 1 - d) with d = f - log(y)"""
+        d = f - np.log(np.where(y > 0, y, 1.0))
+        return np.where(y > 0, y * (np.expm1(d) - d), np.exp(f))
+
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+        """Give the log of the weighted mean."""
         mean = float(np.average(y, weights=weights))
-        return mean if self.name == "squared_error" else float(np.log(mean)) if mean > 0 else -np.inf
+        return float(np.log(mean)) if mean > 0 else -np.inf
 
-    def expected(self, f: np.ndarray) -> np.ndarray:
-        """The predicted rating."""
-        return np.exp(f) if self.name == "poisson" else f
+    def unit(self, scale: float) -> float:
+        """Give 1: counts are not standardized."""
+        return 1.0
+
+    def inverse_link(self, f: np.ndarray) -> np.ndarray:
+        """e^f"""
+        return np.exp(f)
+
+    def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
+        """Raise a ValueError if a count is below 0."""
+        counts = np.ones(len(y), dtype=bool) if weights is None else weights > 0
+        below = np.flatnonzero(counts & (y < 0))
+        if len(below):
+            raise ValueError(
+                f"loss='poisson' is for counts, 0 or more: {name} has {len(below)} negative values, the first at row "
+                f"{below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
+            )
+
+    def baseline_at(self, intercept: float, y: np.ndarray, weights: np.ndarray | None, scale: float) -> Baseline:
+        """Measure what predicting e^intercept costs; the curvature of the loss there is e^intercept."""
+        return Baseline(intercept, self.mean(y, intercept, scale, weights), float(np.exp(intercept)))
+
+    def find_baseline(
+        self,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        location: float,
+        scale: float,
+        fit_bias: bool,
+    ) -> tuple[float, float, Baseline]:
+        """Find the log of the mean; the scale is 1."""
+        if not y.max() > 0:
+            raise ValueError(
+                "loss='poisson' needs a value above 0 in y, and in what early_stopping leaves of it: the log of the "
+                "mean is where it starts."
+            )
+        return super().find_baseline(y, weights, location, 1.0, fit_bias)
 
 
-def _quantile(values: np.ndarray, weights: np.ndarray | None, q: float) -> float:
-    """The middle of the values that minimize the quantile loss; of repeated ratings the same as of weighted ones."""
+LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson)}
+
+
+def make_loss(name: str, **parameters: float) -> Loss:
+    """Make the loss of that name, from those of the parameters that it has."""
+    loss = LOSSES[name]
+    return loss(**{field.name: parameters[field.name] for field in fields(loss)})
+
+
+def _weighted_quantile(values: np.ndarray, weights: np.ndarray | None, q: float) -> float:
+    """Find the middle of the values that minimize the quantile loss; repeated ratings count as weighted ones."""
     order = np.argsort(values, kind="stable")
     values = values[order]
     total = np.cumsum(np.ones(len(values)) if weights is None else weights[order])

@@ -3,63 +3,99 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_mf._kernel.kernels import LANES
+from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES
+from sklearn_mf._training.grid import BlockGrid
+from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
 from sklearn_mf._utils.threads import Threads, chunks
 
-if TYPE_CHECKING:
-    from sklearn_mf._training.ratings import BlockGrid
-    from sklearn_mf._training.sgd import Hyperparameters
-
-_CHUNK = 2**14  # rows a task
+_MAX_CHUNK = 2**14  # rows a task
 _INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
-LARGEST = 1e12  # of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway
+_CACHE_LINE_FLOATS = 16
 
 
 @dataclass
 class Parameters:
-    """Rows of all fields, stacked in the order of the grid and padded to the kernel's width."""
+    """Hold rows of all fields, stacked in the order of the grid and padded to the kernel's width.
 
-    table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), what a row shrinks to behind it
+    With centers, a row's center stands behind the row, and users and items have ties: what the kernel needs to leave a
+    rating's own pair out of its error, and the center of the bias. Columns of the arrays have names here only.
+    """
+
+    table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), the center behind the row
     scalars: np.ndarray  # float32 (n_rows, 2): bias; damping / summed weight of the row's ratings
-    ties: np.ndarray | None  # float32 (users and items, LANES), of implicit features
+    ties: np.ndarray | None  # float32 (users and items, LANES), laid out as sgd.h says
+
+    @property
+    def width(self) -> int:
+        """Floats of a row."""
+        return self.table.shape[1] if self.ties is None else self.table.shape[1] // 2
 
     @property
     def rows(self) -> np.ndarray:
         """Factors, float32 (n_rows, width): a view."""
-        return self.table if self.ties is None else self.table[:, : self.table.shape[1] // 2]
+        return self.table[:, : self.width]
 
     @property
     def centers(self) -> np.ndarray:
         """With ties, what factors shrink to, float32 (n_rows, width): a view."""
-        return self.table[:, self.table.shape[1] // 2 :]
+        return self.table[:, self.width :]
 
     @property
     def bias(self) -> np.ndarray:
         """Biases, float32 (n_rows,): a view."""
         return self.scalars[:, 0]
 
+    @property
+    def damping(self) -> np.ndarray:
+        """What the damping of a row adds to the strength of each of its ratings, float32 (n_rows,): a view."""
+        return self.scalars[:, 1]
+
+    def bias_centers(self, field: int) -> np.ndarray:
+        """With ties, what biases of users (field 0) or items (1) shrink to, float32 (users and items,): a view."""
+        return self.ties[:, BIAS_CENTER_COLUMNS[field]]
+
+    def pair_ties(self, field: int) -> np.ndarray:
+        """Two columns of the ties, float32 (users and items, 2): a view.
+
+        In rows of ``field`` they are the pull of factors and of bias, in rows of the other side the push of both; what
+        a pair adds to its own prediction is <ties of the user, ties of the item> over the columns of both fields.
+        """
+        return self.ties[:, 2 * field : 2 * field + 2]
+
+    def without_ties(self) -> Parameters:
+        """Give the same rows with all ties at zero."""
+        return Parameters(self.table, self.scalars, None if self.ties is None else np.zeros_like(self.ties))
+
     def copy_from(self, other: Parameters, threads: Threads) -> None:
-        def copy_part(piece: tuple[int, int]) -> None:
-            part = slice(*piece)
+        """Take over the rows and scalars of others."""
+
+        def copy_part(part: slice) -> None:
             np.copyto(self.rows[part], other.rows[part])
             np.copyto(self.scalars[part], other.scalars[part])
 
-        threads.map(copy_part, chunks(len(self.rows), _CHUNK))
+        threads.map(copy_part, chunks(len(self.rows), _MAX_CHUNK))
 
     def halve(self) -> None:
+        """Halve factors and biases."""
         np.multiply(self.rows, 0.5, out=self.rows)
         self.scalars[:, 0] *= 0.5
 
     def clear(self) -> None:
+        """Set factors and biases to zero."""
         self.rows[:] = 0.0
         self.bias[:] = 0.0
 
     def are_finite(self) -> bool:
+        """Return whether no factor and no bias is NaN or infinite."""
         return bool(np.isfinite(self.rows.sum(dtype=np.float64)) and np.isfinite(self.bias.sum(dtype=np.float64)))
+
+    def in_order(self, row_of: list[np.ndarray], rank: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Give factors (n_levels, rank) and biases (n_levels,) per field, levels in the order of their codes."""
+        factors = [np.ascontiguousarray(self.rows[place, :rank]) for place in row_of]
+        return factors, [self.bias[place] for place in row_of]
 
 
 def initial_parameters(
@@ -70,7 +106,7 @@ def initial_parameters(
     is_new: list[np.ndarray] | None = None,
     curvature: float = 1.0,
 ) -> Parameters:
-    """Biases zero, factors normal; drawn level by level, so that the grid has no say in them.
+    """Start with biases at zero and normal factors, drawn level by level, so that the grid has no say in them.
 
     Rows without ratings are zero: they contribute nothing. ``is_new`` says for each field which levels to draw.
     The higher the ``curvature`` of the loss, the smaller they start.
@@ -80,11 +116,11 @@ def initial_parameters(
     norm = _INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
-        width, ties = 2 * width, np.zeros((len(grid.row_of[0]) + len(grid.row_of[1]), LANES), dtype=np.float32)
+        width, ties = 2 * width, np.zeros((grid.n_pair_rows, LANES), dtype=np.float32)
     parameters = Parameters(_aligned_zeros(n_rows, width), np.zeros((n_rows, 2), dtype=np.float32), ties)
     is_rated = grid.row_weights > 0
     for f, place in enumerate(grid.row_of):
-        parameters.scalars[place, 1] = damping_per_rating(hyper.damping_of(f), grid.row_weights[place])
+        parameters.damping[place] = damping_per_rating(hyper.damping_of(f), grid.row_weights[place])
 
     def draw(task: tuple[np.ndarray, int]) -> None:
         place, seed = task
@@ -95,7 +131,7 @@ def initial_parameters(
 
     if rank:
         drawn = [place if is_new is None else place[is_new[f]] for f, place in enumerate(grid.row_of)]
-        parts = [place[slice(*piece)] for place in drawn for piece in chunks(len(place), _CHUNK)]
+        parts = [place[part] for place in drawn for part in chunks(len(place), _MAX_CHUNK)]
         threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
         if not is_rated.all():
             parameters.rows[~is_rated] = 0.0
@@ -103,19 +139,13 @@ def initial_parameters(
 
 
 def damping_per_rating(damping: float, n: np.ndarray) -> np.ndarray:
-    """What the damping of a level adds to the strength of each of its ratings, of summed weight ``n``."""
+    """Give what the damping of a level adds to the strength of each of its ratings, of summed weight ``n``."""
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return np.where(n > 0, np.minimum(damping / n, LARGEST), 0.0)
+        return np.where(n > 0, np.minimum(damping / n, LARGEST_STRENGTH), 0.0)
 
 
 def _aligned_zeros(n_rows: int, width: int) -> np.ndarray:
-    """Zeros whose rows do not straddle more cache lines than they must."""
-    buffer = np.zeros(n_rows * width + 16, dtype=np.float32)
-    begin = -buffer.ctypes.data % 64 // 4
+    """Give zeros whose rows do not straddle more cache lines than they must."""
+    buffer = np.zeros(n_rows * width + _CACHE_LINE_FLOATS, dtype=np.float32)
+    begin = -buffer.ctypes.data % (4 * _CACHE_LINE_FLOATS) // 4
     return buffer[begin : begin + n_rows * width].reshape(n_rows, width)
-
-
-def levels_in_order(grid: BlockGrid, parameters: Parameters, rank: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Factors (n_levels, rank) and biases (n_levels,) per field, levels in index order, padding gone."""
-    factors = [np.ascontiguousarray(parameters.rows[place, :rank]) for place in grid.row_of]
-    return factors, [parameters.bias[place] for place in grid.row_of]

@@ -6,74 +6,72 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sklearn_mf._training.fit import Learned
+from sklearn_mf._training.learned import Learned
+from sklearn_mf._training.losses import Loss, SquaredError
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
-
-    class CallbackSupportMixin:
-        """Nothing."""
-
-    def with_callbacks(method: Callable) -> Callable:
-        """The method as it is."""
-        return method
+Attributes = Callable[[Learned], dict[str, Any]]
 
 
-class FitTasks:
-    """A fit and its epochs, as callbacks see them."""
+class Callback:
+    """Tell of a fit and its epochs. Without an estimator it says nothing and never stops a fit.
 
-    def __init__(self, estimator: Any, max_epochs: int | None):
-        self._context, self._given, self.max_epochs = None, {"estimator": estimator}, max_epochs
-        if hasattr(estimator, "_init_callback_context"):
-            self._context = estimator._init_callback_context(max_subtasks=max_epochs)
+    Parameters
+    ----------
+    estimator : MatrixFactorizationRegressor or None
+        Its ``verbose`` and its callbacks say what is told.
 
-    def begin(self, X: Any, y: Any, sample_weight: Any) -> None:
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self._given |= {"X": X, "y": y, "metadata": metadata}
-        if self._context is not None:
-            self._context.call_on_fit_task_begin(**self._given)
+    loss : Loss
+        What epochs report.
 
-    def begin_epoch(self) -> None:
-        if self._context is not None:
-            self._epoch = self._context.subcontext(task_name="epoch").call_on_fit_task_begin(**self._given)
+    max_epochs : int or None
+        The number of epochs, where it is known.
+    """
 
-    def end_epoch(self, attributes: Callable[[], dict[str, Any]]) -> bool:
-        """``attributes`` gives those of an estimator fitted so far. Return whether a callback asks to stop."""
-        if self._context is None:
-            return False
-        return self._epoch.call_on_fit_task_end(**self._given, reconstruction_attributes=attributes)
-
-    def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
-        if self._context is not None:
-            self._context.call_on_fit_task_end(**self._given, reconstruction_attributes=attributes)
-
-
-def loss_line(name: str, loss: float) -> str:
-    """A loss seen in training, as ``verbose`` has it."""
-    return f"training RMSE {(2 * loss) ** 0.5:.4f}" if name == "squared_error" else f"training loss {loss:.4f}"
-
-
-class Progress:
-    """Tells of each epoch; what ``fit_ratings`` takes to watch it."""
-
-    def __init__(self, verbose: int, loss: str, tasks: FitTasks, attributes: Callable[[Learned], dict[str, Any]]):
-        self._verbose, self._loss, self._tasks, self._attributes = verbose, loss, tasks, attributes
-        self._of = f"/{tasks.max_epochs}" if tasks.max_epochs else ""
+    def __init__(self, estimator: Any = None, loss: Loss | None = None, max_epochs: int | None = None):
+        self._estimator, self._loss, self._max_epochs = estimator, loss or SquaredError(), max_epochs
+        self._verbose = 0 if estimator is None else estimator.verbose
         self._n_epochs, self._start = 0, time.perf_counter()
+        self._fit_context = None
+        if hasattr(estimator, "_init_callback_context"):
+            self._fit_context = estimator._init_callback_context(max_subtasks=max_epochs)
 
-    def tell(self, message: str) -> None:
-        if self._verbose:
-            print(message)
+    def begin_fit(self, attributes: Attributes, X: Any, y: Any, sample_weight: Any) -> None:
+        """Tell that a fit begins. ``attributes`` gives those of an estimator from what is learned."""
+        self._attributes = attributes
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._given = {"estimator": self._estimator, "X": X, "y": y, "metadata": metadata}
+        if self._fit_context is not None:
+            self._fit_context.call_on_fit_task_begin(**self._given)
 
     def begin_epoch(self) -> None:
+        """Tell that an epoch begins."""
         self._n_epochs += 1
-        self._tasks.begin_epoch()
+        if self._fit_context is not None:
+            self._epoch_context = self._fit_context.subcontext(task_name="epoch")
+            self._epoch_context = self._epoch_context.call_on_fit_task_begin(**self._given)
 
     def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Learned]) -> bool:
+        """Tell of an epoch, with the loss on the scale of y; return whether a callback asks to stop."""
         if self._verbose:
-            held = "" if score is None else f"  held-out {'R' if self._loss == 'squared_error' else 'D'}^2 {score:.4f}"
+            total = f"/{self._max_epochs}" if self._max_epochs else ""
+            held_out = "" if score is None else f"  held-out {self._loss.score_name} {score:.4f}"
             seconds = time.perf_counter() - self._start
-            seen = loss_line(self._loss, loss)
-            print(f"Epoch {self._n_epochs}{self._of}  step {step:.4g}  {seen}{held}  {seconds:.2f} s")
-        return self._tasks.end_epoch(lambda: self._attributes(learned()))
+            seen = self._loss.training_line(loss)
+            print(f"Epoch {self._n_epochs}{total}  step {step:.4g}  {seen}{held_out}  {seconds:.2f} s")
+        if self._fit_context is None:
+            return False
+        return self._epoch_context.call_on_fit_task_end(
+            **self._given, reconstruction_attributes=lambda: self._attributes(learned())
+        )
+
+    def end_fit(self, learned: Learned) -> None:
+        """Tell that the fit ends."""
+        if self._fit_context is not None:
+            self._fit_context.call_on_fit_task_end(
+                **self._given, reconstruction_attributes=lambda: self._attributes(learned)
+            )
+
+    def tell(self, message: str) -> None:
+        """Tell of what is no epoch."""
+        if self._verbose:
+            print(message)

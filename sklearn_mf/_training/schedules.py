@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple
 
-from sklearn_mf._training.sgd import Descent, copy_arrays
+from sklearn_mf._training.hyperparameters import StoppingRule
+from sklearn_mf._training.progress import Callback
+from sklearn_mf._training.run import TrainingRun
+from sklearn_mf._training.sgd import copy_arrays
 
-_CENTRES_MOVE = 0.75  # of the epochs; in the last ones rows settle, and centers would gain little more
-_TAIL = 0.5  # of max_iter: from there on the step falls to zero, whatever the score does
-_CUT = 0.5  # of the step, when the score stalls
-_SMALLEST = 0.01  # of the learning rate: the score has stalled for the last time
+_SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last ones rows settle, and centers would gain little more
+_SHARE_WITH_FALLING_STEP = 0.5  # of max_iter, at its end: the step falls to zero there, whatever the score does
+_STEP_CUT = 0.5  # of the step, when the score stalls
+_MIN_STEP_FACTOR = 0.01  # of the learning rate: below, the score has stalled for the last time
 
+# Part of the learning rate in epoch t of max_iter.
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "linear": lambda epoch, max_iter: 1.0 - epoch / max_iter,
     "constant": lambda epoch, max_iter: 1.0,
@@ -25,108 +29,106 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
 }
 
 
+class Epoch(NamedTuple):
+    """Say what an epoch does."""
+
+    step_factor: float  # its step is this part of the learning rate
+    centers_move: bool
+
+
 @dataclass
 class Course:
-    """The epochs that led to the result of one training run."""
+    """Hold the epochs that led to the result of one training run."""
 
     losses: list[float] = field(default_factory=list)  # seen in training
     scores: list[float] = field(default_factory=list)  # on held-out ratings
-    path: list[tuple[float, bool]] = field(default_factory=list)  # part of the learning rate, whether centers moved
-    stopped: bool = False  # by the one who watched
+    epochs: list[Epoch] = field(default_factory=list)
+    stopped: bool = False  # by the callback
 
     def take_back(self, n_epochs: int) -> None:
-        """Leave the first ``n_epochs``."""
-        del self.losses[n_epochs:], self.scores[n_epochs:], self.path[n_epochs:]
-
-
-class Watch(Protocol):
-    """Told of each epoch."""
-
-    def begin_epoch(self) -> None: ...
-
-    def tell(self, message: str) -> None: ...
-
-    def end_epoch(self, step: float, losses: list[float], scores: list[float]) -> bool:
-        """``losses`` and ``scores`` of the epochs that led here; return whether to stop."""
+        """Keep the first ``n_epochs`` only."""
+        del self.losses[n_epochs:], self.scores[n_epochs:], self.epochs[n_epochs:]
 
 
 def centers_ever_move(max_iter: int) -> bool:
-    """Whether a schedule of that length leaves time for it."""
-    return max_iter * _CENTRES_MOVE >= 1
+    """Return whether a schedule of that length leaves time for centers to move."""
+    return max_iter * _SHARE_WITH_MOVING_CENTERS >= 1
 
 
-def fixed_path(schedule: str, max_iter: int) -> list[tuple[float, bool]]:
-    """A schedule that runs to its end."""
-    return [(SCHEDULES[schedule](epoch, max_iter), epoch + 1 <= _CENTRES_MOVE * max_iter) for epoch in range(max_iter)]
+def fixed_epochs(schedule: str, max_iter: int) -> list[Epoch]:
+    """Give the epochs of a schedule that runs to its end."""
+    step_factor = SCHEDULES[schedule]
+    return [
+        Epoch(step_factor(epoch, max_iter), epoch + 1 <= _SHARE_WITH_MOVING_CENTERS * max_iter)
+        for epoch in range(max_iter)
+    ]
 
 
-def follow_path(descent: Descent, path: list[tuple[float, bool]], watch: Watch) -> Course:
-    """Run the epochs of ``path``."""
+def run_schedule(run: TrainingRun, epochs: list[Epoch], callback: Callback) -> Course:
+    """Run the given epochs."""
     course = Course()
-    for factor, centers_move in path:
-        _run_epoch(descent, factor, centers_move, None, watch, course)
+    for epoch in epochs:
+        _run_epoch(run, epoch, None, callback, course)
         if course.stopped:
             break
-    descent.settle(course.losses[-1])
+    run.solver.bound_loss(course.losses[-1])
     return course
 
 
-def find_path(
-    descent: Descent,
-    schedule: str,
-    max_iter: int,
-    n_iter_no_change: int,
-    tol: float,
-    score: Callable[[], tuple[float, float]] | None,
-    watch: Watch,
+def search_schedule(
+    run: TrainingRun, stopping: StoppingRule, score: Callable[[], tuple[float, float]] | None, callback: Callback
 ) -> Course:
     """Run epochs until the score, or without one the training loss, stalls; leave the parameters of the best."""
-    course, best, best_value, n_best = Course(), None, -float("inf"), 0
+    solver, max_iter, n_patient = run.solver, stopping.max_iter, stopping.n_iter_no_change
+    course, best_state, best_value, n_best = Course(), None, -float("inf"), 0
     cut, n_stalled = 1.0, 0
-    for epoch in range(max_iter):
-        if schedule == "linear":
-            factor = cut * min(1.0, (1.0 - epoch / max_iter) / _TAIL)
+    for t in range(max_iter):
+        if stopping.schedule == "linear":
+            factor = cut * min(1.0, (1.0 - t / max_iter) / _SHARE_WITH_FALLING_STEP)
         else:
-            factor = SCHEDULES[schedule](epoch, max_iter)
-        value = _run_epoch(descent, factor, factor >= 1 - _CENTRES_MOVE, score, watch, course)
-        if best is None or value > best_value + tol:
-            best, best_value, n_best, n_stalled = copy_arrays(descent.state, best), value, len(course.path), 0
+            factor = SCHEDULES[stopping.schedule](t, max_iter)
+        epoch = Epoch(factor, factor >= 1 - _SHARE_WITH_MOVING_CENTERS)
+        value = _run_epoch(run, epoch, score, callback, course)
+        if best_state is None or value > best_value + (stopping.tol or 0.0):
+            best_state = copy_arrays(solver.state, best_state)
+            best_value, n_best, n_stalled = value, len(course.epochs), 0
             if not course.stopped:
                 continue
         n_stalled += 1
         if course.stopped:
             break
-        if n_stalled >= n_iter_no_change:
-            cut, n_stalled = cut * _CUT, 0
-            copy_arrays(best, descent.state)
+        if n_stalled >= n_patient:
+            cut, n_stalled = cut * _STEP_CUT, 0
+            copy_arrays(best_state, solver.state)
             course.take_back(n_best)
-            watch.tell(f"No better for {n_iter_no_change} epochs: back to the best, after {n_best} that led to it")
-            if schedule != "linear" or cut < _SMALLEST:
+            callback.tell(f"No better for {n_patient} epochs: back to the best, after {n_best} that led to it")
+            if stopping.schedule != "linear" or cut < _MIN_STEP_FACTOR:
                 break
-    copy_arrays(best, descent.state)
+    copy_arrays(best_state, solver.state)
     course.take_back(n_best)
-    descent.settle(course.losses[-1])
+    solver.bound_loss(course.losses[-1])
     return course
 
 
 def _run_epoch(
-    descent: Descent,
-    factor: float,
-    centers_move: bool,
+    run: TrainingRun,
+    epoch: Epoch,
     score: Callable[[], tuple[float, float]] | None,
-    watch: Watch,
+    callback: Callback,
     course: Course,
 ) -> float:
-    """Return what to stop by: 1 - loss / loss of the best constant, held out or in training."""
-    watch.begin_epoch()
-    loss, step = descent.epoch(factor)
-    if centers_move:
-        descent.follow()
+    """Run one epoch; return what to stop by: 1 - loss / loss of the best constant, held out or in training."""
+    callback.begin_epoch()
+    loss, step = run.solver.epoch(epoch.step_factor)
+    if epoch.centers_move:
+        run.solver.update_centers()
     course.losses.append(loss)
-    course.path.append((factor, centers_move))
-    value = 1.0 - loss / (descent.baseline.loss or 1.0)
+    course.epochs.append(epoch)
+    value, found = 1.0 - loss / (run.solver.baseline.loss or 1.0), None
     if score is not None:
         value, found = score()
         course.scores.append(found)
-    course.stopped = watch.end_epoch(step, course.losses, course.scores)
+    course.stopped = callback.end_epoch(
+        step, loss * run.loss_unit, found, lambda: run.learned(course.losses, course.scores)
+    )
     return value

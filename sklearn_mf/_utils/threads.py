@@ -33,9 +33,9 @@ class Threads:
         return list(self._pool.map(function, tasks))
 
 
-def chunks(n: int, size: int) -> list[tuple[int, int]]:
-    """``(start, stop)`` of pieces of at most ``size`` out of n; they depend on n alone, never on the threads."""
-    return [(start, min(start + size, n)) for start in range(0, n, size)]
+def chunks(n: int, size: int) -> list[slice]:
+    """Cut n rows into slices of at most ``size``; they depend on n alone, never on the threads."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 class _OneBlasThread:

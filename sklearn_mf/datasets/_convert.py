@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_mf._ids.checks import check_ratings
-from sklearn_mf._ids.encoding import factorize, find_ids
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_column, split_columns
 
 # Formats in which an entry that is not stored and a rating of 0 are alike, and what comes of it.

@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar
 from urllib.error import ContentTooShortError, HTTPError, URLError
 from urllib.request import urlopen
 
-from sklearn_mf._ids.checks import warn_user
+from sklearn_mf._utils.warnings import warn_user
 
 TIMEOUT = 30.0  # seconds in which the server must send something
 _BLOCK = 2**20

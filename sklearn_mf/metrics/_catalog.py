@@ -8,9 +8,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sklearn_mf._ids.checks import warn_user
-from sklearn_mf._ids.encoding import factorize, find_levels
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.tables import Column, split_column, split_columns
+from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.metrics._lists import flat_lists
 
 

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
 from sklearn_mf._ids.checks import check_ratings
-from sklearn_mf._ids.encoding import factorize, find_levels
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.tables import Column, split_column, split_columns
 
 

@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_consistent_length, check_scalar
 
-from sklearn_mf._ids.checks import check_ratings, check_weights, warn_user
-from sklearn_mf._ids.encoding import factorize
+from sklearn_mf._ids.checks import check_ratings, check_weights
+from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import split_column
+from sklearn_mf._utils.warnings import warn_user
 
 _WHOLE_GROUP = 2**62  # a k above any size
 

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
-from sklearn_mf._ids.checks import warn_user
-from sklearn_mf._ids.encoding import factorize
+from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.pick import check_column, pick_column
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf._ids.times import NTimes, are_from, find_times, hint_of_units
 from sklearn_mf._utils.threads import chunks
+from sklearn_mf._utils.warnings import warn_user
 
 _ENOUGH = 0.9  # of the ratings that test_size asks for; WarmShuffleSplit warns below
 _CHUNK = 2**16  # rows looked at in Python at a time
@@ -235,8 +235,8 @@ class WarmShuffleSplit(_RandomSplit):
 def _spare_rows(order: np.ndarray, users: np.ndarray, items: np.ndarray) -> Iterator[int]:
     """Rows, in this order, that leave their user and their item another row when they and those before are taken."""
     user_rows, item_rows = np.bincount(users).tolist(), np.bincount(items).tolist()
-    for start, stop in chunks(len(order), _CHUNK):
-        rows = order[start:stop]
+    for part in chunks(len(order), _CHUNK):
+        rows = order[part]
         for row, user, item in zip(rows.tolist(), users[rows].tolist(), items[rows].tolist(), strict=True):
             if user_rows[user] > 1 and item_rows[item] > 1:
                 user_rows[user] -= 1

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_mf._ids.encoding import factorize, find_ids
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_columns
 
 

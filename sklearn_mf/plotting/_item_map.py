@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.decomposition import PCA
 
-from sklearn_mf._ids.encoding import factorize, find_ids
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf.plotting._ids import texts_of, user_and_item
 from sklearn_mf.plotting._labels import place_labels, shorten

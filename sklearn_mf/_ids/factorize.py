@@ -1,0 +1,187 @@
+"""One column of ids to its sorted levels and an int32 code for each row.
+
+A column arrives as a typed array, a list of Python objects, or the codes of a categorical. What can be hashed or
+counted as it lies in memory is; other values go through Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sklearn_mf._ids.kinds import datetime_array, kind_of_type, number_levels, object_array, raise_not_an_id, shown
+from sklearn_mf._ids.tables import Categorical, Column, capital, raise_missing
+from sklearn_mf._kernel.hashing import (
+    floats_as_integers,
+    hash_bytes,
+    hash_integers,
+    hash_strings,
+    integer_range,
+    look_up_integers,
+    mark_integers,
+)
+
+_MIN_TABLE_SPAN = 2**16  # of whole numbers that a table is made for, however few rows there are
+
+
+def factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Find the sorted levels of a column, and the code of each row, int32 (n_rows,)."""
+    label, values = column.label, column.values
+    if isinstance(values, Categorical):
+        return _factorize_categorical(label, values)
+    if isinstance(values, np.ndarray):
+        if values.dtype.kind in "iub":
+            return _factorize_ints(values)
+        if values.dtype.kind == "f":
+            return _factorize_floats(label, values)
+        if values.dtype.kind == "M":
+            if np.isnat(values).any():
+                raise_missing(label, np.flatnonzero(np.isnat(values)), len(values))
+            return _factorize_by_sorting(values)
+        if values.dtype.kind in "US" and values.dtype.itemsize:
+            return _factorize_fixed_width(values)
+        if values.dtype.kind == "O":
+            codes = np.empty(len(values), dtype=np.int32)
+            texts = hash_strings(values, codes)  # None unless all are exactly str
+            if texts is not None:
+                return _sort_levels(object_array(texts), codes)
+        elif values.dtype.kind not in "UST":
+            raise_not_an_id(label, str(values.dtype))
+        values = values.tolist()
+    elif not isinstance(values, list):
+        return _factorize_arrow(values)
+    return _factorize_objects(label, values)
+
+
+def _factorize_by_sorting(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort the values of an array of one type."""
+    levels, codes = np.unique(values, return_inverse=True)
+    return levels, codes.astype(np.int32)
+
+
+def _sort_levels(
+    levels: np.ndarray, codes: np.ndarray, order: Sequence[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put levels in order of appearance into sorted order, and the codes with them."""
+    if order is None and levels.dtype == object:  # faster than NumPy's sort of objects
+        order = sorted(range(len(levels)), key=levels.tolist().__getitem__)
+    elif order is None:
+        order = np.argsort(levels, kind="stable")
+    rank = np.empty(len(levels), dtype=np.int32)
+    rank[order] = np.arange(len(levels), dtype=np.int32)
+    return levels[order], rank.take(codes, out=codes, mode="clip")
+
+
+def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count whole numbers in a table where they are dense, hash them otherwise."""
+    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
+        return _factorize_by_sorting(values.astype(np.uint64))
+    if values.dtype != np.int32:
+        values = values.astype(np.int64, copy=False)
+    low, high = integer_range(values)
+    codes = np.empty(len(values), dtype=np.int32)
+    if high - low < max(len(values), _MIN_TABLE_SPAN):
+        # Dense ids: a table indexed by the id.
+        table = np.zeros(high - low + 1, dtype=np.int32)
+        mark_integers(values, low, table)
+        levels = np.flatnonzero(table) + low
+        np.cumsum(table, out=table)
+        table -= 1
+        look_up_integers(values, low, table, codes)
+        return levels, codes
+    values = values.astype(np.int64, copy=False)
+    return _sort_levels(values[hash_integers(values, codes)], codes)
+
+
+def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take floats for whole numbers where all are, sort them otherwise."""
+    if values.dtype.itemsize > 8:
+        raise ValueError(
+            f"Ids in {label} are {values.dtype}, wider than 64 bits; convert the column, for example with astype(str)."
+        )
+    values = values.astype(np.float64, copy=False)
+    as_ints = np.empty(len(values), dtype=np.int64)
+    if floats_as_integers(values, as_ints):  # 1.0 and 1 are one id
+        return _factorize_ints(as_ints)
+    finite = np.isfinite(values)
+    if not finite.all():
+        raise_missing(label, np.flatnonzero(~finite), len(values))
+    return _factorize_by_sorting(values)
+
+
+def _factorize_fixed_width(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hash the cells of an array of text or bytes of one width as they lie in memory."""
+    values = np.ascontiguousarray(values)
+    codes = np.empty(len(values), dtype=np.int32)
+    offsets = np.arange(len(values) + 1, dtype=np.int64) * values.dtype.itemsize
+    levels = values[hash_bytes(values.view(np.uint8), offsets, codes)]
+    order = np.argsort(levels, kind="stable")
+    return _sort_levels(object_array(levels.tolist()), codes, order)
+
+
+def _factorize_arrow(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Hash the strings of a pyarrow array as their bytes lie in memory."""
+    import pyarrow
+    from pyarrow import compute
+
+    _, offsets, data = values.buffers()
+    width = np.int64 if pyarrow.types.is_large_string(values.type) else np.int32
+    offsets = np.frombuffer(offsets, dtype=width)[values.offset : values.offset + len(values) + 1]
+    data = np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
+    codes = np.empty(len(values), dtype=np.int32)
+    levels = values.take(pyarrow.array(hash_bytes(data, offsets.astype(np.int64, copy=False), codes)))
+    order = compute.sort_indices(levels).to_numpy()  # the order of UTF-8 is that of Python's strings
+    return _sort_levels(object_array(levels.to_pylist()), codes, order)
+
+
+def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:
+    """Compact and sort the small array of categories; the rows only go through a table."""
+    if len(values.codes) and values.codes.min() < 0:
+        raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
+    used = np.flatnonzero(np.bincount(values.codes))
+    level_of = np.zeros(len(values.categories), dtype=np.int32)
+    levels, level_of[used] = factorize(Column(label, values.categories[used]))
+    return levels, level_of[values.codes]
+
+
+def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray]:
+    """Check that Python values are ids of one kind, and hash them in Python."""
+    kinds: dict[str, list[type]] = {}
+    for type_ in set(map(type, values)):
+        kind = kind_of_type(type_)
+        if kind is None:
+            if type_ is type(None) or type_.__name__ in ("NAType", "NaTType"):
+                raise_missing(label, [i for i, value in enumerate(values) if type(value) is type_], len(values))
+            raise_not_an_id(label, type_.__name__)
+        kinds.setdefault(kind, []).append(type_)
+    if "number" in kinds:
+        not_finite = [i for i, x in enumerate(values) if isinstance(x, (float, np.floating)) and not np.isfinite(x)]
+        if not_finite:
+            raise_missing(label, not_finite, len(values))
+    if len(kinds) > 1:
+        examples = ", ".join(
+            f"{kind} ({shown(next(v for v in values if type(v) in types))})" for kind, types in sorted(kinds.items())
+        )
+        raise ValueError(
+            f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {examples}. "
+            "Convert the column to one kind, for example with astype(str)."
+        )
+    numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
+    if numpy_scalars and "datetime" not in kinds:
+        # NumPy's scalars do not compare exactly with each other; Python's do.
+        values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    if "datetime" in kinds:
+        if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
+            raise ValueError(
+                f"{capital(label)} mixes datetimes with and without a time zone, which cannot be ordered; "
+                "convert the column to one kind."
+            )
+        return factorize(Column(label, datetime_array(label, values)))
+    # One hash pass; Python compares ints and floats exactly, and 1, 1.0 and True are equal.
+    code_of = dict.fromkeys(values)
+    levels = sorted(code_of)
+    code_of.update(zip(levels, range(len(levels)), strict=True))
+    codes = np.fromiter(map(code_of.__getitem__, values), dtype=np.int32, count=len(values))
+    return (number_levels(label, levels) if "number" in kinds else object_array(levels)), codes

@@ -1,0 +1,88 @@
+"""Kinds of ids: numbers, text, bytes and datetimes, one for a column; levels as arrays of one kind."""
+
+from __future__ import annotations
+
+import datetime
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+import numpy as np
+
+from sklearn_mf._ids.tables import capital
+
+
+def kind_of_type(type_: type) -> str | None:
+    """Give the kind of ids of a Python or NumPy type; None if they are no ids."""
+    if issubclass(type_, (Real, np.bool_)) and not issubclass(type_, np.timedelta64):
+        if issubclass(type_, (Integral, float, np.floating, np.bool_)):
+            return "number"
+    elif issubclass(type_, str):
+        return "text"
+    elif issubclass(type_, bytes):
+        return "bytes"
+    elif issubclass(type_, (datetime.date, np.datetime64)) and type_.__name__ != "NaTType":
+        return "datetime"
+    return None
+
+
+def kind_of(levels: np.ndarray) -> str:
+    """Give the kind of levels."""
+    if levels.dtype.kind == "M":
+        return "datetime"
+    if levels.dtype.kind == "O":
+        return kind_of_type(type(levels[0])) or "number"
+    return "number"
+
+
+def plural(kind: str) -> str:
+    """Write a kind in the plural, for a message."""
+    return kind + "s" if kind in ("number", "datetime") else kind
+
+
+def raise_not_an_id(label: str, what: str) -> NoReturn:
+    """Raise a TypeError about a column that does not hold ids."""
+    raise TypeError(
+        f"{capital(label)}: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
+        "datetimes: convert the column, for example with astype(str)."
+    )
+
+
+def shown(value: Any) -> str:
+    """Write an id as Python does, for a message."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def number_levels(label: str, levels: list) -> np.ndarray:
+    """Turn sorted Python numbers into int64, uint64 or float64, or objects where none of these holds all exactly."""
+    whole = [int(level) if abs(level) < 2**63 and level == int(level) else level for level in levels]
+    if not all(-(2**63) <= level < 2**64 for level in whole if isinstance(level, Integral)):
+        raise ValueError(f"{capital(label)} has integers beyond 64 bits; convert the column to text.")
+    if all(isinstance(level, Integral) for level in whole):
+        for dtype in (np.int64, np.uint64):
+            if np.iinfo(dtype).min <= whole[0] and whole[-1] <= np.iinfo(dtype).max:
+                return np.array(whole, dtype=dtype)
+    elif all(abs(level) <= 2**53 for level in whole if isinstance(level, Integral)):
+        return np.array(whole, dtype=np.float64)
+    return object_array(whole)
+
+
+def object_array(values: list) -> np.ndarray:
+    """Put values into an array of objects, each as it is."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def datetime_array(label: str, values: list) -> np.ndarray:
+    """Turn date and time objects into datetime64 of the finest unit among them; time zones are turned to UTC."""
+    scalars = []
+    for value in values:
+        if hasattr(value, "to_datetime64"):  # pandas, to the nanosecond and in UTC
+            value = value.to_datetime64()
+        elif isinstance(value, datetime.datetime) and value.tzinfo is not None:
+            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        scalars.append(np.datetime64(value))
+    array = np.array(scalars)
+    if not all(x.astype(scalar.dtype) == scalar for x, scalar in zip(array, scalars, strict=True) if x == x):
+        raise ValueError(f"{capital(label)} has datetimes too far apart for their units; convert it to one unit.")
+    return array

@@ -1,0 +1,217 @@
+"""The levels of all columns: ids to indices and back.
+
+An *id* is what the caller wrote; an *index* is its place among the levels of its column, or -1 when it is not one of
+them. Levels are sorted, and those that come later follow in order of arrival; then a *sorter* sorts them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.kinds import datetime_array, kind_of, number_levels, object_array, plural, shown
+from sklearn_mf._ids.tables import Categorical, Column, capital
+from sklearn_mf._kernel.hashing import floats_as_integers, look_up_integers
+from sklearn_mf._utils.threads import Threads
+from sklearn_mf._utils.warnings import warn_user
+
+_MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # below, a column of many levels says little about what the column is
+_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # for no id
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Hold the ids of all columns, in the order of their indices. Nothing in it changes; ``grow`` gives another one."""
+
+    ids: list[np.ndarray]
+    sorters: list[np.ndarray | None]  # what sorts the ids of a column; None where they are sorted
+
+    @classmethod
+    def fit(
+        cls, columns: list[Column], weights: np.ndarray | None, threads: Threads
+    ) -> tuple[Levels, list[np.ndarray]]:
+        """Learn the levels that rows of positive weight have; return them and the codes of the rows, by column.
+
+        Codes of rows of weight 0 are undefined.
+        """
+        ids, codes = zip(*threads.map(factorize, columns), strict=True)
+        if weights is not None and not weights.all():
+            ids, codes = zip(*(_drop_unused(*given, weights) for given in zip(ids, codes, strict=True)), strict=True)
+        return cls(list(ids), [None] * len(ids)), list(codes)
+
+    @property
+    def counts(self) -> list[int]:
+        """Number of levels of each column."""
+        return [len(ids) for ids in self.ids]
+
+    def of_field(self, field: int) -> Levels:
+        """Give the levels of one column by itself."""
+        return Levels(self.ids[field : field + 1], self.sorters[field : field + 1])
+
+    def encode(self, columns: list[Column], threads: Threads) -> np.ndarray:
+        """Find the indices of rows, int32 (n_rows, n_columns); -1 where an id is not one of the levels."""
+        indices = np.empty((len(columns[0]), len(columns)), dtype=np.int32)
+
+        def encode_column(j: int) -> None:
+            column, ids, sorter = columns[j], self.ids[j], self.sorters[j]
+            if _look_up_ints(column.values, ids, sorter, indices[:, j]):
+                return
+            own, codes = factorize(column)
+            find_levels(column.label, own, ids, sorter).take(codes, out=indices[:, j], mode="clip")
+
+        threads.map(encode_column, range(len(columns)))
+        return indices
+
+    def encode_field(self, field: int, column: Column, threads: Threads) -> np.ndarray:
+        """Find the indices of the ids of one column, int32 (n_rows,), -1 where an id is not one of the levels."""
+        return self.of_field(field).encode([column], threads)[:, 0]
+
+    def decode(self, field: int, indices: np.ndarray) -> np.ndarray:
+        """Give the ids of indices; where these are -1, what stands for no id: -1, NaN, NaT or None."""
+        ids = self.ids[field]
+        fill = np.full(1, _FILLS[ids.dtype.kind], dtype=ids.dtype)
+        return np.concatenate([ids, fill])[indices]
+
+    def find(self, others: Levels, labels: list[str]) -> list[np.ndarray]:
+        """Find the indices of other levels, by column; -1 where they are not among these."""
+        given = zip(labels, others.ids, self.ids, self.sorters, strict=True)
+        return [find_levels(label, ids, own, sorter) for label, ids, own, sorter in given]
+
+    def grow(
+        self, columns: list[Column], weights: np.ndarray | None, threads: Threads
+    ) -> tuple[Levels, list[np.ndarray]]:
+        """Append the levels that rows of positive weight bring; return all levels and the codes of the rows."""
+        brought, codes = Levels.fit(columns, weights, threads)
+        ids, sorters, grown_codes = [], [], []
+        places = self.find(brought, [column.label for column in columns])
+        for j, (column, place) in enumerate(zip(columns, places, strict=True)):
+            own, sorter, new = self.ids[j], self.sorters[j], np.flatnonzero(place < 0)
+            if len(new):
+                order = np.arange(len(own)) if sorter is None else sorter
+                at = np.searchsorted(*_comparable(own[order], brought.ids[j][new]))
+                place[new] = np.arange(len(own), len(own) + len(new))
+                sorter = np.insert(order, at, place[new]) if sorter is not None or at[0] < len(own) else None
+                own = _joined(column.label, own, brought.ids[j][new])
+            ids.append(own)
+            sorters.append(sorter)
+            grown_codes.append(place[codes[j]])
+        return Levels(ids, sorters), grown_codes
+
+
+def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
+    """Write which ids of each column are unknown (index -1), for a message."""
+    described = []
+    for j, column in enumerate(columns):
+        rows = indices[:, j] < 0
+        if rows.any():
+            levels, codes = factorize(column)
+            ids = levels[np.unique(codes[rows])]
+            examples = ", ".join(repr(i) for i in ids[:5].tolist())
+            described.append(f"{len(ids)} in {column.label} ({examples}{', ...' if len(ids) > 5 else ''})")
+    return "; ".join(described)
+
+
+def find_ids(label: str, ids: np.ndarray, among: np.ndarray, of: str) -> np.ndarray:
+    """Find ids among others in any order, each once, int32; -1 where they are not."""
+    return find_levels(label, ids, among, np.argsort(among, kind="stable"), of)
+
+
+def find_levels(
+    label: str,
+    levels: np.ndarray,
+    fitted: np.ndarray,
+    sorter: np.ndarray | None,
+    of: str = "the model was fitted on",
+) -> np.ndarray:
+    """Find the indices of ``levels`` among those of the fit, int32; -1 where they are not."""
+    kind, fitted_kind = kind_of(levels), kind_of(fitted)
+    if kind != fitted_kind:
+        raise ValueError(
+            f"Ids in {label} are {plural(kind)} (such as {shown(levels[0])}), but {of} {fitted_kind} ids (such as "
+            f"{shown(fitted[0])}). Give ids of the same kind, for example with astype."
+        )
+    return _align(levels, fitted, sorter)
+
+
+def _drop_unused(ids: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the levels of a column that a row of positive weight has; the codes of other rows are undefined."""
+    used = np.bincount(codes, weights > 0, minlength=len(ids)) > 0
+    return ids[used], (np.cumsum(used, dtype=np.int32) - np.int32(1))[codes]
+
+
+def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Join levels of two arrays of one kind, none of them changed by it."""
+    if fitted.dtype == new.dtype or fitted.dtype.kind == "O":
+        return np.concatenate([fitted, new.astype(fitted.dtype)])
+    if fitted.dtype.kind == "M":
+        return datetime_array(label, [*fitted, *new])
+    values = [*fitted.tolist(), *new.tolist()]
+    dtype = number_levels(label, sorted(values)).dtype
+    return object_array(values) if dtype.kind == "O" else np.array(values, dtype=dtype)
+
+
+def _look_up_ints(
+    values: np.ndarray | list | Categorical, fitted: np.ndarray, sorter: np.ndarray | None, out: np.ndarray
+) -> bool:
+    """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
+    if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
+        return False
+    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
+        return False
+    if values.dtype.kind == "f":
+        as_ints = np.empty(len(values), dtype=np.int64)
+        if values.dtype.itemsize > 8 or not floats_as_integers(values.astype(np.float64, copy=False), as_ints):
+            return False
+        values = as_ints
+    elif values.dtype != np.int32:
+        values = values.astype(np.int64, copy=False)
+    first, last = (0, -1) if sorter is None else sorter[[0, -1]]
+    low, span = int(fitted[first]), int(fitted[last]) - int(fitted[first]) + 1
+    if span <= 2 * len(values):
+        table = np.full(span, -1, dtype=np.int32)
+        table[fitted - low] = np.arange(len(fitted), dtype=np.int32)
+        look_up_integers(values, low, table, out)
+    elif len(values) < len(fitted):
+        out[:] = _align(values.astype(np.int64, copy=False), fitted, sorter)
+    else:
+        return False
+    return True
+
+
+def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: int) -> None:
+    """Warn of columns that can hardly be categories: each of their levels would be learned by itself."""
+    if n_rows < _MIN_ROWS_TO_JUDGE_A_COLUMN:
+        return
+    for j, (column, ids) in enumerate(zip(columns, levels.ids, strict=True)):
+        n_levels, continuous = len(ids), ids.dtype.kind in "fM"
+        if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
+            warn_user(
+                f"{capital(column.label)} has {n_levels} levels in {n_rows} rows and looks "
+                f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
+                "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
+                "KBinsDiscretizer(encode='ordinal'), or leave it out.",
+                UserWarning,
+            )
+
+
+def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:
+    """Find the place of each of ``levels`` among the ``fitted`` ones, which ``sorter`` sorts, or -1; int32."""
+    exact = np.ones(len(levels), dtype=bool)
+    if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
+        converted = levels.astype(fitted.dtype)
+        levels, exact = converted, converted.astype(levels.dtype) == levels
+    fitted, levels = _comparable(fitted, levels)
+    place = np.searchsorted(fitted, levels, sorter=sorter)
+    place[place == len(fitted)] = 0
+    if sorter is not None:
+        place = sorter[place]
+    return np.where(exact & (fitted[place] == levels), place, -1).astype(np.int32)
+
+
+def _comparable(fitted: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give both as they are, or as objects where their types would be compared inexactly: no int becomes a float."""
+    if levels.dtype != fitted.dtype and levels.dtype.kind != "M":
+        return fitted.astype(object), levels.astype(object)
+    return fitted, levels

@@ -1,0 +1,337 @@
+"""The typed boundary to sgd.c and strata.c: epochs on a block grid, and predictions.
+
+Python allocates; these functions and objects compare lengths and indices once, release the GIL and fill.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from libc.stddef cimport ptrdiff_t, size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+
+
+cdef extern from "sgd.h" nogil:
+    int SGD_LANES
+    int SGD_BATCH
+    int SGD_USER_BIAS
+    int SGD_ITEM_BIAS
+
+    ctypedef enum sgd_loss:
+        SGD_SQUARED_ERROR
+        SGD_ABSOLUTE_ERROR
+        SGD_HUBER
+        SGD_QUANTILE
+        SGD_POISSON
+
+    ctypedef struct sgd_config:
+        float step
+        float alpha
+        float alpha_bias
+        float fit_bias
+        sgd_loss loss
+        float parameter
+        float offset
+        int positive
+
+    ctypedef struct sgd_scalars:
+        float bias
+        float damping
+
+    ctypedef struct sgd_tables:
+        int rank
+        double intercept
+        const float *const *rows
+        const float *const *bias
+
+    void sgd_predict(ptrdiff_t n, int n_fields, const sgd_tables *tables, const int32_t *index, double *out)
+    const char *sgd_select_simd(const char *name)
+
+
+cdef extern from "strata.h" nogil:
+    ctypedef struct strata_grid:
+        int n_fields
+        int width
+        int64_t n_groups
+        const int32_t *index
+        const float *target
+        const float *weight
+        const uint8_t *visits
+        const int64_t *block_start
+        const int64_t *first_row
+        float *rows
+        sgd_scalars *scalars
+        const float *ties
+        const int32_t *context_rows
+        const int64_t *context_start
+        const float *context_share
+        const float *context_pace
+        float *own_rows
+        sgd_scalars *own_scalars
+        double *loss
+        double limit
+
+    int64_t STRATA_STATE_SIZE(int64_t n_groups)
+    size_t strata_scratch(const strata_grid *grid)
+    void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_strata, const int64_t *strata,
+                    int64_t *state, void *scratch)
+    void strata_run_block(const strata_grid *grid, const sgd_config *config, int64_t block, void *scratch)
+
+
+cdef extern from "bounds.h" nogil:
+    void bounds_of_index(ptrdiff_t n, int n_fields, const int32_t *index, int32_t shift, uint32_t *largest)
+
+
+LANES = SGD_LANES  # rows are padded to a multiple of this many floats
+LOSS_CODES = {
+    "squared_error": SGD_SQUARED_ERROR, "absolute_error": SGD_ABSOLUTE_ERROR, "huber": SGD_HUBER,
+    "quantile": SGD_QUANTILE, "poisson": SGD_POISSON,
+}
+BIAS_CENTER_COLUMNS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # of the ties of users and of items: the center of the bias
+
+
+def select_simd(name):
+    """Use the instruction set ``name`` ("auto", "avx512", "avx2" or "baseline"); return the one in use, or None."""
+    cdef const char *chosen = sgd_select_simd(name.encode())
+    return None if chosen is NULL else chosen.decode()
+
+
+class UpdateRule(NamedTuple):
+    """Say what a visit of a rating does to its rows: penalties, loss and constraints, as in sgd.h."""
+
+    alpha: float  # L2 strength of factors, per rating
+    alpha_bias: float  # L2 strength of biases, per rating
+    fit_bias: bool  # whether biases move
+    loss: int  # one of LOSS_CODES
+    loss_parameter: float  # epsilon or the quantile
+    loss_offset: float  # what the loss adds to a prediction: the intercept, where targets are not centered
+    positive: bool  # whether factors are kept at 0 or above
+
+
+cdef class SGDKernel:
+    """Update parameters by the ratings of a block grid, block by block.
+
+    The constructor compares the lengths of all arrays with each other, and every index with the length of what it
+    indexes. The arrays stay those of ``grid`` and ``parameters``: parameters change in place.
+
+    Parameters
+    ----------
+    grid : BlockGrid
+        Its arrays by name; sklearn_mf/_training/grid.py has their shapes.
+
+    parameters : Parameters
+        ``table``, ``scalars`` and ``ties``; sklearn_mf/_training/parameters.py has their shapes.
+
+    context_pace : float32 array (n_context_rows,)
+        Part of each step that a row of a context field takes, in the order of ``grid.context_rows``.
+
+    rule : UpdateRule
+        What a visit does.
+    """
+
+    cdef readonly object losses  # float64 (n_blocks,): summed loss of each block, in the run before
+    cdef object rule
+    cdef tuple arrays  # of the pointers below, kept alive
+    cdef strata_grid grid
+    cdef int64_t n_blocks
+
+    def __init__(self, grid, parameters, context_pace, rule):
+        cdef const int32_t[:, ::1] index = grid.index
+        cdef const float[::1] target = grid.target
+        cdef const float[::1] weight = grid.weight
+        cdef const uint8_t[::1] visits = grid.visits
+        cdef const int64_t[::1] block_start = grid.block_start
+        cdef const int64_t[:, ::1] first_row = grid.first_row
+        cdef const int32_t[::1] context_rows = grid.context_rows
+        cdef const int64_t[::1] context_start = grid.context_start
+        cdef const float[::1] share = grid.context_share
+        cdef const float[::1] pace = context_pace
+        cdef float[:, ::1] rows = parameters.table
+        cdef float[:, ::1] scalars = parameters.scalars
+        cdef const float[:, ::1] ties = parameters.ties
+        _check_lengths(grid, parameters, context_pace)
+        _check_indices(grid, len(parameters.table))
+        P = grid.n_groups
+        n_own = int(np.diff(grid.context_start[::P]).max())
+        width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
+        cdef float[:, ::1] own_rows = np.empty((max(n_own, 1), width), dtype=np.float32)
+        cdef float[:, ::1] own_scalars = np.empty((max(n_own, 1), 2), dtype=np.float32)
+        cdef double[::1] losses = np.zeros(P * P)
+        self.rule, self.losses, self.n_blocks = rule, np.asarray(losses), P * P
+        self.arrays = (
+            index, target, weight, visits, block_start, first_row, context_rows, context_start, share, pace, rows, scalars,
+            ties, own_rows, own_scalars,
+        )
+        self.grid.n_fields, self.grid.width, self.grid.n_groups = index.shape[1], width, P
+        self.grid.index, self.grid.target, self.grid.visits = &index[0, 0], &target[0], &visits[0]
+        self.grid.weight = &weight[0] if weight is not None else NULL
+        self.grid.block_start, self.grid.first_row = &block_start[0], &first_row[0, 0]
+        self.grid.rows, self.grid.scalars = &rows[0, 0], <sgd_scalars *>&scalars[0, 0]
+        self.grid.ties = &ties[0, 0] if ties is not None else NULL
+        self.grid.context_start = &context_start[0]
+        self.grid.own_rows, self.grid.own_scalars = &own_rows[0, 0], <sgd_scalars *>&own_scalars[0, 0]
+        if context_rows.shape[0]:  # NULL otherwise
+            self.grid.context_rows, self.grid.context_share = &context_rows[0], &share[0]
+            self.grid.context_pace = &pace[0]
+        self.grid.loss = &losses[0]
+
+    def new_progress(self):
+        """Give what the threads that share a ``run`` share: int64, zeros."""
+        return np.zeros(STRATA_STATE_SIZE(self.grid.n_groups), dtype=np.int64)
+
+    def run(self, const int64_t[::1] strata, float step, double limit, int64_t[::1] progress):
+        """Run the blocks of ``strata``, in order, in turn with the other threads that have the same ``progress``.
+
+        A block whose loss is above ``limit``, or not a number, ends the run; ``losses`` has the loss of each block.
+        """
+        cdef strata_grid grid = self.grid
+        cdef int64_t t
+        if progress.shape[0] != STRATA_STATE_SIZE(grid.n_groups):
+            raise ValueError("progress is not that of new_progress().")
+        for t in range(strata.shape[0]):
+            if not 0 <= strata[t] < grid.n_groups:
+                raise IndexError(f"There is no stratum {strata[t]} among {grid.n_groups}.")
+        if strata.shape[0] == 0:
+            return
+        cdef sgd_config config = self._config(step)
+        grid.limit = limit
+        cdef void *scratch = malloc(strata_scratch(&grid))
+        if scratch is NULL:
+            raise MemoryError
+        with nogil:
+            strata_run(&grid, &config, strata.shape[0], &strata[0], &progress[0], scratch)
+        free(scratch)
+
+    def run_block(self, int64_t block, float step):
+        """Update the rows of one block by its ratings; return its summed loss.
+
+        Grids of two fields only: rows of further fields are shared by the blocks of a stratum.
+        """
+        cdef strata_grid grid = self.grid
+        if grid.n_fields > 2:
+            raise ValueError("A block by itself can be run in a grid of two fields only.")
+        if not 0 <= block < self.n_blocks:
+            raise IndexError(f"There is no block {block} among {self.n_blocks}.")
+        cdef sgd_config config = self._config(step)
+        cdef void *scratch = malloc(strata_scratch(&grid))
+        if scratch is NULL:
+            raise MemoryError
+        with nogil:
+            strata_run_block(&grid, &config, block, scratch)
+        free(scratch)
+        return grid.loss[block]
+
+    cdef sgd_config _config(self, float step):
+        cdef sgd_config config
+        rule = self.rule
+        config.step, config.alpha, config.alpha_bias = step, rule.alpha, rule.alpha_bias
+        config.fit_bias, config.positive = float(rule.fit_bias), rule.positive
+        config.loss, config.parameter, config.offset = rule.loss, rule.loss_parameter, rule.loss_offset
+        return config
+
+
+def _check_lengths(grid, parameters, context_pace):
+    """Raise a ValueError that names the first array whose shape does not fit the others."""
+    n, n_blocks, n_context_rows = len(grid.index), grid.n_groups**2, len(grid.context_rows)
+    width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
+    expected = {
+        "target": (grid.target, (n,)),
+        "visits": (grid.visits, (n // SGD_BATCH + n_blocks,)),
+        "block_start": (grid.block_start, (n_blocks + 1,)),
+        "first_row": (grid.first_row, (n_blocks, 2)),
+        "context_start": (grid.context_start, (n_blocks + 1,)),
+        "context_share": (grid.context_share, (n_context_rows,)),
+        "context_pace": (context_pace, (n_context_rows,)),
+        "table": (parameters.table, (len(grid.row_weights), width * (1 if parameters.ties is None else 2))),
+        "scalars": (parameters.scalars, (len(grid.row_weights), 2)),
+    }
+    if grid.weight is not None:
+        expected["weight"] = grid.weight, (n,)
+    if parameters.ties is not None:
+        expected["ties"] = parameters.ties, (grid.n_pair_rows, SGD_LANES)
+    for name, (array, shape) in expected.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, not {shape}.")
+    if n == 0 or grid.index.shape[1] < 2:
+        raise ValueError(f"index has shape {grid.index.shape}: it needs a rating and two fields.")
+    if width < SGD_LANES or width % SGD_LANES:
+        raise ValueError(f"Rows of {width} floats are not padded to a multiple of {SGD_LANES}.")
+    for name, start, end in (("block_start", grid.block_start, n), ("context_start", grid.context_start, n_context_rows)):
+        if start[0] != 0 or start[-1] != end or (np.diff(start) < 0).any():
+            raise ValueError(f"{name} does not rise from 0 to {end}.")
+
+
+def _check_indices(grid, n_rows):
+    """Raise an IndexError unless the rows of every rating are among those of its block's groups."""
+    P, n_fields = grid.n_groups, grid.index.shape[1]
+    largest = largest_indices(grid.index, grid.block_start)
+    first_users, first_items = grid.first_row[:P, 0], grid.first_row[:P, 1]  # of stratum 0, group after group
+    n_users = np.diff(first_users, append=first_items[0])
+    n_items = np.diff(first_items, append=grid.n_pair_rows)
+    stratum, a = np.divmod(np.arange(P * P), P)
+    b = (a + stratum) % P
+    n_own = np.column_stack([n_users[a], n_items[b], *[np.diff(grid.context_start)] * (n_fields - 2)])
+    starts = np.column_stack([first_users[a], first_items[b]])
+    if not (first_users[0] == 0 and (n_users > 0).all() and (n_items > 0).all() and (starts == grid.first_row).all()):
+        raise IndexError("first_row does not divide the rows of users and of items into groups.")
+    if not grid.n_pair_rows <= n_rows or (largest > n_own).any():
+        raise IndexError("An index of a rating is beyond the rows of its block.")
+    if len(grid.context_rows) and not 0 <= grid.context_rows.min() <= grid.context_rows.max() < n_rows:
+        raise IndexError("context_rows is beyond the rows of the table.")
+
+
+def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start):
+    """Find 1 + the largest index of each field in each block, int64 (n_blocks, n_fields); beyond 2**31 if negative."""
+    n_blocks = block_start.shape[0] - 1
+    cdef uint32_t[:, ::1] largest = np.zeros((n_blocks, index.shape[1]), dtype=np.uint32)
+    cdef ptrdiff_t b
+    with nogil:
+        for b in range(largest.shape[0]):
+            if block_start[b + 1] > block_start[b]:
+                bounds_of_index(block_start[b + 1] - block_start[b], index.shape[1], &index[block_start[b], 0], 0,
+                                &largest[b, 0])
+    found = np.asarray(largest).astype(np.int64) + 1
+    found[np.diff(block_start) == 0] = 0
+    return found
+
+
+def predict(
+    const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for a level never seen
+    list factors,                       # IN    n_fields float32 arrays (n_levels, rank), one rank for all
+    list biases,                        # IN    n_fields float32 arrays (n_levels,)
+    double intercept,
+    double[::1] out,                    # OUT   (n,)
+):
+    """Fill ``out`` with the scores of the rows of ``index``."""
+    cdef int n_fields = len(factors), f
+    cdef ptrdiff_t n = index.shape[0]
+    cdef const float[:, ::1] rows
+    cdef const float[::1] bias
+    cdef sgd_tables tables
+    if index.shape[1] != n_fields or len(biases) != n_fields or out.shape[0] != n:
+        raise ValueError("index, factors, biases and out do not fit each other.")
+    if n == 0:
+        return
+    cdef void *memory = malloc(n_fields * (2 * sizeof(float *) + sizeof(uint32_t)))
+    cdef const float **pointers = <const float **>memory
+    cdef uint32_t *largest = <uint32_t *>(pointers + 2 * n_fields)
+    if memory is NULL:
+        raise MemoryError
+    try:
+        with nogil:
+            bounds_of_index(n, n_fields, &index[0, 0], 1, largest)  # of index + 1, so that -1 is no error
+        tables.rank = factors[0].shape[1]
+        for f in range(n_fields):
+            rows, bias = factors[f], biases[f]
+            if rows.shape[1] != tables.rank or bias.shape[0] != rows.shape[0]:
+                raise ValueError("factors and biases do not fit each other.")
+            if largest[f] > rows.shape[0]:
+                raise IndexError(f"An index of field {f} is beyond its {rows.shape[0]} levels.")
+            pointers[n_fields + f] = &bias[0] if rows.shape[0] else NULL
+            pointers[f] = &rows[0, 0] if tables.rank and rows.shape[0] else pointers[n_fields + f]
+        tables.intercept, tables.rows, tables.bias = intercept, pointers, pointers + n_fields
+        with nogil:
+            sgd_predict(n, n_fields, &tables, &index[0, 0], &out[0])
+    finally:
+        free(memory)

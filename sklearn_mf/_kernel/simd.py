@@ -1,0 +1,20 @@
+"""The instruction set that all kernels use, chosen when the package is imported."""
+
+import os
+
+from sklearn_mf._kernel import partners, sgd
+
+
+def select_simd(name: str) -> str:
+    """Use the instruction set ``name`` ("auto", "avx512", "avx2" or "baseline") from now on; return the name in use."""
+    chosen = sgd.select_simd(name)
+    if chosen is None:
+        raise ValueError(
+            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto', 'avx512', 'avx2' or "
+            "'baseline'."
+        )
+    partners.select_wide(chosen != "baseline")
+    return chosen
+
+
+SIMD = select_simd(os.environ.get("SKLEARN_MF_SIMD") or "auto")

@@ -1,0 +1,62 @@
+"""One view of a fitted estimator, taken once: what all its reading methods work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_mf._ids.levels import Levels, describe_unknown
+from sklearn_mf._ids.tables import Column
+from sklearn_mf._prediction.model import Model
+from sklearn_mf._utils.threads import Threads
+from sklearn_mf._utils.warnings import warn_user
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """Hold a model with the names of its levels, and how scores become ratings."""
+
+    levels: Levels
+    model: Model
+    inverse_link: Callable[[np.ndarray], np.ndarray]
+    rating_range: tuple[float, float] | None  # bounds of ratings; None does not bound them
+    handle_unknown: str
+    feature_names: list[str]  # empty where X had no names
+    estimator_name: str
+
+    def predict(self, columns: list[Column], threads: Threads) -> np.ndarray:
+        """Predict the ratings of rows of ids, float64 (n_rows,)."""
+        indices, unknown = self.levels.encode(columns, threads), None
+        if self.handle_unknown != "ignore":
+            unknown = (indices < 0).any(axis=1)
+            self.report_unknown(columns, indices, unknown)
+        ratings = self.model.scores(indices, threads)
+        self.to_ratings(ratings)
+        if self.handle_unknown == "nan":
+            ratings[unknown] = np.nan
+        return ratings
+
+    def to_ratings(self, scores: np.ndarray) -> None:
+        """Turn scores into ratings, in place: through the link of the loss, and within bounds."""
+        scores[...] = self.inverse_link(scores)
+        if self.rating_range is not None:
+            np.clip(scores, *self.rating_range, out=scores)
+
+    def report_unknown(
+        self,
+        columns: list[Column],
+        indices: np.ndarray,
+        unknown: np.ndarray,
+        what: str = "X has",
+        then: str = "They are predicted from the other columns.",
+    ) -> None:
+        """Warn of ids that were not seen in fit, or raise, as ``handle_unknown`` says."""
+        if self.handle_unknown in ("ignore", "nan") or not unknown.any():
+            return
+        found = f"{np.count_nonzero(unknown)} of {len(unknown)} rows: {describe_unknown(columns, indices)}."
+        message = f"{what} ids not seen in fit, in {found}"
+        if self.handle_unknown == "error":
+            raise ValueError(message + " Leave these rows out, or set handle_unknown to 'ignore', 'warn' or 'nan'.")
+        warn_user(f"{message} {then}", UserWarning)

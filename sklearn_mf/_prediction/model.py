@@ -1,0 +1,44 @@
+"""A fitted model as arrays, and the scores of pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_mf._kernel.sgd import predict
+from sklearn_mf._utils.threads import Threads, chunks
+
+MAX_CHUNK = 2**16  # rows that a thread scores at a time
+
+
+@dataclass(frozen=True)
+class Model:
+    """Hold what scores are made of; lists have an array for each field."""
+
+    factors: list[np.ndarray]  # float32 (n_levels, rank)
+    biases: list[np.ndarray]  # float32 (n_levels,)
+    intercept: float
+
+    @property
+    def rank(self) -> int:
+        """Number of factors."""
+        return self.factors[0].shape[1]
+
+    @property
+    def n_levels(self) -> list[int]:
+        """Number of levels of each field."""
+        return [len(rows) for rows in self.factors]
+
+    def scores(self, indices: np.ndarray, threads: Threads) -> np.ndarray:
+        """Score rows of indices, (n_rows, n_fields) int32; -1 is a level never seen and adds nothing.
+
+        A score is intercept + sum_f b_f + sum_{f<g} <V_f, V_g>, float64 (n_rows,).
+        """
+        out = np.empty(len(indices))
+
+        def score_rows(part: slice) -> None:
+            predict(indices[part], self.factors, self.biases, self.intercept, out[part])
+
+        threads.map(score_rows, chunks(len(out), MAX_CHUNK))
+        return out

@@ -1,0 +1,121 @@
+"""New levels solved exactly, everything else held as it is. Arrays, no ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_mf._training.centers import predict_centers
+from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.learned import Learned
+from sklearn_mf._training.online import TOO_FAR
+from sklearn_mf._utils.threads import chunks, one_blas_thread
+
+_MAX_NUMBERS_AT_ONCE = 2**21  # of the matrices that are solved together
+_MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
+
+
+def fold_in_levels(
+    learned: Learned,
+    indices: np.ndarray,
+    target_field: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    n_levels: list[int],
+    hyper: Hyperparameters,
+) -> Learned:
+    """Solve biases and factors of the levels in ``target_field`` of each row, everything else held as it is.
+
+    For each level the minimum, over its bias b and factors v, of
+
+        sum w/2 (y - c - b - <v, s>)^2 + (alpha n + damping)/2 |v - z|^2 + (alpha_bias n + damping)/2 (b - zb)^2
+
+    on the standardized scale, with c what the other fields of a row predict and s the sum of their factors.
+    """
+    grown = learned.grown(n_levels)
+    weights = np.ones(len(y)) if weights is None else weights
+    weights = weights / learned.state.weight_unit
+    for f in np.unique(target_field).tolist():
+        rows = target_field == f
+        _fold_in_field(grown, f, _sorted_by_level(f, indices[rows], y[rows], weights[rows]), hyper)
+    return grown
+
+
+@dataclass(frozen=True)
+class _SortedRatings:
+    """Hold ratings in the order of the levels that are solved; those of level k are ``bounds[k]:bounds[k + 1]``."""
+
+    levels: np.ndarray
+    bounds: np.ndarray
+    indices: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+
+
+def _sorted_by_level(f: int, indices: np.ndarray, y: np.ndarray, weights: np.ndarray) -> _SortedRatings:
+    """Sort ratings by the level of field f, then by all else: sums do not depend on the order of the rows."""
+    others = (indices[:, g] for g in range(indices.shape[1]) if g != f)
+    order = np.lexsort((weights, y, *others, indices[:, f]))
+    levels, start = np.unique(indices[order, f], return_index=True)
+    return _SortedRatings(levels, np.append(start, len(y)), indices[order], y[order], weights[order])
+
+
+def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyperparameters) -> None:
+    """Solve the levels of one field, in place."""
+    rank, levels = hyper.rank, ratings.levels
+    unit = grown.target_scale.row_unit(rank).astype(np.float64)
+    s, t = _regression_of(grown, f, ratings, unit)
+    if hyper.fit_bias:
+        s = np.column_stack([s, np.ones(len(t))])
+    n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
+    if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_STRENGTH):
+        raise ValueError(TOO_FAR)
+    strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]]), len(levels), axis=0)
+    strength = np.minimum(strength * n[:, None] + hyper.damping_of(f), LARGEST_STRENGTH)[:, : s.shape[1]]
+    centers = np.zeros((len(levels), rank + 1))
+    if grown.state.centers[f] is not None:
+        codes = [ratings.indices[:, 0], ratings.indices[:, 1]]
+        centers[:] = predict_centers(grown.state.coefficients[f], codes, f, levels)
+        grown.state.centers[f][levels] = centers
+    solved = _solve(s, t, ratings, strength, (centers / unit)[:, : s.shape[1]])
+    grown.model.factors[f][levels] = solved[:, :rank] * unit[:rank]
+    if hyper.fit_bias:
+        grown.model.biases[f][levels] = solved[:, rank] * unit[rank]
+    grown.state.level_weights[f][levels] = n
+
+
+def _regression_of(grown: Learned, f: int, ratings: _SortedRatings, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give s, the summed factors of the other fields (n, rank), and the target y - c of each rating, standardized."""
+    indices, y, rank = ratings.indices, ratings.y, len(unit) - 1
+    s, c = np.zeros((len(y), rank)), np.full(len(y), grown.model.intercept / unit[rank])
+    for g in range(indices.shape[1]):
+        if g != f:
+            v = grown.model.factors[g][indices[:, g]] / unit[:rank]
+            c += grown.model.biases[g][indices[:, g]] / unit[rank] + np.einsum("ij,ij->i", s, v)
+            s += v
+    return s, y / unit[rank] - c
+
+
+def _solve(
+    s: np.ndarray, t: np.ndarray, ratings: _SortedRatings, strength: np.ndarray, centers: np.ndarray
+) -> np.ndarray:
+    """Minimize sum w (t - <v, s>)^2 + sum_j strength_j (v_j - center_j)^2 for each level, (n_levels, n_features)."""
+    n_features, bounds = s.shape[1], ratings.bounds
+    solved = np.empty_like(centers)
+    with one_blas_thread():  # the same sums on any number of threads
+        for part in chunks(len(solved), max(_MAX_NUMBERS_AT_ONCE // max(n_features, 1) ** 2, 1)):
+            n_levels = part.stop - part.start
+            gram, right = np.empty((n_levels, n_features, n_features)), np.empty((n_levels, n_features))
+            for k in range(n_levels):
+                rows = slice(bounds[part.start + k], bounds[part.start + k + 1])
+                weighted = s[rows] * ratings.weights[rows, None]
+                gram[k], right[k] = weighted.T @ s[rows], t[rows] @ weighted
+            gram[:, range(n_features), range(n_features)] += strength[part]
+            right += strength[part] * centers[part]
+            if strength[part].all():
+                solved[part] = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
+            else:  # no penalty, and perhaps fewer ratings than factors: the shortest solution
+                inverse = np.linalg.pinv(gram, _MIN_RELATIVE_EIGENVALUE, hermitian=True)
+                solved[part] = np.einsum("kij,kj->ki", inverse, right)
+    return solved

@@ -1,0 +1,80 @@
+"""The scale of the targets: from ratings to the standardized scale and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_mf._training.ratings import Ratings
+from sklearn_mf._utils.threads import Threads, chunks
+
+_MAX_CHUNK = 2**18  # ratings a task: temporary arrays are of this length
+_SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # that factors in single precision hold
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """Turn ratings and what is learned into the standardized scale and back.
+
+    A rating is standardized as (y - location) / scale. A product of two factor rows takes the root of the scale from
+    each of them.
+    """
+
+    location: float
+    scale: float
+
+    @property
+    def bias_unit(self) -> np.float32:
+        """What a bias of 1 is on the scale of y."""
+        return np.float32(self.scale)
+
+    @property
+    def factor_unit(self) -> np.float32:
+        """What a factor of 1 is on the scale of y."""
+        return np.float32(self.scale**0.5)
+
+    def row_unit(self, rank: int) -> np.ndarray:
+        """What a row of factors and bias of 1 is on the scale of y, float32 (rank + 1,)."""
+        return np.append(np.full(rank, self.factor_unit), self.bias_unit).astype(np.float32)
+
+    def standardize(self, y: np.ndarray) -> np.ndarray:
+        """Give ratings on the standardized scale."""
+        return (y - self.location) / self.scale
+
+
+def mean_scale_and_range(
+    ratings: Ratings, fit_bias: bool, threads: Threads
+) -> tuple[float, float, tuple[float, float]]:
+    """Find weighted mean and standard deviation (without biases 0 and the root mean square), and the range."""
+    pieces = chunks(len(ratings.values), _MAX_CHUNK)
+
+    def mean(transform: Callable[[np.ndarray], np.ndarray]) -> float:
+        def partial(piece: slice) -> np.ndarray:
+            x = transform(ratings.values[piece])
+            if ratings.weights is None:
+                return np.array([x.sum(), len(x)])
+            w = ratings.weights[piece]
+            return np.array([(x * w).sum(), w.sum()])
+
+        total, weight = np.sum(threads.map(partial, pieces), axis=0)
+        return float(total / weight)
+
+    ends = np.array(threads.map(lambda piece: (ratings.values[piece].min(), ratings.values[piece].max()), pieces))
+    bounds = float(ends[:, 0].min()), float(ends[:, 1].max())
+    largest = max(-bounds[0], bounds[1])
+    if largest == 0:
+        return 0.0, _SMALLEST_SCALE, bounds
+    # Divided, so that squares neither overflow nor vanish.
+    location = mean(lambda values: values / largest) if fit_bias else 0.0
+    scale = mean(lambda values: (values / largest - location) ** 2) ** 0.5
+    rounding = float(4 * np.finfo(np.float64).eps * abs(location))
+    is_constant = scale <= rounding
+    location, scale = location * largest, max(scale, rounding) * largest or _SMALLEST_SCALE
+    if not is_constant and not _SMALLEST_SCALE < scale < _LARGEST_SCALE:
+        raise ValueError(
+            f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
+            "example with sklearn's TransformedTargetRegressor."
+        )
+    return location, scale, bounds
