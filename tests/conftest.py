@@ -1,21 +1,18 @@
+"""What all tests need: SciPy with array API inputs, and real ratings where they are found."""
+# ruff: noqa: E402
+
 import os
-from pathlib import Path
 
 # Before scipy is imported: scikit-learn's checks with array API inputs are skipped without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
 
-from sklearn_mf.datasets import load_ratings
+pytest.register_assert_rewrite("helpers")
 
-ROOT = Path(__file__).parents[1]
-REAL_DATA = Path(os.environ.get("SKLEARN_MF_DATA", ROOT.parent / "shared" / "data"))
-REAL_SETS = {
-    "ml-100k": "u.data",
-    "ml-1m": "ratings.dat.gz",
-    "ml-latest-small": "ratings.csv",
-    "movietweetings-100k": "ratings.dat",
-}
+from helpers.paths import REAL_DATA, REAL_SETS
+
+from sklearn_mf.datasets import load_ratings
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,63 @@
+"""Check that everything public is documented and typed, and that links and the version are right."""
+
+import inspect
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from helpers.paths import ROOT
+
+import sklearn_mf
+import sklearn_mf.datasets
+import sklearn_mf.metrics
+import sklearn_mf.model_selection
+import sklearn_mf.plotting
+
+PUBLIC_MODULES = [sklearn_mf, sklearn_mf.datasets, sklearn_mf.metrics, sklearn_mf.model_selection, sklearn_mf.plotting]
+PUBLIC = [getattr(module, name) for module in PUBLIC_MODULES for name in module.__all__]
+
+
+def is_ours(function):
+    return function.__module__.startswith("sklearn_mf") and not function.__name__.startswith("set_")
+
+
+@pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
+def test_everything_public_is_documented_and_typed(thing):
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert f".{thing.__name__}\n" in page
+    functions = [thing]
+    if inspect.isclass(thing):
+        functions = [f for name, f in inspect.getmembers(thing, inspect.isroutine) if name[0] != "_" and is_ours(f)]
+        functions.append(thing.__init__)
+    for function in functions:
+        assert inspect.getdoc(function if function.__name__ != "__init__" else thing)
+        signature = inspect.signature(function)
+        untyped = [p for p in signature.parameters.values() if p.name != "self" and p.annotation is p.empty]
+        assert not untyped, function
+    for section in ("Parameters", "Examples"):
+        assert f"{section}\n---" in inspect.getdoc(thing)
+
+
+def test_every_parameter_is_in_the_docstring():
+    names = inspect.signature(sklearn_mf.MatrixFactorizationRegressor).parameters
+    for name in names:
+        assert re.search(rf"^    {name} : ", sklearn_mf.MatrixFactorizationRegressor.__doc__, flags=re.MULTILINE), name
+
+
+def test_links_in_the_documents_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), (page.name, target)
+
+
+@pytest.mark.slow
+def test_the_source_folder_says_what_it_is():
+    """Python started in a clone finds the sources before the installed package."""
+    run = subprocess.run([sys.executable, "-c", "import sklearn_mf"], cwd=ROOT, capture_output=True, text=True)
+    assert "source folder, not the installed package" in run.stderr
+
+
+def test_version():
+    assert version("sklearn-mf") == sklearn_mf.__version__

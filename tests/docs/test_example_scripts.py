@@ -1,0 +1,98 @@
+"""Check that the example scripts run, on made and on real ratings."""
+
+import importlib
+import importlib.util
+import re
+import sys
+
+import pytest
+from helpers.paths import REAL_DATA, REAL_SETS, ROOT
+
+import sklearn_mf
+import sklearn_mf.datasets
+import sklearn_mf.metrics
+import sklearn_mf.model_selection
+import sklearn_mf.plotting
+
+pytestmark = pytest.mark.slow
+
+
+def load_example(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "examples" / f"{name}.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    return example
+
+
+def test_the_example_of_training_runs(monkeypatch, capsys):
+    example = load_example("training_control")
+    monkeypatch.setattr(example, "make_ratings", lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 100, 4000, **k))
+    monkeypatch.setattr(sys, "argv", ["training_control.py"])
+    example.main()
+    out = capsys.readouterr().out
+    assert len(re.findall(r"after +\d+ epochs \d\.\d{4}", out)) == 22
+    assert "early_stopping: " in out
+
+
+@pytest.mark.drawing
+def test_the_example_of_recommendations_runs(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    example = load_example("recommendations")
+    monkeypatch.setattr(example, "GRID", {"rank": [0, 4], "learning_rate": [0.1, 0.2]})
+    monkeypatch.setattr(
+        example,
+        "make_ratings",
+        lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 80, 8_000, rank=4, random_state=0),
+    )
+    monkeypatch.setattr(sys, "argv", ["recommendations.py", "--draw", str(tmp_path)])
+    example.main()
+    out = capsys.readouterr().out
+    assert len(re.findall(r"^  \d\.\d\d  [A-Z][a-z]+ \d+$", out, flags=re.MULTILINE)) == 15
+    assert "from how the two suit each other" in out
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (ROOT / "docs/pictures").iterdir()}
+
+
+def test_the_example_of_recommendations_runs_on_movielens(monkeypatch, capsys):
+    if not (REAL_DATA / "ml-100k" / "u.item").exists():
+        pytest.skip(f"no real ratings at {REAL_DATA}")
+    example = load_example("recommendations")
+    monkeypatch.setattr(example, "GRID", {"rank": [0, 4], "learning_rate": [0.2]})
+    monkeypatch.setattr(sys, "argv", ["recommendations.py", "--movielens", "100k", "--data-home", str(REAL_DATA)])
+    example.main()
+    assert "Empire Strikes Back, The (1980)" in capsys.readouterr().out
+
+
+def test_the_example_of_seeds_and_contexts_runs(monkeypatch, capsys):
+    folder = REAL_DATA / "ml-100k"
+    if not (folder / "u.item").exists():
+        pytest.skip(f"no real ratings at {folder}")
+    example = load_example("seeds_and_context")
+    monkeypatch.setattr(example, "SETTINGS", {"short": {"rank": 2, "max_iter": 2, "learning_rate": 0.05}})
+    monkeypatch.setattr(example, "SEEDS", [1, 2])
+    monkeypatch.setattr(sys, "argv", ["seeds_and_context.py", str(folder)])
+    example.main()
+    assert "| year + genres + week | 0.9" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["made", "ml-100k"])
+def test_quickstart(name, tmp_path, monkeypatch, capsys):
+    """The script of the README, whole, on made ratings and on a file."""
+    arguments = ["quickstart.py", "--save", str(tmp_path / "model.joblib")]
+    if name != "made":
+        path = REAL_DATA / name / REAL_SETS[name]
+        if not path.exists():
+            pytest.skip(f"no real ratings at {path.parent}")
+        arguments += ["--ratings", str(path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    spec = importlib.util.spec_from_file_location("quickstart", ROOT / "docs" / "examples" / "quickstart.py")
+    quickstart = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(quickstart)
+    quickstart.main()
+    printed = capsys.readouterr().out
+    mean, biases, factorization = (
+        float(re.search(rf"^  {label} +([\d.]+)$", printed, flags=re.MULTILINE)[1])
+        for label in ("global mean", "biases only", "factorization")
+    )
+    assert factorization < biases < mean
+    assert printed.count("  user ") == 5
+    assert (tmp_path / "model.joblib").exists()

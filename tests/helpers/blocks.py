@@ -1,0 +1,115 @@
+"""One block of ratings, as arrays for the kernel and as tables for the oracle, and a run of the kernel over it."""
+
+import numpy as np
+
+from sklearn_mf._kernel import kernels as _kernels
+
+N_ROWS = (7, 5, 4, 3, 2, 2, 2, 2, 2)
+MANY_ROWS = (90, 80, 90, 90, 70, 90, 90, 90, 90)
+
+
+def padded(rank):
+    return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
+
+
+def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=False, paced=False):
+    """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
+    rng = np.random.default_rng(seed)
+    sizes = sizes[:n_fields]
+    index = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
+    width = padded(rank)
+    table = np.zeros((sum(sizes), 2 * width if centered else width), dtype=np.float32)
+    table[:, :rank] = rng.normal(0, 0.5, (sum(sizes), rank))
+    scalars = np.stack([rng.normal(0, 0.3, sum(sizes)), rng.uniform(0, 2, sum(sizes))], axis=1)
+    block = {
+        "index": index,
+        "target": rng.normal(size=n).astype(np.float32),
+        "weight": rng.uniform(0.1, 3, n).astype(np.float32) if weighted else None,
+        "table": table,
+        "rows": table[:, :width],
+        "ties": None,
+        "scalars": scalars.astype(np.float32),
+        "sizes": sizes,
+        "pace": rng.uniform(0.1, 1, sum(sizes[2:])).astype(np.float32)
+        if paced
+        else np.ones(sum(sizes[2:]), np.float32),
+    }
+    block["bias"], block["damping"] = block["scalars"].T  # views
+    if centered:
+        n_pairs = sizes[0] + sizes[1]
+        table[:n_pairs, width : width + rank] = rng.normal(0, 0.5, (n_pairs, rank))
+        block["ties"] = ties = rng.normal(0, 0.3, (n_pairs, _kernels.LANES)).astype(np.float32)
+        ties[sizes[0] :, _kernels.TIE_BIAS[0]] = ties[: sizes[0], _kernels.TIE_BIAS[1]] = 0
+        block["centers"] = table[:, width:]
+        block["bias_center"] = np.zeros(sum(sizes))
+        block["bias_center"][: sizes[0]] = ties[: sizes[0], _kernels.TIE_BIAS[0]]
+        block["bias_center"][sizes[0] : n_pairs] = ties[sizes[0] :, _kernels.TIE_BIAS[1]]
+    return spread(block)
+
+
+def spread(block):
+    """Put the ratings into the order in which a grid would have them, and mark its groups."""
+    n, sizes = len(block["target"]), block["sizes"]
+    # Further fields are numbered together, here all their rows.
+    local = block["index"].copy()
+    for f in range(2, len(sizes)):
+        local[:, f] += sum(sizes[2:f])
+    place = np.arange(n, dtype=np.float64)
+    block["group"] = np.full(n // _kernels.GROUP + 1, 255, dtype=np.uint8)
+    n_rows = np.array([[sizes[0], sizes[1], sum(sizes[2:])]])
+    _kernels.spread_blocks(np.array([0]), np.array([0, n]), n_rows, local, place, None, block["group"])
+    order = place.astype(int)
+    assert sorted(order) == list(range(n))
+    np.testing.assert_array_equal(local[:, :2], block["index"][order, :2])
+    for name in ("index", "target", "weight"):
+        block[name] = None if block[name] is None else np.ascontiguousarray(block[name][order])
+    block["local"] = local
+    return block
+
+
+def tables(block, name, rank=None):
+    ends = np.cumsum(block["sizes"])[:-1]
+    array = block[name].astype(np.float64)
+    return np.split(array if rank is None else array[:, :rank], ends)
+
+
+def run_kernel(
+    block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0, loss="squared_error", parameter=0.0, positive=False
+):
+    """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
+    sizes, n = block["sizes"], len(block["target"])
+    touched = np.arange(sizes[0] + sizes[1], sum(sizes), dtype=np.int32)
+    n_own = len(touched)
+    own_rows, own_scalars = np.empty((n_own, block["rows"].shape[1]), np.float32), np.empty((n_own, 2), np.float32)
+    losses = np.zeros(1)
+    _kernels.run_strata(
+        block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
+        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["pace"], block["table"],
+        block["scalars"], block["ties"], own_rows, own_scalars, np.array([0]),
+        np.zeros(_kernels.state_size(1), np.int64), step, alpha, alpha_bias, fit_bias, _kernels.LOSSES[loss],
+        parameter, positive, np.inf, losses,
+    )  # fmt: skip
+    return losses[0]
+
+
+def center_tables(block, rank):
+    """What the oracle takes of centers and ties."""
+    if block["ties"] is None:
+        return {}
+    return {
+        "centers": tables(block, "centers", rank),
+        "bias_centers": tables(block, "bias_center"),
+        "ties": np.split(block["ties"].astype(np.float64), [block["sizes"][0]]),
+    }
+
+
+def level_centers(block, level, rank):
+    """What the oracle's objective takes of centers and ties, of one rating."""
+    given = center_tables(block, rank)
+    if not given:
+        return {}
+    return {
+        "centers": [t[i] for t, i in zip(given["centers"], level, strict=True)],
+        "bias_centers": [t[i] for t, i in zip(given["bias_centers"], level, strict=True)],
+        "own": given["ties"][0][level[0]] @ given["ties"][1][level[1]],
+    }

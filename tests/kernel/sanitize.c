@@ -1,0 +1,386 @@
+/* Drives the C files over exactly sized heap arrays and with threads, for tests/kernel/sanitize.sh. */
+#include "grid.h"
+#include "hashing.h"
+#include "partners.h"
+#include "select.h"
+#include "strata.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N = 700, MAX_FIELDS = 10, GROUPS = 3, IN_GROUP = 9, ROWS = GROUPS * IN_GROUP, BLOCKS = GROUPS * GROUPS };
+
+static unsigned state = 1;
+
+static unsigned draw(void)
+{
+    state = state * 1664525u + 1013904223u;
+    return state >> 8;
+}
+
+static void *take(size_t size)
+{
+    void *memory = malloc(size ? size : 1);
+    if (!memory)
+        abort();
+    memset(memory, 0, size);
+    return memory;
+}
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "%s\n", what);
+    exit(1);
+}
+
+typedef struct {
+    const strata_grid *grid;
+    const sgd_config *config;
+    int64_t *state;
+} work;
+
+static void *run_share(void *given)
+{
+    const work *w = given;
+    static const int64_t strata[GROUPS] = {2, 0, 1};
+    void *scratch = take(strata_scratch(w->grid));
+    strata_run(w->grid, w->config, GROUPS, strata, w->state, scratch);
+    free(scratch);
+    return NULL;
+}
+
+/* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. The third ends
+ * early where `ends` is set. */
+static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss kind, int n_threads)
+{
+    const int width = rank ? (rank + SGD_LANES - 1) / SGD_LANES * SGD_LANES : SGD_LANES;
+    state = 1;
+    int32_t *codes[MAX_FIELDS];
+    grid_place *places[2];
+    int64_t offset[MAX_FIELDS + 1] = {0};
+    for (int f = 0; f < m; f++) {
+        offset[f + 1] = offset[f] + ROWS;
+        codes[f] = take(N * sizeof(int32_t));
+        for (int r = 0; r < N; r++)
+            codes[f][r] = (int32_t)(draw() % ROWS);
+    }
+    for (int f = 0; f < 2; f++) {
+        places[f] = take(ROWS * sizeof(grid_place));
+        for (int l = 0; l < ROWS; l++)
+            places[f][l] = (grid_place){l / GROUPS, l % GROUPS};
+    }
+    double *values = take(N * sizeof(double)), *weights = take(N * sizeof(double));
+    for (int r = 0; r < N; r++) {
+        values[r] = draw() % 3 - 1.0;
+        weights[r] = draw() % 4;
+    }
+
+    int64_t start[BLOCKS + 1] = {0}, next[BLOCKS] = {0}, first_row[2 * BLOCKS];
+    grid_count(N, (const int32_t *const *)codes, weighted ? weights : NULL, places[0], places[1], GROUPS, next);
+    for (int b = 0; b < BLOCKS; b++) {
+        start[b + 1] = start[b] + next[b];
+        next[b] = start[b];
+        first_row[2 * b] = b % GROUPS * IN_GROUP;
+        first_row[2 * b + 1] = ROWS + (b % GROUPS + b / GROUPS) % GROUPS * IN_GROUP;
+    }
+    const int64_t n = start[BLOCKS];
+    int32_t *index = take(n * m * sizeof(int32_t));
+    double *y = take(n * sizeof(double)), *w = take(n * sizeof(double));
+    grid_deal(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1], offset,
+              GROUPS, next, index, y, weighted ? w : NULL);
+    float *target = take(n * sizeof(float)), *weight = take(n * sizeof(float));
+    uint8_t *visits = take(n / SGD_BATCH + BLOCKS);
+    int32_t *context_rows = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
+    double *share = take(BLOCKS * m * ROWS * sizeof(double)), *total = take(m * ROWS * sizeof(double));
+    float *part = take(BLOCKS * m * ROWS * sizeof(float));
+    int64_t context_start[BLOCKS + 1] = {0};
+    memset(number, -1, m * ROWS * sizeof(int32_t));
+    for (int b = 0; b < BLOCKS; b++) {
+        const int64_t lo = start[b], size = start[b + 1] - lo;
+        int32_t *rows = index + lo * m;
+        double *block_weights = weighted ? w + lo : NULL;
+        void *scratch = take(grid_order_scratch(size, m));
+        grid_order(size, m, 7, rows, y + lo, block_weights, scratch);
+        free(scratch);
+        if (block_weights) { /* what is merged is put back as it was, apart */
+            int32_t *merged = take(size * m * sizeof(int32_t));
+            double *merged_y = take(size * sizeof(double)), *merged_w = take(size * sizeof(double));
+            memcpy(merged, rows, size * m * sizeof(int32_t));
+            memcpy(merged_y, y + lo, size * sizeof(double));
+            memcpy(merged_w, block_weights, size * sizeof(double));
+            const ptrdiff_t left = grid_merge(size, m, merged, merged_y, merged_w);
+            double before = 0.0, after = 0.0;
+            for (ptrdiff_t r = 0; r < size; r++)
+                before += block_weights[r];
+            for (ptrdiff_t r = 0; r < left; r++)
+                after += merged_w[r];
+            if (before != after)
+                fail("merging loses weight");
+            free(merged);
+            free(merged_y);
+            free(merged_w);
+        }
+        context_start[b + 1] = context_start[b] + grid_number(size, m, rows, block_weights, context_rows + context_start[b],
+                                                             share + context_start[b], number);
+        const int64_t n_last = 2 * IN_GROUP + context_start[b + 1] - context_start[b];
+        int64_t first[MAX_FIELDS] = {0, IN_GROUP};
+        for (int f = 2; f < m; f++)
+            first[f] = 2 * IN_GROUP;
+        int32_t *last = take(n_last * sizeof(int32_t));
+        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, visits + lo / SGD_BATCH + b);
+        free(last);
+        grid_add_weights(size, m, 0, rows, block_weights, total + first_row[2 * b]);
+    }
+    for (int64_t r = 0; r < n; r++) {
+        target[r] = (float)y[r];
+        weight[r] = (float)w[r];
+    }
+    for (int64_t t = 0; t < context_start[BLOCKS]; t++)
+        part[t] = 1.0f / GROUPS;
+
+    const int stride = centerd ? 2 * width : width;
+    float *ties = take(2 * ROWS * SGD_LANES * sizeof(float));
+    float *rows = take((size_t)m * ROWS * stride * sizeof(float)), *own_rows = take((size_t)GROUPS * m * ROWS * width * 4);
+    sgd_scalars *scalars = take(m * ROWS * sizeof(sgd_scalars)), *own_scalars = take(GROUPS * m * ROWS * sizeof *scalars);
+    for (int row = 0; row < m * ROWS; row++)
+        for (int j = 0; j < rank; j++)
+            rows[row * stride + j] = (float)(draw() % 1000) / 1000.0f - 0.5f;
+    for (int row = 0; centerd && row < 2 * ROWS; row++) {
+        for (int j = 0; j < rank; j++)
+            rows[row * stride + width + j] = 0.1f;
+        for (int j = 0; j < SGD_LANES; j++)
+            ties[row * SGD_LANES + j] = 0.01f;
+    }
+    double loss[BLOCKS];
+    const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == SGD_HUBER};
+    strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, visits, start, first_row, rows, scalars,
+                        centerd ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
+    for (int epoch = 0; epoch < 3; epoch++) {
+        int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
+        grid.limit = ends && epoch == 2 ? -INFINITY : INFINITY;
+        work w_ = {&grid, &config, shared};
+        pthread_t threads[8];
+        for (int t = 1; t < n_threads; t++)
+            if (pthread_create(threads + t, NULL, run_share, &w_))
+                abort();
+        run_share(&w_);
+        for (int t = 1; t < n_threads; t++)
+            pthread_join(threads[t], NULL);
+        free(shared);
+    }
+
+    const float *tables[MAX_FIELDS], *biases[MAX_FIELDS];
+    int32_t *asked = take(N * m * sizeof(int32_t));
+    float *bias = take(ROWS * sizeof(float)), *factors = take((size_t)ROWS * rank * sizeof(float));
+    for (int f = 0; f < m; f++) {
+        tables[f] = factors;
+        biases[f] = bias;
+        for (int r = 0; r < N; r++)
+            asked[r * m + f] = draw() % 5 ? codes[f][r] : -1;
+    }
+    const sgd_tables model = {rank, 3.0, tables, biases};
+    double *out = take(N * sizeof(double)), sum = 0.0;
+    sgd_predict(N, m, &model, asked, out);
+    sgd_predict(3, m, &model, asked, out);
+    for (int b = 0; b < BLOCKS; b++)
+        sum += loss[b];
+    if (ends)
+        sum = 0.0; /* which blocks were begun before the end is a matter of time */
+    if (!isfinite(sum) || out[N - 1] != 3.0)
+        fail("not finite, or not the intercept");
+    for (int f = 0; f < m; f++)
+        free(codes[f]);
+    void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, visits, context_rows, number, share,
+                         total, part, rows, ties, own_rows, scalars, own_scalars, asked, bias, factors, out};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    return sum;
+}
+
+/* Sums over partners on arrays of the exact size, against sums rating by rating; and the products of thin matrices. */
+static void sum_partners(int width, int n)
+{
+    enum { USERS = 11, ITEMS = 13, FIELDS = 3, K = 5 };
+    int32_t *index = take(n * FIELDS * sizeof(int32_t)), *item = take(n * sizeof(int32_t));
+    int32_t *user = take(USERS * sizeof(int32_t)), *count = take(USERS * sizeof(int32_t));
+    int32_t *last_user = take(ITEMS * sizeof(int32_t)), *next = take((USERS + 1) * sizeof(int32_t));
+    char seen[USERS][ITEMS] = {{0}};
+    for (int r = 0; r < n; r++) {
+        index[FIELDS * r] = (int32_t)(draw() % USERS);
+        index[FIELDS * r + 1] = (int32_t)(draw() % ITEMS);
+        seen[index[FIELDS * r]][index[FIELDS * r + 1]] = 1;
+    }
+    const partners_block block = {
+        partners_find(n, FIELDS, index, USERS, ITEMS, user, count, item, last_user, next), user, count, item};
+    float *users = take((size_t)USERS * width * sizeof(float)), *items = take((size_t)ITEMS * width * sizeof(float));
+    float *left = take(ITEMS * K * sizeof(float)), *product = take((size_t)K * width * sizeof(float));
+    for (int i = 0; i < ITEMS * width; i++)
+        items[i] = (float)(i % 7);
+    partners_gather(&block, width, items, users);
+    for (int u = 0; u < USERS; u++)
+        for (int j = 0; j < width; j++) {
+            float sum = 0.0f;
+            for (int i = 0; i < ITEMS; i++)
+                sum += seen[u][i] * items[i * width + j];
+            if (users[u * width + j] != sum)
+                fail("another sum over items");
+        }
+    memset(items, 0, (size_t)ITEMS * width * sizeof(float));
+    partners_scatter(&block, width, users, items);
+    for (int i = 0; i < ITEMS; i++) {
+        float sum = 0.0f;
+        for (int u = 0; u < USERS; u++)
+            sum += seen[u][i] * users[u * width + width - 1];
+        if (items[i * width + width - 1] != sum)
+            fail("another sum over users");
+        left[i * K] = 1.0f;
+    }
+    partners_project(ITEMS, K, width, left, items, product);
+    partners_expand(ITEMS, K, width, left, product, items);
+    double *matrix = take(K * K * sizeof(double)), *vectors = take(K * K * sizeof(double)), trace = -K * (K + 1) / 2;
+    for (int i = 0; i < K * K; i++)
+        matrix[i] = i % (K + 1) ? 0.1 : i / K + 1;
+    partners_eigen(K, matrix, vectors);
+    for (int i = 0; i < K; i++)
+        trace += matrix[i * K + i];
+    if (fabs(trace) > 1e-12)
+        fail("eigenvalues do not add up to the trace");
+    void *const all[] = {index, item, user, count, last_user, next, users, items, left, product, matrix, vectors};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void hash(void)
+{
+    enum { IDS = 20000, LONGEST = 40 };
+    int64_t *values = take(2 * IDS * sizeof(int64_t)), *offsets = take((IDS + 1) * sizeof(int64_t));
+    int32_t *codes = take(IDS * sizeof(int32_t));
+    char *text = take(IDS * LONGEST);
+    char seen[2][5000] = {{0}}; /* integers; lengths and letters of strings */
+    int n_seen[2] = {0};
+    for (int i = 0; i < IDS; i++) {
+        const int value = (int)(draw() % 5000), length = (int)(draw() % LONGEST), letter = length ? (int)(draw() % 3) : 0;
+        values[2 * i + 1] = value * 1234567891234567;
+        offsets[i + 1] = offsets[i] + length;
+        memset(text + offsets[i], 'a' + letter, length);
+        n_seen[0] += !seen[0][value];
+        n_seen[1] += !seen[1][3 * length + letter];
+        seen[0][value] = seen[1][3 * length + letter] = 1;
+    }
+    char *exact = take(offsets[IDS]); /* nothing may be read beyond the last string */
+    memcpy(exact, text, offsets[IDS]);
+    for (int strings = 0; strings < 2; strings++) {
+        hashing_table table;
+        const int failed = strings ? hashing_strings(IDS, exact, offsets, codes, &table)
+                                   : hashing_integers(IDS, (const char *)(values + 1), 16, codes, &table);
+        if (failed || table.n != n_seen[strings])
+            fail("wrong number of levels");
+        for (int i = 0; i < IDS; i++) {
+            const int64_t first = table.first[codes[i]], length = offsets[i + 1] - offsets[i];
+            if (strings ? offsets[first + 1] - offsets[first] != length ||
+                              memcmp(exact + offsets[first], exact + offsets[i], length) != 0
+                        : values[2 * first + 1] != values[2 * i + 1])
+                fail("another id");
+        }
+        hashing_free(&table);
+    }
+    free(values);
+    free(offsets);
+    free(codes);
+    free(text);
+    free(exact);
+}
+
+static int higher_first(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Tiles of scores with ties; what is kept is compared with a sort. */
+static void choose(int n_rows, int n_columns, int tile, int k, int room)
+{
+    float *scores = take(sizeof *scores * n_rows * n_columns), *sorted = take(sizeof *sorted * n_columns);
+    float *margin = take(sizeof *margin * n_rows), *limit = take(sizeof *limit * n_rows);
+    int32_t *count = take(sizeof *count * n_rows), *columns = take(sizeof *columns * n_rows * room);
+    int32_t *best = take(sizeof *best * n_rows * k);
+    int64_t *start = take(sizeof *start * (n_rows + 1));
+    double *values = take(sizeof *values * n_rows * room), *best_values = take(sizeof *best_values * n_rows * k);
+    select_exact *scratch = take(sizeof *scratch * room);
+    select_state state = {k, room, margin, limit, count, take(sizeof *state.buffer * n_rows * room)};
+    for (int s = 0; s < n_rows * n_columns; s++)
+        scores[s] = (float)(draw() % 50);
+    for (int r = 0; r < n_rows; r++) {
+        margin[r] = 0.5f;
+        limit[r] = -INFINITY;
+    }
+    for (int first = 0; first < n_columns; first += tile) {
+        const int width = first + tile < n_columns ? tile : n_columns - first;
+        float *part = take(sizeof *part * n_rows * width);
+        for (int r = 0; r < n_rows; r++)
+            memcpy(part + r * width, scores + r * n_columns + first, sizeof *part * width);
+        select_tile(&state, n_rows, width, first, part);
+        free(part);
+    }
+    select_finish(&state, n_rows);
+    for (int r = 0; r < n_rows; r++) {
+        const int n = count[r] == SELECT_TOO_MANY ? 0 : count[r];
+        start[r + 1] = start[r] + n;
+        for (int e = 0; e < n; e++) {
+            columns[start[r] + e] = state.buffer[r * room + e].column;
+            values[start[r] + e] = state.buffer[r * room + e].score;
+        }
+    }
+    select_best(n_rows, k, start, columns, values, scratch, best, best_values);
+    for (int r = 0; r < n_rows; r++) {
+        if (count[r] == SELECT_TOO_MANY)
+            continue;
+        memcpy(sorted, scores + r * n_columns, sizeof *sorted * n_columns);
+        qsort(sorted, n_columns, sizeof *sorted, higher_first);
+        for (int e = 0; e < k && e < n_columns; e++)
+            if (best_values[r * k + e] != sorted[e] || scores[r * n_columns + best[r * k + e]] != sorted[e])
+                fail("not the best scores");
+    }
+    void *const all[] = {scores, sorted, margin, limit, count, columns, best, start, values, best_values, scratch,
+                         state.buffer};
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++)
+        free(all[a]);
+}
+
+int main(void)
+{
+    const char *const simd[] = {"baseline", "avx2", "avx512"};
+    for (int s = 0; s < 3; s++) {
+        if (!sgd_select_simd(simd[s]))
+            continue;
+        for (int m = 2; m <= MAX_FIELDS; m += m < 4 ? 1 : 3)
+            for (int rank = 0; rank <= 72; rank += rank < 40 ? 4 : 16)
+                for (int kind = 0; kind < 4; kind++) { /* weighted or not, with centers or not */
+                    /* The squared loss each time, and one of the others. */
+                    const sgd_loss losses[] = {SGD_SQUARED_ERROR, 1 + (rank / 4 + kind) % SGD_POISSON};
+                    for (int l = 0; l < 2; l++) {
+                        const double loss = run(m, rank, kind % 2, kind / 2, 0, losses[l], 1);
+                        for (int n_threads = 2; n_threads <= 8; n_threads += 3)
+                            if (run(m, rank, kind % 2, kind / 2, 0, losses[l], n_threads) != loss)
+                                fail("another loss on another number of threads");
+                    }
+                    run(m, rank, kind % 2, kind / 2, 1, losses[0], 3);
+                }
+        partners_select_simd(s > 0);
+        for (int width = PARTNERS_LANES; width <= 20 * PARTNERS_LANES; width += PARTNERS_LANES)
+            for (int n = 1; n < 500; n *= 3)
+                sum_partners(width, n);
+        printf("%s: no findings\n", simd[s]);
+    }
+    hash();
+    printf("ids: no findings\n");
+    for (int n_columns = 1; n_columns < 3000; n_columns = n_columns * 3 + 1)
+        for (int k = 1; k < 40; k = k * 2 + 1)
+            for (int tile = 1; tile < 1000; tile *= 9)
+                choose(5, n_columns, tile, k, 2 * k + (int)(draw() % 100));
+    printf("select: no findings\n");
+    return sgd_select_simd("mmx") != NULL;
+}

@@ -1,0 +1,38 @@
+"""Check that hashing finds the first place of each distinct id."""
+
+import numpy as np
+import pytest
+
+from sklearn_mf._kernel import hashing as _ids
+
+
+@pytest.mark.parametrize("n_levels", [1, 3000, 100_000])
+@pytest.mark.parametrize("length", [1, 8, 12, 30])
+def test_hashing_many_levels(n_levels, length):
+    """More levels than the table begins with, and strings that differ in a few bytes."""
+    drawn = np.random.default_rng(0).integers(n_levels, size=200_000)
+    integers = drawn * 2**40 + 7
+    codes = np.empty(len(drawn), dtype=np.int32)
+    first = _ids.hash_integers(integers, codes)
+    np.testing.assert_array_equal(integers[first][codes], integers)
+    assert len(first) == len(np.unique(drawn))
+    assert (np.diff(first) > 0).all()
+
+    text = np.char.zfill(drawn.astype(str), length)
+    offsets = np.concatenate([[0], np.cumsum(np.char.str_len(text))])
+    first = _ids.hash_bytes(np.frombuffer("".join(text).encode(), dtype=np.uint8), offsets, codes)
+    np.testing.assert_array_equal(text[first][codes], text)
+    assert len(first) == len(np.unique(drawn))
+
+    texts = _ids.hash_strings(text.astype(object), codes)
+    assert [texts[code] for code in codes[:1000]] == text[:1000].tolist()
+    assert len(texts) == len(set(texts)) == len(first)
+
+
+def test_strings_are_told_from_other_objects():
+    class Text(str):
+        pass
+
+    codes = np.empty(2, dtype=np.int32)
+    for other in (1, None, b"a", Text("a")):
+        assert _ids.hash_strings(np.array(["a", other], dtype=object), codes) is None

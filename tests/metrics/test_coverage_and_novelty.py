@@ -1,0 +1,111 @@
+"""Check coverage of the catalog and novelty of recommended lists."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.exceptions import UndefinedMetricWarning
+
+from sklearn_mf.metrics import catalog_coverage, novelty
+
+
+def test_coverage_is_the_share_of_the_catalog():
+    catalog = np.arange(10)
+    assert catalog_coverage(np.array([[0, 1, 2], [2, 3, 0]]), catalog=catalog) == 0.4
+    assert catalog_coverage([[0, 1, 2], [3]], catalog=np.repeat(catalog, 2)) == 0.4
+    assert catalog_coverage([[], [9]], catalog=catalog) == 0.1
+    assert catalog_coverage(pd.DataFrame([[0, 1], [1, 2]]), catalog=pd.Series(catalog)) == 0.3
+    assert catalog_coverage([np.array([0, 1]), np.array([5])], catalog=catalog) == 0.3
+
+
+def test_novelty_is_the_mean_self_information_of_distinct_users():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 40, 600), rng.integers(100, 130, 600)])
+    recommended = rng.integers(100, 130, (25, 7))
+    share = {i: len({u for u, j in X.tolist() if j == i}) / len(set(X[:, 0].tolist())) for i in range(100, 130)}
+    expected = np.mean([-math.log2(share[i]) for i in recommended.ravel().tolist()])
+    assert_allclose(novelty(recommended, X=X), expected)
+    assert_allclose(novelty(recommended, X=np.column_stack([np.vstack([X, X]), np.arange(1_200)])), expected)
+    as_text = np.char.add("i", recommended.astype(str)).astype(object)
+    frame = pd.DataFrame({"user": X[:, 0], "item": [f"i{i}" for i in X[:, 1]]})
+    assert_allclose(novelty(as_text, X=frame), expected)
+
+
+DAYS = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[ns]")
+
+
+@pytest.mark.parametrize(
+    ("catalog", "recommended"),
+    [
+        (["a", "b", "c"], np.array([["a", "b"], ["a", None]], dtype=object)),
+        (["a", "b", "c"], [["a", "b"], ["a", None]]),
+        (["a", "b", "c"], pd.DataFrame([["a", "b"], ["a", pd.NA]])),
+        (["a", "b", "c"], np.array([["a", "b"], ["a", np.nan]], dtype=object)),
+        (["a", "b", "c"], np.array([["a", "b"], ["a", "a"]])),
+        ([1, 2, 3], np.array([[1, 2], [1, -1]])),
+        ([1, 2, 3], [[1, 2], [1, -1]]),
+        ([1, 2, 2**60 + 1], np.array([[1, 2**60 + 1], [1, -1]])),
+        (np.array([1, 2, 2**63], "u8"), np.array([[1, 2**63], [1, 2**64 - 1]], "u8")),
+        ([-1, 2, 3], np.array([[-1, 2]])),
+        ([1.5, 2.5, 3.0], np.array([[1.5, 2.5], [1.5, np.nan]])),
+        ([1, 2, 3], np.array([[1.0, 2], [1, np.nan]])),
+        ([1, 2, 3], np.ma.masked_equal([[1, 2], [1, 9]], 9)),
+        (DAYS, np.array([DAYS[:2], [DAYS[0], np.datetime64("NaT")]])),
+        (DAYS, [DAYS[:2], [DAYS[0]]]),
+        (DAYS, np.array([DAYS[:2]]).astype("datetime64[D]")),
+    ],
+)
+def test_what_fills_rows_is_skipped(catalog, recommended):
+    assert catalog_coverage(recommended, catalog=catalog) == pytest.approx(2 / 3)
+    each_by_one_of_three = list(zip([0, 1, 2], catalog, strict=True))
+    assert novelty(recommended, X=each_by_one_of_three) == pytest.approx(math.log2(3))
+
+
+def test_where_nothing_is_recommended_coverage_is_zero_and_novelty_undefined():
+    assert catalog_coverage([[], []], catalog=[1, 2]) == 0
+    assert catalog_coverage(np.full((2, 3), -1), catalog=[1, 2]) == 0
+    for nothing in ([[], []], np.full((2, 3), -1), np.full((2, 3), np.nan), np.empty((2, 0))):
+        with pytest.warns(UndefinedMetricWarning, match="novelty is undefined.*no item is recommended"):
+            assert math.isnan(novelty(nothing, X=[[1, 2]]))
+
+
+@pytest.mark.parametrize(
+    "metric", [lambda r: catalog_coverage(r, catalog=[1, 2]), lambda r: novelty(r, X=[[0, 1], [0, 2]])]
+)
+@pytest.mark.parametrize(
+    ("recommended", "message"),
+    [
+        ([[1, 7], [9, 7]], r"recommended has ids that are not (in catalog|rated by anybody in X.*): 7, 9\."),
+        ([[*range(10, 20)]], r"recommended has ids that are not .*: 10, 11, 12, 13, 14, \.\.\. \(10 in all\)\."),
+        ([[-1, -2]], r"recommended has ids that are not .*: -2\."),
+        ([["a"]], "Ids in recommended are text .* but (catalog|X) has number ids"),
+        ([None], "recommended must have a row of item ids"),
+        ([1, 2], r"recommended must have a row of item ids for each of one or more users.*\[\[\.\.\.\]\]"),
+        (["ab", "cd"], "recommended must have a row of item ids"),
+        (np.array([1, 2]), "recommended must have a row of item ids"),
+        ([], "recommended must have a row of item ids"),
+        (np.empty((0, 3)), "recommended must have a row of item ids"),
+        ("ab", "recommended must have a row of item ids"),
+        ((np.array([[1]]), np.array([[4.5]])), r"not the pair \(ids, ratings\) that recommend returns"),
+    ],
+)
+def test_bad_recommendations_are_refused(metric, recommended, message):
+    with pytest.raises(ValueError, match=message):
+        metric(recommended)
+
+
+def test_bad_catalogs_are_refused():
+    with pytest.raises(TypeError, match="Recommended: argument must be a string or a number, not 'list'"):
+        catalog_coverage([[1, [2]]], catalog=[1])
+    with pytest.raises(ValueError, match="catalog is empty"):
+        catalog_coverage([[1]], catalog=[])
+    with pytest.raises(ValueError, match="catalog must be a list or 1D array"):
+        catalog_coverage([[1]], catalog=np.ones((2, 2)))
+    for X in (np.empty((0, 2)), [[1], [2]]):
+        with pytest.raises(ValueError, match="X must have a row for each rating, and the columns user and item"):
+            novelty([[1]], X=X)
+    unknown = np.array([["2030-01-01"]], dtype="datetime64[ns]")
+    with pytest.raises(ValueError, match="not in catalog: '2030-01-01"):
+        catalog_coverage(unknown, catalog=DAYS)

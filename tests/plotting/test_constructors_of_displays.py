@@ -1,0 +1,116 @@
+"""Check that constructors of displays refuse bad arrays and change nothing that is given."""
+
+import numpy as np
+import pytest
+
+from sklearn_mf.datasets import make_ratings
+from sklearn_mf.plotting import (
+    ErrorByActivityDisplay,
+    ItemMapDisplay,
+    LossCurveDisplay,
+    PredictedRatingsDisplay,
+    SearchHeatMapDisplay,
+)
+
+Y = [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("display", "given", "message"),
+    [
+        (LossCurveDisplay, {"loss_curve": []}, "loss_curve is empty"),
+        (LossCurveDisplay, {"loss_curve": [[1.0]]}, r"1D array of numbers, got an array of shape \(1, 1\)"),
+        (LossCurveDisplay, {"loss_curve": [1.0, np.nan]}, "loss_curve has NaN or infinity, the first at epoch 2"),
+        (
+            LossCurveDisplay,
+            {"loss_curve": [1.0], "validation_scores": [0.1, 0.2]},
+            "validation_scores has 2 values and loss_curve 1",
+        ),
+        (PredictedRatingsDisplay, {"y_true": [], "y_pred": []}, "y_true must be a list or array of one rating or more"),
+        (PredictedRatingsDisplay, {"y_true": 3, "y_pred": 3}, "y_true must be a list or array"),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0]}, "y_true and y_pred have inconsistent numbers"),
+        (
+            PredictedRatingsDisplay,
+            {"y_true": Y, "y_pred": [1.0, np.nan]},
+            "y_pred has 1 of 2 predictions that are NaN or inf",
+        ),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [None, 1]}, 'at row 0. A model with handle_unknown="nan"'),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0, np.inf]}, "NaN or infinite, the first at row 1"),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": ["a", "b"]}, "y_pred holds text"),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": np.ma.array(Y, mask=[0, 1])}, "y_pred has 1 masked"),
+        (PredictedRatingsDisplay, {"y_true": [1, np.nan], "y_pred": Y}, "y_true contains NaN .* a row to leave out"),
+        (PredictedRatingsDisplay, {"y_true": ["a", "b"], "y_pred": Y}, "y_true holds text"),
+        (
+            ErrorByActivityDisplay,
+            {"y_true": Y, "y_pred": Y, "item_counts": [1], "user_counts": [1, 2]},
+            r"item_counts.shape == \(1,\), expected \(2,\)",
+        ),
+        (
+            ErrorByActivityDisplay,
+            {"y_true": Y, "y_pred": Y, "item_counts": [1, 2], "user_counts": [1, -2]},
+            "user_counts must be whole numbers",
+        ),
+        (
+            ErrorByActivityDisplay,
+            {"y_true": Y, "y_pred": Y, "item_counts": [1.5, 2], "user_counts": [1, 2]},
+            "item_counts must be whole numbers",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(3), "explained_variance_ratio": [1, 0]},
+            r"coordinates.shape == \(3, 3",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "biases": [1]},
+            r"biases.shape == \(1,\), expected \(2,\)",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labeled": [0]},
+            "labeled has 1 rows and labels 0 texts",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labeled": [2], "labels": ["a"]},
+            "labeled has 2, and coordinates the rows 0 to 1",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": [[0, 1], [np.nan, 1]], "explained_variance_ratio": [1, 0]},
+            "coordinates has NaN or infinity, the first in row 1",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, np.nan]},
+            "explained_variance_ratio has NaN or infinity",
+        ),
+        (
+            ItemMapDisplay,
+            {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "biases": [np.inf, 1]},
+            "biases has NaN or infinity, the first in row 0",
+        ),
+        (
+            SearchHeatMapDisplay,
+            {"scores": [[1, 2]], "x_values": [1], "y_values": [1], "x_name": "", "y_name": "", "score_name": ""},
+            r"scores.shape == \(1, 2\), expected \(1, 1\)",
+        ),
+        (
+            SearchHeatMapDisplay,
+            {"scores": [[np.nan]], "x_values": [1], "y_values": [1], "x_name": "", "y_name": "", "score_name": ""},
+            "No cell has a score",
+        ),
+    ],
+)
+def test_constructors_refuse(display, given, message):
+    with pytest.raises(ValueError, match=message):
+        display(**given)
+
+
+def test_constructors_change_nothing_that_is_given():
+    X, y = make_ratings(20, 10, 50, random_state=0, return_X_y=True)
+    y.flags.writeable = X.flags.writeable = False
+    before = y.copy()
+    display = PredictedRatingsDisplay(y_true=y, y_pred=y)
+    np.testing.assert_array_equal(display.y_true, before)
+    assert display.y_true is not y
