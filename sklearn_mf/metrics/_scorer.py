@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from sklearn_mf._ids.pick import check_column, pick_column
-from sklearn_mf.metrics._ranked import check_k, check_relevant
+from sklearn_mf.metrics._rankings import check_k, check_relevant
 
 _GIVEN = ("groups", "sample_weight", "y_true", "y_score")  # by the scorer, to the metric
 
