@@ -1,4 +1,4 @@
-"""How good rankings and recommendations are: metrics by group, metrics of a catalog, scorers."""
+"""Measure how good rankings and recommendations are: metrics by group, metrics of a catalog, scorers."""
 
 from sklearn_mf.metrics._catalog import catalog_coverage, novelty
 from sklearn_mf.metrics._lists import ranking_of_lists
