@@ -44,23 +44,23 @@ class TimesPlaceholder:
         return f"<{self.n_times} times>"
 
 
-def choose_times(name: str, own: Any, routed: Any, n_rows: int) -> tuple[np.ndarray, str]:
-    """Check the times of the rows, which come from the constructor of a splitter (``own``) or from ``split``."""
-    if own is not None and routed is not None:
+def choose_times(name: str, from_constructor: Any, from_split: Any, n_rows: int) -> tuple[np.ndarray, str]:
+    """Check the times of the rows, given to the constructor of the splitter called ``name`` or to its ``split``."""
+    if from_constructor is not None and from_split is not None:
         raise ValueError(
             f"times is given both to {name} and to split (or as metadata, which set_split_request(times=False) keeps "
             "from it): give it to one of them."
         )
-    if own is None and routed is None:
+    if from_constructor is None and from_split is None:
         raise ValueError(
             f"{name} needs the time of each rating: {name}(times=times), or split(X, y, times=times). In "
             "cross_validate or a search, the latter is params={'times': times} or fit(X, y, times=times), after "
             "sklearn.set_config(enable_metadata_routing=True)."
         )
-    values, kind = check_times(own if routed is None else routed, "times")
+    values, kind = check_times(from_constructor if from_split is None else from_split, "times")
     if len(values) != n_rows:
         advice = "Give one time a row."
-        if routed is None:
+        if from_split is None:
             advice = (
                 f"Where X is a part of the rows, as in nested cross-validation, give {name} no times, and pass them as "
                 "metadata, which is cut along with X: params={'times': times} or fit(X, y, times=times), after "

@@ -94,12 +94,9 @@ def make_ratings(
         check_scalar(rating_step, "rating_step", Real, min_val=0, include_boundaries="neither")
     if n_ratings > n_users * n_items:
         raise ValueError(f"n_ratings={n_ratings} is more than the {n_users * n_items} pairs of users and items.")
-    low, high = rating_range
-    if not low < high:
-        raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
-    if rating_step is not None and rating_step > high - low:
-        raise ValueError(f"rating_step={rating_step} is more than the width of rating_range={rating_range}.")
+    _check_range(rating_range, rating_step)
     rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    low, high = rating_range
     width = high - low
     intercept = (low + high) / 2
     user_biases = rng.normal(0, width / 10, n_users)
@@ -117,8 +114,7 @@ def make_ratings(
         expected += user_factors[users, factor] * item_factors[items, factor]
     y = np.clip(expected + rng.normal(0, noise, n_ratings), low, high)
     if rating_step is not None:
-        n_steps = np.floor(width / rating_step + 1e-9)
-        y = low + np.minimum(np.round((y - low) / rating_step), n_steps) * rating_step
+        y = _round_to_steps(y, rating_range, rating_step)
     X = np.stack([users, items], axis=1)
     if return_X_y:
         return X, y
@@ -132,6 +128,22 @@ def make_ratings(
         user_factors=user_factors,
         item_factors=item_factors,
     )
+
+
+def _check_range(rating_range: tuple[float, float], rating_step: float | None) -> None:
+    """Refuse a range that is empty or narrower than a step."""
+    low, high = rating_range
+    if not low < high:
+        raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
+    if rating_step is not None and rating_step > high - low:
+        raise ValueError(f"rating_step={rating_step} is more than the width of rating_range={rating_range}.")
+
+
+def _round_to_steps(y: np.ndarray, rating_range: tuple[float, float], rating_step: float) -> np.ndarray:
+    """Round ratings to the lowest one plus a whole number of steps within the range."""
+    low, high = rating_range
+    n_steps = np.floor((high - low) / rating_step + 1e-9)
+    return low + np.minimum(np.round((y - low) / rating_step), n_steps) * rating_step
 
 
 def _draw_pairs(

@@ -58,7 +58,7 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
 def novelty(recommended: Any, *, X: Any) -> float:
     r"""Compute the mean self-information of the recommended items, in bits.
 
-    An item is the more novel, the fewer users have rated it. U(i) are the users who rated item i, and U are all users
+    An item is more novel if fewer users have rated it. U(i) are the users who rated item i, and U are all users
     of ``X``. The novelty is the mean over all recommended items i, of all lists, of
 
     .. math::

@@ -1,4 +1,4 @@
-"""Write the docstring sections that the ranking metrics share once, and fill them in."""
+"""Share docstring sections among the ranking metrics: write each text once, and fill it in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Metric = TypeVar("Metric", bound=Callable[..., float])
 
-_SHARED_TEXTS = {
+_PARAMETERS = {
     "y_true": """\
 y_true : array-like of shape (n_ratings,)
     True ratings.
@@ -34,6 +34,11 @@ k : int or None, default=10
 sample_weight : array-like of shape (n_ratings,), default=None
     Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
 """,
+}
+
+_SHARED_TEXTS = {
+    **_PARAMETERS,
+    "all_parameters": "\n".join(_PARAMETERS.values()),
     "raises_for_relevant_and_k": """\
 Raises
 ------

@@ -33,12 +33,7 @@ def precision_at_k(
 
     Parameters
     ----------
-    {y_true}
-    {y_score}
-    {groups}
-    {relevant}
-    {k}
-    {sample_weight}
+    {all_parameters}
 
     Returns
     -------
@@ -89,12 +84,7 @@ def recall_at_k(
 
     Parameters
     ----------
-    {y_true}
-    {y_score}
-    {groups}
-    {relevant}
-    {k}
-    {sample_weight}
+    {all_parameters}
 
     Returns
     -------
@@ -143,12 +133,7 @@ def hit_rate_at_k(
 
     Parameters
     ----------
-    {y_true}
-    {y_score}
-    {groups}
-    {relevant}
-    {k}
-    {sample_weight}
+    {all_parameters}
 
     Returns
     -------
@@ -202,12 +187,7 @@ def mrr_at_k(
 
     Parameters
     ----------
-    {y_true}
-    {y_score}
-    {groups}
-    {relevant}
-    {k}
-    {sample_weight}
+    {all_parameters}
 
     Returns
     -------
@@ -267,12 +247,7 @@ def map_at_k(
 
     Parameters
     ----------
-    {y_true}
-    {y_score}
-    {groups}
-    {relevant}
-    {k}
-    {sample_weight}
+    {all_parameters}
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Measure boxes and lines of a drawing: where they are around points, which overlap and which cross.
+"""Make boxes and lines around points of a drawing, and find out which of them overlap or cross.
 
 A box is (left, bottom, right, top), a line (x, y) of its start and of its end; each array has one a row.
 """
@@ -34,8 +34,8 @@ def make_boxes_within(low: np.ndarray, high: np.ndarray, size: np.ndarray, step:
     return np.hstack([lower_left, lower_left + size])
 
 
-def draw_lines(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Draw a line from a point to the nearest point of each box."""
+def make_lines(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Make a line from a point to the nearest point of each box."""
     nearest = np.clip(point, boxes[:, :2], boxes[:, 2:])
     return np.hstack([np.broadcast_to(point, nearest.shape), nearest])
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from sklearn_mf.plotting._geometry import (
     boxes_overlap,
-    draw_lines,
     lines_cross_boxes,
     lines_cross_lines,
     make_boxes_around,
     make_boxes_within,
+    make_lines,
     make_squares,
     measure_angles,
 )
@@ -123,7 +123,7 @@ class _FreePlaces:
             return None
         self.boxes = np.vstack([self.boxes, box])
         if has_line:
-            self.lines = np.vstack([self.lines, draw_lines(self.centers[row], box[None])])
+            self.lines = np.vstack([self.lines, make_lines(self.centers[row], box[None])])
         if not self.asked:
             self.ringed.append(row)
         return box, has_line
@@ -147,7 +147,7 @@ class _FreePlaces:
         places = make_boxes_around(self.centers[row], size, self.radii[row] + self.pixels_per_point * gap)
         places = places[self._are_free(places, others, _MARGIN_OF_LABEL if has_line else _MARGIN_OF_RING)]
         if has_line:
-            lines = draw_lines(self.centers[row], places)
+            lines = make_lines(self.centers[row], places)
             places = places[~self._cross_labels(lines) & ~self._cross_lines_or_rings(lines, row, others)]
         return self._choose_cheapest(places, np.zeros(len(places)))
 
@@ -155,7 +155,7 @@ class _FreePlaces:
         """Find a place that is near but takes little of the view, else the next labels of a crowd would find none."""
         places = make_boxes_within(self.frame.min, self.frame.max, size, self.pixels_per_point * _STEP_OF_GRID)
         places = places[self._are_free(places, [row, *others], _MARGIN_OF_LABEL)]
-        lines = draw_lines(self.centers[row], places)
+        lines = make_lines(self.centers[row], places)
         lengths = np.hypot(*(lines[:, 2:] - lines[:, :2]).T) / self.pixels_per_point
         costs = lengths + measure_angles(self.centers[row], places)
         cheapest = np.argsort(costs, kind="stable")[:_MAX_GRID_PLACES]
