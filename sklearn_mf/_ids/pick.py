@@ -1,4 +1,4 @@
-"""One column of a table, by its place or its name."""
+"""Pick one column of a table by its place or its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn_mf._ids.tables import split_columns
 
 
 def check_column(column: Any, name: str) -> int | str:
-    """The place or the name of a column; ``name`` is the parameter that says it."""
+    """Check the place or name of a column, and return it; ``name`` is the name of its parameter."""
     if isinstance(column, bool) or not isinstance(column, (Integral, str)):
         raise TypeError(f"{name} must be the place (int) or the name (str) of a column, not {column!r}.")
     if isinstance(column, Integral) and column < 0:
@@ -20,7 +20,7 @@ def check_column(column: Any, name: str) -> int | str:
 
 
 def pick_column(X: Any, column: int | str, name: str, estimator_name: str) -> tuple[str, Any]:
-    """What to call the column in a message, and its ids as they came; the other columns may hold anything."""
+    """Return what to call the column in a message, and its ids as they came; other columns may hold anything."""
     if nw.dependencies.is_into_dataframe(X):
         try:
             frame = nw.from_native(X, eager_only=True)
@@ -45,5 +45,6 @@ def pick_column(X: Any, column: int | str, name: str, estimator_name: str) -> tu
 
 
 def _check_place(place: int, name: str, n_columns: int, estimator_name: str) -> None:
+    """Refuse a place that X has no column at."""
     if place >= n_columns:
         raise ValueError(f"X has {n_columns} column(s), counted from 0, and {estimator_name} looks for {name}={place}.")

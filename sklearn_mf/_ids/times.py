@@ -1,4 +1,4 @@
-"""Times of ratings, as users have them, as an array that sorts."""
+"""Turn times of ratings, as users have them, into an array that sorts, and compare them with an instant."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ import numpy as np
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import Column
 
+# What times can be; messages say it in these words.
 _NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetimes with a time zone"
-_REMEDIES = {  # kinds of at and of times
+
+# How to make both of one kind, by the kinds of ``at`` and of ``times``.
+_REMEDIES = {
     (_NAIVE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s") if they are seconds since 1970, or give at in '
     "seconds, pd.Timestamp(...).timestamp().",
     (_AWARE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s", utc=True) if they are seconds since 1970, or '
@@ -31,33 +34,33 @@ _REMEDIES = {  # kinds of at and of times
 }
 
 
-class NTimes:
-    """What stands for times in a repr."""
+class TimesPlaceholder:
+    """Stand for many times in a repr, and show only their number."""
 
-    def __init__(self, n: int):
-        self.n = n
+    def __init__(self, n_times: int):
+        self.n_times = n_times
 
     def __repr__(self) -> str:
-        return f"<{self.n} times>"
+        return f"<{self.n_times} times>"
 
 
-def find_times(name: str, own: Any, routed: Any, n_rows: int) -> tuple[np.ndarray, str]:
-    """The times of the rows, from the constructor of a splitter or from ``split``, as ``check_times`` gives them."""
-    if own is not None and routed is not None:
+def choose_times(name: str, from_constructor: Any, from_split: Any, n_rows: int) -> tuple[np.ndarray, str]:
+    """Check the times of the rows, given to the constructor of the splitter called ``name`` or to its ``split``."""
+    if from_constructor is not None and from_split is not None:
         raise ValueError(
             f"times is given both to {name} and to split (or as metadata, which set_split_request(times=False) keeps "
             "from it): give it to one of them."
         )
-    if own is None and routed is None:
+    if from_constructor is None and from_split is None:
         raise ValueError(
             f"{name} needs the time of each rating: {name}(times=times), or split(X, y, times=times). In "
             "cross_validate or a search, the latter is params={'times': times} or fit(X, y, times=times), after "
             "sklearn.set_config(enable_metadata_routing=True)."
         )
-    values, kind = check_times(own if routed is None else routed, "times")
+    values, kind = check_times(from_constructor if from_split is None else from_split, "times")
     if len(values) != n_rows:
         advice = "Give one time a row."
-        if routed is None:
+        if from_split is None:
             advice = (
                 f"Where X is a part of the rows, as in nested cross-validation, give {name} no times, and pass them as "
                 "metadata, which is cut along with X: params={'times': times} or fit(X, y, times=times), after "
@@ -70,9 +73,9 @@ def find_times(name: str, own: Any, routed: Any, n_rows: int) -> tuple[np.ndarra
 
 
 def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
-    """A sortable array of times, in UTC if they have a time zone, and what it holds."""
+    """Return a sortable array of times, in UTC if they have a time zone, and which kind of times it holds."""
     has_zone = False
-    masked = np.flatnonzero(np.ma.getmaskarray(times)) if np.ma.isMaskedArray(times) else ()
+    masked_rows = np.flatnonzero(np.ma.getmaskarray(times)) if np.ma.isMaskedArray(times) else ()
     if nw.dependencies.is_into_series(times):
         series = nw.from_native(times, series_only=True)
         has_zone = getattr(series.dtype, "time_zone", None) is not None
@@ -80,10 +83,10 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
     values = np.asarray(times)
     if values.ndim != 1:
         raise ValueError(f"{name} must be a 1D array, one time a row of X; got an array of shape {values.shape}.")
-    if len(masked):
-        _raise_missing_times(masked, len(values), name)
+    if len(masked_rows):
+        _raise_missing_times(masked_rows, len(values), name)
     if values.dtype.kind == "O":
-        values, has_zone = _from_objects(values.tolist(), name)
+        values, has_zone = _convert_objects(values.tolist(), name)
     if values.dtype.kind in "UST" and len(values):
         raise ValueError(
             f"{name} holds text (such as {values[0].item()!r}), which is not ordered as time is. Convert it: numbers "
@@ -91,20 +94,20 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
         )
     if values.dtype.kind not in "iufM":
         raise ValueError(f"{name} must be numbers or datetimes, got an array of {values.dtype}.")
-    bad = np.flatnonzero(~np.isfinite(values))  # NaT is not finite, either
-    if len(bad):
-        _raise_missing_times(bad, len(values), name)
+    missing_rows = np.flatnonzero(~np.isfinite(values))  # NaT is not finite, either
+    if len(missing_rows):
+        _raise_missing_times(missing_rows, len(values), name)
     if values.dtype.kind != "M":
         return values, _NUMBERS
     return values, _AWARE if has_zone else _NAIVE
 
 
-def are_from(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
-    """Whether each of the times, as ``check_times`` gives them, is not before the instant; bool (n_rows,)."""
+def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
+    """Tell which of the times, as ``check_times`` returns them, are not before the instant; bool (n_rows,)."""
     if np.ndim(at):
         raise ValueError(f"at must be a single number or datetime, got an array of shape {np.shape(at)}.")
     if isinstance(at, str):
-        instant, at_kind = np.array([_from_text(at, kind)]), _NAIVE
+        instant, at_kind = np.array([_parse_instant(at, kind)]), _NAIVE
     else:
         instant, at_kind = check_times([at], "at")
     if at_kind != kind:
@@ -112,27 +115,27 @@ def are_from(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
             f"at={at!r} cannot be compared with times: it is one of {at_kind}, they are {kind}. "
             f"{_REMEDIES[at_kind, kind]}"
         )
-    return times >= instant if kind == _NUMBERS else _are_from_datetime(times, instant)
+    return times >= instant if kind == _NUMBERS else _are_at_or_after_datetime(times, instant)
 
 
-def _are_from_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Compared in the coarser of the two units, as NumPy would overflow in the finer."""
+def _are_at_or_after_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Compare datetimes in the coarser of the two units, as NumPy would overflow in the finer."""
     times, at = _in_plain_unit(times), _in_plain_unit(at)
     if np.can_cast(at.dtype, times.dtype, "safe"):
         return times.astype(at.dtype) >= at
     # A time of whole units is not before ``at`` if it is not before ``at`` rounded up to units.
-    before = at - np.timedelta64(1, np.datetime_data(at.dtype)[0])
-    return times >= before.astype(times.dtype) + np.timedelta64(1, np.datetime_data(times.dtype)[0])
+    just_before = at - np.timedelta64(1, np.datetime_data(at.dtype)[0])
+    return times >= just_before.astype(times.dtype) + np.timedelta64(1, np.datetime_data(times.dtype)[0])
 
 
 def _in_plain_unit(times: np.ndarray) -> np.ndarray:
-    """Weeks as days, and no unit of 25 seconds: of what is left, each unit is a multiple of the finer ones."""
+    """Turn weeks into days and units of 25 seconds into seconds, so that each unit is a multiple of the finer ones."""
     unit, _ = np.datetime_data(times.dtype)
     return times.astype(f"M8[{'D' if unit == 'W' else unit}]", copy=False)
 
 
-def _from_text(at: str, kind: str) -> np.datetime64:
-    """An instant written as in ISO 8601, for times without a time zone."""
+def _parse_instant(at: str, kind: str) -> np.datetime64:
+    """Read an instant written as in ISO 8601, for times without a time zone."""
     if kind == _NUMBERS:
         raise ValueError(
             f"at={at!r} is text, and times are numbers. If they are seconds since 1970, give "
@@ -142,7 +145,7 @@ def _from_text(at: str, kind: str) -> np.datetime64:
         raise ValueError(f'at={at!r} is text, and times have a time zone. Give pd.Timestamp({at!r}, tz="UTC").')
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of a time zone, which NumPy does not keep
+            warnings.simplefilter("error")  # NumPy warns of a time zone, which it does not keep
             instant = np.datetime64(at) if re.match(r"\d{4}(-|$)", at) else None
     except (ValueError, Warning):
         instant = None
@@ -154,18 +157,18 @@ def _from_text(at: str, kind: str) -> np.datetime64:
     return instant
 
 
-def hint_of_units(times: np.ndarray) -> str:
-    """A hint where the times look like seconds that were taken for a smaller unit."""
+def hint_at_seconds(times: np.ndarray) -> str:
+    """Return a hint if the times look like seconds that were taken for a smaller unit, else an empty text."""
     if times.dtype.kind == "M" and np.abs(times.astype("M8[D]").astype(np.int64)).max() <= 30:
         return ' All are within a month of 1970-01-01: seconds need unit="s", as in pd.to_datetime(times, unit="s").'
     return ""
 
 
-def _from_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
-    """Python numbers, texts or datetimes as a typed array, and whether it had time zones."""
-    missing = [i for i, v in enumerate(values) if v is None or type(v).__name__ == "NAType" or v != v]
-    if missing:
-        _raise_missing_times(missing, len(values), name)
+def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
+    """Turn Python numbers, texts or datetimes into a typed array; return also whether they have time zones."""
+    missing_rows = [i for i, v in enumerate(values) if v is None or type(v).__name__ == "NAType" or v != v]
+    if missing_rows:
+        _raise_missing_times(missing_rows, len(values), name)
     for types in (Real, str, bytes):
         if all(isinstance(value, types) for value in values):
             return np.array(values), False
@@ -181,6 +184,7 @@ def _from_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
 
 
 def _raise_missing_times(rows: Sequence[int] | np.ndarray, n_rows: int, name: str) -> NoReturn:
+    """Refuse times that are missing or infinite."""
     raise ValueError(
         f"{name} has missing or infinite values: {len(rows)} of {n_rows}, the first at row {rows[0]}. Leave these "
         "ratings out, or give them a time."

@@ -1,4 +1,4 @@
-"""Ratings to start with: generated, from a file, from the web; and between sparse matrices and pairs."""
+"""Load ratings from a file or the web, generate them, and turn sparse matrices into pairs and back."""
 
 from sklearn_mf.datasets._convert import pairs_from_sparse, pairs_to_sparse
 from sklearn_mf.datasets._files import load_ratings

@@ -1,4 +1,4 @@
-"""Between sparse rating matrices and pairs."""
+"""Turn sparse rating matrices into pairs and ratings, and back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_column, split_columns
 
-# Formats in which an entry that is not stored and a rating of 0 are alike, and what comes of it.
-_DENSE_FORMATS = {
+# Formats that cannot tell an entry that is not stored from a rating of 0, and what would happen to zeros.
+_FORMATS_WITHOUT_ZEROS = {
     "bsr": "which pads its blocks with zeros: these would become ratings of 0, after tocsr() too",
     "dia": "which stores whole diagonals: ratings of 0 are lost in it, and do not come back with tocsr()",
 }
@@ -26,11 +26,11 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     Parameters
     ----------
     matrix : sparse matrix or sparse array of shape (n_users, n_items)
-        Every stored entry is a rating, stored zeros too; entries that are not stored are unknown. No pair twice. In
-        CSR, CSC, COO, LIL or DOK format: BSR and DIA cannot tell ratings of 0 from unknown ones.
+        Every stored entry is a rating, stored zeros too; entries that are not stored are unknown. No pair may be
+        there twice. The format is CSR, CSC, COO, LIL or DOK; BSR and DIA cannot tell ratings of 0 from unknown ones.
 
     users, items : array-like of shape (n_users,) and (n_items,) or None, default=None
-        Ids of the rows and of the columns, each once. None takes their numbers, from 0.
+        Ids of the rows and of the columns, each once. None numbers them from 0.
 
     Returns
     -------
@@ -45,12 +45,12 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     TypeError
         If ``matrix`` is not sparse, or in BSR or DIA format.
     ValueError
-        If a pair is there twice (to scipy, its value is the sum of such entries), there are more or fewer ids than rows
-        or columns, or an id repeats or is missing.
+        If a pair is there twice (for scipy, its value is the sum of such entries), if there are more or fewer ids than
+        rows or columns, or if an id repeats or is missing.
 
     See Also
     --------
-    pairs_to_sparse : The way back.
+    pairs_to_sparse : Turn pairs and ratings into a matrix.
 
     Examples
     --------
@@ -71,10 +71,10 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     """
     if not sparse.issparse(matrix):
         _raise_not_sparse(matrix)
-    if matrix.format in _DENSE_FORMATS:
+    if matrix.format in _FORMATS_WITHOUT_ZEROS:
         raise TypeError(
-            f"matrix is in {matrix.format.upper()} format, {_DENSE_FORMATS[matrix.format]}. Make a CSR matrix of the "
-            "ratings it was made from, for example csr_array((ratings, (rows, columns)))."
+            f"matrix is in {matrix.format.upper()} format, {_FORMATS_WITHOUT_ZEROS[matrix.format]}. Make a CSR matrix "
+            "of the ratings it was made from, for example csr_array((ratings, (rows, columns)))."
         )
     if matrix.ndim != 2:
         raise ValueError(f"matrix must have two dimensions, users and items, and has {matrix.ndim}.")
@@ -83,20 +83,17 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     item_ids = np.arange(n_items) if items is None else _check_ids(items, "items", n_items, "columns")
     entries = matrix.tocoo()
     ones = np.ones(len(entries.data), dtype=np.int8)
-    if sparse.csr_array((ones, (entries.row, entries.col)), shape=matrix.shape).nnz < len(ones):  # it sums them
-        _raise_repeat(
-            entries.row,
-            entries.col,
-            user_ids,
-            item_ids,
-            "matrix has",
-            "entries",
-            "Take their sum with matrix.sum_duplicates(), or make the matrix anew with one of them.",
+    if sparse.csr_array((ones, (entries.row, entries.col)), shape=matrix.shape).nnz < len(ones):  # it sums repeats
+        first, again = _find_repeat(entries.row, entries.col, n_items)
+        pair = _format_pair(user_ids[entries.row[again]], item_ids[entries.col[again]])
+        raise ValueError(
+            f"matrix has the pair {pair} twice, in entries {first} and {again}, and a matrix has one rating for a "
+            "pair. Take their sum with matrix.sum_duplicates(), or make the matrix anew with one of them."
         )
     both_ints = all(np.can_cast(ids.dtype, np.int64) and ids.dtype.kind in "iu" for ids in (user_ids, item_ids))
     X = np.empty((len(entries.data), 2), dtype=np.int64 if both_ints else object)
-    X[:, 0] = _as_cells(user_ids, X.dtype)[entries.row]
-    X[:, 1] = _as_cells(item_ids, X.dtype)[entries.col]
+    X[:, 0] = _convert_to_cells(user_ids, X.dtype)[entries.row]
+    X[:, 1] = _convert_to_cells(item_ids, X.dtype)[entries.col]
     return X, entries.data.copy()
 
 
@@ -108,19 +105,19 @@ def pairs_to_sparse(
     Parameters
     ----------
     X : array-like of shape (n_ratings, 2)
-        Ids of user and item, in any table that ``fit`` takes. No pair twice.
+        Ids of user and item, in any table that ``fit`` takes. No pair may be there twice.
 
     y : array-like of shape (n_ratings,)
         Ratings. Those of 0 are stored too.
 
     users, items : array-like of ids or None, default=None
-        Ids of the rows and of the columns in the order wanted, each once, those without ratings too; for example
-        ``model.categories_[0]`` for rows that belong to ``model.user_factors_``. None takes the ids in X, sorted.
+        Ids of the rows and of the columns in the wanted order, each once, also those without ratings; for example
+        ``model.categories_[0]`` for rows that match ``model.user_factors_``. None takes the ids in X, sorted.
 
     Returns
     -------
     matrix : csr_array of shape (n_users, n_items)
-        The ratings, in the dtype of y (float64 where it is no number that scipy stores).
+        The ratings, in the dtype of y (float64 if scipy cannot store that dtype).
 
     users, items : ndarray of shape (n_users,) and (n_items,)
         Ids of the rows and of the columns.
@@ -128,12 +125,12 @@ def pairs_to_sparse(
     Raises
     ------
     ValueError
-        If a pair is there twice, an id is not among the ``users`` or ``items`` given, X has not two columns, or ids or
-        ratings are missing.
+        If a pair is there twice, an id is not among the given ``users`` or ``items``, X does not have two columns, or
+        ids or ratings are missing.
 
     See Also
     --------
-    pairs_from_sparse : The way back.
+    pairs_from_sparse : Turn a matrix into pairs and ratings.
 
     Examples
     --------
@@ -155,27 +152,21 @@ def pairs_to_sparse(
     y = check_ratings(y, len(columns[0]))
     if y.dtype == np.float16 or not y.dtype.isnative:  # which scipy does not store
         y = y.astype(np.float64)
-    (row, user_ids), (col, item_ids) = (
-        _encode(column, ids, name)
-        for column, ids, name in zip(columns, (users, items), ("users", "items"), strict=True)
-    )
-    shape = len(user_ids), len(item_ids)
-    matrix = sparse.csr_array((y, (row, col)), shape=shape)  # sums entries of one place
+    row, user_ids = _encode(columns[0], users, "users")
+    col, item_ids = _encode(columns[1], items, "items")
+    matrix = sparse.csr_array((y, (row, col)), shape=(len(user_ids), len(item_ids)))  # sums entries of one place
     if matrix.nnz < len(y):
-        _raise_repeat(
-            row,
-            col,
-            user_ids,
-            item_ids,
-            "X has",
-            "rows",
-            "Keep one of them, for example the last with pandas' drop_duplicates(keep='last'), or take their mean with "
-            "groupby.",
+        first, again = _find_repeat(row, col, len(item_ids))
+        raise ValueError(
+            f"X has the pair {_format_pair(user_ids[row[again]], item_ids[col[again]])} twice, in rows {first} and "
+            f"{again}, and a matrix has one rating for a pair. Keep one of them, for example the last with pandas' "
+            "drop_duplicates(keep='last'), or take their mean with groupby."
         )
     return matrix, user_ids, item_ids
 
 
 def _raise_not_sparse(matrix: Any) -> NoReturn:
+    """Refuse what is not a sparse matrix, and say what to do with it."""
     if nw.dependencies.is_pandas_dataframe(matrix):
         what_to_do = (
             "make a long table of a wide one of users x items with `long = matrix.stack().dropna().reset_index()`, and "
@@ -191,34 +182,24 @@ def _raise_not_sparse(matrix: Any) -> NoReturn:
     raise TypeError(f"matrix must be a scipy sparse matrix or array, not {type(matrix).__name__}: {what_to_do}.")
 
 
-def _raise_repeat(
-    row: np.ndarray, col: np.ndarray, users: np.ndarray, items: np.ndarray, table: str, places: str, what_to_do: str
-) -> NoReturn:
-    first, again = _find_repeat(row.astype(np.int64) * len(items) + col)
-    raise ValueError(
-        f"{table} the pair ({_shown(users[row[again]])}, {_shown(items[col[again]])}) twice, in {places} {first} and "
-        f"{again}, and a matrix has one rating for a pair. {what_to_do}"
-    )
-
-
-def _check_ids(ids: Any, name: str, n: int | None = None, what: str = "") -> np.ndarray:
-    """A new array of ids, each once: of numbers or datetimes if they are all such, else of objects."""
+def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str = "") -> np.ndarray:
+    """Return a new array of distinct ids: of numbers or datetimes if all ids are such, else of objects."""
     column = split_column(ids, name)
-    if n is not None and len(column) != n:
-        raise ValueError(f"{name} has {len(column)} ids, but matrix has {n} {what}: give one id for each.")
+    if n_needed is not None and len(column) != n_needed:
+        raise ValueError(f"{name} has {len(column)} ids, but matrix has {n_needed} {needed_for}: give one id for each.")
     levels, codes = factorize(column)
     if len(levels) < len(codes):
-        first, again = _find_repeat(codes)
+        first, again = _find_repeated_code(codes)
         raise ValueError(
-            f"{name} has the id {_shown(levels[codes[again]])} twice, at {first} and {again}: give it once."
+            f"{name} has the id {_format_id(levels[codes[again]])} twice, at {first} and {again}: give it once."
         )
     if isinstance(column.values, np.ndarray) and column.values.dtype.kind in "iufM":
         return column.values.copy()
     return levels[codes]
 
 
-def _as_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Ids as cells of X: Python's ints and floats among objects, but datetimes as NumPy's, to the nanosecond."""
+def _convert_to_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Turn ids into cells of X: among objects Python's ints and floats, but NumPy's datetimes, to the nanosecond."""
     if dtype.kind != "O" or ids.dtype.kind == "O":
         return ids
     cells = np.empty(len(ids), dtype=object)
@@ -227,30 +208,41 @@ def _as_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Place of the id of each row of X among the ids of the matrix, and these ids."""
+    """Find the place of the id of each row of X among the ids of the matrix; return the places and these ids."""
     levels, codes = factorize(column)
     if given is None:
         return codes, levels
     ids = _check_ids(given, name)
-    places = (
-        find_ids(column.label, levels, ids, f"{name} has") if len(ids) and len(levels) else np.full(len(levels), -1)
-    )
-    unknown = np.flatnonzero(places[codes] < 0)
-    if len(unknown):
+    places = np.full(len(levels), -1)
+    if len(ids) and len(levels):
+        places = find_ids(column.label, levels, ids, f"{name} has")
+    unknown_rows = np.flatnonzero(places[codes] < 0)
+    if len(unknown_rows):
+        row, n_unknown = unknown_rows[0], len(np.unique(codes[unknown_rows]))
         raise ValueError(
-            f"In row {unknown[0]}, {column.label} has the id {_shown(levels[codes[unknown[0]]])}, which is not among "
-            f"the {len(ids)} ids in {name} ({len(np.unique(codes[unknown]))} such ids in all). Add it there, or leave "
-            "its ratings out."
+            f"In row {row}, {column.label} has the id {_format_id(levels[codes[row]])}, which is not among the "
+            f"{len(ids)} ids in {name} ({n_unknown} such ids in all). Add it there, or leave its ratings out."
         )
     return places[codes], ids
 
 
-def _find_repeat(codes: np.ndarray) -> tuple[int, int]:
-    """Where the first code that was there before is, after where that was first."""
+def _find_repeat(row: np.ndarray, col: np.ndarray, n_cols: int) -> tuple[int, int]:
+    """Find the first entry whose row and column were there before; return where they were first, and where again."""
+    return _find_repeated_code(row.astype(np.int64) * n_cols + col)
+
+
+def _find_repeated_code(codes: np.ndarray) -> tuple[int, int]:
+    """Find the first code that was there before; return where it was first, and where it is again."""
     order = np.argsort(codes, kind="stable")
     again = order[1:][codes[order[1:]] == codes[order[:-1]]].min()
     return int(np.flatnonzero(codes == codes[again])[0]), int(again)
 
 
-def _shown(id_: Any) -> str:
+def _format_pair(user: Any, item: Any) -> str:
+    """Write a pair of ids for a message."""
+    return f"({_format_id(user)}, {_format_id(item)})"
+
+
+def _format_id(id_: Any) -> str:
+    """Write an id for a message."""
     return str(id_) if isinstance(id_, np.datetime64) else repr(id_.item() if isinstance(id_, np.generic) else id_)

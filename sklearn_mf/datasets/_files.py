@@ -1,4 +1,4 @@
-"""Ratings files as people have them."""
+"""Read files of ratings as people have them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-_SEPARATORS = ("::", "\t", ",", ";", "|", " ")
-_MISSING = ("", "na", "n/a", "nan", "null", "none")
+_SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # that are found by themselves, the first ones first
+_WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
 _DEFAULT_COLUMNS = (0, 1, 2)
 
 
@@ -39,13 +39,13 @@ def load_ratings(
         Places (from 0) or, with a header, names of the columns: user, item, any contexts, and last the rating.
 
     sep : str or None, default=None
-        What stands between the values: ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space are found by themselves.
+        The text between the values. None finds ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space by itself.
 
     header : bool or None, default=None
-        Whether the first line holds names. None: it does when its rating is a word and its ids are not all numbers.
+        Whether the first line holds names. With None it does if its rating is a word and its ids are not all numbers.
 
     encoding : str or None, default=None
-        None reads UTF-8, and Latin-1 where the file is not valid UTF-8.
+        Encoding of the text. None reads UTF-8, or Latin-1 if the file is not valid UTF-8.
 
     return_X_y : bool, default=False
         Whether to return ``(X, y)`` only.
@@ -62,7 +62,7 @@ def load_ratings(
     ------
     ValueError
         If a line has more or fewer values than the first, an empty id or a rating that is not a finite number (the
-        error names the line), if a column is not there or has no name, or if the file has no ratings.
+        error names the line), if a column is missing or has no name, or if the file has no ratings.
 
     Examples
     --------
@@ -81,25 +81,25 @@ def load_ratings(
     if len(columns) < 3:
         raise ValueError(f"columns={columns!r} must name at least three columns: user, item and rating.")
     name = fspath(path)
-    lines, numbers = _read_lines(Path(path), encoding)
+    lines, line_numbers = _read_lines(Path(path), encoding)
     if not lines:
         raise ValueError(f"{name} has no ratings: it is empty.")
     sep = _find_separator(lines[0]) if sep is None else sep
-    if sep == " ":  # columns may be lined up by several
+    if sep == " ":  # several spaces may line up columns
         lines = [" ".join(line.split()) for line in lines]
-    names = _split(lines[0], sep)
+    names = _split_line(lines[0], sep)
     places = _find_columns(columns, names, name)
     if header is None:
         header = _has_header(columns, [names[place] for place in places])
     if header:
         _check_names(columns, places, names, name)
-        lines, numbers = lines[1:], numbers[1:]
+        lines, line_numbers = lines[1:], line_numbers[1:]
     if not lines:
         raise ValueError(f"{name} has no ratings: it ends after the header.")
 
-    *id_tokens, rating_tokens = _columns_of(lines, numbers, sep, places, len(names), name)
-    y = _parse_ratings(rating_tokens, lines, numbers, name)
-    ids = [_parse_ids(tokens, lines, numbers, name) for tokens in id_tokens]
+    *id_tokens, rating_tokens = _take_columns(lines, line_numbers, sep, places, len(names), name)
+    y = _parse_ratings(rating_tokens, lines, line_numbers, name)
+    ids = [_parse_ids(tokens, lines, line_numbers, name) for tokens in id_tokens]
     if all(isinstance(column, np.ndarray) for column in ids):
         X = np.stack(ids, axis=1)
     else:
@@ -114,7 +114,7 @@ def load_ratings(
 
 
 def _read_lines(path: Path, encoding: str | None) -> tuple[list[str], Sequence[int]]:
-    """The lines that are not blank, and their numbers in the file, from 1."""
+    """Read the lines that are not blank, and their numbers in the file, from 1."""
     data = path.read_bytes()
     try:
         if data[:2] == b"\x1f\x8b":
@@ -141,19 +141,22 @@ def _read_lines(path: Path, encoding: str | None) -> tuple[list[str], Sequence[i
 
 
 def _find_separator(line: str) -> str:
+    """Find the separator that makes at least three values of a line; a comma if there is none."""
     for sep in _SEPARATORS:
         if line.count(sep) >= 2:
             return sep
     return ","
 
 
-def _split(line: str, sep: str) -> list[str]:
+def _split_line(line: str, sep: str) -> list[str]:
+    """Split a line into its values, some of which may be quoted."""
     if '"' in line and len(sep) == 1:
         return list(map(str.strip, next(csv.reader([line], delimiter=sep, skipinitialspace=True))))
     return list(map(str.strip, line.split(sep)))
 
 
 def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> list[int]:
+    """Find the places of columns that are given by place or by name."""
     places = []
     for column in columns:
         if isinstance(column, str):
@@ -172,17 +175,18 @@ def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> 
     return places
 
 
-def _has_header(columns: Sequence[int | str], first: list[str]) -> bool:
-    """Whether ``first``, the values of the first line, are names: its rating is a word, its ids not all numbers."""
+def _has_header(columns: Sequence[int | str], first_values: list[str]) -> bool:
+    """Tell whether the values of the first line are names: its rating is a word, and its ids are not all numbers."""
     if any(isinstance(column, str) for column in columns):
         return True
-    *ids, rating = first
-    if _is_number(rating) or rating.lower() in _MISSING:
+    *ids, rating = first_values
+    if _is_number(rating) or rating.lower() in _WORDS_FOR_MISSING:
         return False
     return not all(map(_is_number, ids))
 
 
 def _check_names(columns: Sequence[int | str], places: list[int], names: list[str], path: str) -> None:
+    """Refuse columns without a name, and default columns if the ratings are in another one."""
     picked = [names[place] for place in places]
     if "" in picked:
         raise ValueError(
@@ -197,16 +201,16 @@ def _check_names(columns: Sequence[int | str], places: list[int], names: list[st
         )
 
 
-def _columns_of(
-    lines: list[str], numbers: Sequence[int], sep: str, places: list[int], n_values: int, path: str
+def _take_columns(
+    lines: list[str], line_numbers: Sequence[int], sep: str, places: list[int], n_values: int, path: str
 ) -> list[list[str]]:
-    """The values of each of the columns asked for."""
-    quoted = len(sep) == 1 and any('"' in line for line in lines)
-    if not quoted and all(line.count(sep) + 1 == n_values for line in lines):
+    """Return the values of each of the columns at these places."""
+    has_quotes = len(sep) == 1 and any('"' in line for line in lines)
+    if not has_quotes and all(line.count(sep) + 1 == n_values for line in lines):
         values = "\n".join(lines).replace(sep, "\n").split("\n")  # passes in C over the whole file
         return [values[place::n_values] for place in places]
-    rows = [_split(line, sep) for line in lines]
-    for row, number, line in zip(rows, numbers, lines, strict=True):
+    rows = [_split_line(line, sep) for line in lines]
+    for row, number, line in zip(rows, line_numbers, lines, strict=True):
         if len(row) != n_values:
             raise ValueError(
                 f"{path}, line {number}: {len(row)} instead of {n_values} values between {sep!r}: {line!r}."
@@ -214,25 +218,26 @@ def _columns_of(
     return [[row[place] for row in rows] for place in places]
 
 
-def _parse_ratings(tokens: list[str], lines: list[str], numbers: Sequence[int], path: str) -> np.ndarray:
-    """Each distinct token is parsed once."""
+def _parse_ratings(tokens: list[str], lines: list[str], line_numbers: Sequence[int], path: str) -> np.ndarray:
+    """Turn ratings into floats; each distinct token is parsed once."""
     value_of = {token: float(token) if _is_number(token) else np.nan for token in set(tokens)}
-    wrong = [tokens.index(token) for token, value in value_of.items() if not np.isfinite(value)]
-    if wrong:
-        row = min(wrong)
+    wrong_rows = [tokens.index(token) for token, value in value_of.items() if not np.isfinite(value)]
+    if wrong_rows:
+        row = min(wrong_rows)
         raise ValueError(
-            f"{path}, line {numbers[row]}: the rating {tokens[row].strip()!r} is not a finite number: {lines[row]!r}."
+            f"{path}, line {line_numbers[row]}: the rating {tokens[row].strip()!r} is not a finite number: "
+            f"{lines[row]!r}."
         )
     return np.array(list(map(value_of.__getitem__, tokens)))
 
 
-def _parse_ids(tokens: list[str], lines: list[str], numbers: Sequence[int], path: str) -> np.ndarray | list[str]:
-    """int64 where every token is how Python writes that int, else the tokens as they are; each distinct one once."""
+def _parse_ids(tokens: list[str], lines: list[str], line_numbers: Sequence[int], path: str) -> np.ndarray | list[str]:
+    """Turn ids into int64 if Python writes each int as its token, else keep the texts; parse each distinct one once."""
     id_of = {token: token.strip() for token in set(tokens)}
-    empty = [tokens.index(token) for token, id_ in id_of.items() if not id_]
-    if empty:
-        row = min(empty)
-        raise ValueError(f"{path}, line {numbers[row]}: an id is empty: {lines[row]!r}.")
+    empty_rows = [tokens.index(token) for token, id_ in id_of.items() if not id_]
+    if empty_rows:
+        row = min(empty_rows)
+        raise ValueError(f"{path}, line {line_numbers[row]}: an id is empty: {lines[row]!r}.")
     try:
         int_of = {token: int(id_) for token, id_ in id_of.items()}
         if all(str(int_of[token]) == id_ for token, id_ in id_of.items()):
@@ -243,6 +248,7 @@ def _parse_ids(tokens: list[str], lines: list[str], numbers: Sequence[int], path
 
 
 def _is_number(token: str) -> bool:
+    """Tell whether a token is a number, also NaN or infinity."""
     try:
         float(token)
     except ValueError:

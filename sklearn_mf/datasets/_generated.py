@@ -1,4 +1,4 @@
-"""Ratings drawn from a known model."""
+"""Draw ratings from a known model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
-_FULL_DRAW = 0.05  # above this share of all pairs, every pair is given a key and the smallest are taken
+_MAX_SHARE_DRAWN_IN_TURN = 0.05  # of all pairs; more are drawn at once, by a random key for every pair
 
 
 def make_ratings(
@@ -30,10 +30,10 @@ def make_ratings(
 
     .. math:: \mu + b_u + b_i + \langle p_u, q_i \rangle + \epsilon,
 
-    with :math:`\mu` the middle of ``rating_range``, cut off at its ends and, with ``rating_step``, rounded. Biases
-    and interactions have standard deviations of a tenth (users), an eighth (items) and a seventh of the width of the
-    range. Pairs are distinct. The k-th most popular item is drawn with probability proportional to
-    ``(k + 10) ** -tail`` and users have a lognormal activity.
+    with :math:`\mu` the middle of ``rating_range``. Ratings are cut off at the ends of the range and, with
+    ``rating_step``, rounded. Biases and interactions have standard deviations of a tenth (users), an eighth (items) and
+    a seventh of the width of the range. Pairs are distinct. The k-th most popular item is drawn with probability
+    proportional to ``(k + 10) ** -tail``, and users have a lognormal activity.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def make_ratings(
         Number of distinct pairs, at most ``n_users * n_items``.
 
     rank : int, default=5
-        Number of factors of the truth, at least 0.
+        Number of factors of the known model, at least 0.
 
     noise : float, default=0.5
         Standard deviation of the noise, at least 0, in units of the ratings.
@@ -68,7 +68,7 @@ def make_ratings(
     -------
     ratings : :class:`~sklearn.utils.Bunch` or tuple of (X, y)
         With ``data`` (n_ratings, 2) int64, the user and item numbers; ``target`` (n_ratings,) float64, the ratings;
-        ``expected`` (n_ratings,), the ratings before noise, cut and rounding; and the truth: ``intercept``,
+        ``expected`` (n_ratings,), the ratings before noise, cut and rounding; and the known model: ``intercept``,
         ``user_biases`` (n_users,), ``item_biases`` (n_items,), ``user_factors`` (n_users, rank), ``item_factors``
         (n_items, rank).
 
@@ -94,17 +94,14 @@ def make_ratings(
         check_scalar(rating_step, "rating_step", Real, min_val=0, include_boundaries="neither")
     if n_ratings > n_users * n_items:
         raise ValueError(f"n_ratings={n_ratings} is more than the {n_users * n_items} pairs of users and items.")
-    low, high = rating_range
-    if not low < high:
-        raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
-    if rating_step is not None and rating_step > high - low:
-        raise ValueError(f"rating_step={rating_step} is more than the width of rating_range={rating_range}.")
+    _check_range(rating_range, rating_step)
     rng = np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    low, high = rating_range
     width = high - low
     intercept = (low + high) / 2
     user_biases = rng.normal(0, width / 10, n_users)
     item_biases = rng.normal(0, width / 8, n_items)
-    # Each factor has standard deviation a, so an interaction has a^2 sqrt(rank) = width / 7.
+    # A factor of standard deviation s makes an interaction of s^2 sqrt(rank), here width / 7.
     deviation = (width / 7) ** 0.5 / max(rank, 1) ** 0.25
     user_factors = rng.normal(0, deviation, (n_users, rank))
     item_factors = rng.normal(0, deviation, (n_items, rank))
@@ -117,8 +114,7 @@ def make_ratings(
         expected += user_factors[users, factor] * item_factors[items, factor]
     y = np.clip(expected + rng.normal(0, noise, n_ratings), low, high)
     if rating_step is not None:
-        n_steps = np.floor(width / rating_step + 1e-9)
-        y = low + np.minimum(np.round((y - low) / rating_step), n_steps) * rating_step
+        y = _round_to_steps(y, rating_range, rating_step)
     X = np.stack([users, items], axis=1)
     if return_X_y:
         return X, y
@@ -134,31 +130,49 @@ def make_ratings(
     )
 
 
+def _check_range(rating_range: tuple[float, float], rating_step: float | None) -> None:
+    """Refuse a range that is empty or narrower than a step."""
+    low, high = rating_range
+    if not low < high:
+        raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
+    if rating_step is not None and rating_step > high - low:
+        raise ValueError(f"rating_step={rating_step} is more than the width of rating_range={rating_range}.")
+
+
+def _round_to_steps(y: np.ndarray, rating_range: tuple[float, float], rating_step: float) -> np.ndarray:
+    """Round ratings to the lowest one plus a whole number of steps within the range."""
+    low, high = rating_range
+    n_steps = np.floor((high - low) / rating_step + 1e-9)
+    return low + np.minimum(np.round((y - low) / rating_step), n_steps) * rating_step
+
+
 def _draw_pairs(
-    log_activity: np.ndarray, log_popularity: np.ndarray, n: int, rng: np.random.Generator
+    log_activity: np.ndarray, log_popularity: np.ndarray, n_pairs: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw ``n`` distinct pairs, one after another with probability activity x popularity, in random order."""
+    """Draw distinct pairs, one after another with probability activity x popularity; return them in random order."""
     n_users, n_items = len(log_activity), len(log_popularity)
     pairs, n_drawn = np.empty(0, dtype=np.int64), 0
-    # One after another, as long as most pairs are new: not where few pairs are left, or few take nearly all draws.
-    while len(pairs) < n <= _FULL_DRAW * n_users * n_items and n_drawn < 10 * n:
-        n_more = int(1.2 * (n - len(pairs))) + 100
+    # In turn, as long as most pairs are new: not if few pairs are left, or a few pairs take nearly all draws.
+    while len(pairs) < n_pairs <= _MAX_SHARE_DRAWN_IN_TURN * n_users * n_items and n_drawn < 10 * n_pairs:
+        n_more = int(1.2 * (n_pairs - len(pairs))) + 100
         users = rng.choice(n_users, n_more, p=_probabilities(log_activity))
         items = rng.choice(n_items, n_more, p=_probabilities(log_popularity))
         drawn = np.concatenate([pairs, users * n_items + items])
         pairs = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # distinct, in the order drawn
         n_drawn += n_more
-    if len(pairs) < n:
-        # The n smallest of exponential waiting times are a draw without replacement (Efraimidis and Spirakis 2006).
+    if len(pairs) < n_pairs:
+        # The pairs with the smallest exponential waiting times are a draw without replacement (Efraimidis and Spirakis
+        # 2006).
         waiting = np.log(rng.standard_exponential((n_users, n_items)))
         waiting -= log_activity[:, None]
         waiting -= log_popularity
         # Sorted, as the order that argpartition leaves differs between versions of NumPy.
-        pairs = np.sort(np.argpartition(waiting.ravel(), n - 1)[:n])
-    pairs = rng.permutation(pairs[:n])
+        pairs = np.sort(np.argpartition(waiting.ravel(), n_pairs - 1)[:n_pairs])
+    pairs = rng.permutation(pairs[:n_pairs])
     return pairs // n_items, pairs % n_items
 
 
 def _probabilities(logarithms: np.ndarray) -> np.ndarray:
+    """Scale weights that are given as logarithms to a sum of 1."""
     weights = np.exp(logarithms - logarithms.max())
     return weights / weights.sum()

@@ -1,8 +1,8 @@
-"""What share of a catalog is recommended, and how unknown that is."""
+"""Measure what share of a catalog is recommended, and how little known the recommended items are."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from scipy import sparse
@@ -12,11 +12,11 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.tables import Column, split_column, split_columns
 from sklearn_mf._utils.warnings import warn_user
-from sklearn_mf.metrics._lists import flat_lists
+from sklearn_mf.metrics._lists import flatten_lists
 
 
 def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
-    """Share of the items of a catalog that are recommended to somebody.
+    """Compute the share of the items of a catalog that are recommended to somebody.
 
     Parameters
     ----------
@@ -51,16 +51,16 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     items = split_column(catalog, "catalog")
     if not len(items):
         raise ValueError("catalog is empty: give the ids of the items that could have been recommended.")
-    levels, _ = factorize(items)
-    counts = _count_recommended(recommended, levels, "catalog")
+    item_levels, _ = factorize(items)
+    counts = _count_recommended(recommended, item_levels, "catalog")
     return float(np.mean(counts > 0))
 
 
 def novelty(recommended: Any, *, X: Any) -> float:
-    r"""Mean self-information of the recommended items, in bits.
+    r"""Compute the mean self-information of the recommended items, in bits.
 
-    The less users have rated an item, the more novel it is: with U(i) the users who rated item i and U all users of
-    ``X``, the mean over all recommended items i, of all lists, of
+    An item is more novel if fewer users have rated it. U(i) are the users who rated item i, and U are all users
+    of ``X``. The novelty is the mean over all recommended items i, of all lists, of
 
     .. math::
 
@@ -116,23 +116,28 @@ def novelty(recommended: Any, *, X: Any) -> float:
 
 
 def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.ndarray:
-    """How often each of ``items``, the sorted ids of a table, is recommended; int64 (n_items,)."""
-    ids = flat_lists(recommended).ids
+    """Count how often each of ``items``, the sorted ids of a table, is recommended; int64 (n_items,)."""
+    ids = flatten_lists(recommended).ids
     counts = np.zeros(len(items), dtype=np.int64)
     if not len(ids):
         return counts
     levels, codes = factorize(Column("recommended", ids))
-    place = find_levels("recommended", levels, items, None, f"{table} has")
-    unknown = place < 0
+    places = find_levels("recommended", levels, items, None, f"{table} has")
+    is_unknown = places < 0
     if levels.dtype.kind in "iuf":
         fill = np.iinfo(np.uint64).max if levels.dtype.kind == "u" else -1  # as recommend has it
-        unknown &= levels != fill
-    if unknown.any():
-        first = levels[unknown][:5]
-        shown = ", ".join(map(repr, (first.astype(str) if first.dtype.kind == "M" else first).tolist()))
-        more = f", ... ({unknown.sum()} in all)" if unknown.sum() > 5 else ""
-        what = "in catalog" if table == "catalog" else "rated by anybody in X, which must have all pairs trained on"
-        raise ValueError(f"recommended has ids that are not {what}: {shown}{more}.")
-    known = place >= 0
-    counts[place[known]] = np.bincount(codes, minlength=len(levels))[known]
+        is_unknown &= levels != fill
+    if is_unknown.any():
+        _raise_unknown(levels[is_unknown], table)
+    is_known = places >= 0
+    counts[places[is_known]] = np.bincount(codes, minlength=len(levels))[is_known]
     return counts
+
+
+def _raise_unknown(ids: np.ndarray, table: str) -> NoReturn:
+    """Refuse recommended ids that the table does not have, and show some."""
+    first = ids[:5]
+    shown = ", ".join(map(repr, (first.astype(str) if first.dtype.kind == "M" else first).tolist()))
+    more = f", ... ({len(ids)} in all)" if len(ids) > 5 else ""
+    what = "in catalog" if table == "catalog" else "rated by anybody in X, which must have all pairs trained on"
+    raise ValueError(f"recommended has ids that are not {what}: {shown}{more}.")

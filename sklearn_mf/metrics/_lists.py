@@ -1,10 +1,11 @@
-"""Lists of recommended ids, as users have them, taken apart; and as a ranking for the grouped metrics."""
+"""Take lists of recommended ids apart, and turn them into a ranking for the metrics with ``groups``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import compress
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,8 +20,9 @@ from sklearn_mf._ids.tables import Column, split_column, split_columns
 def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLike) -> Bunch:
     """Turn recommended lists and what was held out into a ranking, for the metrics with ``groups``.
 
-    How much of what the users went on to rate do their lists have? Metrics get it as keywords, see the example. All
-    items that are not in a list are behind it, so that the whole catalog is ranked, and what is not rated counts 0.
+    How much of what the users went on to rate do their lists have? The metrics take the ranking as keywords, see the
+    example. All items that are not in a list are behind it, so that the whole catalog is ranked, and an item that is
+    not rated counts 0.
 
     Parameters
     ----------
@@ -32,22 +34,22 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
         Ids of the users that the lists are for, each once.
 
     X_test : array-like or dataframe of shape (n_ratings, >= 2)
-        Held-out pairs: column 0 the user, column 1 the item. Those of users without a list are not looked at; a pair
-        that is there several times counts once, with the mean of its ratings.
+        Held-out pairs: column 0 the user, column 1 the item. Pairs of users without a list are ignored; a pair that
+        is there several times counts once, with the mean of its ratings.
 
     y_test : array-like of shape (n_ratings,)
-        Ratings of these pairs, at least 0. As unrated items count 0, 0 says as much as no rating.
+        Ratings of these pairs, at least 0. Unrated items count 0, so a rating of 0 is the same as no rating.
 
     Returns
     -------
     ranking : :class:`~sklearn.utils.Bunch`
-        What the metrics take, a row for each place of the lists and for each held-out pair of these users that is not
-        recommended:
+        Keywords of the metrics, with a row for each place of the lists and for each held-out pair of these users that
+        is not recommended:
 
         y_true : ndarray of shape (n_rows,), float64
             The held-out rating, or 0.
         y_score : ndarray of shape (n_rows,), float64
-            0, -1, -2, ... for the places of a list, and the same lower score for all that is not recommended.
+            0, -1, -2, ... for the places of a list, and one lower score for all items that are not recommended.
         groups : ndarray of shape (n_rows,)
             The user.
 
@@ -59,15 +61,15 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
 
     Notes
     -----
-    Give the metrics a ``k`` of at most the length of the longest list: what is behind the lists is in no order.
+    Give the metrics a ``k`` of at most the length of the longest list: items behind the lists are in no order.
     ``relevant`` must be above 0. :func:`auc_by_group` has no meaning here, as most of the catalog is not in the
     table.
 
-    Users without held-out pairs are in the ranking; metrics leave them out, but for :func:`precision_at_k`, where they
-    count 0. To leave them out there, give only lists of users that are in ``X_test``.
+    Users without held-out pairs are in the ranking. The metrics leave them out, except :func:`precision_at_k`, where
+    they count 0. To leave them out there, give only lists of users that are in ``X_test``.
 
-    NDCG takes the ratings as gains, so that a low one is worth more than none; for ``np.where(y_test >= 4, y_test, 0)``
-    instead of ``y_test``, only items rated with 4 or more are worth something.
+    NDCG takes the ratings as gains, so that a low rating is worth more than none. Give
+    ``np.where(y_test >= 4, y_test, 0)`` instead of ``y_test`` to count only items rated with 4 or more.
 
     References
     ----------
@@ -86,115 +88,138 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
     >>> round(ndcg_at_k(**ranking, k=2), 3)
     0.71
     """
-    lists, users = flat_lists(recommended), split_column(users, "users")
-    if lists.n_rows != len(users):
-        raise ValueError(f"recommended has {lists.n_rows} lists, and users {len(users)} ids: give one list a user.")
-    if not lists.length:
-        raise ValueError("recommended has no items: all lists are empty.")
-    user_levels, user_codes = factorize(users)
-    if len(user_levels) < len(users):
-        repeated = user_levels[np.bincount(user_codes) > 1]
-        raise ValueError(f"users has {repeated.tolist()[0]!r} more than once: give each user one list.")
-    columns = split_columns(X_test, "ranking_of_lists", "X_test")
-    if len(columns) < 2 or not len(columns[0]):
-        raise ValueError("X_test must have a row for each rating, and the columns user and item.")
-    ratings = check_ratings(y_test, len(columns[0]), "y_test", of="X_test")
-    if ratings.min() < 0:
-        raise ValueError(f"y_test has negative ratings (down to {ratings.min()}), which are no better than none.")
-
-    list_of_level = np.argsort(user_codes)
-    levels, codes = factorize(columns[0])
-    place = find_levels(columns[0].label, levels, user_levels, None, "users has")
-    held_lists = np.where(place < 0, -1, list_of_level[place])[codes]
-    items, item_codes = factorize(columns[1])
-    # A pair as one number, list * n_items + item.
-    asked = held_lists >= 0
-    pairs, inverse = np.unique(held_lists[asked] * len(items) + item_codes[asked], return_inverse=True)
-    held_out = np.bincount(inverse, ratings[asked]) / np.bincount(inverse)
-
-    y_true = np.zeros((lists.n_rows, lists.length))
-    found = _find_pairs(lists, items, pairs)
-    hit = found >= 0
-    y_true[lists.rows[hit], lists.places[hit]] = held_out[found[hit]]
-    times = np.bincount(found[hit], minlength=len(pairs))
-    if (times > 1).any():
-        row, item = divmod(pairs[np.argmax(times)], len(items))
-        user, item = user_levels.tolist()[user_codes[row]], items.tolist()[item]
+    lists = flatten_lists(recommended)
+    user_levels, user_codes = _factorize_users(users, lists)
+    held_out = _find_held_out(X_test, y_test, user_levels, np.argsort(user_codes))
+    pair_of_id = _find_pairs(lists, held_out)
+    is_hit = pair_of_id >= 0
+    n_hits = np.bincount(pair_of_id[is_hit], minlength=len(held_out.pairs))
+    if (n_hits > 1).any():
+        row, item = divmod(held_out.pairs[np.argmax(n_hits)], len(held_out.items))
+        user, item = user_levels.tolist()[user_codes[row]], held_out.items.tolist()[item]
         raise ValueError(f"recommended has an item more than once in a list: {item!r} for user {user!r}.")
-    missed = times == 0
-    rows = np.concatenate([np.repeat(np.arange(lists.n_rows), lists.length), pairs[missed] // len(items)])
-    scores = np.tile(np.arange(0.0, -lists.length, -1), lists.n_rows)
+
+    y_true = np.zeros((lists.n_rows, lists.max_length))
+    y_true[lists.rows[is_hit], lists.places[is_hit]] = held_out.ratings[pair_of_id[is_hit]]
+    is_missed = n_hits == 0
+    missed_rows = held_out.pairs[is_missed] // len(held_out.items)
+    rows = np.concatenate([np.repeat(np.arange(lists.n_rows), lists.max_length), missed_rows])
+    scores = np.tile(np.arange(0.0, -lists.max_length, -1), lists.n_rows)
     return Bunch(
-        y_true=np.concatenate([y_true.ravel(), held_out[missed]]),
-        y_score=np.append(scores, np.full(missed.sum(), -float(lists.length))),
+        y_true=np.concatenate([y_true.ravel(), held_out.ratings[is_missed]]),
+        y_score=np.append(scores, np.full(len(missed_rows), -float(lists.max_length))),
         groups=user_levels[user_codes[rows]],
     )
 
 
 @dataclass(frozen=True)
-class Lists:
-    """The ids of all lists, without None, NaN and NaT, and where they were."""
+class FlatLists:
+    """Hold the ids of all lists, without None, NaN and NaT, and where they were."""
 
     ids: np.ndarray | list
-    rows: np.ndarray
-    places: np.ndarray
+    rows: np.ndarray  # number of the list of each id
+    places: np.ndarray  # place of each id in its list, from 0
     n_rows: int
-    length: int  # of the longest
+    max_length: int
 
 
-def flat_lists(recommended: Any) -> Lists:
+def flatten_lists(recommended: Any) -> FlatLists:
     """Take an array of ids, or a list of lists of them, apart."""
     if isinstance(recommended, tuple) and all(getattr(part, "ndim", 1) == 2 for part in recommended):
         raise ValueError(
             "recommended must be the ids only, not the pair (ids, ratings) that recommend returns: give its first."
         )
     if isinstance(recommended, Sequence) and not isinstance(recommended, str):
-        return _of_sequences(list(recommended))
+        return _flatten_sequences(list(recommended))
     table = np.ma.asanyarray(recommended)
     if table.ndim != 2 or not len(table):
-        raise _shape_error()
-    kept = ~np.ma.getmaskarray(table)
+        _raise_wrong_shape()
+    is_kept = ~np.ma.getmaskarray(table)
     table = np.ma.getdata(table)
     if table.dtype.kind == "O":
-        kept &= np.reshape([not _is_missing(id_) for id_ in table.ravel().tolist()], table.shape)
+        is_kept &= np.reshape([not _is_missing(id_) for id_ in table.ravel().tolist()], table.shape)
     elif table.dtype.kind in "fM":
-        kept &= table == table
-    return Lists(table[kept], *np.nonzero(kept), *table.shape)
+        is_kept &= table == table
+    return FlatLists(table[is_kept], *np.nonzero(is_kept), *table.shape)
 
 
-def _of_sequences(rows: list) -> Lists:
+def _flatten_sequences(rows: list) -> FlatLists:
+    """Take a list of lists of ids apart."""
     if not rows or any(isinstance(row, (str, bytes)) or not np.iterable(row) for row in rows):
-        raise _shape_error()
+        _raise_wrong_shape()
     rows = [list(row) for row in rows]
     lengths = np.array([len(row) for row in rows])
     ids = [id_ for row in rows for id_ in row]
-    kept = np.array([not _is_missing(id_) for id_ in ids], dtype=bool)
+    is_kept = np.array([not _is_missing(id_) for id_ in ids], dtype=bool)
     places = np.arange(len(ids)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return Lists(
-        [id_ for id_, keep in zip(ids, kept.tolist(), strict=True) if keep],
-        np.repeat(np.arange(len(rows)), lengths)[kept],
-        places[kept],
+    return FlatLists(
+        list(compress(ids, is_kept.tolist())),
+        np.repeat(np.arange(len(rows)), lengths)[is_kept],
+        places[is_kept],
         len(rows),
         int(lengths.max()),
     )
 
 
 def _is_missing(id_: Any) -> bool:
+    """Tell whether a place of a list has no item."""
     return id_ is None or type(id_).__name__ == "NAType" or id_ != id_
 
 
-def _shape_error() -> ValueError:
-    return ValueError(
+def _raise_wrong_shape() -> NoReturn:
+    """Refuse what is no table of ids."""
+    raise ValueError(
         "recommended must have a row of item ids for each of one or more users; for a single user give [[...]]."
     )
 
 
-def _find_pairs(lists: Lists, items: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """For each recommended id its place among the sorted ``pairs``, or -1."""
+def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarray]:
+    """Check that each user has one list; return the sorted ids of users, and the place among them of each list."""
+    column = split_column(users, "users")
+    if lists.n_rows != len(column):
+        raise ValueError(f"recommended has {lists.n_rows} lists, and users {len(column)} ids: give one list a user.")
+    if not lists.max_length:
+        raise ValueError("recommended has no items: all lists are empty.")
+    levels, codes = factorize(column)
+    if len(levels) < len(column):
+        repeated = levels[np.bincount(codes) > 1]
+        raise ValueError(f"users has {repeated.tolist()[0]!r} more than once: give each user one list.")
+    return levels, codes
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Hold the held-out pairs of users with a list, each once, and their mean ratings."""
+
+    items: np.ndarray  # (n_items,) sorted ids of the held-out items of all users
+    pairs: np.ndarray  # (n_pairs,) sorted; a pair is one number, list * n_items + item
+    ratings: np.ndarray  # (n_pairs,)
+
+
+def _find_held_out(X_test: Any, y_test: ArrayLike, user_levels: np.ndarray, list_of_level: np.ndarray) -> _HeldOut:
+    """Check the held-out ratings, and keep those of users with a list."""
+    columns = split_columns(X_test, "ranking_of_lists", "X_test")
+    if len(columns) < 2 or not len(columns[0]):
+        raise ValueError("X_test must have a row for each rating, and the columns user and item.")
+    ratings = check_ratings(y_test, len(columns[0]), "y_test", of="X_test")
+    if ratings.min() < 0:
+        raise ValueError(f"y_test has negative ratings (down to {ratings.min()}), which are no better than none.")
+    levels, codes = factorize(columns[0])
+    places = find_levels(columns[0].label, levels, user_levels, None, "users has")
+    lists = np.where(places < 0, -1, list_of_level[places])[codes]
+    items, item_codes = factorize(columns[1])
+    has_list = lists >= 0
+    pairs, inverse = np.unique(lists[has_list] * len(items) + item_codes[has_list], return_inverse=True)
+    return _HeldOut(items, pairs, np.bincount(inverse, ratings[has_list]) / np.bincount(inverse))
+
+
+def _find_pairs(lists: FlatLists, held_out: _HeldOut) -> np.ndarray:
+    """Find the place of each recommended id among the held-out pairs, -1 for what is not held out."""
+    pairs, n_items = held_out.pairs, len(held_out.items)
     if not len(lists.ids) or not len(pairs):
         return np.full(len(lists.ids), -1)
     levels, codes = factorize(Column("recommended", lists.ids))
-    item = find_levels("recommended", levels, items, None, "X_test has")[codes]
-    wanted = np.where(item < 0, -1, lists.rows * len(items) + item)
-    place = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    return np.where(pairs[place] == wanted, place, -1)
+    items = find_levels("recommended", levels, held_out.items, None, "X_test has")[codes]
+    wanted = np.where(items < 0, -1, lists.rows * n_items + items)
+    places = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    return np.where(pairs[places] == wanted, places, -1)

@@ -1,4 +1,4 @@
-"""Scorers that rank the held-out ratings of each user by what an estimator predicts."""
+"""Make scorers that rank the held-out ratings of each user by what an estimator predicts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from sklearn_mf._ids.pick import check_column, pick_column
-from sklearn_mf.metrics._ranked import check_k, check_relevant
+from sklearn_mf.metrics._rankings import check_k, check_relevant
 
-_GIVEN = ("groups", "sample_weight", "y_true", "y_score")  # by the scorer, to the metric
+_ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # not for the user to give
 
 
 def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str = 0, **kwargs: Any) -> RankingScorer:
@@ -27,7 +27,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
         ``metric(y_true, y_score, groups=..., sample_weight=..., **kwargs) -> float``. Greater is better.
 
     user_column : int or str, default=0
-        Place of the column of X with the groups, from 0; or, where X is a data frame, its name.
+        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
 
     **kwargs : object
         Further keywords of the metric, such as ``k`` and ``relevant``.
@@ -42,14 +42,14 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     Raises
     ------
     TypeError
-        If ``metric`` is not such a function, or needs a keyword that is not given, or does not know one that is.
+        If ``metric`` is not such a function, needs a keyword that is not given, or does not know a given one.
     ValueError
         If ``k`` or ``relevant`` is out of range.
 
     Notes
     -----
-    Only the pairs of the test fold are ranked, not the whole catalog: the score says how well the model orders what
-    a user did rate.
+    Only the pairs of the test fold are ranked, not the whole catalog: the score says how well the model orders the
+    items that a user did rate.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
 
 
 class RankingScorer:
-    """What ``make_ranking_scorer`` returns."""
+    """Score an estimator by a metric of the ranking within users; made by :func:`make_ranking_scorer`."""
 
     def __init__(self, metric: Callable[..., float], user_column: int | str, kwargs: dict[str, Any]):
         self._metric = metric
@@ -93,30 +93,31 @@ class RankingScorer:
     def __repr__(self) -> str:
         shown = {} if self._user_column == 0 else {"user_column": self._user_column}
         keywords = [f"{name}={value!r}" for name, value in {**shown, **self._kwargs}.items()]
-        return f"make_ranking_scorer({', '.join([_name(self._metric), *keywords])})"
+        return f"make_ranking_scorer({', '.join([_metric_name(self._metric), *keywords])})"
 
     def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> RankingScorer:
-        """Say whether, or under what name, weights are routed to this scorer; see scikit-learn's metadata routing."""
+        """Set whether, or under what name, weights are routed to this scorer; see scikit-learn's metadata routing."""
         if not sklearn.get_config()["enable_metadata_routing"]:
             raise RuntimeError(
                 "This method is only available when metadata routing is enabled. You can enable it using "
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
         if sample_weight is not UNCHANGED:
-            _request(self, sample_weight)  # raises what is no request
+            _make_request(self, sample_weight)  # refuses what is no request
             self._weight_request = sample_weight
         return self
 
     def _accept_sample_weight(self) -> bool:
-        """Whether weights can be given; without metadata routing, scikit-learn asks this of scorers in a dict."""
+        """Tell that weights can be given; without metadata routing, scikit-learn asks this of scorers in a dict."""
         return True
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """What metadata is asked for; scikit-learn calls this."""
-        return _request(self, self._weight_request)
+        """Return what metadata the scorer asks for; scikit-learn calls this."""
+        return _make_request(self, self._weight_request)
 
 
-def _request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRequest:
+def _make_request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRequest:
+    """Make scikit-learn's request for weights under this name."""
     request = MetadataRequest(owner=repr(scorer))
     request.score.add_request(param="sample_weight", alias=alias)
     return request
@@ -124,7 +125,7 @@ def _request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRequest
 
 def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     """Refuse now what would otherwise fail after the first fit of a search."""
-    given = [name for name in _GIVEN if name in kwargs]
+    given = [name for name in _ARGUMENTS_FROM_SCORER if name in kwargs]
     if given:
         raise TypeError(f"{given[0]} is given by the scorer, for the ratings that it is called with; leave it out.")
     try:
@@ -136,14 +137,14 @@ def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     )
     if not accepts_groups:
         raise TypeError(
-            f"{_name(metric)} is no metric that takes groups: give a ranking metric of sklearn_mf.metrics, such as "
-            "ndcg_at_k, or a function called like it, metric(y_true, y_score, groups=..., sample_weight=...). "
+            f"{_metric_name(metric)} is no metric that takes groups: give a ranking metric of sklearn_mf.metrics, such "
+            "as ndcg_at_k, or a function called like it, metric(y_true, y_score, groups=..., sample_weight=...). "
             "For other metrics use sklearn.metrics.make_scorer."
         )
     try:
         signature.bind([], [], groups=[], sample_weight=None, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{_name(metric)} cannot be called with what is given: {error}.") from error
+        raise TypeError(f"{_metric_name(metric)} cannot be called with what is given: {error}.") from error
     if str(getattr(metric, "__module__", "")).startswith("sklearn_mf.metrics."):
         if "k" in kwargs:
             check_k(kwargs["k"])
@@ -151,7 +152,8 @@ def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
             check_relevant(kwargs["relevant"])
 
 
-def _name(metric: Any) -> str:
+def _metric_name(metric: Any) -> str:
+    """Return the name of a metric for messages."""
     if isinstance(metric, functools.partial):  # its own repr shows an address
-        return f"partial({_name(metric.func)}, ...)"
+        return f"partial({_metric_name(metric.func)}, ...)"
     return getattr(metric, "__name__", repr(metric))

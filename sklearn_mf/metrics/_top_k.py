@@ -1,4 +1,4 @@
-"""What is relevant among the first k ratings of each group, usually a user; the mean over groups."""
+"""Measure what is relevant among the first k ratings of each group (usually a user), and average over groups."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
-from sklearn_mf.metrics._ranked import RankedGroups, rank_relevant, runs
+from sklearn_mf.metrics._docs import fill_shared_texts
+from sklearn_mf.metrics._rankings import Rankings, enumerate_runs, rank_and_count_relevant
 
 
+@fill_shared_texts
 def precision_at_k(
     y_true: ArrayLike,
     y_score: ArrayLike,
@@ -20,55 +22,30 @@ def precision_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Share of relevant ratings among the first k of each group, mean over groups.
+    r"""Compute the share of relevant ratings among the first k of each group, averaged over groups.
 
     .. math::
 
         \mathrm{precision@k} = \frac{\text{relevant ratings at ranks } 1, \ldots, k}{\min(k, \text{size of the group})}
 
-    It is defined for all groups. Tied scores count as the mean over their orders: of n tied ratings, r of them
+    The metric is defined for all groups. Tied scores count as the mean over their orders: of n tied ratings, r of them
     relevant, each rank counts r / n.
 
     Parameters
     ----------
-    y_true : array-like of shape (n_ratings,)
-        True ratings.
-
-    y_score : array-like of shape (n_ratings,)
-        Predicted ratings, or any scores to rank by: higher is better.
-
-    groups : array-like of shape (n_ratings,)
-        Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
-
-    relevant : float
-        The lowest rating that counts as relevant.
-
-    k : int or None, default=10
-        How many of the best scores of a group count, at least 1; None ranks whole groups.
-
-    sample_weight : array-like of shape (n_ratings,), default=None
-        Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+    {all_parameters}
 
     Returns
     -------
     precision : float
         Between 0 and 1, the higher the better.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
-    TypeError
-        If ``k`` or ``relevant`` is no number of the kind said above.
-
-    See Also
-    --------
-    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+    {raises_for_relevant_and_k}
+    {see_also_scorer}
 
     References
     ----------
-    McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
-    tied scores." ECIR. The mean over the orders of ties.
+    {reference_for_ties}
 
     Examples
     --------
@@ -78,12 +55,13 @@ def precision_at_k(
     >>> precision_at_k(y_true, y_score, groups=users, relevant=4, k=2)
     0.5
     """
-    k, ranked, r = rank_relevant(y_true, y_score, groups, relevant, k, sample_weight)
-    found = ranked.group_sums(r * ranked.within(k) / ranked.tie_sizes)
-    everywhere = np.ones(len(found), dtype=bool)
-    return ranked.mean(found / np.minimum(k, ranked.sizes), everywhere, "precision_at_k", "there is no group")
+    k, rankings, tie_relevant = rank_and_count_relevant(y_true, y_score, groups, relevant, k, sample_weight)
+    found = _count_relevant_in_top(rankings, tie_relevant, k)
+    defined = np.ones(len(found), dtype=bool)
+    return rankings.average(found / np.minimum(k, rankings.group_sizes), defined, "precision_at_k", "there is no group")
 
 
+@fill_shared_texts
 def recall_at_k(
     y_true: ArrayLike,
     y_score: ArrayLike,
@@ -93,7 +71,7 @@ def recall_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Share of the relevant ratings of each group that are among its first k, mean over groups.
+    r"""Compute the share of the relevant ratings of each group that are among its first k, averaged over groups.
 
     .. math::
 
@@ -102,27 +80,11 @@ def recall_at_k(
     Groups without a relevant rating are left out of the mean. Tied scores count as the mean over their orders:
     of n tied ratings, r of them relevant, each rank counts r / n.
 
-    With k at or above the size of a group its recall is 1, whatever the model.
+    The recall of a group is 1, whatever the model, if k is at least the size of the group.
 
     Parameters
     ----------
-    y_true : array-like of shape (n_ratings,)
-        True ratings.
-
-    y_score : array-like of shape (n_ratings,)
-        Predicted ratings, or any scores to rank by: higher is better.
-
-    groups : array-like of shape (n_ratings,)
-        Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
-
-    relevant : float
-        The lowest rating that counts as relevant.
-
-    k : int or None, default=10
-        How many of the best scores of a group count, at least 1; None ranks whole groups.
-
-    sample_weight : array-like of shape (n_ratings,), default=None
-        Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+    {all_parameters}
 
     Returns
     -------
@@ -130,21 +92,12 @@ def recall_at_k(
         Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no group has a relevant
         rating.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
-    TypeError
-        If ``k`` or ``relevant`` is no number of the kind said above.
-
-    See Also
-    --------
-    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+    {raises_for_relevant_and_k}
+    {see_also_scorer}
 
     References
     ----------
-    McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
-    tied scores." ECIR. The mean over the orders of ties.
+    {reference_for_ties}
 
     Examples
     --------
@@ -154,12 +107,14 @@ def recall_at_k(
     >>> recall_at_k(y_true, y_score, groups=users, relevant=4, k=2)
     1.0
     """
-    k, ranked, r = rank_relevant(y_true, y_score, groups, relevant, k, sample_weight)
-    found = ranked.group_sums(r * ranked.within(k) / ranked.tie_sizes)
-    total = ranked.group_sums(r)
-    return ranked.mean(found / np.maximum(total, 1), total > 0, "recall_at_k", _none_relevant(relevant))
+    k, rankings, tie_relevant = rank_and_count_relevant(y_true, y_score, groups, relevant, k, sample_weight)
+    found = _count_relevant_in_top(rankings, tie_relevant, k)
+    n_relevant = rankings.sum_by_group(tie_relevant)
+    recall = found / np.maximum(n_relevant, 1)
+    return rankings.average(recall, n_relevant > 0, "recall_at_k", _explain_none_relevant(relevant))
 
 
+@fill_shared_texts
 def hit_rate_at_k(
     y_true: ArrayLike,
     y_score: ArrayLike,
@@ -169,32 +124,16 @@ def hit_rate_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Share of the groups with a relevant rating among their first k.
+    r"""Compute the share of the groups with a relevant rating among their first k.
 
-    Groups without any relevant rating are left out of the mean. With tied scores a group counts with the share of the
-    orders of the ties that have a relevant rating among the first k.
+    Groups without any relevant rating are left out of the mean. If scores are tied, a group counts with the share of
+    the orders of the ties that have a relevant rating among the first k.
 
-    With k at or above the size of a group with a relevant rating it counts 1, whatever the model.
+    A group with a relevant rating counts 1, whatever the model, if k is at least the size of the group.
 
     Parameters
     ----------
-    y_true : array-like of shape (n_ratings,)
-        True ratings.
-
-    y_score : array-like of shape (n_ratings,)
-        Predicted ratings, or any scores to rank by: higher is better.
-
-    groups : array-like of shape (n_ratings,)
-        Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
-
-    relevant : float
-        The lowest rating that counts as relevant.
-
-    k : int or None, default=10
-        How many of the best scores of a group count, at least 1; None ranks whole groups.
-
-    sample_weight : array-like of shape (n_ratings,), default=None
-        Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+    {all_parameters}
 
     Returns
     -------
@@ -202,21 +141,12 @@ def hit_rate_at_k(
         Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no group has a relevant
         rating.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
-    TypeError
-        If ``k`` or ``relevant`` is no number of the kind said above.
-
-    See Also
-    --------
-    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+    {raises_for_relevant_and_k}
+    {see_also_scorer}
 
     References
     ----------
-    McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
-    tied scores." ECIR. The mean over the orders of ties.
+    {reference_for_ties}
 
     Examples
     --------
@@ -226,16 +156,18 @@ def hit_rate_at_k(
     >>> hit_rate_at_k(y_true, y_score, groups=users, relevant=4, k=1)
     0.5
     """
-    k, ranked, r = rank_relevant(y_true, y_score, groups, relevant, k, sample_weight)
-    ties = _first_relevant_ties(ranked, r)
-    defined = ranked.group_sums(r) > 0
-    n, r, m = ranked.tie_sizes[ties], r[ties], ranked.within(k)[ties]
-    # P(none of r relevant ones among the first m of n) = C(n - r, m) / C(n, m), 0 if m > n - r
-    log_miss = _log_binomial(n - r, np.minimum(m, n - r)) - _log_binomial(n, m)
-    hit = ranked.group_sums(np.where(m > n - r, 1.0, -np.expm1(log_miss)), ties)
-    return ranked.mean(hit, defined, "hit_rate_at_k", _none_relevant(relevant))
+    k, rankings, tie_relevant = rank_and_count_relevant(y_true, y_score, groups, relevant, k, sample_weight)
+    ties = _find_first_relevant_ties(rankings, tie_relevant)
+    size, n_top = rankings.tie_sizes[ties], rankings.count_top_ranks(k)[ties]
+    n_other = size - tie_relevant[ties]
+    # P(no relevant rating among the first n_top of a tie) = C(n_other, n_top) / C(size, n_top), 0 if n_top > n_other
+    log_miss = _log_binomial(n_other, np.minimum(n_top, n_other)) - _log_binomial(size, n_top)
+    hit = rankings.sum_by_group(np.where(n_top > n_other, 1.0, -np.expm1(log_miss)), ties)
+    defined = rankings.sum_by_group(tie_relevant) > 0
+    return rankings.average(hit, defined, "hit_rate_at_k", _explain_none_relevant(relevant))
 
 
+@fill_shared_texts
 def mrr_at_k(
     y_true: ArrayLike,
     y_score: ArrayLike,
@@ -245,7 +177,7 @@ def mrr_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Mean over groups of 1 / rank of the first relevant rating, 0 if it is not among the first k.
+    r"""Compute the mean over groups of 1 / rank of the first relevant rating, 0 if it is not among the first k.
 
     .. math::
 
@@ -255,23 +187,7 @@ def mrr_at_k(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_ratings,)
-        True ratings.
-
-    y_score : array-like of shape (n_ratings,)
-        Predicted ratings, or any scores to rank by: higher is better.
-
-    groups : array-like of shape (n_ratings,)
-        Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
-
-    relevant : float
-        The lowest rating that counts as relevant.
-
-    k : int or None, default=10
-        How many of the best scores of a group count, at least 1; None ranks whole groups.
-
-    sample_weight : array-like of shape (n_ratings,), default=None
-        Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+    {all_parameters}
 
     Returns
     -------
@@ -279,23 +195,14 @@ def mrr_at_k(
         Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no group has a relevant
         rating.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
-    TypeError
-        If ``k`` or ``relevant`` is no number of the kind said above.
-
-    See Also
-    --------
-    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+    {raises_for_relevant_and_k}
+    {see_also_scorer}
 
     References
     ----------
     Voorhees (1999). "The TREC-8 question answering track report." TREC.
 
-    McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
-    tied scores." ECIR. The mean over the orders of ties.
+    {reference_for_ties}
 
     Examples
     --------
@@ -305,17 +212,20 @@ def mrr_at_k(
     >>> mrr_at_k(y_true, y_score, groups=users, relevant=4)
     0.75
     """
-    k, ranked, r = rank_relevant(y_true, y_score, groups, relevant, k, sample_weight)
-    ties = _first_relevant_ties(ranked, r)
-    defined = ranked.group_sums(r) > 0
-    # P(the first relevant one of a tie is its j-th) = C(n - j, r - 1) / C(n, r); its rank is a + j.
-    run, j = runs(np.minimum(ranked.within(k), ranked.tie_sizes - r + 1)[ties])
-    n, r, a = (of_tie[ties][run] for of_tie in (ranked.tie_sizes, r, ranked.above))
-    probability = np.exp(_log_binomial(n - j, r - 1) - _log_binomial(n, r))
-    reciprocal_rank = ranked.group_sums(probability / (a + j), ties[run])
-    return ranked.mean(reciprocal_rank, defined, "mrr_at_k", _none_relevant(relevant))
+    k, rankings, tie_relevant = rank_and_count_relevant(y_true, y_score, groups, relevant, k, sample_weight)
+    ties = _find_first_relevant_ties(rankings, tie_relevant)
+    n_places = np.minimum(rankings.count_top_ranks(k), rankings.tie_sizes - tie_relevant + 1)
+    run, place = enumerate_runs(n_places[ties])
+    tie = ties[run]
+    size, n_relevant = rankings.tie_sizes[tie], tie_relevant[tie]
+    # P(first relevant rating of a tie at this place of it) = C(size - place, n_relevant - 1) / C(size, n_relevant)
+    probability = np.exp(_log_binomial(size - place, n_relevant - 1) - _log_binomial(size, n_relevant))
+    reciprocal_rank = rankings.sum_by_group(probability / (rankings.n_above[tie] + place), tie)
+    defined = rankings.sum_by_group(tie_relevant) > 0
+    return rankings.average(reciprocal_rank, defined, "mrr_at_k", _explain_none_relevant(relevant))
 
 
+@fill_shared_texts
 def map_at_k(
     y_true: ArrayLike,
     y_score: ArrayLike,
@@ -325,35 +235,19 @@ def map_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Mean over groups of the average precision of their first k.
+    r"""Compute the mean over groups of the average precision of their first k.
 
     .. math::
 
         \mathrm{AP@k} = \frac{1}{\min(k, \text{relevant ratings of the group})}
         \sum_{\substack{i \le k \\ i \text{ relevant}}} \frac{\text{relevant ratings at ranks } 1, \ldots, i}{i}
 
-    For one group without ties, with ``k=None``, it is :func:`sklearn.metrics.average_precision_score`. Groups without a
+    For one group without ties and ``k=None``, this is :func:`sklearn.metrics.average_precision_score`. Groups without a
     relevant rating are left out of the mean. Tied scores count as the mean over their orders.
 
     Parameters
     ----------
-    y_true : array-like of shape (n_ratings,)
-        True ratings.
-
-    y_score : array-like of shape (n_ratings,)
-        Predicted ratings, or any scores to rank by: higher is better.
-
-    groups : array-like of shape (n_ratings,)
-        Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
-
-    relevant : float
-        The lowest rating that counts as relevant.
-
-    k : int or None, default=10
-        How many of the best scores of a group count, at least 1; None ranks whole groups.
-
-    sample_weight : array-like of shape (n_ratings,), default=None
-        Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+    {all_parameters}
 
     Returns
     -------
@@ -361,21 +255,12 @@ def map_at_k(
         Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no group has a relevant
         rating.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
-    TypeError
-        If ``k`` or ``relevant`` is no number of the kind said above.
-
-    See Also
-    --------
-    make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+    {raises_for_relevant_and_k}
+    {see_also_scorer}
 
     References
     ----------
-    McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
-    tied scores." ECIR. The mean over the orders of ties.
+    {reference_for_ties}
 
     Examples
     --------
@@ -385,26 +270,37 @@ def map_at_k(
     >>> map_at_k(y_true, y_score, groups=users, relevant=4, k=2)
     0.75
     """
-    k, ranked, r = rank_relevant(y_true, y_score, groups, relevant, k, sample_weight)
-    total, before = ranked.group_sums(r), ranked.sums_above(r)
-    # The j-th rating of a tie of n is relevant with probability r / n; if it is, (j - 1) (r - 1) / (n - 1) of those
-    # between it and the start of the tie are expected to be, too. Its rank is a + j.
-    ties = np.flatnonzero((r > 0) & (ranked.above < k))
-    run, j = runs(ranked.within(k)[ties])
-    n, r, before, a = (of_tie[ties][run] for of_tie in (ranked.tie_sizes, r, before, ranked.above))
-    precision = (before + 1 + (j - 1) * (r - 1) / np.maximum(n - 1, 1)) / (a + j)
-    found = ranked.group_sums(r / n * precision, ties[run])
-    return ranked.mean(found / np.clip(total, 1, k), total > 0, "map_at_k", _none_relevant(relevant))
+    k, rankings, tie_relevant = rank_and_count_relevant(y_true, y_score, groups, relevant, k, sample_weight)
+    ties = np.flatnonzero((tie_relevant > 0) & (rankings.n_above < k))
+    run, place = enumerate_runs(rankings.count_top_ranks(k)[ties])
+    tie = ties[run]
+    size, n_relevant = rankings.tie_sizes[tie], tie_relevant[tie]
+    # A rating of a tie is relevant with probability n_relevant / size. If it is, the ratings before it in the tie are
+    # relevant with probability (n_relevant - 1) / (size - 1).
+    relevant_above = rankings.sum_above(tie_relevant)[tie]
+    relevant_before_in_tie = (place - 1) * (n_relevant - 1) / np.maximum(size - 1, 1)
+    precision = (relevant_above + 1 + relevant_before_in_tie) / (rankings.n_above[tie] + place)
+    sum_of_precisions = rankings.sum_by_group(n_relevant / size * precision, tie)
+    total = rankings.sum_by_group(tie_relevant)
+    average_precision = sum_of_precisions / np.clip(total, 1, k)
+    return rankings.average(average_precision, total > 0, "map_at_k", _explain_none_relevant(relevant))
 
 
-def _first_relevant_ties(ranked: RankedGroups, r: np.ndarray) -> np.ndarray:
-    """Of each group with a relevant rating, the first tie with one: the first relevant rating is always in it."""
-    return np.flatnonzero((r > 0) & (ranked.sums_above(r) == 0))
+def _count_relevant_in_top(rankings: Rankings, tie_relevant: np.ndarray, k: int) -> np.ndarray:
+    """Count the relevant ratings among the first k of each group, as expected over the orders of ties."""
+    return rankings.sum_by_group(tie_relevant * rankings.count_top_ranks(k) / rankings.tie_sizes)
 
 
-def _log_binomial(n: np.ndarray, r: np.ndarray) -> np.ndarray:
-    return gammaln(n + 1) - gammaln(r + 1) - gammaln(n - r + 1)
+def _find_first_relevant_ties(rankings: Rankings, tie_relevant: np.ndarray) -> np.ndarray:
+    """Find the first tie with a relevant rating in each group; the first relevant rating is in it in every order."""
+    return np.flatnonzero((tie_relevant > 0) & (rankings.sum_above(tie_relevant) == 0))
 
 
-def _none_relevant(relevant: float) -> str:
+def _log_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Compute the logarithm of the binomial coefficient C(n, k)."""
+    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+
+
+def _explain_none_relevant(relevant: float) -> str:
+    """Write why a metric of relevant ratings is undefined."""
     return f"no group has a relevant rating, one of {relevant} or above"

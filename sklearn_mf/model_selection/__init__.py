@@ -1,5 +1,11 @@
-"""Splits of ratings into training and test parts: within users, with items kept warm, by time."""
+"""Split ratings into training and test parts, for ``cv=`` or to iterate over: within users, with items warm, by time.
 
-from sklearn_mf.model_selection._splitters import GlobalTimeSplit, LeaveLastOut, PerUserShuffleSplit, WarmShuffleSplit
+Column 0 of ``X`` has the users and column 1 the items, unless ``user_column`` and ``item_column`` say otherwise. The
+random splits yield rows in random order, and the splits by time in the order of ``X``. No split depends on what ids are
+called.
+"""
+
+from sklearn_mf.model_selection._random_splits import PerUserShuffleSplit, WarmShuffleSplit
+from sklearn_mf.model_selection._time_splits import GlobalTimeSplit, LeaveLastOut
 
 __all__ = ["GlobalTimeSplit", "LeaveLastOut", "PerUserShuffleSplit", "WarmShuffleSplit"]

@@ -1,4 +1,4 @@
-"""Pictures of models, ratings and searches, in scikit-learn's Display convention; they need matplotlib."""
+"""Draw models, ratings and searches, in scikit-learn's Display convention; this needs matplotlib."""
 
 from sklearn_mf.plotting._activity import ErrorByActivityDisplay
 from sklearn_mf.plotting._item_map import ItemMapDisplay

@@ -1,4 +1,4 @@
-"""Error by how many ratings of an item or a user were trained on."""
+"""Draw the error by how many ratings of an item or a user were trained on."""
 
 from __future__ import annotations
 
@@ -10,46 +10,49 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.plotting._ids import count_rows, user_and_item
+from sklearn_mf.plotting._lookup import count_training_rows, split_user_and_item
 from sklearn_mf.plotting._shared import (
-    check_pairs,
-    check_whole,
-    ink,
+    check_true_and_predicted,
+    check_whole_number,
+    format_three_digits,
+    ink_color,
+    merge_style,
     require_matplotlib,
     root_mean_square,
     settle_layout,
-    small_font,
-    style,
-    three_digits,
+    small_font_size,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BAR_HEIGHT = 0.16  # of the panel: the largest bar of a number of ratings
-_MIN_FOR_INTERVAL = 10  # ratings; the interval of fewer would be no better than a guess
+_MAX_BAR_HEIGHT = 0.16  # of the panel: the bar of the bin with the most ratings
+_MIN_RATINGS_FOR_INTERVAL = 10  # the interval of fewer would be no better than a guess
 
 
 class _Bin(NamedTuple):
+    """Hold the error of the held-out ratings of one bin."""
+
     label: str
-    n: int  # held-out ratings
+    n_ratings: int
     rmse: float
-    error: float  # half the width of a 95 % interval; NaN for few ratings
+    half_width: float  # of a 95 % interval; NaN for few ratings
 
 
 class ErrorByActivityDisplay:
-    r"""RMSE of held-out ratings by popularity of the item and by activity of the user.
+    r"""Draw the RMSE of held-out ratings by popularity of the item and by activity of the user.
 
-    Both are counted in ratings that were trained on; those with none are a bin of their own, 0. Grey bars and numbers
-    say how many held-out ratings a bin has, the dashed line is the RMSE of all. Vertical lines are approximate 95 %
-    intervals, from the standard error of the mean squared error by the delta method (Casella and Berger, "Statistical
-    inference", 2002, section 5.5.4), which takes errors for independent; bins of fewer than ten ratings have none:
+    Popularity and activity are numbers of ratings that were trained on; items and users with none are in a bin of their
+    own, 0. Gray bars and numbers say how many held-out ratings a bin has, and the dashed line is the RMSE of all.
+    Vertical lines are approximate 95 % intervals. They are computed from the standard error of the mean squared error
+    by the delta method (Casella and Berger, "Statistical inference", 2002, section 5.5.4), which takes errors for
+    independent; bins of fewer than ten ratings have none:
 
     .. math::
 
         \mathrm{RMSE} \pm 1.96 \, \frac{\mathrm{sd}(e^2) / \sqrt{n}}{2 \, \mathrm{RMSE}} .
 
-    :meth:`from_estimator` and :meth:`from_predictions` make one; all parameters are stored as attributes.
+    :meth:`from_estimator` and :meth:`from_predictions` make a display; all parameters are stored as attributes.
 
     Parameters
     ----------
@@ -57,7 +60,7 @@ class ErrorByActivityDisplay:
         Held-out ratings, finite.
 
     y_pred : array-like of shape (n_ratings,)
-        What was predicted for them, finite.
+        Predicted ratings, finite.
 
     item_counts, user_counts : array-like of shape (n_ratings,), int
         Number of training ratings of each rating's item and user, 0 or more.
@@ -80,7 +83,7 @@ class ErrorByActivityDisplay:
         Number of held-out ratings by bin; heights are in parts of the panel.
 
     text_ : list of two lists of matplotlib Text
-        The same in figures.
+        Number of held-out ratings by bin, written above the bars.
 
     lines_ : list of two matplotlib Line2D
         RMSE of all ratings.
@@ -88,7 +91,7 @@ class ErrorByActivityDisplay:
     Raises
     ------
     ValueError
-        If ratings are not finite, there are none, counts are no whole numbers >= 0, or lengths differ.
+        If ratings are not finite, there are none, counts are not whole numbers >= 0, or lengths differ.
 
     Examples
     --------
@@ -103,7 +106,7 @@ class ErrorByActivityDisplay:
     """
 
     def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike, item_counts: ArrayLike, user_counts: ArrayLike):
-        self.y_true, self.y_pred = check_pairs(y_true, y_pred)
+        self.y_true, self.y_pred = check_true_and_predicted(y_true, y_pred)
         self.item_counts = _check_counts(item_counts, len(self.y_true), "item_counts")
         self.user_counts = _check_counts(user_counts, len(self.y_true), "user_counts")
 
@@ -138,18 +141,18 @@ class ErrorByActivityDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a table has not two columns, or ids are missing or of another kind in X than in ``X_train``.
+            If a table does not have two columns, or ids are missing or of another kind in X than in ``X_train``.
         """
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
-        counts = _counts(X, X_train, cls.__name__)
+        counts = _count_training_ratings(X, X_train, cls.__name__)
         return cls(y_true=y, y_pred=estimator.predict(X), **counts).plot(**plot_kw)
 
     @classmethod
     def from_predictions(
         cls, y_true: ArrayLike, y_pred: ArrayLike, *, X: Any, X_train: Any, **plot_kw: Any
     ) -> ErrorByActivityDisplay:
-        """Draw the errors of predictions.
+        """Draw the errors of given predictions.
 
         Parameters
         ----------
@@ -163,7 +166,7 @@ class ErrorByActivityDisplay:
         display : ErrorByActivityDisplay
         """
         require_matplotlib(cls.__name__)
-        return cls(y_true=y_true, y_pred=y_pred, **_counts(X, X_train, cls.__name__)).plot(**plot_kw)
+        return cls(y_true=y_true, y_pred=y_pred, **_count_training_ratings(X, X_train, cls.__name__)).plot(**plot_kw)
 
     def plot(
         self,
@@ -175,7 +178,7 @@ class ErrorByActivityDisplay:
         line_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> ErrorByActivityDisplay:
-        """Draw.
+        """Draw the errors by bin, items in one panel and users in the other.
 
         Parameters
         ----------
@@ -183,9 +186,9 @@ class ErrorByActivityDisplay:
             Panels to draw items and users into; they get the same vertical limits. None makes a new figure.
 
         bins : "log", int or sequence of int, default="log"
-            Numbers of training ratings that share a bin: from 1, 3, 10, 30, ... on; as many bins of about as many
-            held-out ratings each (quantiles); or the first number of each bin, ascending from 1. Bins without
-            held-out ratings are left out.
+            Numbers of training ratings that share a bin. "log" starts bins at 1, 3, 10, 30, ...; an int makes that
+            many bins of about as many held-out ratings each (quantiles); a sequence has the first number of each bin,
+            ascending from 1. Bins without held-out ratings are left out.
 
         errorbar_kw, bar_kw, line_kw, text_kw : dict, default=None
             Keywords of ``Axes.errorbar`` for the RMSE of bins, of ``Axes.bar`` and ``Axes.text`` for the numbers of
@@ -197,14 +200,14 @@ class ErrorByActivityDisplay:
             This object.
         """
         require_matplotlib(type(self).__name__)
-        tables = [self._bins(counts, bins) for counts in (self.item_counts, self.user_counts)]
-        self.axes_ = _two_axes(ax)
+        tables = [self._make_bins(counts, bins) for counts in (self.item_counts, self.user_counts)]
+        self.axes_ = _make_two_axes_if_none(ax)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         rmse = root_mean_square(self.y_true - self.y_pred)
         self.errorbars_, self.bars_, self.text_, self.lines_ = [], [], [], []
-        for panel, table, of in zip(self.axes_, tables, ("item", "user"), strict=True):
+        for panel, table, kind in zip(self.axes_, tables, ("item", "user"), strict=True):
             self._plot_panel(panel, table, rmse, errorbar_kw, bar_kw, line_kw, text_kw)
-            panel.set_xlabel(f"Training ratings\nof the {of}")
+            panel.set_xlabel(f"Training ratings\nof the {kind}")
         self.axes_[0].set_ylabel("RMSE")
         self.axes_[0].legend(handles=[self.lines_[0], self.bars_[0]], loc="upper right")
         self._set_limits([bin_ for table in tables for bin_ in table], rmse)
@@ -212,14 +215,16 @@ class ErrorByActivityDisplay:
             self._set_numbers_apart()
         return self
 
-    def _bins(self, counts: np.ndarray, bins: str | int | Sequence[int]) -> list[_Bin]:
-        starts = np.append(0, _starts(counts[counts > 0], bins))
+    def _make_bins(self, counts: np.ndarray, bins: str | int | Sequence[int]) -> list[_Bin]:
+        """Sort the held-out ratings into bins by these counts, and compute the error of each bin."""
+        starts = np.append(0, _choose_bin_starts(counts[counts > 0], bins))
         bin_of = np.searchsorted(starts, counts, side="right") - 1
         squared_errors = (self.y_true - self.y_pred) ** 2
         table = []
-        for b in np.unique(bin_of):
-            label = _label(starts[b], starts[b + 1] - 1 if b + 1 < len(starts) else max(counts.max(), starts[b]))
-            table.append(_Bin(label, *_rmse_with_error(squared_errors[bin_of == b])))
+        for number in np.unique(bin_of):
+            first = starts[number]
+            last = starts[number + 1] - 1 if number + 1 < len(starts) else max(counts.max(), first)
+            table.append(_Bin(_label_bin(first, last), *_rmse_with_error(squared_errors[bin_of == number])))
         return table
 
     def _plot_panel(
@@ -232,33 +237,35 @@ class ErrorByActivityDisplay:
         line_kw: dict[str, Any] | None,
         text_kw: dict[str, Any] | None,
     ) -> None:
+        """Draw the bins of items or users."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Rectangle
         from matplotlib.text import Text
 
-        labels, n, error_of, half = (np.array(values) for values in zip(*table, strict=True))
-        place, in_panel = np.arange(len(table)), ax.get_xaxis_transform()  # x in data, y in parts of the panel
-        heights = _BAR_HEIGHT * n / n.max()
-        kw = {"width": 0.6, "color": ink(ax, 0.25), "transform": in_panel, "label": "Held-out ratings"}
-        self.bars_.append(ax.bar(place, heights, **style(kw, bar_kw, Rectangle)))
-        kw = {"ha": "center", "va": "bottom", "fontsize": small_font(), "color": ink(ax, 0.8), "transform": in_panel}
-        kw = style(kw, text_kw, Text)
-        self.text_.append([ax.text(x, h + 0.01, _short(m), **kw) for x, h, m in zip(place, heights, n, strict=True)])
-        kw = {"color": ink(ax, 0.6), "linestyle": "--", "linewidth": 1, "zorder": 1}
-        kw["label"] = f"All: {three_digits(rmse)}"
-        self.lines_.append(ax.axhline(rmse, **style(kw, line_kw, Line2D)))
+        labels, n_ratings, rmses, half_widths = (np.array(values) for values in zip(*table, strict=True))
+        x, in_panel = np.arange(len(table)), ax.get_xaxis_transform()  # x in data, y in parts of the panel
+        heights = _MAX_BAR_HEIGHT * n_ratings / n_ratings.max()
+        kw = {"width": 0.6, "color": ink_color(ax, 0.25), "transform": in_panel, "label": "Held-out ratings"}
+        self.bars_.append(ax.bar(x, heights, **merge_style(kw, bar_kw, Rectangle)))
+        kw = {"ha": "center", "va": "bottom", "fontsize": small_font_size(), "color": ink_color(ax, 0.8)}
+        kw = merge_style({**kw, "transform": in_panel}, text_kw, Text)
+        numbers = zip(x, heights + 0.01, map(_format_short, n_ratings), strict=True)
+        self.text_.append([ax.text(*number, **kw) for number in numbers])
+        kw = {"color": ink_color(ax, 0.6), "linestyle": "--", "linewidth": 1, "zorder": 1}
+        kw["label"] = f"All: {format_three_digits(rmse)}"
+        self.lines_.append(ax.axhline(rmse, **merge_style(kw, line_kw, Line2D)))
         kw = {"capsize": 2}
         if "fmt" not in (errorbar_kw or {}):  # which says all of these
             kw |= {"color": "C0", "marker": "o", "linestyle": ""}
-        self.errorbars_.append(ax.errorbar(place, error_of, half, **style(kw, errorbar_kw, Line2D)))
-        ax.set_xticks(place, labels, rotation=45, ha="right", rotation_mode="anchor")
+        self.errorbars_.append(ax.errorbar(x, rmses, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
+        ax.set_xticks(x, labels, rotation=45, ha="right", rotation_mode="anchor")
         ax.set_xlim(-0.6, len(table) - 0.4)
 
     def _set_limits(self, bins: list[_Bin], rmse: float) -> None:
-        """The same for both panels, with room for the bars below and the legend above."""
-        half = np.nan_to_num([bin_.error for bin_ in bins])
-        error_of = np.array([bin_.rmse for bin_ in bins])
-        low, high = min(rmse, (error_of - half).min()), max(rmse, (error_of + half).max())
+        """Give both panels the same limits, with room for the bars below and the legend above."""
+        half_widths = np.nan_to_num([bin_.half_width for bin_ in bins])
+        rmses = np.array([bin_.rmse for bin_ in bins])
+        low, high = min(rmse, (rmses - half_widths).min()), max(rmse, (rmses + half_widths).max())
         settle_layout(self.ax_)
         height = self.ax_.get_legend().get_window_extent().height / self.ax_.get_window_extent().height
         below, above = 0.25, min(height + 0.06, 0.5)  # of the panel
@@ -267,22 +274,24 @@ class ErrorByActivityDisplay:
             ax.set_ylim(low - below * span, high + above * span)
 
     def _set_numbers_apart(self) -> None:
-        """Numbers of ratings get smaller where bins are narrow, in both panels alike."""
-        fit = 1.0
+        """Make the numbers of ratings smaller if bins are narrow, in both panels alike."""
+        scale = 1.0
         for ax, texts in zip(self.axes_, self.text_, strict=True):
             room = 0.85 * ax.get_window_extent().width / np.ptp(ax.get_xlim())
-            fit = min(fit, room / max(text.get_window_extent().width for text in texts))
+            scale = min(scale, room / max(text.get_window_extent().width for text in texts))
         for text in itertools.chain(*self.text_):
-            text.set_fontsize(fit * text.get_fontsize())
+            text.set_fontsize(scale * text.get_fontsize())
 
 
-def _counts(X: Any, X_train: Any, display: str) -> dict[str, np.ndarray]:
-    rows, trained = user_and_item(X, "X", display), user_and_item(X_train, "X_train", display)
-    user_counts, item_counts = (count_rows(*columns) for columns in zip(rows, trained, strict=True))
+def _count_training_ratings(X: Any, X_train: Any, display: str) -> dict[str, np.ndarray]:
+    """Count the training ratings of the item and of the user of each row."""
+    held_out, trained = split_user_and_item(X, "X", display), split_user_and_item(X_train, "X_train", display)
+    user_counts, item_counts = (count_training_rows(*columns) for columns in zip(held_out, trained, strict=True))
     return {"item_counts": item_counts, "user_counts": user_counts}
 
 
 def _check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
+    """Check numbers of training ratings, one for each row, and return them as int64."""
     array = np.asarray(counts)
     if array.shape != (n_rows,):
         raise ValueError(f"{name}.shape == {array.shape}, expected {(n_rows,)}: one count a rating.")
@@ -291,15 +300,15 @@ def _check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
-    """The first number of each bin, for counts above 0."""
+def _choose_bin_starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
+    """Return the first number of each bin, for counts above 0."""
     if isinstance(bins, str):
         if bins != "log":
             raise ValueError(f"bins={bins!r} must be 'log', a number of bins, or the first number of each.")
         n_steps = 2 * len(str(counts.max(initial=1))) + 1
         return np.array([(1, 3)[step % 2] * 10 ** (step // 2) for step in range(n_steps)])
     if np.ndim(bins) == 0:
-        check_whole(bins, "bins", at_least=1)
+        check_whole_number(bins, "bins", at_least=1)
         if not len(counts):
             return np.array([1])
         inner = np.quantile(counts, np.arange(1, bins) / bins, method="higher")
@@ -312,26 +321,29 @@ def _starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
 
 
 def _rmse_with_error(squared_errors: np.ndarray) -> tuple[int, float, float]:
+    """Compute the number of errors, their RMSE, and half the width of its 95 % interval."""
     n, rmse = len(squared_errors), float(np.sqrt(squared_errors.mean()))
-    if n < _MIN_FOR_INTERVAL:
+    if n < _MIN_RATINGS_FOR_INTERVAL:
         return n, rmse, np.nan
     standard_error = squared_errors.std(ddof=1) / np.sqrt(n)  # of the mean squared error
     return n, rmse, 1.96 * standard_error / (2 * rmse) if rmse else 0.0  # d sqrt(m) / dm = 1 / (2 sqrt(m))
 
 
-def _label(first: int, last: int) -> str:
+def _label_bin(first: int, last: int) -> str:
+    """Write the first and the last number of a bin."""
     return f"{first}" if first == last else f"{first}–{last}"  # noqa: RUF001
 
 
-def _short(n: int) -> str:
-    """A number in at most four characters."""
+def _format_short(n: int) -> str:
+    """Write a number in at most four characters."""
     for size, unit in ((10**6, "M"), (10**3, "k")):
         if n >= size:
             return f"{n / size:.{int(n < 10 * size)}f}{unit}"
     return str(n)
 
 
-def _two_axes(ax: Sequence[Axes] | np.ndarray | None) -> np.ndarray:
+def _make_two_axes_if_none(ax: Sequence[Axes] | np.ndarray | None) -> np.ndarray:
+    """Return the two axes given, or those of a new figure."""
     if ax is None:
         import matplotlib.pyplot as plt
 

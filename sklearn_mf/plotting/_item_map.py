@@ -1,4 +1,4 @@
-"""Items on the two leading directions of their factors."""
+"""Draw items on the two leading directions of their factors."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from sklearn.decomposition import PCA
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import split_column
-from sklearn_mf.plotting._ids import texts_of, user_and_item
 from sklearn_mf.plotting._labels import place_labels, shorten
+from sklearn_mf.plotting._lookup import choose_texts, split_user_and_item
 from sklearn_mf.plotting._shared import (
-    background,
-    check_whole,
-    fitted_model,
-    ink,
+    background_color,
+    check_whole_number,
+    find_fitted_model,
+    ink_color,
     luma,
-    one_axes,
+    make_axes_if_none,
+    merge_style,
     require_matplotlib,
-    small_font,
-    style,
+    small_font_size,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FITTED = "the model was fitted on"
+_ORIGIN_OF_IDS = "the model was fitted on"  # in messages about ids of another kind
 _MAX_VECTOR_POINTS = 2_000  # more are drawn as pixels in SVG and PDF files
-_PLACING = {"horizontalalignment", "verticalalignment", "xytext", "textcoords", "xycoords"}
+_PLACING_PROPERTIES = {"horizontalalignment", "verticalalignment", "xytext", "textcoords", "xycoords"}
 
 
 class ItemMapDisplay:
-    """Items as points on the two leading directions of their factors.
+    """Draw items as points on the two leading directions of their factors.
 
     The directions are the first principal components of the rows of ``item_factors_`` (Jolliffe, "Principal component
     analysis", 2002): the plane that shows most of their variance. Items that the same users like lie close together.
-    Labels that would cover another one are moved aside, and left out where no place is free. Colors are item biases:
-    the darker (on a dark background the lighter), the better liked by all. :meth:`from_estimator` makes one of a
+    Labels that would cover another one are moved aside, and left out if no place is free. Colors are item biases: the
+    darker (on a dark background the lighter), the better liked by all. :meth:`from_estimator` makes a display of a
     fitted model; all parameters are stored as attributes.
 
     Parameters
@@ -57,11 +57,11 @@ class ItemMapDisplay:
         Rows of ``coordinates`` to label, the most important first.
 
     labels : sequence of str of length n_labels, default=()
-        What to write there.
+        Texts of these labels.
 
     asked : bool, default=False
-        Whether these items were asked for one by one: all get a ring, also where no place for the label is free, and
-        labels are looked a place for farther from their points.
+        Whether these items were asked for one by one. If so, all of them get a ring, also those whose label finds no
+        free place, and places for labels are searched farther from the points, too.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class ItemMapDisplay:
         A point for each item.
 
     rings_ : matplotlib PathCollection or None
-        Rings around the points with a label; with ``asked`` around all those of ``labeled``.
+        Rings around the points with a label, or with ``asked`` around all points of ``labeled``.
 
     text_ : list of matplotlib Annotation
         The labels that found a place.
@@ -156,20 +156,21 @@ class ItemMapDisplay:
             in such an estimator.
 
         items : sequence of ids, default=None
-            Items to label, the most important first. All get a ring; a label without a free place near its point goes
-            farther away, with a line, and is left out where there is none at all. None chooses ``n_labels`` items.
+            Items to label, the most important first. All get a ring. A label without a free place near its point goes
+            farther away, with a line; it is left out if no place at all is free. None chooses ``n_labels`` items.
 
         labels : dict, Series or array-like, default=None
-            What to write for an item. A dict or a pandas Series: the text by id (by index), where an item that is
-            not there, or has a missing value, gets its id. Anything else: one text for each of ``items``, or without
-            them for each of ``categories_[1]``. None writes the ids. Texts are cut to ``max_label_length``.
+            Texts of the labels. A dict or a pandas Series has the text by id (by index); an item that is not in it, or
+            has a missing value, gets its id. Anything else has one text for each of ``items``, or without ``items``
+            for each of ``categories_[1]``. None writes the ids. Texts are cut to ``max_label_length``.
 
         n_labels : int, default=30
-            Most labels to draw, at least 0, where ``items`` is None; fewer are where they would cover each other.
+            Largest number of labels to draw if ``items`` is None, at least 0. Fewer are drawn if they would cover each
+            other.
 
         X_train : array-like or dataframe of shape (n_ratings, n_columns), default=None
-            Pairs that were trained on: the items with the most ratings are labeled. None labels those farthest from
-            the center of the map, which say most about its directions.
+            Pairs that were trained on; the items with the most ratings are labeled. None labels the items farthest
+            from the center of the map, which say most about its directions.
 
         **plot_kw : keywords of :meth:`plot`
             Such as ``max_label_length``, 32 characters by default: longer labels are cut.
@@ -188,7 +189,7 @@ class ItemMapDisplay:
             If ``rank`` is below 2, all factors are the same, an item is unknown, or lengths do not fit.
         """
         require_matplotlib(cls.__name__)
-        model = fitted_model(estimator, ("categories_", "item_factors_", "item_biases_"), cls.__name__)
+        model = find_fitted_model(estimator, ("categories_", "item_factors_", "item_biases_"), cls.__name__)
         factors, ids = np.asarray(model.item_factors_, dtype=np.float64), model.categories_[1]
         if factors.shape[1] < 2:
             raise ValueError(
@@ -196,24 +197,24 @@ class ItemMapDisplay:
             )
         if len(factors) < 2 or not factors.std(axis=0).any():
             raise ValueError("Factors of all items are the same: there is no direction to draw them on.")
-        check_whole(n_labels, "n_labels", at_least=0)
+        check_whole_number(n_labels, "n_labels", at_least=0)
         pca = PCA(2, svd_solver="full")
         coordinates = pca.fit_transform(factors)
         if items is not None:
-            chosen = _rows_of(items, ids)
+            chosen = _find_rows(items, ids)
         elif X_train is not None:
-            chosen = _largest(_n_ratings(ids, X_train, cls.__name__), n_labels)
+            chosen = _find_largest(_count_ratings(ids, X_train, cls.__name__), n_labels)
         else:
-            chosen = _largest(np.hypot(*coordinates.T), n_labels)
+            chosen = _find_largest(np.hypot(*coordinates.T), n_labels)
         all_ids = ids.tolist() if ids.dtype.kind != "M" else list(ids)
         shown = [all_ids[row] for row in chosen]
-        aligned = (all_ids, "categories_[1]") if items is None else (shown, "items")
+        aligned_with = (all_ids, "categories_[1]") if items is None else (shown, "items")
         return cls(
             coordinates=coordinates,
             explained_variance_ratio=pca.explained_variance_ratio_,
             biases=model.item_biases_,
             labeled=chosen,
-            labels=texts_of(shown, labels, *aligned),
+            labels=choose_texts(shown, labels, *aligned_with),
             asked=items is not None,
         ).plot(**plot_kw)
 
@@ -226,9 +227,9 @@ class ItemMapDisplay:
         scatter_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> ItemMapDisplay:
-        """Draw.
+        """Draw the points, rings and labels.
 
-        Labels are placed for the size that the figure has now: set it before, not after.
+        Labels are placed for the size that the figure has now, so set the size before.
 
         Parameters
         ----------
@@ -236,17 +237,17 @@ class ItemMapDisplay:
             Axes to draw into. None makes a new figure.
 
         max_label_length : int, default=32
-            Longer labels are cut, at least 2 characters.
+            Number of characters that longer labels are cut to, at least 2.
 
         colorbar : bool, default=True
-            Whether to draw a color bar, where points are colored by biases.
+            Whether to draw a color bar if points are colored by biases.
 
         scatter_kw : dict, default=None
-            Keywords of ``Axes.scatter`` for the points. More than 2,000 are ``rasterized``, as else files get large.
+            Keywords of ``Axes.scatter`` for the points. More than 2,000 are ``rasterized``, to keep files small.
 
         text_kw : dict, default=None
-            Keywords of ``Axes.annotate`` for the labels, but for their places; those in ``arrowprops`` are for the
-            lines to labels farther away, and None draws no lines.
+            Keywords of ``Axes.annotate`` for the labels, except for their places. Those in ``arrowprops`` are for the
+            lines to labels farther away; None there draws no lines.
 
         Returns
         -------
@@ -254,9 +255,9 @@ class ItemMapDisplay:
             This object.
         """
         require_matplotlib(type(self).__name__)
-        check_whole(max_label_length, "max_label_length", at_least=2)
-        _check_places(text_kw)
-        ax = one_axes(ax)
+        check_whole_number(max_label_length, "max_label_length", at_least=2)
+        _refuse_placing(text_kw)
+        ax = make_axes_if_none(ax)
         self.ax_, self.figure_ = ax, ax.figure
         self._plot_points(scatter_kw, colorbar)
         ax.margins(x=0.15, y=0.08)  # room for labels
@@ -266,69 +267,72 @@ class ItemMapDisplay:
         return self
 
     def _plot_points(self, scatter_kw: dict[str, Any] | None, colorbar: bool) -> None:
+        """Draw the points, colored by biases, and the color bar."""
         import matplotlib as mpl
         from matplotlib.collections import PathCollection
         from matplotlib.markers import MarkerStyle
 
         ax, n_items = self.ax_, len(self.coordinates)
-        given = style({}, scatter_kw, PathCollection)
+        given = merge_style({}, scatter_kw, PathCollection)
         width, height = ax.get_window_extent().size * 72 / ax.figure.dpi
         size = np.clip(0.12 * width * height / max(n_items, 1), 3, 25)  # of a point, in points squared
         kw = {"s": size, "zorder": 2, "rasterized": n_items > _MAX_VECTOR_POINTS}
         if MarkerStyle(given.get("marker", mpl.rcParams["scatter.marker"])).is_filled():
-            kw |= {"linewidth": 0.2, "edgecolor": ink(ax, 0.65)}
+            kw |= {"linewidth": 0.2, "edgecolor": ink_color(ax, 0.65)}
         is_colored = not {"c", "color", "facecolor"} & set(given)
         has_biases = is_colored and self.biases is not None and np.ptp(self.biases) > 0
         if has_biases:
-            kw |= {"c": self.biases, "cmap": "YlGnBu" if luma(background(ax)) > 0.5 else "YlGnBu_r"}
+            kw |= {"c": self.biases, "cmap": "YlGnBu" if luma(background_color(ax)) > 0.5 else "YlGnBu_r"}
         elif is_colored:
-            kw["facecolor"] = ink(ax, 0.4)
-        self.scatter_ = ax.scatter(*self.coordinates.T, **style(kw, given, PathCollection))
+            kw["facecolor"] = ink_color(ax, 0.4)
+        self.scatter_ = ax.scatter(*self.coordinates.T, **merge_style(kw, given, PathCollection))
         self.colorbar_ = None
         if colorbar and self.scatter_.get_array() is not None:
             self.colorbar_ = ax.figure.colorbar(self.scatter_, ax=ax, label="Item bias" if has_biases else "")
 
     def _plot_labels(self, texts: list[str], text_kw: dict[str, Any] | None) -> None:
+        """Draw labels where they find a place, and rings around their points."""
         from matplotlib.patches import FancyArrowPatch
         from matplotlib.patheffects import withStroke
         from matplotlib.text import Text
 
-        ax, behind = self.ax_, background(self.ax_)
+        ax, behind_text = self.ax_, background_color(self.ax_)
         given = dict(text_kw or {})
         line_kw = given.pop("arrowprops", {})
-        kw = {"fontsize": small_font(), "color": ink(ax), "zorder": 4, "parse_math": False}
-        kw["path_effects"] = [withStroke(linewidth=2, foreground=behind)]
-        text_kw = style(kw, given, Text)
+        kw = {"fontsize": small_font_size(), "color": ink_color(ax), "zorder": 4, "parse_math": False}
+        kw["path_effects"] = [withStroke(linewidth=2, foreground=behind_text)]
+        text_kw = merge_style(kw, given, Text)
         if line_kw is not None:
             kw = {"arrowstyle": "-", "edgecolor": text_kw["color"], "linewidth": 0.6, "shrinkA": 0}
-            kw["path_effects"] = [withStroke(linewidth=1.6, foreground=behind)]
-            line_kw = style(kw, line_kw, FancyArrowPatch)
+            kw["path_effects"] = [withStroke(linewidth=1.6, foreground=behind_text)]
+            line_kw = merge_style(kw, line_kw, FancyArrowPatch)
         areas = 2 * np.resize(self.scatter_.get_sizes(), len(self.coordinates)) + 5  # of rings, in points squared
         radii = np.sqrt(areas) / 2
-        labeled = (self.labeled, texts, text_kw, line_kw, self.asked)
-        placed = place_labels(ax, self.coordinates, radii, *labeled)
+        placed = place_labels(ax, self.coordinates, radii, self.labeled, texts, text_kw, line_kw, self.asked)
         self.text_ = list(placed.values())
         rows = self.labeled if self.asked else list(placed)
         self.rings_ = None
         if len(rows):
-            ring = {"s": areas[rows], "facecolors": "none", "edgecolors": ink(ax), "linewidths": 0.8, "zorder": 3}
-            self.rings_ = ax.scatter(*self.coordinates[rows].T, **ring)
+            kw = {"s": areas[rows], "facecolors": "none", "edgecolors": ink_color(ax), "linewidths": 0.8, "zorder": 3}
+            self.rings_ = ax.scatter(*self.coordinates[rows].T, **kw)
 
 
-def _check_places(text_kw: dict[str, Any] | None) -> None:
+def _refuse_placing(text_kw: dict[str, Any] | None) -> None:
+    """Refuse keywords that would move labels away from the places found for them."""
     from matplotlib.text import Text
 
-    given = sorted(_PLACING & set(style({}, text_kw, Text)))
+    given = sorted(_PLACING_PROPERTIES & set(merge_style({}, text_kw, Text)))
     if given:
         raise ValueError(f"text_kw has {', '.join(given)}: labels are given their places here. Leave it out.")
 
 
-def _rows_of(items: Any, ids: np.ndarray) -> np.ndarray:
+def _find_rows(items: Any, ids: np.ndarray) -> np.ndarray:
+    """Find the rows of the items asked for among the ids of the model."""
     column = split_column(items, "items")
     if not len(column):
         return np.empty(0, dtype=np.intp)
     levels, codes = factorize(column)
-    places = find_ids("items", levels, ids, _FITTED)
+    places = find_ids("items", levels, ids, _ORIGIN_OF_IDS)
     unknown = levels[places < 0].tolist()
     if unknown:
         shown = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
@@ -336,13 +340,16 @@ def _rows_of(items: Any, ids: np.ndarray) -> np.ndarray:
     return places[codes]
 
 
-def _n_ratings(ids: np.ndarray, X_train: Any, display: str) -> np.ndarray:
-    levels, codes = factorize(user_and_item(X_train, "X_train", display)[1])
-    places = find_ids("column 1 of X_train", levels, ids, _FITTED)
+def _count_ratings(ids: np.ndarray, X_train: Any, display: str) -> np.ndarray:
+    """Count the training ratings of each item of the model."""
+    levels, codes = factorize(split_user_and_item(X_train, "X_train", display)[1])
+    places = find_ids("column 1 of X_train", levels, ids, _ORIGIN_OF_IDS)
     counts = np.zeros(len(ids), dtype=np.int64)
-    counts[places[places >= 0]] = np.bincount(codes)[places >= 0]
+    is_known = places >= 0
+    counts[places[is_known]] = np.bincount(codes)[is_known]
     return counts
 
 
-def _largest(values: np.ndarray, n: int) -> np.ndarray:
-    return np.argsort(-values, kind="stable")[:n]
+def _find_largest(values: np.ndarray, n_largest: int) -> np.ndarray:
+    """Find the places of the largest values, the largest first."""
+    return np.argsort(-values, kind="stable")[:n_largest]

@@ -1,4 +1,4 @@
-"""How training went: loss and validation score by epoch."""
+"""Draw how training went: loss and validation score by epoch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_mf.plotting._shared import fitted_model, one_axes, require_matplotlib, style
+from sklearn_mf.plotting._shared import find_fitted_model, make_axes_if_none, merge_style, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_HEADROOM = 0.2  # of the range of the lines
+_HEADROOM = 0.2  # room above the lines for text and legend, as a share of their range
 
 
 class LossCurveDisplay:
-    """Training loss by epoch and, with early stopping, the validation score.
+    """Draw the training loss by epoch and, with early stopping, the validation score.
 
     Loss falls on the left axis, the score rises on the right one. The best epoch, the one with the highest score, is
-    marked. :meth:`from_estimator` makes one of a fitted model; all parameters are stored as attributes.
+    marked. :meth:`from_estimator` makes a display of a fitted model; all parameters are stored as attributes.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class LossCurveDisplay:
         Mean training loss of each epoch, in the unit of the loss; finite.
 
     validation_scores : array-like of shape (n_scores,), default=None
-        Score of each epoch on held-out ratings, greater is better; at most as many as losses. None or empty draws
-        the loss alone.
+        Score of each epoch on held-out ratings, greater is better; at most as many as losses. With None or an empty
+        list only the loss is drawn.
 
     Attributes
     ----------
@@ -51,12 +51,12 @@ class LossCurveDisplay:
         Best score and epoch.
 
     legend_ : matplotlib Legend or None
-        Where there is a score.
+        Legend of the two lines; None without scores.
 
     Raises
     ------
     ValueError
-        If a list is no 1D array of finite numbers, ``loss_curve`` is empty, or there are more scores than losses.
+        If a list is not a 1D array of finite numbers, ``loss_curve`` is empty, or there are more scores than losses.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class LossCurveDisplay:
             If it has no ``loss_curve_``.
         """
         require_matplotlib(cls.__name__)
-        model = fitted_model(estimator, ("loss_curve_",), cls.__name__)
+        model = find_fitted_model(estimator, ("loss_curve_",), cls.__name__)
         display = cls(loss_curve=model.loss_curve_, validation_scores=getattr(model, "validation_scores_", None))
         return display.plot(**plot_kw)
 
@@ -119,7 +119,7 @@ class LossCurveDisplay:
         best_kw: dict[str, Any] | None = None,
         legend_kw: dict[str, Any] | None = None,
     ) -> LossCurveDisplay:
-        """Draw.
+        """Draw the loss, and the scores if there are any.
 
         Parameters
         ----------
@@ -141,10 +141,10 @@ class LossCurveDisplay:
         from matplotlib.lines import Line2D
         from matplotlib.ticker import MaxNLocator
 
-        ax = one_axes(ax)
+        ax = make_axes_if_none(ax)
         n_epochs = len(self.loss_curve)
-        marker = "o" if n_epochs == 1 else None  # a line of one point is not seen
-        kw = style({"color": "C0", "label": "Training", "marker": marker}, line_kw, Line2D)
+        marker = "o" if n_epochs == 1 else None  # a line of one point would not be visible
+        kw = merge_style({"color": "C0", "label": "Training", "marker": marker}, line_kw, Line2D)
         (self.line_,) = ax.plot(np.arange(1, n_epochs + 1), self.loss_curve, **kw)
         ax.set(xlabel="Epoch", ylabel="Training loss")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
@@ -160,15 +160,16 @@ class LossCurveDisplay:
         best_kw: dict[str, Any] | None,
         legend_kw: dict[str, Any] | None,
     ) -> None:
+        """Draw the scores on an axis of their own, and mark the best epoch."""
         from matplotlib.lines import Line2D
 
         scores = self.validation_scores
         best = int(np.argmax(scores))
         twin = self.ax_.twinx()
-        kw = style({"color": "C1", "linestyle": "--", "label": "Validation"}, validation_line_kw, Line2D)
+        kw = merge_style({"color": "C1", "linestyle": "--", "label": "Validation"}, validation_line_kw, Line2D)
         (self.validation_line_,) = twin.plot(np.arange(1, len(scores) + 1), scores, **kw)
         color = self.validation_line_.get_color()
-        kw = style({"color": color, "linestyle": "", "marker": "o"}, best_kw, Line2D)
+        kw = merge_style({"color": color, "linestyle": "", "marker": "o"}, best_kw, Line2D)
         (self.best_,) = twin.plot([best + 1], [scores[best]], **kw)
         is_late = 2 * best >= len(self.loss_curve)
         self.text_ = twin.annotate(
@@ -180,7 +181,7 @@ class LossCurveDisplay:
         )
         twin.set_ylabel("Validation score", color=color)
         self.ax_.yaxis.label.set_color(self.line_.get_color())
-        for ax in (self.ax_, twin):  # room for text and legend above the lines
+        for ax in (self.ax_, twin):
             low, high = ax.get_ylim()
             ax.set_ylim(low, high + _HEADROOM * (high - low))
         kw = {"handles": [self.line_, self.validation_line_], "loc": "upper center", "columnspacing": 1}
@@ -191,6 +192,7 @@ class LossCurveDisplay:
 
 
 def _check_curve(values: ArrayLike, name: str) -> np.ndarray:
+    """Check a list of finite numbers, one an epoch, and return it as an array."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"{name} must be a list or 1D array of numbers, got an array of shape {array.shape}.")

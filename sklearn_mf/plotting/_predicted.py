@@ -1,4 +1,4 @@
-"""Predicted against true ratings."""
+"""Draw predicted against true ratings."""
 
 from __future__ import annotations
 
@@ -9,35 +9,36 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._shared import (
-    background,
-    check_pairs,
-    ink,
-    one_axes,
+    background_color,
+    check_true_and_predicted,
+    format_three_digits,
+    ink_color,
+    make_axes_if_none,
+    merge_style,
     require_matplotlib,
     root_mean_square,
-    style,
-    three_digits,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MAX_STEPS = 20  # true values that still get a box each
+_MAX_BOXES = 20  # more distinct true ratings are drawn as hexagons
 
 
 class PredictedRatingsDisplay:
-    """Predicted against true ratings.
+    """Draw predicted against true ratings.
 
     Ratings on a few steps (stars) get a box of predictions for each step: quartiles and median, whiskers from the 5th
-    to the 95th percentile, and the mean. Ratings of many values get a two-dimensional histogram of hexagons, its
-    counts on a logarithmic scale. On the dashed diagonal predictions are right. A model that minimizes squared errors
-    keeps nearer to the mean than the ratings do, so that boxes of low ratings lie above and those of high ratings
-    below it. :meth:`from_estimator` and :meth:`from_predictions` make one; all parameters are stored as attributes.
+    to the 95th percentile, and the mean. Ratings of many values get a two-dimensional histogram of hexagons with
+    counts on a logarithmic scale. Predictions on the dashed diagonal are right. Predictions of a model that minimizes
+    squared errors are nearer to the mean than the ratings are, so that boxes of low ratings lie above the diagonal and
+    boxes of high ratings below it. :meth:`from_estimator` and :meth:`from_predictions` make a display; all parameters
+    are stored as attributes.
 
     Parameters
     ----------
     y_true : array-like of shape (n_ratings,)
-        True ratings, finite; best ones that were not trained on.
+        True ratings, finite; preferably ratings that were not trained on.
 
     y_pred : array-like of shape (n_ratings,)
         Predicted ratings, finite.
@@ -51,24 +52,24 @@ class PredictedRatingsDisplay:
         Their figure.
 
     boxes_ : dict of lists of matplotlib artists, or None
-        What ``Axes.bxp`` returns, for ``kind="box"``.
+        Boxes as ``Axes.bxp`` returns them, for ``kind="box"``.
 
     hexbin_ : matplotlib PolyCollection or None
         The histogram, for ``kind="hexbin"``.
 
     colorbar_ : matplotlib Colorbar or None
-        Its colors.
+        Colors of the histogram.
 
     line_ : matplotlib Line2D
         The diagonal.
 
     legend_ : matplotlib Legend
-        Its title has the number of ratings and the RMSE.
+        Legend with the number of ratings and the RMSE in its title.
 
     Raises
     ------
     ValueError
-        If ratings are not finite numbers, none, or not as many of both.
+        If ratings are not finite numbers, there are none, or numbers of true and predicted ones differ.
 
     Examples
     --------
@@ -83,7 +84,7 @@ class PredictedRatingsDisplay:
     """
 
     def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike):
-        self.y_true, self.y_pred = check_pairs(y_true, y_pred)
+        self.y_true, self.y_pred = check_true_and_predicted(y_true, y_pred)
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, **plot_kw: Any) -> PredictedRatingsDisplay:
@@ -95,7 +96,7 @@ class PredictedRatingsDisplay:
             Fitted, with ``predict``.
 
         X : as in ``predict``
-            Pairs.
+            Pairs to predict.
 
         y : array-like of shape (n_ratings,)
             Their ratings.
@@ -143,7 +144,7 @@ class PredictedRatingsDisplay:
         line_kw: dict[str, Any] | None = None,
         legend_kw: dict[str, Any] | None = None,
     ) -> PredictedRatingsDisplay:
-        """Draw.
+        """Draw the boxes or hexagons and the diagonal.
 
         Parameters
         ----------
@@ -151,8 +152,8 @@ class PredictedRatingsDisplay:
             Axes to draw into. None makes a new figure.
 
         kind : {"auto", "box", "hexbin"}, default="auto"
-            A box for each true rating, or a two-dimensional histogram; "auto" draws boxes of up to 20 distinct true
-            ratings.
+            "box" draws a box for each true rating, "hexbin" a two-dimensional histogram; "auto" draws boxes for up to
+            20 distinct true ratings.
 
         box_kw : dict, default=None
             Keywords of ``Axes.boxplot``.
@@ -179,8 +180,8 @@ class PredictedRatingsDisplay:
             raise ValueError(f"kind={kind!r} must be 'auto', 'box' or 'hexbin'.")
         steps = np.unique(self.y_true)
         if kind == "auto":
-            kind = "box" if len(steps) <= _MAX_STEPS else "hexbin"
-        ax = one_axes(ax)
+            kind = "box" if len(steps) <= _MAX_BOXES else "hexbin"
+        ax = make_axes_if_none(ax)
         self.boxes_ = self.hexbin_ = self.colorbar_ = None
         handles = []
         if kind == "box":
@@ -189,16 +190,16 @@ class PredictedRatingsDisplay:
         else:
             self._plot_hexagons(ax, hexbin_kw)
         ends = [self.y_true.min(), self.y_true.max()]
-        kw = {"color": ink(ax), "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
-        if kind == "hexbin":  # to be seen on those with many ratings
-            kw["path_effects"] = [withStroke(linewidth=2.5, foreground=background(ax))]
-        (self.line_,) = ax.plot(ends, ends, **style(kw, line_kw, Line2D))
+        kw = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
+        if kind == "hexbin":  # so that it is visible on dark hexagons
+            kw["path_effects"] = [withStroke(linewidth=2.5, foreground=background_color(ax))]
+        (self.line_,) = ax.plot(ends, ends, **merge_style(kw, line_kw, Line2D))
         ax.set(xlabel="True rating", ylabel="Predicted rating")
-        n, rmse = len(self.y_true), root_mean_square(self.y_true - self.y_pred)
+        n_ratings, rmse = len(self.y_true), root_mean_square(self.y_true - self.y_pred)
         kw = {
             "handles": [self.line_, *handles],
             "loc": "lower right",
-            "title": f"n = {n:,}, RMSE = {three_digits(rmse)}",
+            "title": f"n = {n_ratings:,}, RMSE = {format_three_digits(rmse)}",
             "alignment": "left",
             **(legend_kw or {}),
         }
@@ -207,6 +208,7 @@ class PredictedRatingsDisplay:
         return self
 
     def _plot_boxes(self, ax: Axes, steps: np.ndarray, box_kw: dict[str, Any] | None) -> None:
+        """Draw a box of predictions for each true rating."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import PathPatch
 
@@ -221,15 +223,17 @@ class PredictedRatingsDisplay:
             "manage_ticks": False,
             **(box_kw or {}),
         }
-        lines = {name: {"color": ink(ax)} for name in ("medianprops", "whiskerprops", "capprops")}
-        lines["flierprops"] = {"markeredgecolor": ink(ax)}
-        lines["meanprops"] = {"marker": "D", "markersize": 4, "markerfacecolor": ink(ax), "markeredgecolor": ink(ax)}
+        lines = {name: {"color": ink_color(ax)} for name in ("medianprops", "whiskerprops", "capprops")}
+        lines["flierprops"] = {"markeredgecolor": ink_color(ax)}
+        lines["meanprops"] = {"markerfacecolor": ink_color(ax), "markeredgecolor": ink_color(ax)}
+        lines["meanprops"] |= {"marker": "D", "markersize": 4}
         if kw["patch_artist"]:
-            # "color" of a box is that of its edge.
-            kw["boxprops"] = {"facecolor": ink(ax, 0.15)} | style({"edgecolor": ink(ax)}, kw.get("boxprops"), PathPatch)
+            # "color" of a box is that of its edge, so the face is not among the defaults that it would replace.
+            boxprops = merge_style({"edgecolor": ink_color(ax)}, kw.get("boxprops"), PathPatch)
+            kw["boxprops"] = {"facecolor": ink_color(ax, 0.15)} | boxprops
         else:
-            lines["boxprops"] = {"color": ink(ax)}
-        kw |= {name: style(defaults, kw.get(name), Line2D) for name, defaults in lines.items()}
+            lines["boxprops"] = {"color": ink_color(ax)}
+        kw |= {name: merge_style(defaults, kw.get(name), Line2D) for name, defaults in lines.items()}
         self.boxes_ = ax.boxplot([self.y_pred[self.y_true == step] for step in steps], **kw)
         for mean in self.boxes_["means"][:1]:
             mean.set_label("Mean")
@@ -238,12 +242,14 @@ class PredictedRatingsDisplay:
             ax.set_xticks(steps, [f"{step:g}" for step in steps])
 
     def _plot_hexagons(self, ax: Axes, hexbin_kw: dict[str, Any] | None) -> None:
+        """Draw a histogram of hexagons, and the color bar."""
         from matplotlib.collections import PolyCollection
         from matplotlib.colors import LinearSegmentedColormap
 
-        cmap = LinearSegmentedColormap.from_list("ink", [ink(ax, 0.2), ink(ax)])  # one rating differs from the page
+        # From 0.2 on, so that a hexagon of one rating differs from the page.
+        cmap = LinearSegmentedColormap.from_list("ink", [ink_color(ax, 0.2), ink_color(ax)])
         kw = {"gridsize": 40, "mincnt": 1, "cmap": cmap, "linewidths": 0.1}
         if "norm" not in (hexbin_kw or {}):
             kw["bins"] = "log"
-        self.hexbin_ = ax.hexbin(self.y_true, self.y_pred, **style(kw, hexbin_kw, PolyCollection))
+        self.hexbin_ = ax.hexbin(self.y_true, self.y_pred, **merge_style(kw, hexbin_kw, PolyCollection))
         self.colorbar_ = ax.figure.colorbar(self.hexbin_, ax=ax, label="Number of ratings")

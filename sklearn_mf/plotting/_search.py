@@ -1,4 +1,4 @@
-"""Scores of a search over two of its parameters."""
+"""Draw the scores of a search over two of its parameters."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._labels import shorten
-from sklearn_mf.plotting._shared import luma, one_axes, require_matplotlib, settle_layout, style
+from sklearn_mf.plotting._shared import luma, make_axes_if_none, merge_style, require_matplotlib, settle_layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SMALLEST_FONT = 4.0  # points; smaller numbers are left out
+_MIN_FONT_SIZE = 4.0  # points; numbers in cells that would be smaller are left out
 
 
 class SearchHeatMapDisplay:
-    """Scores of a search as a heat map over two parameters.
+    """Draw the scores of a search as a heat map over two parameters.
 
     A cell is one pair of values; cells that were not tried stay blank. The brighter, the better, and the best cell has
-    a frame. :meth:`from_search` makes one of a fitted search; all parameters are stored as attributes.
+    a frame. :meth:`from_search` makes a display of a fitted search; all parameters are stored as attributes.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class SearchHeatMapDisplay:
         Names of the parameters.
 
     score_name : str
-        What the scores are.
+        Name of the scores.
 
     greater_is_better : bool, default=True
         Whether the best score is the highest.
@@ -182,15 +182,15 @@ class SearchHeatMapDisplay:
         values = -values if negate_score else values
         greater_is_better = is_score is not None and not negate_score
         candidates = results["params"]
-        usable = np.isfinite(values) & [x_key in candidate and y_key in candidate for candidate in candidates]
-        if not usable.any():
+        is_usable = np.isfinite(values) & [x_key in candidate and y_key in candidate for candidate in candidates]
+        if not is_usable.any():
             raise ValueError(f"No candidate with a value of {x_key} and {y_key} has a score in {scores!r}.")
         (x_values, x_codes), (y_values, y_codes) = (
-            _sorted_values([candidates[i][key] for i in np.flatnonzero(usable)]) for key in (x_key, y_key)
+            _sort_values([candidates[i][key] for i in np.flatnonzero(is_usable)]) for key in (x_key, y_key)
         )
         shape = (len(y_values), len(x_values))
-        resources = np.asarray(results.get("n_resources", np.zeros(len(values))))[usable]
-        cells, best = _best_cells(y_codes, x_codes, values[usable], resources, greater_is_better, shape)
+        resources = np.asarray(results.get("n_resources", np.zeros(len(values))))[is_usable]
+        cells, best = _fill_cells(y_codes, x_codes, values[is_usable], resources, greater_is_better, shape)
         others = [key for key in parameters if key not in (x_key, y_key) and _varies(key, candidates)]
         name = metric.removeprefix("neg_").replace("_", " ")
         if others:
@@ -211,7 +211,7 @@ class SearchHeatMapDisplay:
         text_kw: dict[str, Any] | None = None,
         best_kw: dict[str, Any] | None = None,
     ) -> SearchHeatMapDisplay:
-        """Draw.
+        """Draw the cells, their scores and the frame of the best one.
 
         Parameters
         ----------
@@ -219,13 +219,13 @@ class SearchHeatMapDisplay:
             Axes to draw into. None makes a new figure.
 
         include_values : bool, default=True
-            Whether to write the score into each cell; where cells are too small for letters of 4 points, it is not.
+            Whether to write the score into each cell. Cells that are too small for letters of 4 points stay without.
 
         values_format : str or None, default=None
             Format specification such as ``".3f"``. None takes as many decimals as tell the best cell from the others.
 
         colorbar : bool, default=True
-            Whether to draw a color bar. Without it the title says what the scores are, where the axes have none.
+            Whether to draw a color bar. Without it the title says what the scores are, if the axes have no title yet.
 
         imshow_kw : dict, default=None
             Keywords of ``Axes.imshow``.
@@ -244,13 +244,13 @@ class SearchHeatMapDisplay:
         require_matplotlib(type(self).__name__)
         from matplotlib.patches import Rectangle
 
-        ax = one_axes(ax)
+        ax = make_axes_if_none(ax)
         cmap = "viridis" if self.greater_is_better else "viridis_r"
         kw = {"cmap": cmap, "aspect": "auto", "origin": "lower", "interpolation": "nearest", **(imshow_kw or {})}
         self.im_ = ax.imshow(np.ma.masked_invalid(self.scores), **kw)
         self.ax_, self.figure_ = ax, ax.figure
-        ax.set_xticks(range(len(self.x_values)), _tick_labels(self.x_values))
-        ax.set_yticks(range(len(self.y_values)), _tick_labels(self.y_values))
+        ax.set_xticks(range(len(self.x_values)), _format_ticks(self.x_values))
+        ax.set_yticks(range(len(self.y_values)), _format_ticks(self.y_values))
         ax.set(xlabel=self.x_name, ylabel=self.y_name)
         self.colorbar_ = ax.figure.colorbar(self.im_, ax=ax, label=self.score_name) if colorbar else None
         if not colorbar and not ax.get_title():
@@ -263,44 +263,46 @@ class SearchHeatMapDisplay:
         row, column = self.best
         inset = 0.46  # of a cell, from its middle: the frame stays inside
         kw = {"fill": False, "linewidth": 1.5, "edgecolor": self._contrasting_color(self.best)}
-        kw = style(kw, best_kw, Rectangle)
+        kw = merge_style(kw, best_kw, Rectangle)
         self.best_ = ax.add_patch(Rectangle((column - inset, row - inset), 2 * inset, 2 * inset, **kw))
         self.text_ = np.full(self.scores.shape, None, dtype=object)
         if include_values:
-            format_ = self._values_format() if values_format is None else values_format
+            format_ = self._choose_format() if values_format is None else values_format
             self._write_values(format_, text_kw)
         return self
 
     def _write_values(self, values_format: str, text_kw: dict[str, Any] | None) -> None:
+        """Write the score into each cell, as small as all need, or not at all if that is too small to read."""
         from matplotlib.text import Text
 
         for cell in map(tuple, np.argwhere(np.isfinite(self.scores))):
             kw = {"horizontalalignment": "center", "verticalalignment": "center"}
             kw |= {"color": self._contrasting_color(cell), "fontweight": "bold" if cell == self.best else "normal"}
             text = format(self.scores[cell], values_format)
-            self.text_[cell] = self.ax_.text(cell[1], cell[0], text, **style(kw, text_kw, Text))
-        if {"fontsize", "fontproperties"} & set(style({}, text_kw, Text)):
+            self.text_[cell] = self.ax_.text(cell[1], cell[0], text, **merge_style(kw, text_kw, Text))
+        if {"fontsize", "fontproperties"} & set(merge_style({}, text_kw, Text)):
             return
         texts = [text for text in self.text_.flat if text is not None]
         extents = np.array([text.get_window_extent().size for text in texts])
         size = texts[0].get_fontsize() * min(1.0, (0.76 * self._cell_size() / extents.max(axis=0)).min())
         for text in texts:
             text.set_fontsize(size)
-        if size < _SMALLEST_FONT:
+        if size < _MIN_FONT_SIZE:
             for text in texts:
                 text.remove()
             self.text_[:] = None
 
     def _cell_size(self) -> np.ndarray:
-        """Width and height in pixels."""
+        """Measure the width and height of a cell in pixels."""
         n_y, n_x = self.scores.shape
         return self.ax_.get_window_extent().size / (n_x, n_y)
 
     def _contrasting_color(self, cell: tuple[int, int]) -> str:
-        """Black or white, what reads well in color and, printed so, in gray."""
+        """Choose black or white, whichever is easier to read on the cell, also when it is printed in gray."""
         return "black" if luma(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3]) > 0.45 else "white"
 
-    def _values_format(self) -> str:
+    def _choose_format(self) -> str:
+        """Choose as many decimals as tell the best score from the others."""
         values = self.scores[np.isfinite(self.scores)]
         best, span = self.scores[self.best], np.ptp(values)
         if span == 0:
@@ -313,6 +315,7 @@ class SearchHeatMapDisplay:
 
 
 def _find_parameter(name: str, parameters: list[str], argument: str) -> str:
+    """Find the full name of a parameter that is given with or without the names of steps."""
     found = [key for key in parameters if key == name] or [key for key in parameters if key.endswith(f"__{name}")]
     if len(found) == 1:
         return found[0]
@@ -322,7 +325,7 @@ def _find_parameter(name: str, parameters: list[str], argument: str) -> str:
 
 
 def _find_scores(name: str | None, refit: Any, results: dict[str, Any]) -> tuple[str, np.ndarray]:
-    """The column of ``cv_results_`` that is meant, and its numbers."""
+    """Find the column of ``cv_results_`` that is meant; return its name and its numbers."""
     if name is None:
         of_refit = f"mean_test_{refit}"
         name = of_refit if of_refit in results else "mean_test_score"
@@ -335,26 +338,27 @@ def _find_scores(name: str | None, refit: Any, results: dict[str, Any]) -> tuple
 
 
 def _metric_name(search: Any, name: str) -> str:
-    """What the search calls the metric: the name of its scorer where that is known."""
+    """Return what the search calls the metric: the name of its scorer if that is known."""
     scoring = getattr(search, "scoring", None)
     known = scoring if name == "score" else scoring.get(name) if isinstance(scoring, dict) else None
     return known if isinstance(known, str) else name
 
 
-def _sorted_values(values: list) -> tuple[list, np.ndarray]:
-    """Distinct values, numbers in order and all else as it came before them, and the place of each."""
+def _sort_values(values: list) -> tuple[list, np.ndarray]:
+    """Sort the distinct values: first other values as they came, then numbers; return them and the place of each."""
     values = [value.item() if isinstance(value, (np.number, np.bool_)) else value for value in values]
     distinct: list = []
     for value in values:
-        if not any(_same(value, other) for other in distinct):
+        if not any(_are_same(value, other) for other in distinct):
             distinct.append(value)
     numbers = sorted(value for value in distinct if isinstance(value, Real))
     distinct = [value for value in distinct if not isinstance(value, Real)] + numbers
-    return distinct, np.array([next(i for i, other in enumerate(distinct) if _same(value, other)) for value in values])
+    places = [next(i for i, other in enumerate(distinct) if _are_same(value, other)) for value in values]
+    return distinct, np.array(places)
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Whether both are one value of a parameter; True is not 1."""
+def _are_same(a: Any, b: Any) -> bool:
+    """Tell whether two values of a parameter are the same; True is not 1."""
     if a is b or type(a) is not type(b):
         return a is b
     if isinstance(a, np.ndarray):
@@ -365,7 +369,7 @@ def _same(a: Any, b: Any) -> bool:
         return repr(a) == repr(b)
 
 
-def _best_cells(
+def _fill_cells(
     rows: np.ndarray,
     columns: np.ndarray,
     values: np.ndarray,
@@ -373,7 +377,7 @@ def _best_cells(
     greater_is_better: bool,
     shape: tuple[int, int],
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """The best value of each cell, of those with the most resources, and the best cell."""
+    """Fill each cell with its best value among those with the most resources; return the cells and the best one."""
     goodness = values if greater_is_better else -values
     order = np.lexsort([goodness, resources])
     cells = np.full(shape, np.nan)
@@ -382,11 +386,12 @@ def _best_cells(
 
 
 def _varies(key: str, candidates: list[dict[str, Any]]) -> bool:
-    return len(_sorted_values([candidate.get(key) for candidate in candidates])[0]) > 1
+    """Tell whether a parameter has several values among the candidates."""
+    return len(_sort_values([candidate.get(key) for candidate in candidates])[0]) > 1
 
 
-def _tick_labels(values: list) -> list[str]:
-    """Numbers in as few digits as tell them apart, at least three."""
+def _format_ticks(values: list) -> list[str]:
+    """Write numbers with as few digits as tell them apart, but at least three."""
 
     def label(value: Any, digits: int) -> str:
         if isinstance(value, (bool, int)) or not isinstance(value, Real):

@@ -1,4 +1,4 @@
-"""What the displays share: matplotlib when it is needed, styles, and what they ask of an estimator."""
+"""Provide what the displays share: axes, styles and colors, and checks of estimators and ratings."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from sklearn_mf._ids.checks import check_ratings
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PARTS = {"color": ("edgecolor", "facecolor"), "fontproperties": ("fontsize", "fontweight")}  # set by one property
+# Properties of artists that set others, which a default must then not set.
+_PROPERTIES_SET_BY = {"color": ("edgecolor", "facecolor"), "fontproperties": ("fontsize", "fontweight")}
 
 
 def require_matplotlib(name: str) -> None:
-    """Say what to install where matplotlib is not, before any work starts."""
+    """Say what to install if matplotlib is missing, before any work starts."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -27,8 +28,8 @@ def require_matplotlib(name: str) -> None:
         ) from error
 
 
-def one_axes(ax: Axes | None) -> Axes:
-    """The axes to draw into: those given, or those of a new figure."""
+def make_axes_if_none(ax: Axes | None) -> Axes:
+    """Return the axes given, or those of a new figure."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -37,31 +38,31 @@ def one_axes(ax: Axes | None) -> Axes:
 
 
 def settle_layout(ax: Axes) -> None:
-    """Give axes the size and limits that they will be drawn with, for what is measured in them."""
-    figure = ax.figure.figure  # the whole one, where the axes' own is a part of it
-    if figure.get_layout_engine() is not None:  # it works while drawing
+    """Give axes the size and limits that they will be drawn with, so that texts can be measured in them."""
+    figure = ax.figure.figure  # the whole figure if that of the axes is a part of it
+    if figure.get_layout_engine() is not None:  # which works only while drawing
         figure.draw_without_rendering()
     ax.autoscale_view()
 
 
-def small_font() -> float:
-    """Points: for what there is much of, but still readable on paper."""
+def small_font_size() -> float:
+    """Return a size in points for texts that are many, but still readable on paper."""
     import matplotlib as mpl
 
     return max(0.7 * mpl.rcParams["font.size"], 6.0)
 
 
-def style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) -> dict[str, Any]:
-    """``defaults`` with what the caller gave in their place, under any of a property's names ("lw", "linewidth")."""
+def merge_style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) -> dict[str, Any]:
+    """Replace ``defaults`` by what the caller gave, under any name of a property ("lw", "linewidth")."""
     from matplotlib.cbook import normalize_kwargs
 
     defaults, given = normalize_kwargs(defaults, artist), normalize_kwargs(given, artist)
-    replaced = {part for name, parts in _PARTS.items() if name in given for part in parts}
+    replaced = {part for name, parts in _PROPERTIES_SET_BY.items() if name in given for part in parts}
     return {**{name: value for name, value in defaults.items() if name not in replaced}, **given}
 
 
-def background(ax: Axes) -> np.ndarray:
-    """RGB of what is drawn on: the axes on their figure, both of which may be transparent, on white paper."""
+def background_color(ax: Axes) -> np.ndarray:
+    """Compute the RGB color behind a drawing: axes on their figure on white paper, where both may be transparent."""
     from matplotlib.colors import to_rgba
 
     color = np.ones(3)
@@ -71,21 +72,21 @@ def background(ax: Axes) -> np.ndarray:
     return color
 
 
-def ink(ax: Axes, share: float = 1.0) -> tuple[float, ...]:
-    """RGB of text, or of a shade between the background (0) and text (1)."""
+def ink_color(ax: Axes, share: float = 1.0) -> tuple[float, ...]:
+    """Compute the RGB color of text, or of a shade between the background (0) and text (1)."""
     import matplotlib as mpl
     from matplotlib.colors import to_rgb
 
-    return tuple(share * np.array(to_rgb(mpl.rcParams["text.color"])) + (1 - share) * background(ax))
+    return tuple(share * np.array(to_rgb(mpl.rcParams["text.color"])) + (1 - share) * background_color(ax))
 
 
 def luma(rgb: ArrayLike) -> float:
-    """How light a color is when it is printed in gray, from 0 to 1, by ITU-R BT.601."""
+    """Compute how light a color is when it is printed in gray, from 0 to 1, by ITU-R BT.601."""
     return float(np.dot(rgb, [0.299, 0.587, 0.114]))
 
 
-def fitted_model(estimator: Any, attributes: tuple[str, ...], display: str) -> Any:
-    """The estimator with these attributes: the one given, the last of a pipeline or the best of a search."""
+def find_fitted_model(estimator: Any, attributes: tuple[str, ...], display: str) -> Any:
+    """Find the estimator with these attributes: the one given, the last of a pipeline or the best of a search."""
     check_is_fitted(estimator)
     model = estimator
     while not all(hasattr(model, name) for name in attributes):
@@ -102,8 +103,8 @@ def fitted_model(estimator: Any, attributes: tuple[str, ...], display: str) -> A
     return model
 
 
-def check_pairs(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
-    """True and predicted ratings, float64, as many of each and at least one."""
+def check_true_and_predicted(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Check that there are as many true as predicted ratings, at least one, and return them as float64."""
     if np.ndim(y_true) == 0 or not len(y_true):
         raise ValueError("y_true must be a list or array of one rating or more.")
     n_rows = len(y_true)
@@ -114,12 +115,13 @@ def check_pairs(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check_predictions(y_pred: Any) -> None:
+    """Refuse predictions that are NaN or infinite, and say where they come from."""
     if np.ma.isMaskedArray(y_pred):
         return
     try:
         values = np.asarray(y_pred, dtype=np.float64)
     except (TypeError, ValueError):
-        return  # no numbers: check_ratings says so
+        return  # not numbers, which check_ratings refuses
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise ValueError(
@@ -128,15 +130,17 @@ def _check_predictions(y_pred: Any) -> None:
         )
 
 
-def check_whole(value: Any, name: str, at_least: int) -> None:
-    """Whole numbers, of Python or NumPy; True is none."""
+def check_whole_number(value: Any, name: str, at_least: int) -> None:
+    """Refuse what is not a whole number of Python or NumPy; True is not one."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
         raise ValueError(f"{name}={value!r} must be a whole number, {at_least} or more.")
 
 
 def root_mean_square(errors: np.ndarray) -> float:
+    """Compute the root of the mean squared error."""
     return float(np.sqrt(np.mean(errors**2)))
 
 
-def three_digits(value: float) -> str:
+def format_three_digits(value: float) -> str:
+    """Write a number with three significant digits."""
     return f"{value:#.3g}".removesuffix(".")

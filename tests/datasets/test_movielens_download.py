@@ -119,7 +119,7 @@ def test_a_download_cut_short_is_noticed_without_a_length_too(tmp_path, server, 
 
 def test_a_server_that_stalls_within_the_body_is_tried_again(tmp_path, server, monkeypatch):
     monkeypatch.setattr(_download, "TIMEOUT", 0.2)
-    monkeypatch.setattr(_download, "_BLOCK", 64)  # so that some of it is written
+    monkeypatch.setattr(_download, "_BLOCK_BYTES", 64)  # so that some of it is written
     whole = ARCHIVES["1m"]
     half = b"x" * (len(whole) + 1000)  # longer than what comes next: what stays of it would be seen
     server.answers["/ml-1m.zip"] = [("stall", half, 2 * len(half)), (200, whole)]
@@ -212,7 +212,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, server, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_download, "_copy", interrupt)
+    monkeypatch.setattr(_download, "_copy_archive", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fetch_movielens("1m", data_home=tmp_path)
     assert files_below(tmp_path) == []

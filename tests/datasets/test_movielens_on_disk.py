@@ -22,7 +22,7 @@ from helpers.movielens_files import (
 from helpers.paths import REAL_DATA
 from sklearn.datasets import get_data_home
 
-from sklearn_mf.datasets import _movielens, fetch_movielens, load_ratings
+from sklearn_mf.datasets import _movielens, _movielens_reading, fetch_movielens, load_ratings
 
 # What is read
 
@@ -81,7 +81,7 @@ def test_the_folder_of_10m_may_be_named_like_its_archive(tmp_path):
 
 @pytest.mark.parametrize("variant", ["100k", "10m", "25m"])
 def test_files_without_times(tmp_path, variant):
-    layout = _movielens._LAYOUTS[variant]
+    layout = _movielens.LAYOUTS[variant]
     sep = layout.sep.decode()
     rows = [(u, i, f"{r:g}") for u, i, r, _ in (ROWS if variant == "100k" else HALF_ROWS)]
     header = [("userId", "movieId", "rating")] * layout.header
@@ -100,7 +100,7 @@ def test_files_without_times(tmp_path, variant):
     ("variant", "names"), [("1m", ["ml-1m"]), ("10m", ["ml-10m", "ml-10M100K"]), ("25m", ["ml-25m"])]
 )
 def test_data_home_may_be_the_unpacked_folder_itself(tmp_path, monkeypatch, variant, names):
-    layout = _movielens._LAYOUTS[variant]
+    layout = _movielens.LAYOUTS[variant]
     for name in names:
         unpack(tmp_path, {file.replace(layout.folder, name): data for file, data in FILES[variant].items()})
         expected = fetch_movielens(variant, data_home=tmp_path)
@@ -149,7 +149,7 @@ def test_films_may_be_in_utf_8_or_latin_1_in_every_variant(tmp_path):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("last", [True, False])
 def test_blocks_meet_at_the_ends_of_lines(tmp_path, monkeypatch, block, end, last):
-    monkeypatch.setattr(_movielens, "_BLOCK", block)
+    monkeypatch.setattr(_movielens_reading, "_BLOCK_BYTES", block)
     rng = np.random.default_rng(0)
     rows = [
         (*map(int, rng.integers(0, 10 ** rng.integers(1, 13), 2)), f"{rng.integers(0, 11) / 2:g}") for _ in range(40)
@@ -188,7 +188,7 @@ def test_blocks_meet_at_the_ends_of_lines(tmp_path, monkeypatch, block, end, las
 )
 @pytest.mark.parametrize("block", [1, 2**24])
 def test_a_wrong_line_is_named(tmp_path, monkeypatch, wrong, block):
-    monkeypatch.setattr(_movielens, "_BLOCK", block)
+    monkeypatch.setattr(_movielens_reading, "_BLOCK_BYTES", block)
     unpack(tmp_path, {"ml-10m/ratings.dat": f"1::2::3.5::4\n1::2::3::4\n{wrong}\n5::6::1::8\n".encode()})
     with pytest.raises(
         ValueError, match=r"ratings.dat, line 3: .* is not '::' between 4 numbers: ids of user and item"

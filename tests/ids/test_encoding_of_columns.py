@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from sklearn_mf._ids.encoding import encode_columns, fit_columns
+
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._utils.threads import Threads
 

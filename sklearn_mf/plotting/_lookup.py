@@ -1,4 +1,4 @@
-"""Ids in tables and lists, looked up among others of any kind."""
+"""Look up users and items of tables in the training data, and texts for ids."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_columns
 
 
-def user_and_item(X: Any, table: str, display: str) -> list[Column]:
-    """The first two columns of a table of pairs."""
+def split_user_and_item(X: Any, table: str, display: str) -> list[Column]:
+    """Take the first two columns of a table of pairs."""
     columns = split_columns(X, display, table)
     if len(columns) < 2 or not len(columns[0]):
         shape = (len(columns[0]) if columns else 0, len(columns))
@@ -21,18 +21,18 @@ def user_and_item(X: Any, table: str, display: str) -> list[Column]:
     return columns[:2]
 
 
-def count_rows(column: Column, in_training: Column) -> np.ndarray:
-    """For each row of a column: in how many rows of training its id is."""
+def count_training_rows(column: Column, in_training: Column) -> np.ndarray:
+    """Count for each row of a column in how many rows of training its id is."""
     levels, codes = factorize(column)
     trained, trained_codes = factorize(in_training)
-    counts = np.append(np.bincount(trained_codes), 0)  # place -1 takes the last
+    counts = np.append(np.bincount(trained_codes), 0)  # the last is for unknown ids, at place -1
     return counts[find_ids(column.label, levels, trained, f"{in_training.label} has")][codes]
 
 
-def texts_of(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:
-    """What to write for each of ``ids``: ``labels`` is a mapping from ids or a list along ``aligned_with``.
+def choose_texts(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:
+    """Choose what to write for each of ``ids``: its label, or the id if there is none or it is missing.
 
-    Where there is none, or a missing value, it is the id.
+    ``labels`` is a mapping from ids, or a list along ``aligned_with``.
     """
     if labels is None:
         return [str(id_) for id_ in ids]
@@ -56,4 +56,5 @@ def texts_of(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: s
 
 
 def _is_missing(text: Any) -> bool:
+    """Tell whether a label is a missing value."""
     return text is None or type(text).__name__ in ("NAType", "NaTType") or bool(text != text)

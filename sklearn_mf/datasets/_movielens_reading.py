@@ -1,0 +1,213 @@
+"""Read the files of the MovieLens data sets from a folder or an archive: ratings, films and people."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zipfile
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import numpy as np
+from sklearn.utils import Bunch
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Describe the files of a variant: their names, and how the values of a line of ratings are separated."""
+
+    folder: str  # in the archive
+    ratings: str = "ratings.csv"
+    movies: str = "movies.csv"
+    users: str | None = None
+    sep: bytes = b","
+    header: bool = True
+
+
+_DAT_FILES = {"ratings": "ratings.dat", "movies": "movies.dat", "sep": b"::", "header": False}
+LAYOUTS = {
+    "100k": Layout("ml-100k", "u.data", "u.item", "u.user", b"\t", False),
+    "1m": Layout("ml-1m", users="users.dat", **_DAT_FILES),
+    "10m": Layout("ml-10M100K", **_DAT_FILES),
+    **{variant: Layout(f"ml-{variant}") for variant in ("20m", "25m", "32m", "latest-small")},
+}
+
+# The flags of u.item in their order, from the README of 100k.
+# fmt: off
+_GENRES_100K = [
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
+    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
+]
+# fmt: on
+_GENRES_OF_NONE = ("unknown", "(no genres listed)")
+
+_BLOCK_BYTES = 2**24  # bytes of ratings parsed at a time
+_DIGITS = b"0123456789"
+
+
+def has_ratings(folder: Path, layout: Layout) -> bool:
+    """Tell whether a folder has the ratings of a variant, plain or compressed."""
+    return any((folder / name).is_file() for name in (layout.ratings, f"{layout.ratings}.gz"))
+
+
+def _open_file(location: Path, layout: Layout, name: str) -> BinaryIO | None:
+    """Open a file of the archive or folder by its name; return None if it is not there."""
+    if location.is_dir():
+        if (location / name).is_file():
+            return (location / name).open("rb")
+        compressed = location / f"{name}.gz"
+        return gzip.open(compressed) if compressed.is_file() else None
+    with zipfile.ZipFile(location) as archive:
+        member = f"{layout.folder}/{name}"
+        return archive.open(member) if member in archive.namelist() else None
+
+
+def read_ratings(location: Path, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Read ids, ratings and times, in the order of the file and a block at a time: 25 M ratings are a large text."""
+    name = f"{location / layout.ratings}"
+    file = _open_file(location, layout, layout.ratings)
+    if file is None:
+        raise OSError(f"{location} has no {layout.folder}/{layout.ratings}. Remove it to have it downloaded again.")
+    pairs, ratings, times = [], [], []
+    n_lines, n_values = 0, 0
+    with file:
+        if layout.header:
+            header = file.readline().decode("utf-8-sig", "replace").strip()
+            if header not in ("userId,movieId,rating,timestamp", "userId,movieId,rating"):
+                raise ValueError(f"{name}, line 1: {header!r} instead of 'userId,movieId,rating,timestamp'.")
+            n_lines, n_values = 1, header.count(",") + 1
+        while block := file.read(_BLOCK_BYTES):
+            block += file.readline()  # up to the end of a line
+            if not block.endswith(b"\n"):
+                block += b"\n"
+            if not n_values:
+                n_values = 3 if block[: block.index(b"\n")].count(layout.sep) == 2 else 4
+            numbers, stars = _parse_block(block, layout.sep, n_values, name, n_lines)
+            pairs.append(np.ascontiguousarray(numbers[:, :2]))
+            ratings.append(stars)
+            times.append(numbers[:, 3].copy() if n_values == 4 else None)
+            n_lines += len(stars)
+    if not pairs:
+        raise ValueError(f"{name} has no ratings.")
+    return np.concatenate(pairs), np.concatenate(ratings), np.concatenate(times) if n_values == 4 else None
+
+
+def _parse_block(
+    block: bytes, sep: bytes, n_values: int, name: str, n_lines_before: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn lines of user, item, rating and perhaps time into an int64 table and the ratings.
+
+    A few passes in C over the block do it. If the point of "3.5" is left out, all numbers are ints (35 in the table).
+    If the digits are left out, the rest of the lines tells whether each has the right shape, and which have a point.
+    """
+    shape_of_whole = sep * (n_values - 1) + b"\n"  # of a line whose rating is a whole number
+    shape_with_point = sep * 2 + b"." + sep * (n_values - 3) + b"\n"
+    shapes = block.translate(None, _DIGITS + b"\r")
+    n_rows = shapes.count(b"\n")
+    points = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("."))
+    is_good = shapes.replace(shape_with_point, shape_of_whole) == shape_of_whole * n_rows
+    is_good = is_good and _have_one_decimal(block, points)
+    if is_good:
+        text = block.translate(bytes.maketrans(sep[:1], b" "), b".")
+        numbers = np.fromstring(text, dtype=np.int64, sep=" ")
+        # A value that is empty makes it shorter, one beyond 64 bits becomes the largest.
+        is_good = numbers.size == n_rows * n_values and numbers.max() < np.iinfo(np.int64).max
+    if not is_good:
+        _raise_bad_line(block, sep, n_values, name, n_lines_before)
+    numbers = numbers.reshape(n_rows, n_values)
+    stars = numbers[:, 2].astype(np.float64)
+    if len(points) == n_rows:
+        stars /= 10
+    elif len(points):
+        characters = np.frombuffer(shapes, dtype=np.uint8)
+        ends_of_lines, points = np.flatnonzero(characters == ord("\n")), np.flatnonzero(characters == ord("."))
+        stars[np.searchsorted(ends_of_lines, points)] /= 10
+    return numbers, stars
+
+
+def _have_one_decimal(block: bytes, points: np.ndarray) -> bool:
+    """Tell whether each point has a digit before it and a single one after it; the block ends with a line."""
+    characters = np.frombuffer(block, dtype=np.uint8)
+    around = (characters[np.minimum(points + i, len(block) - 1)] for i in (-1, 1, 2))
+    before, first, second = ((character >= ord("0")) & (character <= ord("9")) for character in around)
+    return bool(np.all(before & first & ~second))
+
+
+def _raise_bad_line(block: bytes, sep: bytes, n_values: int, name: str, n_lines_before: int) -> NoReturn:
+    """Find the first line of a block that is not as it should be, and say which it is."""
+    lines = block.removesuffix(b"\n").split(b"\n")
+    values = [rb"\d{1,18}", rb"\d{1,18}", rb"\d{1,17}(\.\d)?"]
+    if n_values == 4:
+        values.append(rb"\d{1,18}")
+    good_line = re.compile(re.escape(sep).join(values) + rb"\r?")
+    wrong = next(i for i, text in enumerate(lines) if not good_line.fullmatch(text))
+    text = lines[wrong].decode("utf-8", "replace")
+    raise ValueError(
+        f"{name}, line {n_lines_before + wrong + 1}: {text!r} is not {sep.decode()!r} between {len(values)} numbers: "
+        "ids of user and item, a rating with at most one decimal"
+        + (", and a time in seconds." if len(values) == 4 else ".")
+    )
+
+
+def _read_lines(location: Path, layout: Layout, name: str) -> list[str] | None:
+    """Read the lines of a text file; return None if it is not there."""
+    file = _open_file(location, layout, name)
+    if file is None:
+        return None
+    with file:
+        data = file.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:  # 100k and 1m
+        text = data.decode("latin-1")
+    return [line for line in text.replace("\r\n", "\n").split("\n") if line]
+
+
+def read_movies(location: Path, layout: Layout) -> Bunch | None:
+    """Read the table of films; return None if it is not there."""
+    lines = _read_lines(location, layout, layout.movies)
+    if lines is None:
+        return None
+    try:
+        ids, titles, genres = _transpose(_split_movie_lines(lines, layout.sep), 3)
+        ids = np.array(list(map(int, ids)), dtype=np.int64)
+    except (ValueError, IndexError, csv.Error) as error:
+        raise ValueError(f"{location / layout.movies} cannot be read as a table of films: {error}.") from error
+    genres = ["" if genre in _GENRES_OF_NONE else genre for genre in genres]
+    return Bunch(id=ids, title=np.array(titles, dtype=object), genres=np.array(genres, dtype=object))
+
+
+def _split_movie_lines(lines: list[str], sep: bytes) -> list:
+    """Split each line of the table of films into id, title and genres."""
+    if sep == b",":
+        return list(csv.reader(lines))[1:]
+    if sep == b"::":  # which a title may have in it
+        return [(*line.split("::", 1)[:1], *line.split("::", 1)[1].rsplit("::", 1)) for line in lines]
+    rows = [line.split("|") for line in lines]  # id, title, two dates, address, a flag for each genre
+    return [(row[0], row[1], "|".join(compress(_GENRES_100K, map(int, row[5:])))) for row in rows]
+
+
+def read_users(location: Path, layout: Layout) -> Bunch | None:
+    """Read the table of people; return None if the variant has none or it is not there."""
+    lines = None if layout.users is None else _read_lines(location, layout, layout.users)
+    if lines is None:
+        return None
+    sep, first, second = ("::", "gender", "age") if layout.sep == b"::" else ("|", "age", "gender")
+    keys = ("id", first, second, "occupation", "zip")
+    try:
+        columns = dict(zip(keys, _transpose([line.split(sep) for line in lines], len(keys)), strict=True))
+        ids, ages = (np.array(list(map(int, columns.pop(key))), dtype=np.int64) for key in ("id", "age"))
+    except ValueError as error:
+        raise ValueError(f"{location / str(layout.users)} cannot be read as a table of users: {error}.") from error
+    return Bunch(id=ids, age=ages, **{key: np.array(column, dtype=object) for key, column in columns.items()})
+
+
+def _transpose(rows: list, n_columns: int) -> list[tuple]:
+    """Turn rows into columns, and refuse a row that has more or fewer values."""
+    for row in rows:
+        if len(row) != n_columns:
+            raise ValueError(f"{row!r} has {len(row)} values instead of {n_columns}")
+    return list(zip(*rows, strict=True)) if rows else [()] * n_columns

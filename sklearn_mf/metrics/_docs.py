@@ -1,0 +1,68 @@
+"""Share docstring sections among the ranking metrics: write each text once, and fill it in."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+Metric = TypeVar("Metric", bound=Callable[..., float])
+
+_PARAMETERS = {
+    "y_true": """\
+y_true : array-like of shape (n_ratings,)
+    True ratings.
+""",
+    "y_score": """\
+y_score : array-like of shape (n_ratings,)
+    Predicted ratings, or any scores to rank by: higher is better.
+""",
+    "groups": """\
+groups : array-like of shape (n_ratings,)
+    Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
+""",
+    "relevant": """\
+relevant : float
+    The lowest rating that counts as relevant.
+""",
+    "k": """\
+k : int or None, default=10
+    How many of the best scores of a group count, at least 1; None ranks whole groups.
+""",
+    "sample_weight": """\
+sample_weight : array-like of shape (n_ratings,), default=None
+    Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+""",
+}
+
+_SHARED_TEXTS = {
+    **_PARAMETERS,
+    "all_parameters": "\n".join(_PARAMETERS.values()),
+    "raises_for_relevant_and_k": """\
+Raises
+------
+ValueError
+    If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
+TypeError
+    If ``k`` or ``relevant`` is not a number of the kind described above.
+""",
+    "see_also_scorer": """\
+See Also
+--------
+make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+""",
+    "reference_for_ties": """\
+McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
+tied scores." ECIR. The mean over the orders of ties.
+""",
+}
+
+
+def fill_shared_texts(metric: Metric) -> Metric:
+    """Replace each line ``{name}`` in the docstring of a metric by the shared text of that name."""
+    if metric.__doc__ is not None:  # python -OO keeps no docstrings
+        docstring = inspect.cleandoc(metric.__doc__)
+        docstring = re.sub(r"^\{(\w+)\}$", lambda line: _SHARED_TEXTS[line[1]], docstring, flags=re.MULTILINE)
+        metric.__doc__ = re.sub(r"\n{3,}", "\n\n", docstring)
+    return metric
