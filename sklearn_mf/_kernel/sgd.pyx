@@ -273,7 +273,7 @@ def _check_indices(grid, n_rows):
     b = (a + stratum) % P
     n_own = np.column_stack([n_users[a], n_items[b], *[np.diff(grid.context_start)] * (n_fields - 2)])
     starts = np.column_stack([first_users[a], first_items[b]])
-    if not (first_users[0] == 0 and (n_users > 0).all() and (n_items > 0).all() and (starts == grid.first_row).all()):
+    if not (first_users[0] == 0 and (n_users >= 0).all() and (n_items >= 0).all() and (starts == grid.first_row).all()):
         raise IndexError("first_row does not divide the rows of users and of items into groups.")
     if not grid.n_pair_rows <= n_rows or (largest > n_own).any():
         raise IndexError("An index of a rating is beyond the rows of its block.")

@@ -2,7 +2,8 @@
 
 import os
 
-from sklearn_mf._kernel import partners, sgd
+import sklearn_mf._kernel.partners as partners
+import sklearn_mf._kernel.sgd as sgd
 
 
 def select_simd(name: str) -> str:

@@ -93,7 +93,7 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(failure, monkeypatch):
         with pytest.raises(ValueError, match="NaN"):
             model.fit([[5, 6, 7], [7, 8, 9]], [1, np.nan])
     else:
-        monkeypatch.setattr("sklearn_mf._training.fit.follow_path", interrupt)
+        monkeypatch.setattr("sklearn_mf._training.fit.run_schedule", interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.fit([[5, 6], [7, 8]], [1, 2])
     assert vars(model) == before

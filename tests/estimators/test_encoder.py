@@ -1,6 +1,7 @@
 """Check that features of the encoder are cross-fitted, turned onto each other and at home in pipelines."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,10 @@ from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val
 from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
+from sklearn_mf._base import view_of
 from sklearn_mf._encoder import _features, _rotation
+from sklearn_mf._ids.levels import Levels
+from sklearn_mf._prediction.model import Model
 from sklearn_mf.datasets import make_ratings
 
 
@@ -75,10 +79,10 @@ def test_factors_of_the_folds_have_one_basis():
     ]
 
     def agreement(rotations):
-        a, b = (_features(model, rows, rotation) for model, rotation in zip(folds, rotations, strict=True))
+        a, b = (_features(view_of(fold), rows, rotation) for fold, rotation in zip(folds, rotations, strict=True))
         return np.mean([np.corrcoef(a[:, j], b[:, j])[0, 1] for j in (1, 2, 3, 4, 6, 7, 8, 9)])
 
-    rotations = [_rotation(model, whole.factors_) for model in folds]
+    rotations = [_rotation(view_of(fold), whole.factors_, positive=False) for fold in folds]
     for rotation in rotations:
         assert_allclose(rotation @ rotation.T, np.eye(4), atol=1e-12)
     assert abs(agreement([np.eye(4)] * 2)) < 0.4
@@ -87,15 +91,14 @@ def test_factors_of_the_folds_have_one_basis():
 
 def test_the_rotation_is_the_best_one():
     rng = np.random.default_rng(0)
-    model = MatrixFactorizationRegressor(3)
-    model.factors_ = [rng.normal(size=(20, 3)), rng.normal(size=(10, 3))]
-    model.categories_ = [np.arange(1, 21), np.arange(10)]
+    factors = [rng.normal(size=(20, 3)), rng.normal(size=(10, 3))]
+    levels = Levels([np.arange(1, 21), np.arange(10)], [None, None])
+    fold = SimpleNamespace(model=Model(factors, [np.zeros(20), np.zeros(10)], 0.0), levels=levels)
     true, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    turned = [np.vstack([np.full((1, 3), 9.0), model.factors_[0] @ true]), model.factors_[1] @ true]
-    assert_allclose(_rotation(model, turned), true, atol=1e-12)
-    model.positive = True
-    shuffled = [rows[:, [2, 0, 1]] for rows in (np.vstack([np.zeros((1, 3)), model.factors_[0]]), model.factors_[1])]
-    assert_array_equal(model.factors_[0] @ _rotation(model, shuffled), shuffled[0][1:])
+    turned = [np.vstack([np.full((1, 3), 9.0), factors[0] @ true]), factors[1] @ true]
+    assert_allclose(_rotation(fold, turned, positive=False), true, atol=1e-12)
+    shuffled = [rows[:, [2, 0, 1]] for rows in (np.vstack([np.zeros((1, 3)), factors[0]]), factors[1])]
+    assert_array_equal(factors[0] @ _rotation(fold, shuffled, positive=True), shuffled[0][1:])
 
 
 def test_positive_factors_stay_positive(ratings):

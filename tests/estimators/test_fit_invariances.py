@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
-from sklearn_mf._kernel.kernels import LOSSES
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._training.losses import LOSSES
 from sklearn_mf._training.ratings import canonical_ratings
 
 # A few epochs on noise.

@@ -208,7 +208,7 @@ def test_n_jobs_follows_joblib(ratings, monkeypatch):
     X, _, y, _ = ratings
     asked = []
     monkeypatch.setattr(
-        "sklearn_mf._training.fit.follow_path", lambda descent, *args: asked.append(descent._threads.n) or Course()
+        "sklearn_mf._training.fit.run_schedule", lambda run, *args: asked.append(run._threads.n) or Course()
     )
     fit(X, y, n_jobs=None)
     fit(X, y, n_jobs=3)

@@ -1,15 +1,17 @@
 """One block of ratings, as arrays for the kernel and as tables for the oracle, and a run of the kernel over it."""
 
-import numpy as np
+from types import SimpleNamespace
 
-from sklearn_mf._kernel import kernels as _kernels
+import numpy as np
+from sklearn_mf._kernel.grid import BATCH, RatingBlocks
+from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES, LOSS_CODES, SGDKernel, UpdateRule
 
 N_ROWS = (7, 5, 4, 3, 2, 2, 2, 2, 2)
 MANY_ROWS = (90, 80, 90, 90, 70, 90, 90, 90, 90)
 
 
 def padded(rank):
-    return max(_kernels.LANES, -(-rank // _kernels.LANES) * _kernels.LANES)
+    return max(LANES, -(-rank // LANES) * LANES)
 
 
 def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=False, paced=False):
@@ -38,26 +40,28 @@ def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=Fa
     if centered:
         n_pairs = sizes[0] + sizes[1]
         table[:n_pairs, width : width + rank] = rng.normal(0, 0.5, (n_pairs, rank))
-        block["ties"] = ties = rng.normal(0, 0.3, (n_pairs, _kernels.LANES)).astype(np.float32)
-        ties[sizes[0] :, _kernels.TIE_BIAS[0]] = ties[: sizes[0], _kernels.TIE_BIAS[1]] = 0
+        block["ties"] = ties = rng.normal(0, 0.3, (n_pairs, LANES)).astype(np.float32)
+        ties[sizes[0] :, BIAS_CENTER_COLUMNS[0]] = ties[: sizes[0], BIAS_CENTER_COLUMNS[1]] = 0
         block["centers"] = table[:, width:]
         block["bias_center"] = np.zeros(sum(sizes))
-        block["bias_center"][: sizes[0]] = ties[: sizes[0], _kernels.TIE_BIAS[0]]
-        block["bias_center"][sizes[0] : n_pairs] = ties[sizes[0] :, _kernels.TIE_BIAS[1]]
+        block["bias_center"][: sizes[0]] = ties[: sizes[0], BIAS_CENTER_COLUMNS[0]]
+        block["bias_center"][sizes[0] : n_pairs] = ties[sizes[0] :, BIAS_CENTER_COLUMNS[1]]
     return spread(block)
 
 
 def spread(block):
-    """Put the ratings into the order in which a grid would have them, and mark its groups."""
+    """Put the ratings into the order in which a grid would have them, and mark its batches."""
     n, sizes = len(block["target"]), block["sizes"]
     # Further fields are numbered together, here all their rows.
     local = block["index"].copy()
     for f in range(2, len(sizes)):
         local[:, f] += sum(sizes[2:f])
     place = np.arange(n, dtype=np.float64)
-    block["group"] = np.full(n // _kernels.GROUP + 1, 255, dtype=np.uint8)
+    block["visits"] = np.full(n // BATCH + 1, 255, dtype=np.uint8)
     n_rows = np.array([[sizes[0], sizes[1], sum(sizes[2:])]])
-    _kernels.spread_blocks(np.array([0]), np.array([0, n]), n_rows, local, place, None, block["group"])
+    blocks = RatingBlocks(local, place, None, np.array([0, n]))
+    blocks.set_rows(n_rows)
+    blocks.spread(np.array([0]), block["visits"])
     order = place.astype(int)
     assert sorted(order) == list(range(n))
     np.testing.assert_array_equal(local[:, :2], block["index"][order, :2])
@@ -77,19 +81,34 @@ def run_kernel(
     block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0, loss="squared_error", parameter=0.0, positive=False
 ):
     """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
+    rule = UpdateRule(alpha, alpha_bias, bool(fit_bias), LOSS_CODES[loss], parameter, parameter, positive)
+    kernel = SGDKernel(grid_of_block(block), parameters_of(block), block["pace"], rule)
+    kernel.run(np.array([0]), step, np.inf, kernel.new_progress())
+    return kernel.losses[0]
+
+
+def grid_of_block(block):
+    """The block as the only one of a grid."""
     sizes, n = block["sizes"], len(block["target"])
-    touched = np.arange(sizes[0] + sizes[1], sum(sizes), dtype=np.int32)
-    n_own = len(touched)
-    own_rows, own_scalars = np.empty((n_own, block["rows"].shape[1]), np.float32), np.empty((n_own, 2), np.float32)
-    losses = np.zeros(1)
-    _kernels.run_strata(
-        block["local"], block["target"], block["weight"], block["group"], np.array([0, n]), np.array([[0, sizes[0]]]),
-        touched, np.array([0, n_own]), np.ones(n_own, np.float32), block["pace"], block["table"],
-        block["scalars"], block["ties"], own_rows, own_scalars, np.array([0]),
-        np.zeros(_kernels.state_size(1), np.int64), step, alpha, alpha_bias, fit_bias, _kernels.LOSSES[loss],
-        parameter, positive, np.inf, losses,
-    )  # fmt: skip
-    return losses[0]
+    context_rows = np.arange(sizes[0] + sizes[1], sum(sizes), dtype=np.int32)
+    return SimpleNamespace(
+        n_groups=1,
+        n_pair_rows=sizes[0] + sizes[1],
+        index=block["local"],
+        target=block["target"],
+        weight=block["weight"],
+        visits=block["visits"],
+        block_start=np.array([0, n]),
+        first_row=np.array([[0, sizes[0]]]),
+        context_rows=context_rows,
+        context_start=np.array([0, len(context_rows)]),
+        context_share=np.ones(len(context_rows), np.float32),
+        row_weights=np.ones(sum(sizes)),
+    )
+
+
+def parameters_of(block):
+    return SimpleNamespace(table=block["table"], scalars=block["scalars"], ties=block["ties"])
 
 
 def center_tables(block, rank):

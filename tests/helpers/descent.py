@@ -1,16 +1,22 @@
 """A grid, its parameters and a descent over it, without an estimator: all that tests build of these by hand."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule
 
-from sklearn_mf._kernel import kernels as _kernels
 from sklearn_mf._training.centers import Centers
+from sklearn_mf._training.grid import make_grid
+from sklearn_mf._training.hyperparameters import Hyperparameters
+from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
-from sklearn_mf._training.ratings import canonical_ratings, location_and_scale, make_grid
-from sklearn_mf._training.schedules import fixed_path, follow_path
-from sklearn_mf._training.sgd import Baseline, Descent, Hyperparameters
+from sklearn_mf._training.progress import Callback
+from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
+from sklearn_mf._training.scaling import TargetScale, mean_scale_and_range
+from sklearn_mf._training.schedules import fixed_epochs, run_schedule
+from sklearn_mf._training.sgd import SGDSolver
 from sklearn_mf._utils.threads import Threads
 
 HYPER = Hyperparameters(
@@ -30,8 +36,10 @@ ONE = Threads(1)
 
 def grid_and_parameters(codes, values, weights, sizes, hyper, rng, n_groups):
     """A grid of the ratings given and initial parameters for it."""
-    ratings = canonical_ratings(codes, values, weights, list(sizes), hyper.rank, rng, ONE, n_groups)
-    grid = make_grid(ratings, *location_and_scale(ratings, hyper.fit_bias, ONE)[:2], ONE)
+    coded = CodedRatings(codes, values, weights, list(sizes))
+    ratings = canonical_ratings(coded, hyper.rank, rng, ONE, n_groups)
+    location, scale, _ = mean_scale_and_range(ratings, hyper.fit_bias, ONE)
+    grid = make_grid(ratings, TargetScale(location, scale), ONE)
     return grid, initial_parameters(grid, hyper, rng, ONE)
 
 
@@ -43,44 +51,41 @@ def set_up(n_fields=2, n_groups=4, hyper=HYPER, n=2000):
     return grid_and_parameters(codes, rng.normal(size=n), None, sizes, hyper, rng, n_groups)
 
 
-class Steps:
-    """Watches a run for its steps."""
+class Steps(Callback):
+    """Record the steps of a run."""
 
     def __init__(self):
+        super().__init__()
         self.steps = []
 
-    def begin_epoch(self):
-        pass
-
-    def tell(self, message):
-        pass
-
-    def end_epoch(self, step, losses, scores):
+    def end_epoch(self, step, *told):
         self.steps.append(step)
         return False
 
 
-def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", watch=None):
+def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", callback=None):
     """Run a schedule to its end; return the losses seen, and warn as a fit does."""
-    descent = Descent(grid, parameters, hyper, STANDARDIZED, rng, threads, has_centers=max_iter > 1)
-    course = follow_path(descent, fixed_path(schedule, max_iter), watch or Steps())
-    if descent.warning:
-        warnings.warn(descent.warning, ConvergenceWarning, stacklevel=2)
+    solver = SGDSolver(grid, parameters, hyper, STANDARDIZED, rng, threads, has_centers=max_iter > 1)
+    run = SimpleNamespace(solver=solver, loss_unit=1.0)
+    course = run_schedule(run, fixed_epochs(schedule, max_iter), callback or Steps())
+    if solver.warning:
+        warnings.warn(solver.warning, ConvergenceWarning, stacklevel=2)
     return course.losses
 
 
 def make_centers(grid, parameters, hyper, threads=ONE):
-    return Centers(grid, parameters, hyper, STANDARDIZED, np.random.default_rng(2), threads)
+    return Centers(grid, parameters, hyper, STANDARDIZED.curvature, np.random.default_rng(2), threads)
+
+
+def make_kernel(grid, parameters):
+    """A kernel for the squared loss, whose context rows take whole steps."""
+    rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False)
+    return SGDKernel(grid, parameters, np.ones_like(grid.context_share), rule)
 
 
 def run_strata(grid, parameters, strata, limit=np.inf):
-    """Run strata of a grid of four groups through the kernel; return the state that its threads share."""
-    n_own = int(np.diff(grid.touched_start[::4]).max())
-    state = np.zeros(_kernels.state_size(4), np.int64)
-    _kernels.run_strata(
-        grid.index, grid.target, grid.weight, grid.group, grid.block_start, grid.first_row, grid.touched,
-        grid.touched_start, grid.share, np.ones_like(grid.share), parameters.table, parameters.scalars, None,
-        np.empty((n_own, parameters.rows.shape[1]), np.float32), np.empty((n_own, 2), np.float32), np.array(strata),
-        state, 0.1, 0.04, 0.01, 1.0, 0, 0.0, False, limit, np.zeros(16),
-    )  # fmt: skip
-    return state
+    """Run strata through the kernel; return what its threads share."""
+    kernel = make_kernel(grid, parameters)
+    progress = kernel.new_progress()
+    kernel.run(np.array(strata), 0.1, limit, progress)
+    return progress

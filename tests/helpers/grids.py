@@ -3,7 +3,9 @@
 import numpy as np
 
 from helpers.descent import ONE
-from sklearn_mf._training.ratings import canonical_ratings, make_grid
+from sklearn_mf._training.grid import make_grid
+from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
+from sklearn_mf._training.scaling import TargetScale
 
 
 def random_rows(n, sizes, seed=0, n_values=4):
@@ -14,9 +16,8 @@ def random_rows(n, sizes, seed=0, n_values=4):
 
 def canonical(codes, values, weights=None, sizes=None, n_groups=None, threads=ONE, rank=4):
     sizes = sizes or [int(column.max()) + 1 for column in codes]
-    return canonical_ratings(
-        list(codes), values, weights, list(sizes), rank, np.random.default_rng(0), threads, n_groups
-    )
+    coded = CodedRatings(list(codes), values, weights, list(sizes))
+    return canonical_ratings(coded, rank, np.random.default_rng(0), threads, n_groups)
 
 
 def levels(ratings):
@@ -25,7 +26,7 @@ def levels(ratings):
     for row_of in ratings.deal.row_of:
         level_of[row_of] = np.arange(len(row_of))
     rows = ratings.index.astype(np.int64)
-    rows[:, :2] += np.repeat(ratings.first_row, np.diff(ratings.block_start), axis=0)
+    rows[:, :2] += np.repeat(ratings.deal.first_row, np.diff(ratings.block_start), axis=0)
     return level_of[rows]
 
 
@@ -39,12 +40,12 @@ def grid_of(sizes, n=3000, n_groups=None, seed=0, weighted=False):
     codes, values, weights = random_rows(n, sizes, seed, n_values=10**6)
     ratings = canonical(codes, values, weights + 1 if weighted else None, sizes, n_groups)
     before = held(ratings, ratings.weights)
-    return before, make_grid(ratings, 0.0, 1.0, ONE)
+    return before, make_grid(ratings, TargetScale(0.0, 1.0), ONE)
 
 
 def stacked_rows(grid, block):
     """Stacked row numbers of the ratings of a block."""
     ratings = slice(grid.block_start[block], grid.block_start[block + 1])
     local = grid.index[ratings].astype(np.int64)
-    touched = grid.touched[grid.touched_start[block] : grid.touched_start[block + 1]]
-    return np.concatenate([local[:, :2] + grid.first_row[block], touched[local[:, 2:]]], axis=1)
+    context_rows = grid.context_rows[grid.context_start[block] : grid.context_start[block + 1]]
+    return np.concatenate([local[:, :2] + grid.first_row[block], context_rows[local[:, 2:]]], axis=1)

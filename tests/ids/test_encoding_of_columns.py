@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn_mf._ids.encoding import encode_columns, fit_columns
 
+from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._utils.threads import Threads
 
@@ -17,13 +17,13 @@ common = settings(max_examples=100, deadline=None)
 def check(X, expected_rows):
     """Levels and codes of every column of X are those of np.unique on the rows given as lists."""
     columns = split_columns(X, "name")
-    levels, codes = fit_columns(columns, ONE)
+    levels, codes = Levels.fit(columns, None, ONE)
     for j, expected in enumerate(zip(*expected_rows, strict=True)):
         unique = sorted(set(expected))
-        assert levels[j].tolist() == unique
+        assert levels.ids[j].tolist() == unique
         assert [unique[code] for code in codes[j]] == list(expected)
         assert codes[j].dtype == np.int32
-    np.testing.assert_array_equal(encode_columns(columns, levels, [None, None], ONE), np.stack(codes, axis=1))
+    np.testing.assert_array_equal(levels.encode(columns, ONE), np.stack(codes, axis=1))
 
 
 @common
@@ -57,25 +57,25 @@ def test_types_of_numbers(dtype):
 
 def test_unknown_integers_are_minus_one():
     columns = split_columns(np.array([[5, 10**15], [7, -(10**15)], [9, 0]]), "name")
-    levels, _ = fit_columns(columns, ONE)
+    levels, _ = Levels.fit(columns, None, ONE)
     asked = np.array([[5, 0], [6, 1], [4, 10**15 + 1], [10, 2**63 - 1], [-(2**63), -(2**63)]])
     expected = [[0, 1], [-1, -1], [-1, -1], [-1, -1], [-1, -1]]
     for repeats in (1, 100):  # by search, and by table
         for kind in (np.int64, object, float):
             rows = np.tile(asked, (repeats, 1)).astype(kind)
-            found = encode_columns(split_columns(rows, "name"), levels, [None, None], ONE)
+            found = levels.encode(split_columns(rows, "name"), ONE)
             assert found.tolist() == expected * repeats, (repeats, kind)
 
 
 def test_integers_beyond_int64_are_not_wrapped():
-    levels, _ = fit_columns(split_columns(np.array([[-1, 0], [-2, 1]]), "name"), ONE)
+    levels, _ = Levels.fit(split_columns(np.array([[-1, 0], [-2, 1]]), "name"), None, ONE)
     for dtype in (">u8", "<u8"):
         asked = split_columns(np.array([[2**64 - 1, 2**64 - 2]], dtype=dtype), "name")
-        assert encode_columns(asked, levels, [None, None], ONE).tolist() == [[-1, -1]]
+        assert levels.encode(asked, ONE).tolist() == [[-1, -1]]
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="long double is double here")
 def test_floats_wider_than_64_bits_are_refused():
     X = np.array([[2**53, 1], [2**53 + 1, 2]], dtype=np.longdouble)
     with pytest.raises(ValueError, match=r"Ids in column 0 of X are .*, wider than 64 bits; .* astype\(str\)"):
-        fit_columns(split_columns(X, "name"), ONE)
+        Levels.fit(split_columns(X, "name"), None, ONE)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_mf._kernel import hashing as _ids
+from sklearn_mf._kernel import hashing
 
 
 @pytest.mark.parametrize("n_levels", [1, 3000, 100_000])
@@ -13,18 +13,18 @@ def test_hashing_many_levels(n_levels, length):
     drawn = np.random.default_rng(0).integers(n_levels, size=200_000)
     integers = drawn * 2**40 + 7
     codes = np.empty(len(drawn), dtype=np.int32)
-    first = _ids.hash_integers(integers, codes)
+    first = hashing.hash_integers(integers, codes)
     np.testing.assert_array_equal(integers[first][codes], integers)
     assert len(first) == len(np.unique(drawn))
     assert (np.diff(first) > 0).all()
 
     text = np.char.zfill(drawn.astype(str), length)
     offsets = np.concatenate([[0], np.cumsum(np.char.str_len(text))])
-    first = _ids.hash_bytes(np.frombuffer("".join(text).encode(), dtype=np.uint8), offsets, codes)
+    first = hashing.hash_bytes(np.frombuffer("".join(text).encode(), dtype=np.uint8), offsets, codes)
     np.testing.assert_array_equal(text[first][codes], text)
     assert len(first) == len(np.unique(drawn))
 
-    texts = _ids.hash_strings(text.astype(object), codes)
+    texts = hashing.hash_strings(text.astype(object), codes)
     assert [texts[code] for code in codes[:1000]] == text[:1000].tolist()
     assert len(texts) == len(set(texts)) == len(first)
 
@@ -35,4 +35,4 @@ def test_strings_are_told_from_other_objects():
 
     codes = np.empty(2, dtype=np.int32)
     for other in (1, None, b"a", Text("a")):
-        assert _ids.hash_strings(np.array(["a", other], dtype=object), codes) is None
+        assert hashing.hash_strings(np.array(["a", other], dtype=object), codes) is None

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from sklearn_mf._kernel import kernels as _kernels
+from sklearn_mf._kernel import SIMD, select_simd
 
 
 def test_unknown_instruction_set_is_refused():
     with pytest.raises(ValueError, match="SKLEARN_MF_SIMD='mmx' is not available"):
-        _kernels.select_simd("mmx")
+        select_simd("mmx")
 
 
 @pytest.mark.slow
@@ -23,7 +23,7 @@ def test_the_instruction_set_pins_the_bits(tmp_path):
         "m = M(8, random_state=0, max_iter=6).fit(X, y); print(m.factors_[0].tobytes().hex(), m.biases_[1].tolist())"
     )
     others = [{}, {"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"}]
-    if _kernels.SIMD != "baseline":
+    if SIMD != "baseline":
         others.append({"NPY_DISABLE_CPU_FEATURES": "AVX512_ICL X86_V4 AVX512_SKX"})
     found = set()
     for other in others:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from helpers.choices import SIZES, set_up
 from helpers.descent import ONE
-from sklearn_mf._kernel.kernels import LANES
+from sklearn_mf._kernel.sgd import LANES
 
-from sklearn_mf._training.centers import Partners
+from sklearn_mf._training.partners import Partners
 from sklearn_mf._utils.threads import Threads
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from helpers import oracle
 from helpers.blocks import make_block, tables
-
-from sklearn_mf._kernel import kernels as _kernels
+from sklearn_mf._kernel.sgd import predict
 
 
 @pytest.mark.parametrize("rank", [0, 1, 7, 32])
@@ -17,5 +16,5 @@ def test_predict_matches_the_oracle(simd, rank, n_fields):
     rows = [np.ascontiguousarray(t, dtype=np.float32) for t in tables(block, "rows", rank)]
     biases = [t.astype(np.float32) for t in tables(block, "bias")]
     out = np.empty(len(index))
-    _kernels.predict(index, rows, biases, 3.5, out)
+    predict(index, rows, biases, 3.5, out)
     np.testing.assert_allclose(out, oracle.predict(index, rows, biases, 3.5), rtol=1e-5, atol=1e-5)

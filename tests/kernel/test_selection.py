@@ -3,26 +3,25 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn_mf._kernel.selection import TOO_MANY, best, finish, take_tile
+from sklearn_mf._kernel.selection import TileSelector, best
+
+from sklearn_mf._prediction.top_items import Excluded
 
 
-def select(scores, k, margin, room, excluded=()):
+def select(scores, k, margin, n_slack, excluded=()):
     """The columns that the selection keeps of one row, fed in tiles of seven columns; None: too many."""
-    limit, count = np.full(1, -np.inf, np.float32), np.zeros(1, np.int32)
-    buffer, margin = np.empty((1, 2 * room), np.int32), np.full(1, margin, np.float32)
-    excluded = np.array(excluded, dtype=np.int32)
-    stop, following = np.array([len(excluded)]), np.zeros(1, dtype=np.int64)
+    excluded = Excluded(np.zeros(1, np.int64), np.array([len(excluded)]), np.array(excluded, dtype=np.int32))
+    selector = TileSelector(k, np.full(1, margin, np.float32), excluded, n_slack)
     for first in range(0, len(scores), 7):
-        tile = np.array(scores[None, first : first + 7], dtype=np.float32)
-        take_tile(tile, first, stop, excluded, following, k, margin, limit, count, buffer)
-    finish(k, margin, limit, count, buffer)
-    return None if count[0] == TOO_MANY else sorted(buffer[0, 1 : 2 * count[0] : 2].tolist())
+        selector.take(np.array(scores[None, first : first + 7], dtype=np.float32))
+    kept = selector.finish()[0]
+    return None if kept is None else sorted(kept.tolist())
 
 
 @settings(max_examples=300, deadline=None)
 @given(
     scores=st.lists(st.integers(-20, 20), min_size=1, max_size=60),
-    k=st.integers(1, 12),
+    k=st.integers(1, 8),
     margin=st.sampled_from([0.5, 2.5]),
     extra=st.integers(1, 8),
     data=st.data(),
@@ -33,12 +32,12 @@ def test_selection_keeps_what_is_within_the_margin_of_the_best_or_says_that_it_c
     left = np.delete(np.arange(len(scores)), excluded)
     limit = np.sort(scores[left])[-k] - margin if len(left) >= k else -np.inf
     near = left[scores[left] > limit].tolist()
-    kept = select(scores, k, margin, k + extra, excluded)
+    kept = select(scores, k, margin, extra, excluded)
     if kept is None:
-        assert len(left) > k + extra
+        assert len(left) > 2 * k + extra
     else:
         assert kept == near
-    assert select(scores, k, margin, len(scores) + k + 1, excluded) == near
+    assert select(scores, k, margin, len(scores) + 1, excluded) == near
 
 
 def test_not_a_number_is_never_among_the_best():

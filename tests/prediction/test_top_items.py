@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from sklearn_mf._prediction.top_items import Excluded, Tables, predict_indices, top_items, unit_rows
+from sklearn_mf._prediction.model import Model
+from sklearn_mf._prediction.top_items import Excluded, top_items, unit_rows
 from sklearn_mf._utils.threads import Threads, one_blas_thread
 
 
-def every_pair(tables, indices, items, excluded, k):
+def every_pair(model, indices, items, excluded, k):
     """The slow and obvious way: predict each pair, sort by (prediction, index)."""
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
@@ -22,7 +23,7 @@ def every_pair(tables, indices, items, excluded, k):
         places = np.setdiff1d(np.arange(len(items)), excluded.place[excluded.start[r] : excluded.stop[r]])
         pairs = np.tile(row, (len(places), 1))
         pairs[:, 1] = items[places]
-        predictions = predict_indices(tables, pairs, Threads(1))
+        predictions = model.scores(pairs, Threads(1))
         order = sorted(range(len(places)), key=lambda e: (-predictions[e], items[places[e]]))[:k]
         found[r, : len(order)] = items[places][order]
         values[r, : len(order)] = predictions[order]
@@ -30,9 +31,9 @@ def every_pair(tables, indices, items, excluded, k):
 
 
 def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded):
-    """Tables, indices (some -1), a part of the items, and pairs that are excluded."""
+    """A model, indices (some -1), a part of the items, and pairs that are excluded."""
     sizes = [max(1, n_rows // 2), n_items, 3, 4][:n_fields]
-    tables = Tables(
+    model = Model(
         [rng.choice(values, (size, rank)).astype(np.float32) for size in sizes],
         [rng.choice(values, size).astype(np.float32) for size in sizes],
         float(rng.normal()),
@@ -42,7 +43,7 @@ def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded)
     own = [np.flatnonzero(rng.random(len(items)) < share_excluded) for _ in range(n_rows)]
     stop = np.cumsum([len(places) for places in own])
     start = stop - [len(places) for places in own]
-    return tables, indices, items, Excluded(start, stop, np.concatenate(own).astype(np.int32))
+    return model, indices, items, Excluded(start, stop, np.concatenate(own).astype(np.int32))
 
 
 @settings(max_examples=150, deadline=None)
@@ -64,8 +65,8 @@ def test_the_best_are_those_of_predicting_every_pair(
     problem = random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded)
     found, predictions = top_items(*problem, k, Threads(1))
     few = slice(0, None, max(1, n_rows // 20))
-    tables, indices, items, excluded = problem
-    true_found, true_predictions = every_pair(tables, indices[few], items, excluded.part(few), k)
+    model, indices, items, excluded = problem
+    true_found, true_predictions = every_pair(model, indices[few], items, excluded.part(few), k)
     np.testing.assert_array_equal(found[few], true_found)
     np.testing.assert_array_equal(predictions[few], true_predictions)
 
@@ -80,11 +81,11 @@ def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank
     one = np.abs(rng.normal(size=rank)).astype(np.float32)
     items = np.array([rng.permutation(one) for _ in range(2000)])
     items[rng.permutation(2000)[n_alike:]] *= 0.5
-    tables = Tables([users, items], [np.zeros(40, np.float32), np.zeros(2000, np.float32)], 0.0)
+    model = Model([users, items], [np.zeros(40, np.float32), np.zeros(2000, np.float32)], 0.0)
     indices = np.column_stack([np.arange(40), np.full(40, -1)]).astype(np.int32)
-    problem = tables, indices, np.arange(2000, dtype=np.int32), Excluded.nothing(40)
+    problem = model, indices, np.arange(2000, dtype=np.int32), Excluded.nothing(40)
     pairs = np.column_stack([np.repeat(np.arange(40), 2000), np.tile(np.arange(2000), 40)]).astype(np.int32)
-    rounded = [len(np.unique(p)) for p in predict_indices(tables, pairs, Threads(1)).reshape(40, 2000)]
+    rounded = [len(np.unique(p)) for p in model.scores(pairs, Threads(1)).reshape(40, 2000)]
     assert max(rounded) > (3 if n_alike == 2000 else 5)  # halves are rounded alike
     found, predictions = top_items(*problem, 10, Threads(1))
     true_found, true_predictions = every_pair(*problem, 10)
@@ -94,14 +95,14 @@ def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank
 
 def test_threads_and_company_change_nothing():
     rng = np.random.default_rng(1)
-    tables, indices, items, excluded = random_problem(rng, 1500, 1200, 24, 3, rng.normal(size=5000), 0.05)
-    one = top_items(tables, indices, items, excluded, 10, Threads(1))
+    model, indices, items, excluded = random_problem(rng, 1500, 1200, 24, 3, rng.normal(size=5000), 0.05)
+    one = top_items(model, indices, items, excluded, 10, Threads(1))
     for n in (2, 3, 8):
         with Threads(n) as threads:
-            for a, b in zip(one, top_items(tables, indices, items, excluded, 10, threads), strict=True):
+            for a, b in zip(one, top_items(model, indices, items, excluded, 10, threads), strict=True):
                 np.testing.assert_array_equal(a, b)
     for part in (slice(0, 1), slice(600, 604), slice(700, 1400)):
-        own = top_items(tables, indices[part], items, excluded.part(part), 10, Threads(1))
+        own = top_items(model, indices[part], items, excluded.part(part), 10, Threads(1))
         for a, b in zip(one, own, strict=True):
             np.testing.assert_array_equal(a[part], b)
 
@@ -109,14 +110,14 @@ def test_threads_and_company_change_nothing():
 def test_the_matrix_of_scores_is_never_in_memory():
     rng = np.random.default_rng(2)
     n_rows, n_items = 6_000, 8_000  # 192 MB of scores
-    tables = Tables(
+    model = Model(
         [rng.normal(size=(n, 8)).astype(np.float32) for n in (n_rows, n_items)],
         [np.zeros(n, np.float32) for n in (n_rows, n_items)],
         0.0,
     )
     indices = np.column_stack([np.arange(n_rows), np.full(n_rows, -1)]).astype(np.int32)
     tracemalloc.start()
-    top_items(tables, indices, np.arange(n_items, dtype=np.int32), Excluded.nothing(n_rows), 10, Threads(1))
+    top_items(model, indices, np.arange(n_items, dtype=np.int32), Excluded.nothing(n_rows), 10, Threads(1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
@@ -124,7 +125,7 @@ def test_the_matrix_of_scores_is_never_in_memory():
 
 def test_ties_are_not_in_memory_either():
     """Users never seen, in a model without biases: all items are the same to them."""
-    tables = Tables(
+    model = Model(
         [np.ones((1, 4), np.float32), np.ones((5_000, 4), np.float32)],
         [np.zeros(n, np.float32) for n in (1, 5_000)],
         0.0,
@@ -132,7 +133,7 @@ def test_ties_are_not_in_memory_either():
     indices = np.full((3_000, 2), -1, dtype=np.int32)
     indices[::2, 0] = 0
     tracemalloc.start()
-    found, _ = top_items(tables, indices, np.arange(5_000, dtype=np.int32), Excluded.nothing(3_000), 10, Threads(1))
+    found, _ = top_items(model, indices, np.arange(5_000, dtype=np.int32), Excluded.nothing(3_000), 10, Threads(1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_array_equal(found, np.tile(np.arange(10), (3_000, 1)))
@@ -159,8 +160,8 @@ def test_blas_has_its_threads_back_when_all_calls_are_done():
 @pytest.mark.parametrize("intercept", [0.0, 1e13])
 def test_ties_of_rounding_are_in_the_order_of_items(intercept):
     rng = np.random.default_rng(3)
-    tables, indices, items, excluded = random_problem(rng, 60, 500, 4, 3, rng.normal(size=1000), 0.0)
-    problem = Tables(tables.factors, tables.biases, intercept), indices, items, excluded
+    model, indices, items, excluded = random_problem(rng, 60, 500, 4, 3, rng.normal(size=1000), 0.0)
+    problem = Model(model.factors, model.biases, intercept), indices, items, excluded
     for a, b in zip(top_items(*problem, 10, Threads(1)), every_pair(*problem, 10), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -6,7 +6,7 @@ from helpers import oracle
 from helpers.descent import ONE
 from helpers.grids import canonical, held, random_rows
 
-from sklearn_mf._training.ratings import location_and_scale
+from sklearn_mf._training.scaling import mean_scale_and_range
 from sklearn_mf._utils.threads import Threads
 
 
@@ -41,10 +41,11 @@ def test_the_order_of_rows_is_gone(sizes, weighted):
 def test_rows_in_several_chunks(monkeypatch):
     codes, values, weights = random_rows(1000, (40, 30, 5))
     whole = canonical(codes, values, weights)
-    monkeypatch.setattr("sklearn_mf._training.ratings._CHUNK", 64)
+    monkeypatch.setattr("sklearn_mf._training.ratings._MAX_CHUNK", 64)
+    monkeypatch.setattr("sklearn_mf._training.scaling._MAX_CHUNK", 64)
     with Threads(2) as threads:
         pieces = canonical(codes, values, weights, threads=threads)
-        places = [location_and_scale(ratings, True, threads) for ratings in (whole, pieces)]
+        places = [mean_scale_and_range(ratings, True, threads) for ratings in (whole, pieces)]
     for name in ("index", "values", "block_start", "weights"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
     assert places[0] == places[1]
@@ -68,15 +69,15 @@ def test_merged_ratings_are_dealt_like_given_ones():
     np.testing.assert_array_equal(once.values, repeated.values)
 
 
-def test_location_and_scale():
+def test_mean_scale_and_range():
     codes, values, weights = random_rows(500, (20, 20))
     ratings = canonical(codes, values, weights)
     mean = np.average(values, weights=weights)
     deviation = np.average((values - mean) ** 2, weights=weights) ** 0.5
-    assert location_and_scale(ratings, True, ONE)[:2] == pytest.approx((mean, deviation), rel=1e-12)
+    assert mean_scale_and_range(ratings, True, ONE)[:2] == pytest.approx((mean, deviation), rel=1e-12)
     root_mean_square = np.average(values**2, weights=weights) ** 0.5
-    assert location_and_scale(ratings, False, ONE)[:2] == pytest.approx((0.0, root_mean_square), rel=1e-12)
-    assert location_and_scale(ratings, False, ONE)[2] == (0.0, 3.0)
+    assert mean_scale_and_range(ratings, False, ONE)[:2] == pytest.approx((0.0, root_mean_square), rel=1e-12)
+    assert mean_scale_and_range(ratings, False, ONE)[2] == (0.0, 3.0)
 
 
 def test_weights_near_the_least_float():

@@ -8,7 +8,7 @@ import pytest
 from helpers.choices import SIZES, set_up, sides
 from helpers.descent import HYPER, ONE, make_centers, train
 from sklearn.exceptions import ConvergenceWarning
-from sklearn_mf._kernel.kernels import LANES, TIE_BIAS
+from sklearn_mf._kernel.sgd import LANES
 
 from sklearn_mf._training.centers import Centers, _eigen
 from sklearn_mf._utils.threads import Threads
@@ -26,11 +26,11 @@ def test_centers_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping
     centers = make_centers(grid, parameters, hyper)
     assert not parameters.centers.any(), "zero until they follow"
     for _ in range(200):
-        centers.follow()
+        centers.update()
     for field, (place, who, (d, d_bias)) in enumerate(sides(parameters, hyper, grid, seen)):
         for rows, strength, found in (
             (parameters.rows[place], d, parameters.centers[place]),
-            (parameters.bias[place], d_bias, parameters.ties[place, TIE_BIAS[field]]),
+            (parameters.bias[place], d_bias, parameters.bias_centers(field)[place]),
         ):
             normal = who.T @ (strength[:, None] * who) + alpha_implicit * np.eye(who.shape[1])
             expected = who @ np.linalg.solve(normal, who.T @ (strength * rows.T).T)
@@ -53,7 +53,7 @@ def test_every_step_goes_down(n):
 
     values = [objective()]
     for _ in range(6):
-        centers.follow()
+        centers.update()
         values.append(objective())
     falls = -np.diff(values)
     assert (falls > -1e-6 * values[0]).all()
@@ -78,7 +78,7 @@ def test_ties_are_what_the_own_pair_adds():
     """As the head of centers.py has it: factors and biases, both ways, with the part of both counted once."""
     grid, parameters, hyper, seen = set_up()
     centers = make_centers(grid, parameters, hyper)
-    centers.follow()
+    centers.update()
     users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
     (_, _, (d_u, d_bu)), (_, _, (d_i, d_bi)) = sides(parameters, hyper, grid, seen)
     rows, n = parameters.rows[:, : hyper.rank].astype(np.float64), grid.row_weights
@@ -104,9 +104,9 @@ def test_ties_are_what_a_fit_without_the_pair_lacks():
     grid, parameters, hyper, seen = set_up(n=2500)
     centers = make_centers(grid, parameters, hyper)
     for _ in range(5):
-        centers.follow()
+        centers.update()
         parameters.rows[: sum(SIZES[:2])] = parameters.centers[: sum(SIZES[:2])]  # rows that choices explain
-    centers.follow()
+    centers.update()
     (_, _, (d_u, _)), (_, _, (d_i, _)) = sides(parameters, hyper, grid, seen)
     p, q = np.split(parameters.rows[: sum(SIZES[:2]), : hyper.rank].astype(np.float64), [SIZES[0]])
     n_u, n_i = np.split(grid.row_weights[: sum(SIZES[:2])], [SIZES[0]])
@@ -142,12 +142,12 @@ def test_eigenvalues():
 @pytest.mark.parametrize(("implicit_features", "fields"), [("user", {0}), ("item", {1}), ("both", {0, 1})])
 def test_whose_centers(implicit_features, fields):
     grid, parameters, hyper, _ = set_up(implicit_features)
-    make_centers(grid, parameters, hyper).follow()
+    make_centers(grid, parameters, hyper).update()
     users, items = slice(0, SIZES[0]), slice(SIZES[0], sum(SIZES[:2]))
     assert {f for f, place in enumerate((users, items)) if parameters.centers[place].any()} == fields
-    assert {f for f, place in enumerate((users, items)) if parameters.ties[place, TIE_BIAS[f]].any()} == fields
-    assert not parameters.ties[users, TIE_BIAS[1]].any()
-    assert not parameters.ties[items, TIE_BIAS[0]].any()
+    assert {f for f, place in enumerate((users, items)) if parameters.bias_centers(f)[place].any()} == fields
+    assert not parameters.bias_centers(1)[users].any()
+    assert not parameters.bias_centers(0)[items].any()
 
 
 def test_threads_change_nothing():
@@ -157,7 +157,7 @@ def test_threads_change_nothing():
         with Threads(n_threads) as threads:
             centers = make_centers(grid, parameters, hyper, threads)
             for _ in range(3):
-                centers.follow()
+                centers.update()
         results.append(np.concatenate([parameters.centers.ravel(), parameters.ties.ravel()]))
     for other in results[1:]:
         np.testing.assert_array_equal(other, results[0])
@@ -170,7 +170,7 @@ def test_when_centers_move(monkeypatch):
         hyper = dataclasses.replace(HYPER, implicit_features="both")
         grid, parameters, *_ = set_up()
         calls = []
-        monkeypatch.setattr(Centers, "follow", lambda self, calls=calls: calls.append(1))
+        monkeypatch.setattr(Centers, "update", lambda self, calls=calls: calls.append(1))
         train(grid, parameters, hyper, np.random.default_rng(0), ONE, max_iter)
         assert len(calls) == n_moves
 
@@ -180,8 +180,8 @@ def test_divergence_with_centers():
     grid, parameters, hyper, _ = set_up()
 
     class Wild(Centers):
-        def follow(self):
-            super().follow()
+        def update(self):
+            super().update()
             parameters.ties *= 1e6
 
     with (

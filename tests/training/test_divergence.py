@@ -9,6 +9,7 @@ from helpers.descent import HYPER, ONE, Steps, set_up, train
 from helpers.losses import LOSSES, best_constant_loss, own_loss
 from helpers.noisy_fits import fit, rmse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn_mf._kernel.sgd import SGDKernel
 
 from sklearn_mf import MatrixFactorizationRegressor
 
@@ -16,22 +17,22 @@ from sklearn_mf import MatrixFactorizationRegressor
 def diverging_grid():
     """Adding many times the changes of all blocks to a shared row, instead of their mean, overshoots."""
     grid, parameters = set_up(n_fields=3, n_groups=9, hyper=dataclasses.replace(HYPER, learning_rate=3.0))
-    return dataclasses.replace(grid, share=np.full_like(grid.share, 2000.0)), parameters
+    return dataclasses.replace(grid, context_share=np.full_like(grid.context_share, 2000.0)), parameters
 
 
 def test_divergence_is_taken_back_and_reported_once():
     grid, parameters = diverging_grid()
     hyper = dataclasses.replace(HYPER, learning_rate=3.0)
-    watch = Steps()
+    callback = Steps()
     with pytest.warns(
         ConvergenceWarning, match=r"diverged in epoch \d+ at a step of .* run again with a step of .* learning_rate="
     ) as warned:
-        losses = train(grid, parameters, hyper, np.random.default_rng(1), ONE, 6, watch=watch)
+        losses = train(grid, parameters, hyper, np.random.default_rng(1), ONE, 6, callback=callback)
     assert len(warned) == 1
     assert len(losses) == 6
     assert max(losses) <= 1.0
     assert parameters.are_finite()
-    assert min(watch.steps) < 3.0 / 6, "the step was cut below what the schedule alone would give"
+    assert min(callback.steps) < 3.0 / 6, "the step was cut below what the schedule alone would give"
 
 
 def test_an_epoch_that_starts_beyond_repair_is_pulled_toward_zero():
@@ -94,20 +95,23 @@ def test_a_fit_that_ends_above_the_best_constant_says_so():
 def test_divergence_within_an_epoch_is_told_in_one_warning(noisy_ratings, monkeypatch):
     """Weights that no step bound is made for: the loss of the first block gives the epoch up, and the step is cut."""
     X, _, y, _ = noisy_ratings
-    from sklearn_mf._training import sgd as _training
+    steps = []
 
-    run_strata, steps = _training.run_strata, []
+    class OvershootingKernel(SGDKernel):
+        """Fail at steps above 0.02, as if there were no bound."""
 
-    def overshoot(*arguments):
-        """Steps above 0.02 fail as if the kernel had no bound."""
-        step, limit, losses = arguments[17], arguments[24], arguments[25]
-        steps.append(step)
-        run_strata(*arguments)
-        if step > 0.02:
-            losses[0] = limit * 2
-            arguments[10][:] = np.nan
+        def __init__(self, grid, parameters, *others):
+            super().__init__(grid, parameters, *others)
+            self.table = parameters.table
 
-    monkeypatch.setattr(_training, "run_strata", overshoot)
+        def run(self, strata, step, limit, progress):
+            steps.append(step)
+            super().run(strata, step, limit, progress)
+            if step > 0.02:
+                self.losses[0] = limit * 2
+                self.table[:] = np.nan
+
+    monkeypatch.setattr("sklearn_mf._training.sgd.SGDKernel", OvershootingKernel)
     with pytest.warns(ConvergenceWarning) as caught:
         model = fit(X, y, learning_rate=0.1, schedule="constant", max_iter=4)
     assert len(caught) == 1

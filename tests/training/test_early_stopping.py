@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.fixes import parse_version
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._training.sgd import Descent
+from sklearn_mf._training.sgd import SGDSolver
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -52,11 +52,11 @@ def test_how_much_is_held_out(noisy_ratings):
 
 def test_patience(noisy_ratings):
     X, _, y, _ = noisy_ratings
-    lines, epoch = [], Descent.epoch
+    lines, epoch = [], SGDSolver.epoch
     for n_iter_no_change in (1, 12):
         watched = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Descent, "epoch", lambda self, *a, watched=watched: watched.append(1) or epoch(self, *a))
+            patch.setattr(SGDSolver, "epoch", lambda self, *a, watched=watched: watched.append(1) or epoch(self, *a))
             fit(X, y, early_stopping=True, refit=False, n_iter_no_change=n_iter_no_change, max_iter=1000)
         lines.append(len(watched))
     assert lines[0] < 0.5 * lines[1]

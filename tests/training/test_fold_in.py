@@ -17,12 +17,12 @@ def new_users(growing_ratings, n_old=200):
 
 def solve(model, partners, y, w, center, field=0):
     """The regularized least squares of one level, spelled out."""
-    learned = model._learned
-    scale, other = learned.scale, 1 - field
+    state = model._training_state
+    scale, other = state.scale, 1 - field
     place = np.searchsorted(model.categories_[other], partners)
     rows = model.factors_[other][place].astype(np.float64) / np.sqrt(scale)
     t = (y - model.intercept_ - model.biases_[other][place]) / scale
-    w = w / learned.weight_unit
+    w = w / state.weight_unit
     design = np.column_stack([rows, np.ones(len(t))])
     strength = np.r_[np.full(rows.shape[1], model.alpha * w.sum()), model.alpha_bias * w.sum()] + model.damping
     z = center / np.r_[np.full(rows.shape[1], np.sqrt(scale)), scale]
@@ -41,7 +41,7 @@ def test_fold_in_is_the_exact_solution(growing_ratings, implicit_features, weigh
         X_old, X_new = X_old[:, ::-1], X_new[:, ::-1]
     model = make_model(implicit_features=implicit_features, damping=2.0, alpha=0.07)
     model.fit(X_old, y_old, w_old if weighted else None)
-    coefficients = model._learned.coefficients[field]
+    coefficients = model._training_state.coefficients[field]
     assert model.fold_in(X_new, y_new, w_new if weighted else None) is model
     for level in np.unique(X_new[:, field])[:7]:
         rows = X_new[:, field] == level

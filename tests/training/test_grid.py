@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from helpers.grids import grid_of, stacked_rows
+from sklearn_mf._kernel.grid import BATCH
 
-from sklearn_mf._kernel import kernels as _kernels
-from sklearn_mf._training.ratings import choose_n_groups
+from sklearn_mf._training.deal import choose_n_groups
 
 
 @pytest.mark.parametrize("sizes", [(40, 30), (40, 30, 6), (40, 30, 6, 50), (3, 500), (40, 30, 2, 2, 2, 2, 2, 2, 2, 2)])
@@ -27,17 +27,17 @@ def test_grid_holds_every_rating_once(sizes, n_groups, weighted):
 
 
 @pytest.mark.parametrize("sizes", [(400, 300), (60, 50), (400, 300, 100), (400, 300, 3), (1, 500)])
-def test_groups_are_marked_as_they_are(sizes):
+def test_batches_are_marked_as_they_are(sizes):
     _, grid = grid_of(sizes, n_groups=1)
     rows = stacked_rows(grid, 0).tolist()
-    size = _kernels.GROUP
+    size = BATCH
     seen = []
     for g in range(len(rows) // size):
         here, before = rows[g * size : g * size + size], rows[max(0, g * size - size) : g * size]
         together = all(set(a).isdisjoint(b) for i, a in enumerate(here) for b in here[:i])
         apart = all(set(a).isdisjoint(b) for a in here for b in before)
         seen.append(2 if not together else 0 if apart else 1)
-    assert grid.group[: len(seen)].tolist() == seen
+    assert grid.visits[: len(seen)].tolist() == seen
     if sizes == (400, 300):
         assert np.mean(np.array(seen) == 0) > 0.95, "ratings of one row are moved apart"
 
@@ -65,9 +65,11 @@ def test_shares_of_a_context_row_are_its_weight_in_the_block(weighted):
             of_block = slice(grid.block_start[block], grid.block_start[block + 1])
             np.add.at(weights[i], stacked_rows(grid, block)[:, 2], weight[of_block])
         for i, block in enumerate(blocks):
-            touched = slice(grid.touched_start[block], grid.touched_start[block + 1])
-            rows = grid.touched[touched]
-            np.testing.assert_allclose(grid.share[touched], weights[i, rows] / weights[:, rows].sum(axis=0), rtol=1e-5)
+            own = slice(grid.context_start[block], grid.context_start[block + 1])
+            rows = grid.context_rows[own]
+            np.testing.assert_allclose(
+                grid.context_share[own], weights[i, rows] / weights[:, rows].sum(axis=0), rtol=1e-5
+            )
 
 
 def test_number_of_groups():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.descent import HYPER, ONE, set_up
 
-from sklearn_mf._training.parameters import initial_parameters, levels_in_order
+from sklearn_mf._training.parameters import initial_parameters
 
 
 @pytest.mark.parametrize("n_fields", [2, 20])
@@ -23,6 +23,6 @@ def test_initial_factors_do_not_depend_on_the_grid():
     for n_groups in (1, 4):
         grid, _ = set_up(n_groups=n_groups)
         parameters = initial_parameters(grid, HYPER, np.random.default_rng(2), ONE)
-        drawn.append(levels_in_order(grid, parameters, HYPER.rank)[0])
+        drawn.append(parameters.in_order(grid.row_of, HYPER.rank)[0])
     for one, four in zip(*drawn, strict=True):
         np.testing.assert_array_equal(one, four)

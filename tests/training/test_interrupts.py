@@ -13,14 +13,14 @@ from helpers.short_fits import make_model
 
 def test_an_interrupt_ends_a_fit_within_an_epoch(few_ratings, monkeypatch):
     """Ctrl-C while an epoch runs: no other begins, and the estimator is as it was."""
-    from sklearn_mf._training.sgd import Descent
+    from sklearn_mf._training.sgd import SGDSolver
 
     X, y = few_ratings
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what they run behind
     for method in ("fit", "partial_fit"):
         model = make_model().fit(X, y)
         before, predictions, n_run = dict(vars(model)), model.predict(X), []
-        epoch = Descent.epoch
+        epoch = SGDSolver.epoch
 
         def interrupted(self, factor, epoch=epoch, n_run=n_run):
             n_run.append(1)
@@ -28,7 +28,7 @@ def test_an_interrupt_ends_a_fit_within_an_epoch(few_ratings, monkeypatch):
             return epoch(self, factor)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Descent, "epoch", interrupted)
+            patch.setattr(SGDSolver, "epoch", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 getattr(model, method)(X, y)
         assert len(n_run) == 1

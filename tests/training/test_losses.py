@@ -8,7 +8,7 @@ from sklearn.linear_model import HuberRegressor, PoissonRegressor, QuantileRegre
 from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._training.losses import Loss
+from sklearn_mf._training.losses import AbsoluteError, Quantile, make_loss
 
 
 def small_ratings(n=3000, seed=0):
@@ -115,7 +115,7 @@ def test_the_intercept_is_the_best_constant(loss, parameter, weighted):
     rng = np.random.default_rng(0)
     y = rng.poisson(3, 501).astype(float)
     w = rng.integers(1, 4, 501).astype(float) if weighted else None
-    named = Loss(loss, epsilon=0.7, quantile=0.8)
+    named = make_loss(loss, epsilon=0.7, quantile=0.8)
     best = named.constant(y, w, 1.7)
     losses = [named.mean(y, best + shift, 1.7, w) for shift in (-0.01, 0.0, 0.01)]
     assert losses[1] <= min(losses) + 1e-12
@@ -127,13 +127,13 @@ def test_the_intercept_is_the_best_constant(loss, parameter, weighted):
 
 
 def test_quantiles_of_few_and_of_repeated_values():
-    assert Loss("absolute_error").constant(np.array([4.0, 1.0, 2.0, 3.0]), None, 1.0) == 2.5
-    assert Loss("absolute_error").constant(np.array([1.0, 3.0]), np.array([1.0, 3.0]), 1.0) == 3.0
-    assert Loss("quantile", quantile=0.9).constant(np.arange(10.0), None, 1.0) == 8.5
+    assert AbsoluteError().constant(np.array([4.0, 1.0, 2.0, 3.0]), None, 1.0) == 2.5
+    assert AbsoluteError().constant(np.array([1.0, 3.0]), np.array([1.0, 3.0]), 1.0) == 3.0
+    assert Quantile(quantile=0.9).constant(np.arange(10.0), None, 1.0) == 8.5
     rng = np.random.default_rng(0)
     y, w = rng.normal(size=200), rng.integers(1, 5, 200)
     for q in (0.1, 0.5, 0.77):
-        named = Loss("quantile", quantile=q)
+        named = Quantile(quantile=q)
         assert named.constant(y, w.astype(float), 1.0) == named.constant(np.repeat(y, w), None, 1.0)
 
 

@@ -118,18 +118,18 @@ def test_steps_of_batches(growing_ratings):
 def test_partial_fit_after_fit_holds_what_centers_come_from(growing_ratings):
     X, _, y, _ = growing_ratings
     model = make_model().fit(X[:8000], y[:8000])
-    coefficients = [array.copy() for array in model._learned.coefficients]
-    centers = [array.copy() for array in model._learned.centers[:2]]
+    coefficients = [array.copy() for array in model._training_state.coefficients]
+    centers = [array.copy() for array in model._training_state.centers[:2]]
     newcomers = np.column_stack([np.full(30, 999), model.categories_[1][:30]])
     model.partial_fit(np.vstack([X[8000:], newcomers]), np.append(y[8000:], np.full(30, 3.0)))
-    for old, new in zip(coefficients, model._learned.coefficients, strict=True):
+    for old, new in zip(coefficients, model._training_state.coefficients, strict=True):
         np.testing.assert_array_equal(new[: len(old)], old)
         assert not new[len(old) :].any()
-    for old, new in zip(centers, model._learned.centers[:2], strict=True):
+    for old, new in zip(centers, model._training_state.centers[:2], strict=True):
         np.testing.assert_array_equal(new[: len(old)], old)
     newcomer = np.flatnonzero(model.categories_[0] == 999)[0]
     expected = coefficients[0][:30].sum(axis=0, dtype=np.float64) / np.sqrt(30)
-    np.testing.assert_allclose(model._learned.centers[0][newcomer], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model._training_state.centers[0][newcomer], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile", "poisson"])

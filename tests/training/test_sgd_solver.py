@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 from helpers.descent import HYPER, ONE, set_up, train
+from sklearn_mf._kernel.sgd import SGDKernel
 
-from sklearn_mf._kernel import kernels as _kernels
 from sklearn_mf._utils.threads import Threads
 
 
@@ -32,11 +32,12 @@ def test_threads_run_an_epoch_together(monkeypatch, n_threads):
     """Each epoch passes only when all threads are in it."""
     barrier = threading.Barrier(n_threads)
 
-    def wait_and_run(*arguments):
-        barrier.wait(timeout=30)
-        _kernels.run_strata(*arguments)
+    class WaitingKernel(SGDKernel):
+        def run(self, *arguments):
+            barrier.wait(timeout=30)
+            super().run(*arguments)
 
-    monkeypatch.setattr("sklearn_mf._training.sgd.run_strata", wait_and_run)
+    monkeypatch.setattr("sklearn_mf._training.sgd.SGDKernel", WaitingKernel)
     grid, parameters = set_up(n_groups=4)
     with Threads(n_threads) as threads:
         assert len(train(grid, parameters, HYPER, np.random.default_rng(1), threads)) == 5

@@ -84,5 +84,5 @@ def test_map_keeps_order_and_raises():
             assert threads.map(half, range(5)) == [0, 0.5, 1, 1.5, 2]
             with pytest.raises(ValueError, match="seven"):
                 threads.map(half, range(9))
-    assert chunks(10, 4) == [(0, 4), (4, 8), (8, 10)]
+    assert chunks(10, 4) == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert chunks(0, 4) == []
