@@ -1,4 +1,4 @@
-"""Matrix factorization for scikit-learn: learn user and item factors from (user, item) pairs and ratings."""
+"""Factorize ratings for scikit-learn: learn user and item factors from (user, item) pairs and ratings."""
 
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder

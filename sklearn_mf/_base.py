@@ -1,4 +1,4 @@
-"""What the estimators share: checked input, a view of what is fitted, adopting what was learned."""
+"""Share what the estimators have in common: check input, view what is fitted, adopt what was learned."""
 
 from __future__ import annotations
 

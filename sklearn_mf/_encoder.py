@@ -1,4 +1,4 @@
-"""The transformer: factors and biases as features for other models."""
+"""Provide the transformer: factors and biases as features for other models."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         return _features(fitted, indices, np.eye(fitted.model.rank))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Names of the features: of each column ``<name>_bias``, ``<name>_factor0`` and so on.
+        """Give the names of the features: of each column ``<name>_bias``, ``<name>_factor0`` and so on.
 
         Parameters
         ----------
@@ -238,6 +238,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         return seeded
 
     def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
+        """Split the rows, and check that each is encoded once, by a model that was not trained on it."""
         cv, n_rows = self.cv, len(y)
         if isinstance(cv, Integral):
             cv = KFold(cv, shuffle=True, random_state=rng.randint(np.iinfo(np.int32).max))

@@ -1,4 +1,4 @@
-"""The regressor: predict ratings, recommend items, and learn from ratings that come later."""
+"""Provide the regressor: predict ratings, recommend items, learn from ratings that come later."""
 
 from __future__ import annotations
 

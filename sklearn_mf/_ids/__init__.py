@@ -1,1 +1,1 @@
-"""Tables of ids to int32 codes: columns, kinds of ids, levels, times, checks of input."""
+"""Turn tables of ids into int32 codes, and check input."""

@@ -1,4 +1,4 @@
-"""One column of ids to its sorted levels and an int32 code for each row.
+"""Turn one column of ids into its sorted levels and an int32 code for each row.
 
 A column arrives as a typed array, a list of Python objects, or the codes of a categorical. What can be hashed or
 counted as it lies in memory is; other values go through Python.

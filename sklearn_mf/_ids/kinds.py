@@ -1,4 +1,4 @@
-"""Kinds of ids: numbers, text, bytes and datetimes, one for a column; levels as arrays of one kind."""
+"""Tell kinds of ids apart (numbers, text, bytes, datetimes) and make arrays of one kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The levels of all columns: ids to indices and back.
+"""Hold the levels of all columns: ids to indices and back.
 
 An *id* is what the caller wrote; an *index* is its place among the levels of its column, or -1 when it is not one of
 them. Levels are sorted, and those that come later follow in order of arrival; then a *sorter* sorts them.

@@ -182,6 +182,7 @@ cdef class RatingBlocks:
         if block_start[0] != 0 or block_start[block_start.shape[0] - 1] != n or (np.diff(block_start) < 0).any():
             raise ValueError(f"block_start does not rise from 0 to {n}.")
         self.index, self.values, self.weights, self.block_start = index, values, weights, block_start
+        self.n_rows = None
         self.n_fields = index.shape[1]
 
     cdef int32_t *index_at(self, ptrdiff_t r) noexcept:

@@ -36,6 +36,9 @@ INLINE float bounded_step(float weighted_step, float curvature)
 
 #include "sgd_loss.h"
 
+#define LOSS_NAME(name) #name,
+const char *const sgd_loss_names[SGD_N_LOSSES] = {SGD_LOSSES(LOSS_NAME)};
+
 static const float ones[BATCH] = {1.0f, 1.0f, 1.0f, 1.0f};
 
 /* A block of two fields, as the loops keep it in registers. */

@@ -49,7 +49,17 @@ enum {
     SGD_ONE_BY_ONE /* some */
 };
 
-typedef enum { SGD_SQUARED_ERROR, SGD_ABSOLUTE_ERROR, SGD_HUBER, SGD_QUANTILE, SGD_POISSON } sgd_loss;
+/* The losses, a line for each: judge_NAME of sgd_loss.h is its C function, and NAME is what Python calls it. */
+#define SGD_LOSSES(LOSS)                                                                                               \
+    LOSS(squared_error)                                                                                                \
+    LOSS(absolute_error)                                                                                               \
+    LOSS(huber)                                                                                                        \
+    LOSS(quantile)                                                                                                     \
+    LOSS(poisson)
+
+#define SGD_LOSS_NUMBER(name) sgd_##name,
+typedef enum { SGD_LOSSES(SGD_LOSS_NUMBER) SGD_N_LOSSES } sgd_loss;
+extern const char *const sgd_loss_names[SGD_N_LOSSES];
 
 typedef struct {
     float step;       /* learning rate of this epoch, >= 0 */

@@ -19,11 +19,9 @@ cdef extern from "sgd.h" nogil:
     int SGD_ITEM_BIAS
 
     ctypedef enum sgd_loss:
-        SGD_SQUARED_ERROR
-        SGD_ABSOLUTE_ERROR
-        SGD_HUBER
-        SGD_QUANTILE
-        SGD_POISSON
+        SGD_N_LOSSES
+
+    const char *const sgd_loss_names[]
 
     ctypedef struct sgd_config:
         float step
@@ -84,10 +82,7 @@ cdef extern from "bounds.h" nogil:
 
 
 LANES = SGD_LANES  # rows are padded to a multiple of this many floats
-LOSS_CODES = {
-    "squared_error": SGD_SQUARED_ERROR, "absolute_error": SGD_ABSOLUTE_ERROR, "huber": SGD_HUBER,
-    "quantile": SGD_QUANTILE, "poisson": SGD_POISSON,
-}
+LOSS_CODES = {sgd_loss_names[code].decode(): code for code in range(SGD_N_LOSSES)}
 BIAS_CENTER_COLUMNS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # of the ties of users and of items: the center of the bias
 
 
@@ -227,7 +222,7 @@ cdef class SGDKernel:
         rule = self.rule
         config.step, config.alpha, config.alpha_bias = step, rule.alpha, rule.alpha_bias
         config.fit_bias, config.positive = float(rule.fit_bias), rule.positive
-        config.loss, config.parameter, config.offset = rule.loss, rule.loss_parameter, rule.loss_offset
+        config.loss, config.parameter, config.offset = <sgd_loss><int>rule.loss, rule.loss_parameter, rule.loss_offset
         return config
 
 

@@ -356,7 +356,7 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
 {
     const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
     const int centerd = block->ties != NULL;
-    if (config->loss != SGD_SQUARED_ERROR || config->positive)
+    if (config->loss != sgd_squared_error || config->positive)
         return m == 2 ? NAME(update)(block, config, 1, 2, centerd, width, sum)
                       : NAME(update)(block, config, 1, m, centerd, width, sum);
 #define SHAPE(fields, centers, floats)                              \

@@ -74,27 +74,57 @@ INLINE float exponential_remainder(float d)
 
 /* Curvatures: of |e| the parabola e^2 / (2 |e0|) + |e0| / 2 (de Leeuw and Lange 2009), of the quantile loss half of it
  * (Hunter and Lange 2000). */
+
+/* e^2 / 2 */
+INLINE judged judge_squared_error(const sgd_config *config, float target, float prediction)
+{
+    (void)config;
+    const float e = target - prediction;
+    return (judged){0.5f * e * e, e, 1.0f};
+}
+
+/* |e| */
+INLINE judged judge_absolute_error(const sgd_config *config, float target, float prediction)
+{
+    (void)config;
+    const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR);
+    return (judged){fabsf(e), e / size, 1.0f / size};
+}
+
+/* e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon */
+INLINE judged judge_huber(const sgd_config *config, float target, float prediction)
+{
+    const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR), epsilon = config->parameter;
+    if (size > epsilon)
+        return (judged){epsilon * (size - 0.5f * epsilon), epsilon * (e / size), epsilon / size};
+    return judge_squared_error(config, target, prediction);
+}
+
+/* q e, but (q - 1) e where e < 0 */
+INLINE judged judge_quantile(const sgd_config *config, float target, float prediction)
+{
+    const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR);
+    const float slope = e > 0.0f ? config->parameter : config->parameter - 1.0f;
+    return (judged){slope * e, fabsf(e) < SMALLEST_ERROR ? 0.0f : slope, 0.5f / size};
+}
+
+/* mu - y - y log(mu / y), half the deviance; its curvature is mu, and y at the minimum */
+INLINE judged judge_poisson(const sgd_config *config, float target, float prediction)
+{
+    const float f = config->offset + prediction, mu = exponential(f);
+    const float half = target > 0.0f ? target * exponential_remainder(f - logarithm(target)) : mu;
+    return (judged){half, target - mu, larger(mu, target)};
+}
+
 INLINE judged judge(const sgd_config *config, float target, float prediction)
 {
-    const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR), parameter = config->parameter;
+#define JUDGE(name)                                                                                                    \
+    case sgd_##name:                                                                                                   \
+        return judge_##name(config, target, prediction);
     switch (config->loss) {
-    case SGD_ABSOLUTE_ERROR: /* |e| */
-        return (judged){fabsf(e), e / size, 1.0f / size};
-    case SGD_HUBER: /* e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon */
-        if (size > parameter)
-            return (judged){parameter * (size - 0.5f * parameter), parameter * (e / size), parameter / size};
-        break;
-    case SGD_QUANTILE: { /* q e, but (q - 1) e where e < 0 */
-        const float slope = e > 0.0f ? parameter : parameter - 1.0f;
-        return (judged){slope * e, fabsf(e) < SMALLEST_ERROR ? 0.0f : slope, 0.5f / size};
-    }
-    case SGD_POISSON: { /* mu - y - y log(mu / y), half the deviance; its curvature is mu, and y at the minimum */
-        const float f = config->offset + prediction, mu = exponential(f);
-        const float half = target > 0.0f ? target * exponential_remainder(f - logarithm(target)) : mu;
-        return (judged){half, target - mu, larger(mu, target)};
-    }
+        SGD_LOSSES(JUDGE)
     default:
-        break;
+        return judge_squared_error(config, target, prediction);
     }
-    return (judged){0.5f * e * e, e, 1.0f};
+#undef JUDGE
 }

@@ -1,4 +1,4 @@
-"""The instruction set that all kernels use, chosen when the package is imported."""
+"""Choose the instruction set that all kernels use, when the package is imported."""
 
 import os
 

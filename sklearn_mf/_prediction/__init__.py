@@ -1,1 +1,1 @@
-"""Factors to answers: scores of pairs, lists of items, similar rows, explanations."""
+"""Answer questions from factors: scores of pairs, lists of items, similar rows, explanations."""

@@ -1,4 +1,4 @@
-"""What a prediction is made of."""
+"""Take predictions apart into their terms."""
 
 from __future__ import annotations
 

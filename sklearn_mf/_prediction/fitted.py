@@ -1,4 +1,4 @@
-"""One view of a fitted estimator, taken once: what all its reading methods work on."""
+"""View a fitted estimator as it is at one moment; all its reading methods work on such a view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fitted model as arrays, and the scores of pairs."""
+"""Score pairs with a fitted model, which is arrays here."""
 
 from __future__ import annotations
 

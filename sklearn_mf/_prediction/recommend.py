@@ -1,4 +1,4 @@
-"""Recommended items for users: ids in, ids and ratings out."""
+"""Recommend items to users: ids in, ids and ratings out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Similar users and items: those whose factors point in the same direction."""
+"""Find similar users and items: those whose factors point in the same direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The top items for each of many rows, from a model: indices and arrays, no ids.
+"""Find the top items for each of many rows, from a model: indices and arrays, no ids.
 
 Scores of a tile of rows and items come from one product of matrices. BLAS gives other last bits for other sizes and
 threads, so they only choose candidates, with a margin for what they may be off by; the values returned, and their

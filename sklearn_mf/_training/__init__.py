@@ -1,1 +1,1 @@
-"""Codes and ratings to factors: canonical ratings, the block grid, descent, schedules, going on from a model."""
+"""Train: turn codes and ratings into factors."""

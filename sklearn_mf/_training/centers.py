@@ -1,4 +1,4 @@
-r"""Who rated what: the centers that rows of users and items shrink to. Arrays only, no ids and no estimator.
+r"""Learn the centers that rows of users and items shrink to, from who rated what. Arrays, no ids.
 
 A row's center is predicted from the set N of its partners, the items that a user rated or the users who rated an item:
 

@@ -1,4 +1,4 @@
-"""Where each level lies in the block grid: users and items are dealt at random into groups.
+"""Deal users and items at random into groups: where each level lies in the block grid.
 
 Block (a, b) holds the ratings of user group a and item group b; a stratum is a set of blocks with no group in common,
 whose updates commute (Gemulla et al. 2011). Of P groups, block ``s P + a`` is that of user group a in stratum s, whose

@@ -1,4 +1,4 @@
-"""From ratings to what is learned of them: hold out, train, perhaps once more on all. Arrays, no ids."""
+"""Fit a model to ratings: hold some out, train, perhaps train once more on all. Arrays, no ids."""
 
 from __future__ import annotations
 

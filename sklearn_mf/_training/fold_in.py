@@ -1,4 +1,4 @@
-"""New levels solved exactly, everything else held as it is. Arrays, no ids."""
+"""Solve new levels exactly, with everything else held as it is. Arrays, no ids."""
 
 from __future__ import annotations
 

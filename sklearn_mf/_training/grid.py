@@ -1,4 +1,4 @@
-"""The block grid: standardized ratings, block after block, in the form that the kernel takes."""
+"""Make the block grid: standardized ratings, block after block, in the form that the kernel takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run is told: strengths, the loss, and how long to train. Names and meanings are the estimator's."""
+"""Hold what a training run is told: strengths, the loss, how long to train. Names are the estimator's."""
 
 from __future__ import annotations
 

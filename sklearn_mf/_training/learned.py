@@ -1,4 +1,4 @@
-"""What training leaves: the model, and what training that goes on from it needs."""
+"""Hold what training leaves: the model, and what training that goes on from it needs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The losses: their value, best constant, scale and link. Names and meanings are scikit-learn's own.
+"""Define the losses: value, best constant, scale and link. Names and meanings are scikit-learn's own.
 
 Errors are measured on the standardized scale, (y - f) / scale, but for Poisson's, whose f is the log of the expected y.
-A new loss is a class here, listed in ``LOSSES``, and its derivatives in the kernel (``judge`` in sgd_loss.h).
+A new loss is a class here, listed in ``LOSSES``, and a function of the kernel (``judge_NAME`` in sgd_loss.h).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn_mf._kernel.sgd import LOSS_CODES
 
 @dataclass(frozen=True)
 class Baseline:
-    """The best constant, as the model starts from it."""
+    """Hold the best constant, as the model starts from it."""
 
     offset: float  # on the scale of the loss: 0 where targets are centered
     loss: float  # its mean loss
@@ -101,14 +101,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Half the squared error; predicts means."""
+    """Charge half the squared error; predictions are means."""
 
     name: ClassVar[str] = "squared_error"
     is_least_squares: ClassVar[bool] = True
     score_name: ClassVar[str] = "R^2"
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """e^2 / 2"""
+        """Give e^2 / 2."""
         e = (y - f) / scale
         return 0.5 * e * e
 
@@ -138,12 +138,12 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    """The absolute error; predicts medians."""
+    """Charge the absolute error; predictions are medians."""
 
     name: ClassVar[str] = "absolute_error"
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """|e|"""
+        """Give |e|."""
         return np.abs((y - f) / scale)
 
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
@@ -153,7 +153,7 @@ class AbsoluteError(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """Half the square of small errors, and the absolute value of errors above ``epsilon`` standard deviations."""
+    """Charge half the square of small errors, and errors above ``epsilon`` standard deviations linearly."""
 
     name: ClassVar[str] = "huber"
     epsilon: float = 1.35
@@ -164,7 +164,7 @@ class Huber(Loss):
         return self.epsilon
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon"""
+        """Give e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon."""
         e = (y - f) / scale
         size = np.abs(e)
         return np.where(size > self.epsilon, self.epsilon * (size - 0.5 * self.epsilon), 0.5 * e * e)
@@ -185,7 +185,7 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """The quantile loss; predicts quantiles."""
+    """Charge the quantile loss; predictions are quantiles."""
 
     name: ClassVar[str] = "quantile"
     quantile: float = 0.5
@@ -196,7 +196,7 @@ class Quantile(Loss):
         return self.quantile
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """q e, but (q - 1) e where e < 0"""
+        """Give q e, but (q - 1) e where e < 0."""
         e = (y - f) / scale
         return np.maximum(self.quantile * e, (self.quantile - 1) * e)
 
@@ -207,13 +207,13 @@ class Quantile(Loss):
 
 @dataclass(frozen=True)
 class Poisson(Loss):
-    """Half the Poisson deviance, for counts; f is the log of the expected count."""
+    """Charge half the Poisson deviance, for counts; f is the log of the expected count."""
 
     name: ClassVar[str] = "poisson"
     is_standardized: ClassVar[bool] = False
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """y (e^d - 1 - d) with d = f - log(y)"""
+        """Give y (e^d - 1 - d) with d = f - log(y)."""
         d = f - np.log(np.where(y > 0, y, 1.0))
         return np.where(y > 0, y * (np.expm1(d) - d), np.exp(f))
 
@@ -227,7 +227,7 @@ class Poisson(Loss):
         return 1.0
 
     def inverse_link(self, f: np.ndarray) -> np.ndarray:
-        """e^f"""
+        """Give e^f."""
         return np.exp(f)
 
     def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:

@@ -1,4 +1,4 @@
-"""Ratings that come later: a pass over a batch. Arrays, no ids.
+"""Learn from ratings that come later, by a pass over a batch. Arrays, no ids.
 
 Levels beyond those learned are new; what is learned grows for them. Centers of new levels are predicted from their
 partners in the ratings given, by the coefficients of the last fit, which stay as they are.

@@ -1,4 +1,4 @@
-"""What is learned, as the kernel keeps it: rows of all fields, stacked in the order of the grid."""
+"""Keep what is learned as the kernel takes it: rows of all fields, stacked in the order of the grid."""
 
 from __future__ import annotations
 

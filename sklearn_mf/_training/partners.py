@@ -1,4 +1,4 @@
-"""Who rated what: the distinct pairs of user and item, and sums over the partners of a row."""
+"""Sum over the partners of a row: the users who rated an item, the items that a user rated."""
 
 from __future__ import annotations
 

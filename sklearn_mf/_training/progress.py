@@ -1,4 +1,4 @@
-"""What is told while a fit goes on: lines of ``verbose``, and scikit-learn's callbacks where it has them (1.9)."""
+"""Tell how a fit goes on: lines of ``verbose``, and scikit-learn's callbacks where it has them (1.9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canonical ratings: codes and ratings in any order to ratings in blocks, in an order of their own.
+"""Make ratings canonical: rows in any order become blocks, in an order that depends on the set of ratings alone.
 
 Canonical ratings make a fit a function of the *set* of ratings: they are put into an order that depends on nothing
 else, equal ones are merged and their weights added, so the order of the rows is gone and a weight of 3 is the same as

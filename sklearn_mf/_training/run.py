@@ -1,4 +1,4 @@
-"""One training run: ratings to a solver, and from the solver to what is learned on the scale of y."""
+"""Set up one training run: ratings to a solver, and from the solver to what is learned on the scale of y."""
 
 from __future__ import annotations
 

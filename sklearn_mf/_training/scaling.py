@@ -1,4 +1,4 @@
-"""The scale of the targets: from ratings to the standardized scale and back."""
+"""Turn ratings into the standardized scale and back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TargetScale:
         return np.float32(self.scale**0.5)
 
     def row_unit(self, rank: int) -> np.ndarray:
-        """What a row of factors and bias of 1 is on the scale of y, float32 (rank + 1,)."""
+        """Give what a row of factors and bias of 1 is on the scale of y, float32 (rank + 1,)."""
         return np.append(np.full(rank, self.factor_unit), self.bias_unit).astype(np.float32)
 
     def standardize(self, y: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How long to train: a schedule that runs to its end, or one that the held-out ratings or the training loss find.
+"""Decide how long to train: run a schedule to its end, or search for the end on held-out ratings or the loss.
 
 Stopping in the middle of a falling step leaves a model that never settled. So where the end is to be found, the step
 stays as it is until the score stalls; then the best epoch is taken up again with half the step, and so on until the

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent on a block grid: one epoch after another, and what is done when one diverges."""
+"""Run stochastic gradient descent on a block grid, and take back epochs that diverge."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ class SGDSolver:
         return None
 
     def _make_kernel(self, parameters: Parameters) -> SGDKernel:
+        """Give a kernel that updates ``parameters`` by the ratings of the grid."""
         hyper, loss = self.hyper, self.hyper.loss
         rule = UpdateRule(
             min(hyper.alpha, LARGEST_STRENGTH),

@@ -1,1 +1,1 @@
-"""What every part of the package may use."""
+"""Provide what every part of the package may use."""

@@ -1,4 +1,4 @@
-"""Plain threads over kernel calls that release the GIL: nothing to ship, nothing that outlives the call."""
+"""Run plain threads over kernel calls that release the GIL; none outlives the call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 
 class Threads:
-    """``n`` threads for the length of a ``with``; one is the caller's own, and then no other is started."""
+    """Run ``n`` threads for the length of a ``with``; a single one is the caller's own, and no other is started."""
 
     def __init__(self, n: int = 1):
         self.n = n
@@ -39,18 +39,20 @@ def chunks(n: int, size: int) -> list[slice]:
 
 
 class _OneBlasThread:
-    """A limit of the process: the first to ask sets it, the last to leave takes it back."""
+    """Limit the BLAS of the process: the first to enter sets the limit, the last to leave takes it back."""
 
     def __init__(self) -> None:
         self._lock, self._n_inside = Lock(), 0
 
     def enter(self) -> None:
+        """Set the limit, unless it is set."""
         with self._lock:
             if self._n_inside == 0:
                 self._limits = threadpool_limits(1, user_api="blas")
             self._n_inside += 1
 
     def leave(self) -> None:
+        """Take the limit back, unless others are inside."""
         with self._lock:
             self._n_inside -= 1
             if self._n_inside == 0:
@@ -62,7 +64,7 @@ _ONE_BLAS_THREAD = _OneBlasThread()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """BLAS on one thread, whichever threads are in here at once."""
+    """Keep BLAS on one thread, however many threads are in here at once."""
     _ONE_BLAS_THREAD.enter()
     try:
         yield

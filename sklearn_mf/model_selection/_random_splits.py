@@ -136,6 +136,7 @@ class PerUserShuffleSplit(_RandomSplit):
     """
 
     def _mark_test_rows(self, order: np.ndarray, *codes: np.ndarray) -> np.ndarray:
+        """Mark the first rows of each user in the random order."""
         (users,) = codes
         n_ratings = np.bincount(users)
         if isinstance(self.test_size, Integral):
@@ -214,6 +215,7 @@ class WarmShuffleSplit(_RandomSplit):
         self.item_column = check_column(item_column, "item_column")
 
     def _mark_test_rows(self, order: np.ndarray, *codes: np.ndarray) -> np.ndarray:
+        """Mark rows whose user and item keep another row."""
         n_rows = len(order)
         n_test = max(1, int(count_test_rows(self.test_size, n_rows) + 0.5))
         rows = np.fromiter(islice(_iterate_spare_rows(order, *codes), n_test), dtype=np.intp)

@@ -147,6 +147,7 @@ class LeaveLastOut(_TimeSplit):
         self.user_column = check_column(user_column, "user_column")
 
     def _mark_test_rows(self, times: np.ndarray, kind: str, X: Any) -> np.ndarray:
+        """Mark the last rows of each user who has more."""
         (users,) = encode_columns(self, X, ["user_column"])
         n_ratings = np.bincount(users)
         n_test = np.where(n_ratings > self.n, self.n, 0)
@@ -208,6 +209,7 @@ class GlobalTimeSplit(_TimeSplit):
         self.times = times
 
     def _mark_test_rows(self, times: np.ndarray, kind: str, X: Any) -> np.ndarray:
+        """Mark rows from an instant on, or the last part of all rows."""
         if self.at is not None:
             return self._mark_from_instant(times, kind)
         ordered = np.sort(times)

@@ -1,5 +1,7 @@
 """Check what the fitted regressor holds and what each parameter does."""
 
+import pickle
+
 import joblib
 import numpy as np
 import pytest
@@ -223,3 +225,16 @@ def test_no_ratings_are_kept(ratings):
     arrays = [value for value in vars(model).values() if isinstance(value, np.ndarray)]
     arrays += [array for value in vars(model).values() if isinstance(value, list) for array in value]
     assert all(np.size(array) < len(y) for array in arrays)
+
+
+def test_fitted_state_stands_once(ratings):
+    """After factors_ are replaced, the old ones are nowhere; what can be derived is not kept."""
+    X, _, y, _ = ratings
+    model = fit(X, y, rank=16, implicit_features=None)
+    size = len(pickle.dumps(model))
+    marked = [np.full_like(rows, 7.25) for rows in model.factors_]
+    model.factors_ = marked
+    assert len(pickle.dumps(model)) == size
+    model.factors_ = [rows[:, :0] for rows in marked]
+    n_floats = sum(rows.size for rows in marked)
+    assert len(pickle.dumps(model)) < size - 4 * n_floats + 1000

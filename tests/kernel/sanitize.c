@@ -54,7 +54,7 @@ static void *run_share(void *given)
 
 /* Deals random ratings to a grid, runs three epochs on it with `n_threads` and predicts; returns the loss. The third ends
  * early where `ends` is set. */
-static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss kind, int n_threads)
+static double run(int m, int rank, int weighted, int centered, int ends, sgd_loss kind, int n_threads)
 {
     const int width = rank ? (rank + SGD_LANES - 1) / SGD_LANES * SGD_LANES : SGD_LANES;
     state = 1;
@@ -141,23 +141,23 @@ static double run(int m, int rank, int weighted, int centerd, int ends, sgd_loss
     for (int64_t t = 0; t < context_start[BLOCKS]; t++)
         part[t] = 1.0f / GROUPS;
 
-    const int stride = centerd ? 2 * width : width;
+    const int stride = centered ? 2 * width : width;
     float *ties = take(2 * ROWS * SGD_LANES * sizeof(float));
     float *rows = take((size_t)m * ROWS * stride * sizeof(float)), *own_rows = take((size_t)GROUPS * m * ROWS * width * 4);
     sgd_scalars *scalars = take(m * ROWS * sizeof(sgd_scalars)), *own_scalars = take(GROUPS * m * ROWS * sizeof *scalars);
     for (int row = 0; row < m * ROWS; row++)
         for (int j = 0; j < rank; j++)
             rows[row * stride + j] = (float)(draw() % 1000) / 1000.0f - 0.5f;
-    for (int row = 0; centerd && row < 2 * ROWS; row++) {
+    for (int row = 0; centered && row < 2 * ROWS; row++) {
         for (int j = 0; j < rank; j++)
             rows[row * stride + width + j] = 0.1f;
         for (int j = 0; j < SGD_LANES; j++)
             ties[row * SGD_LANES + j] = 0.01f;
     }
     double loss[BLOCKS];
-    const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == SGD_HUBER};
+    const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == sgd_huber};
     strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, visits, start, first_row, rows, scalars,
-                        centerd ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
+                        centered ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
         grid.limit = ends && epoch == 2 ? -INFINITY : INFINITY;
@@ -360,7 +360,7 @@ int main(void)
             for (int rank = 0; rank <= 72; rank += rank < 40 ? 4 : 16)
                 for (int kind = 0; kind < 4; kind++) { /* weighted or not, with centers or not */
                     /* The squared loss each time, and one of the others. */
-                    const sgd_loss losses[] = {SGD_SQUARED_ERROR, 1 + (rank / 4 + kind) % SGD_POISSON};
+                    const sgd_loss losses[] = {sgd_squared_error, 1 + (rank / 4 + kind) % (SGD_N_LOSSES - 1)};
                     for (int l = 0; l < 2; l++) {
                         const double loss = run(m, rank, kind % 2, kind / 2, 0, losses[l], 1);
                         for (int n_threads = 2; n_threads <= 8; n_threads += 3)

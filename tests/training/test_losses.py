@@ -6,9 +6,10 @@ from helpers.losses import every_loss
 from scipy import sparse
 from sklearn.linear_model import HuberRegressor, PoissonRegressor, QuantileRegressor, Ridge
 from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
+from sklearn_mf._kernel.sgd import LOSS_CODES
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._training.losses import AbsoluteError, Quantile, make_loss
+from sklearn_mf._training.losses import LOSSES, AbsoluteError, Quantile, make_loss
 
 
 def small_ratings(n=3000, seed=0):
@@ -210,3 +211,8 @@ def test_the_loss_curve_is_of_the_loss(loss, parameter, implicit_features):
     }[loss]
     assert model.loss_curve_[-1] == pytest.approx(np.mean(value), rel=0.05)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+def test_every_loss_has_its_function_in_the_kernel():
+    assert set(LOSSES) == set(LOSS_CODES)
+    assert len({make_loss(name, epsilon=1.0, quantile=0.5).code for name in LOSSES}) == len(LOSSES)
