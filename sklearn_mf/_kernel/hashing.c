@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <intrin.h>
+#endif
+
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
 #else
@@ -12,17 +16,39 @@
 
 enum { BATCH = 32, FIRST_SLOTS = 1 << 12 };
 
-INLINE uint64_t mix(uint64_t x)
+/* Secrets of the process: nobody can choose ids that collide without knowing them. Codes do not depend on them. */
+static uint64_t seeds[2] = {0x9e3779b97f4a7c15ULL, 0xc4ceb9fe1a85ec53ULL};
+
+void hashing_seed(uint64_t first, uint64_t second)
 {
-    x ^= x >> 32;
-    x *= 0x9e3779b97f4a7c15ULL;
-    return x ^ x >> 29;
+    seeds[0] = first;
+    seeds[1] = second;
 }
 
-INLINE uint64_t hash_key(const hashing_slot *key)
+/* Both halves of the product of 128 bits, as in wyhash (Wang 2019). */
+INLINE uint64_t mix_words(uint64_t a, uint64_t b)
 {
-    return mix(mix(key->a + (uint64_t)key->length) ^ key->b);
+#if defined(_MSC_VER) && defined(_M_X64)
+    uint64_t high, low = _umul128(a, b, &high);
+    return low ^ high;
+#elif defined(__SIZEOF_INT128__)
+    const unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+    const uint64_t mask = 0xffffffffULL, a0 = a & mask, a1 = a >> 32, b0 = b & mask, b1 = b >> 32;
+    const uint64_t middle = a1 * b0 + (a0 * b0 >> 32), other = a0 * b1 + (middle & mask);
+    return a * b ^ (a1 * b1 + (middle >> 32) + (other >> 32));
+#endif
 }
+
+INLINE uint64_t hash_words(uint64_t a, uint64_t b, uint64_t length)
+{
+    return mix_words(a ^ seeds[0], (b ^ seeds[1]) + length);
+}
+
+INLINE uint64_t hash_key(const hashing_slot *key) { return hash_words(key->a, key->b, (uint64_t)key->length); }
+
+uint64_t hashing_of_integer(uint64_t x) { return hash_words(x, 0, 8); }
 
 static int start(hashing_table *table)
 {
@@ -86,13 +112,14 @@ INLINE uint64_t read_4(const char *x)
 INLINE hashing_slot string_key(const char *x, int64_t length)
 {
     hashing_slot key = {0, 0, (int32_t)length, 0};
-    if (length > 16)
+    if (length > 16) {
+        key.a = seeds[1], key.b = seeds[0];
         for (int64_t done = 0; done < length; done += 8) {
             const uint64_t word = read_8(x + (done + 8 <= length ? done : length - 8));
-            key.a = mix(key.a ^ word);
-            key.b = (key.b ^ word) * 0xc4ceb9fe1a85ec53ULL;
-            key.b ^= key.b >> 32;
+            key.a = mix_words(key.a ^ word, seeds[0] | 1);
+            key.b = mix_words(key.b ^ word, seeds[1] | 1);
         }
+    }
     else if (length >= 8) {
         key.a = read_8(x);
         key.b = read_8(x + length - 8);

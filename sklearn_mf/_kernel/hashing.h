@@ -27,4 +27,10 @@ int hashing_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32
 
 void hashing_free(hashing_table *table);
 
+/* Sets the secrets of the hashes; to be called once, before any table is made. */
+void hashing_seed(uint64_t first, uint64_t second);
+
+/* The hash of an id that is an integer, or of a hash that is to be spread over the slots of a table. */
+uint64_t hashing_of_integer(uint64_t x);
+
 #endif

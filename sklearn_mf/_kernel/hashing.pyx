@@ -3,6 +3,8 @@
 Codes are int32, in the order of first appearance where ids are hashed; sorting the few levels is left to Python.
 """
 
+import os
+
 import numpy as np
 
 from cpython.object cimport Py_EQ, PyObject_Hash, PyObject_RichCompareBool
@@ -85,12 +87,17 @@ cdef extern from "hashing.h" nogil:
     int hashing_integers(ptrdiff_t n, const char *values, ptrdiff_t stride, int32_t *codes, hashing_table *table)
     int hashing_strings(ptrdiff_t n, const char *data, const int64_t *offsets, int32_t *codes, hashing_table *table)
     void hashing_free(hashing_table *table)
+    void hashing_seed(uint64_t first, uint64_t second)
+    uint64_t hashing_of_integer(uint64_t x)
 
 
-cdef inline uint64_t mixed(uint64_t x) noexcept nogil:
-    x ^= x >> 32
-    x *= 0x9E3779B97F4A7C15ULL
-    return x ^ (x >> 29)
+cdef uint64_t[::1] secrets = np.frombuffer(os.urandom(16), dtype=np.uint64).copy()
+hashing_seed(secrets[0], secrets[1])
+
+
+def hash_of_integer(int64_t value):
+    """Give the hash of an id: another one in each process, so that nobody can choose ids that collide."""
+    return hashing_of_integer(<uint64_t>value)
 
 
 cdef take_first(int failed, hashing_table *table):
@@ -188,7 +195,7 @@ def hash_strings(values, int32_t[::1] codes):
         value = (<PyObject **>(data + r * stride))[0]
         if value is NULL or not PyUnicode_CheckExact(value):
             return None
-        h = mixed(<uint64_t>PyObject_Hash(<object>value))
+        h = hashing_of_integer(<uint64_t>PyObject_Hash(<object>value))
         slot = h & slots.mask
         code = slots.code[slot]
         while code >= 0:
