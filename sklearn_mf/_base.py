@@ -147,7 +147,7 @@ def model_of(attributes: dict[str, Any]) -> Model:
     return Model(factors, biases, float(attributes["intercept_"]))
 
 
-def view_of(estimator: Any) -> FittedModel:
+def snapshot_of(estimator: Any) -> FittedModel:
     """Take one view of a fitted estimator, for a reading method to work on."""
     attributes = vars(estimator)  # read once: a writer puts another dictionary in its place
     return FittedModel(
@@ -161,7 +161,7 @@ def view_of(estimator: Any) -> FittedModel:
     )
 
 
-def learned_by(estimator: Any, hyper: Hyperparameters, method: str) -> Learned:
+def learned_so_far(estimator: Any, hyper: Hyperparameters, method: str) -> Learned:
     """Give what an estimator has learned, for ``method`` to go on from with ``hyper``."""
     attributes = vars(estimator)
     model, state = model_of(attributes), attributes["_training_state"]

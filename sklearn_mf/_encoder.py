@@ -16,7 +16,7 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sklearn_mf._base import check_query, view_of
+from sklearn_mf._base import check_query, snapshot_of
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._regressor import MatrixFactorizationRegressor
@@ -166,7 +166,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         seeded = self._fit(X, y, sample_weight, rng)
         # A fit does not depend on what ids are called: folds are fitted on indices, the ids of their models.
-        indices = view_of(self.regressor_).levels.encode(check_query(self, X), _ONE_THREAD)
+        indices = snapshot_of(self.regressor_).levels.encode(check_query(self, X), _ONE_THREAD)
         y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
         features = np.empty((len(indices), len(self.get_feature_names_out())))
         for train, test in self._folds(X, y, rng):
@@ -174,7 +174,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
             with warnings.catch_warnings():  # what all rows were warned of
                 warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
-            fold = view_of(model)
+            fold = snapshot_of(model)
             own = fold.levels.encode(check_query(model, indices[test]), _ONE_THREAD)
             features[test] = _features(fold, own, _rotation(fold, self.regressor_.factors_, model.positive))
         return features
@@ -201,7 +201,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
             As ``MatrixFactorizationRegressor.predict``.
         """
         check_is_fitted(self)
-        columns, fitted = check_query(self, X), view_of(self.regressor_)
+        columns, fitted = check_query(self, X), snapshot_of(self.regressor_)
         indices = fitted.levels.encode(columns, _ONE_THREAD)
         fitted.report_unknown(columns, indices, (indices < 0).any(axis=1), then="Their features are zero.")
         return _features(fitted, indices, np.eye(fitted.model.rank))

@@ -23,9 +23,9 @@ from sklearn_mf._base import (
     check_query,
     check_validation,
     encode_validation,
-    learned_by,
+    learned_so_far,
     levels_of,
-    view_of,
+    snapshot_of,
 )
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
@@ -82,7 +82,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         + \tfrac12 (\alpha_b n + \delta) (b_f[l] - \zeta_f[l])^2
 
     with L the ``loss``, half the squared error by default, n the summed weight of the ratings of a level and
-    :math:`\delta` the ``damping``. Inside, y is centerd and divided by its weighted standard deviation, so one
+    :math:`\delta` the ``damping``. Inside, y is centered and divided by its weighted standard deviation, so one
     ``learning_rate`` and one ``alpha`` serve every rating scale.
 
     That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to
@@ -151,7 +151,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         features it is non-negative matrix factorization of what is known of the matrix.
 
     fit_bias : bool, default=True
-        Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centerd,
+        Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centered,
         the model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
 
     max_iter : int, default=20
@@ -413,7 +413,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         held = check_validation(fitted, len(given.columns), X_val, y_val, sample_weight_val, hyper.loss)
         start = None
         if self.warm_start and hasattr(self, "_training_state"):
-            start = learned_by(self, hyper, "warm_start")
+            start = learned_so_far(self, hyper, "warm_start")
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
             levels, coded = given.fit_levels(threads)
             callback.begin_fit(lambda learned: attributes_of(fitted, levels, learned), X, y, sample_weight)
@@ -463,7 +463,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
                 levels, coded = given.fit_levels(threads)
                 learned = fit_first_batch(coded, hyper, _generator_of(self), threads)
             else:
-                known = learned_by(self, hyper, "partial_fit")
+                known = learned_so_far(self, hyper, "partial_fit")
                 levels, coded, _ = given.grow_levels(levels_of(vars(self)), threads)
                 step_factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](known.n_iter, 0)
                 rng = _generator_of(self, known.n_iter)
@@ -518,7 +518,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
                 f"loss={self.loss!r} and positive={self.positive}."
             )
         fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=False)
-        known = learned_by(self, hyper, "fold_in")
+        known = learned_so_far(self, hyper, "fold_in")
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
             levels, coded, rows = given.grow_levels(levels_of(vars(self)), threads)
         indices = np.stack(coded.codes, axis=1)
@@ -549,7 +549,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
         """
         check_is_fitted(self)
-        columns, fitted = check_query(self, X), view_of(self)
+        columns, fitted = check_query(self, X), snapshot_of(self)
         with Threads(effective_n_jobs(self.n_jobs) if len(columns[0]) > MAX_CHUNK else 1) as threads:
             return fitted.predict(columns, threads)
 
@@ -625,7 +625,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         check_is_fitted(self)
         check_scalar(n_items, "n_items", Integral, min_val=1)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            return recommend(view_of(self), users, int(n_items), exclude, candidates, context, threads)
+            return recommend(snapshot_of(self), users, int(n_items), exclude, candidates, context, threads)
 
     def similar_items(self, items: ArrayLike, n_items: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the items whose factors point in the most similar direction.
@@ -667,7 +667,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         check_is_fitted(self)
         check_scalar(n_items, "n_items", Integral, min_val=1)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            return find_similar(view_of(self), 1, items, int(n_items), threads)
+            return find_similar(snapshot_of(self), 1, items, int(n_items), threads)
 
     def similar_users(self, users: ArrayLike, n_users: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the users whose factors point in the most similar direction.
@@ -706,7 +706,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         check_is_fitted(self)
         check_scalar(n_users, "n_users", Integral, min_val=1)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            return find_similar(view_of(self), 0, users, int(n_users), threads)
+            return find_similar(snapshot_of(self), 0, users, int(n_users), threads)
 
     def explain(self, X: Any) -> Bunch:
         """Take predictions apart.
@@ -742,7 +742,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         ['intercept 3.60', 'user_bias 0...', 'item_bias 0...', 'context 0.00', ...]
         """
         check_is_fitted(self)
-        columns, fitted = check_query(self, X), view_of(self)
+        columns, fitted = check_query(self, X), snapshot_of(self)
         with Threads(effective_n_jobs(self.n_jobs)) as threads:
             return Bunch(**explain(fitted, columns, threads))
 

@@ -13,15 +13,18 @@ void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights,
             count[grid_block(users[codes[0][r]].group, items[codes[1][r]].group, n_groups)]++;
 }
 
-void grid_deal(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values, const double *weights,
-               double weight_scale, const grid_place *users, const grid_place *items, const int64_t *offset,
-               int32_t n_groups, int64_t *next, int32_t *index, double *values_out, double *weights_out)
+ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values,
+                       const double *weights, double weight_scale, const grid_place *users, const grid_place *items,
+                       const int64_t *offset, int32_t n_groups, int64_t n_out, int64_t *next, int32_t *index,
+                       double *values_out, double *weights_out)
 {
     for (ptrdiff_t r = 0; r < n; r++) {
         if (weights && !(weights[r] > 0.0))
             continue;
         const grid_place user = users[codes[0][r]], item = items[codes[1][r]];
         const int64_t to = next[grid_block(user.group, item.group, n_groups)]++;
+        if (to < 0 || to >= n_out)
+            return r;
         int32_t *out = index + to * n_fields;
         out[0] = user.row;
         out[1] = item.row;
@@ -33,6 +36,7 @@ void grid_deal(ptrdiff_t n, int n_fields, const int32_t *const *codes, const dou
             weights_out[to] = w < 1e-30 ? 1e-30 : w;
         }
     }
+    return -1;
 }
 
 static uint64_t mix(uint64_t x) /* the finalizer of MurmurHash3 (Appleby 2011) */
@@ -251,7 +255,7 @@ typedef struct {
 } waiting_rating;
 
 INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                   int32_t *last, uint8_t *visits)
+                   int32_t *last, uint8_t *batch_kinds)
 {
     waiting_rating queue[QUEUE];
     int n_queued = 0, hopeless = n_fields > MAX_SPREAD_FIELDS;
@@ -306,19 +310,19 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
         for (int f = 0; f < n_fields; f++)
             last[first[f] + out[f]] = (int32_t)to;
         if (to == batch_start + SGD_BATCH - 1)
-            visits[to / SGD_BATCH] = met >= batch_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;
+            batch_kinds[to / SGD_BATCH] = met >= batch_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;
     }
 }
 
 void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                 int64_t n_last, int32_t *last, uint8_t *visits)
+                 int64_t n_last, int32_t *last, uint8_t *batch_kinds)
 {
     for (int64_t t = 0; t < n_last; t++)
         last[t] = NEVER;
     if (n_fields == 2)
-        spread(n, 2, index, values, weights, first, last, visits);
+        spread(n, 2, index, values, weights, first, last, batch_kinds);
     else
-        spread(n, n_fields, index, values, weights, first, last, visits);
+        spread(n, n_fields, index, values, weights, first, last, batch_kinds);
 }
 
 void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights, double *total)

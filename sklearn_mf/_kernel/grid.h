@@ -26,10 +26,12 @@ void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights,
 
 /* Writes `n` rows to their blocks, from next[block] on, which moves on with each. `codes` holds the levels by field,
  * `offset` the first stacked row of each field: index takes rows within the group for the first two fields, stacked rows
- * for others. Weights are multiplied by `weight_scale` and stay above 1e-30, the least that single precision holds. */
-void grid_deal(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values, const double *weights,
-               double weight_scale, const grid_place *users, const grid_place *items, const int64_t *offset,
-               int32_t n_groups, int64_t *next, int32_t *index, double *values_out, double *weights_out);
+ * for others. Weights are multiplied by `weight_scale` and stay above 1e-30, the least that single precision holds.
+ * Returns -1, or the row whose place is not among the `n_out` that there are, where it ends. */
+ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values,
+                       const double *weights, double weight_scale, const grid_place *users, const grid_place *items,
+                       const int64_t *offset, int32_t n_groups, int64_t n_out, int64_t *next, int32_t *index,
+                       double *values_out, double *weights_out);
 
 /* Bytes of scratch for grid_order. */
 size_t grid_order_scratch(ptrdiff_t n, int n_fields);
@@ -42,17 +44,17 @@ ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, d
 /* Merges neighbors that are equal in indices and value: weights add up. Returns the number left, at the front. */
 ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights);
 
-/* Numbers the rows of the third and further fields within the block, in `index`, by first appearance; `context_rows`
+/* Numbers the rows of the third and context fields within the block, in `index`, by first appearance; `context_rows`
  * takes their stacked rows and `row_weights` the summed weight of each. `number` is scratch, one for each stacked row,
  * all -1, and left so. Returns how many there are. */
 ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
                       double *row_weights, int32_t *number);
 
 /* Puts off ratings that share a row with one of the batch before or of their own, as far as a short queue allows, and
- * fills `visits` (n / SGD_BATCH,), which says how a batch can be visited (sgd.h). `last` is scratch: `n_last` entries, one
+ * fills `batch_kinds` (n / SGD_BATCH,), which says how a batch can be visited (sgd.h). `last` is scratch: `n_last` entries, one
  * for each row of field f from first[f] on; first[0] is 0. */
 void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                 int64_t n_last, int32_t *last, uint8_t *visits);
+                 int64_t n_last, int32_t *last, uint8_t *batch_kinds);
 
 /* total[row] += summed weight of each row of `field` in a block. */
 void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights, double *total);

@@ -1,4 +1,4 @@
-"""The typed boundary to grid.c: dealing ratings to the blocks of a grid, and work on the ratings of a block."""
+"""The typed boundary to grid.c: scatter ratings to the blocks of a grid, and work on the ratings of a block."""
 
 import numpy as np
 
@@ -24,9 +24,10 @@ cdef extern from "grid.h" nogil:
 
     void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights, const grid_place *users,
                     const grid_place *items, int32_t n_groups, int64_t *count)
-    void grid_deal(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values, const double *weights,
-                   double weight_scale, const grid_place *users, const grid_place *items, const int64_t *offset,
-                   int32_t n_groups, int64_t *next, int32_t *index, double *values_out, double *weights_out)
+    ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values,
+                           const double *weights, double weight_scale, const grid_place *users,
+                           const grid_place *items, const int64_t *offset, int32_t n_groups, int64_t n_out,
+                           int64_t *next, int32_t *index, double *values_out, double *weights_out)
     size_t grid_order_scratch(ptrdiff_t n, int n_fields)
     ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, double *values, double *weights,
                          void *scratch)
@@ -34,7 +35,7 @@ cdef extern from "grid.h" nogil:
     ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
                           double *row_weights, int32_t *number)
     void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                     int64_t n_last, int32_t *last, uint8_t *visits)
+                     int64_t n_last, int32_t *last, uint8_t *batch_kinds)
     void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights,
                           double *total)
 
@@ -42,8 +43,8 @@ cdef extern from "grid.h" nogil:
 BATCH = SGD_BATCH  # ratings that are visited together where they have no row in common
 
 
-cdef class RatingDealer:
-    """Deal rows of codes to the blocks of a grid.
+cdef class RatingPartitioner:
+    """Scatter rows of codes to the blocks of a grid.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ cdef class RatingDealer:
     weights : float array (n,) or None
         Rows of weight 0 are absent.
 
-    deal : Deal
+    layout : GridLayout
         Where each level lies: its ``places``, ``offset`` and ``n_groups``.
     """
 
@@ -64,22 +65,22 @@ cdef class RatingDealer:
     cdef Py_ssize_t n
     cdef int n_fields, n_groups
 
-    def __cinit__(self, list codes, weights, deal):
+    def __cinit__(self, list codes, weights, layout):
         self.codes = <const int32_t **>malloc(max(len(codes), 1) * sizeof(int32_t *))
         if self.codes is NULL:
             raise MemoryError
 
-    def __init__(self, list codes, weights, deal):
+    def __init__(self, list codes, weights, layout):
         cdef const int32_t[::1] column
         cdef int f
-        self.users, self.items = deal.places
-        self.offset, self.n_groups, self.n_fields, self.n = deal.offset, deal.n_groups, len(codes), len(codes[0])
-        n_levels = np.diff(deal.offset)
+        self.users, self.items = layout.places
+        self.offset, self.n_groups, self.n_fields, self.n = layout.offset, layout.n_groups, len(codes), len(codes[0])
+        n_levels = np.diff(layout.offset)
         if self.n_fields < 2 or len(n_levels) != self.n_fields:
             raise ValueError(f"There are {self.n_fields} columns of codes and {len(n_levels)} fields.")
-        if len(deal.places[0]) != n_levels[0] or len(deal.places[1]) != n_levels[1]:
+        if len(layout.places[0]) != n_levels[0] or len(layout.places[1]) != n_levels[1]:
             raise ValueError("places do not fit offset.")
-        for places in deal.places:
+        for places in layout.places:
             if not 0 <= places[:, 1].min() <= places[:, 1].max() < self.n_groups:
                 raise IndexError(f"A group of places is beyond {self.n_groups}.")
         if weights is not None and len(weights) != self.n:
@@ -106,7 +107,7 @@ cdef class RatingDealer:
                 grid_count(stop - start, codes, w, <const grid_place *>&self.users[0, 0],
                            <const grid_place *>&self.items[0, 0], self.n_groups, &count[0])
 
-    def deal(
+    def scatter(
         self,
         ptrdiff_t start, ptrdiff_t stop,
         const double[::1] values,       # IN    (stop - start,): of the rows start..stop
@@ -117,7 +118,7 @@ cdef class RatingDealer:
     ):
         """Write the rows ``start..stop`` to their blocks, as ``count`` has counted them."""
         self._check_part(start, stop, weights, next)
-        if values.shape[0] != stop - start or out.n_fields != self.n_fields:
+        if values.shape[0] != stop - start or out.n_fields != self.n_fields or (weights is None) != (out.weights is None):
             raise ValueError("values or the blocks do not fit the rows.")
         cdef const int32_t **codes = <const int32_t **>malloc(self.n_fields * sizeof(int32_t *))
         if codes is NULL:
@@ -129,16 +130,22 @@ cdef class RatingDealer:
         cdef int32_t *index_out = out.index_at(0)
         cdef double *values_out = out.value_at(0)
         cdef double *weights_out = out.weight_at(0)
+        cdef int64_t n_out = out.index.shape[0]
+        cdef ptrdiff_t beyond = -1
         if stop > start:
             with nogil:
-                grid_deal(stop - start, self.n_fields, codes, &values[0], w, weight_scale,
-                          <const grid_place *>&self.users[0, 0], <const grid_place *>&self.items[0, 0],
-                          &self.offset[0], self.n_groups, &next[0], index_out, values_out, weights_out)
+                beyond = grid_scatter(
+                    stop - start, self.n_fields, codes, &values[0], w, weight_scale,
+                    <const grid_place *>&self.users[0, 0], <const grid_place *>&self.items[0, 0], &self.offset[0],
+                    self.n_groups, n_out, &next[0], index_out, values_out, weights_out,
+                )
         free(codes)
+        if beyond >= 0:
+            raise IndexError(f"Row {start + beyond} has no place in its block: it was not counted.")
 
     cdef _check_part(self, ptrdiff_t start, ptrdiff_t stop, const double[::1] weights, int64_t[::1] of_blocks):
         if not 0 <= start <= stop <= self.n or of_blocks.shape[0] != self.n_groups**2:
-            raise ValueError("The rows, or the array of a number a block, are not those of the dealer.")
+            raise ValueError("The rows, or the array of a number a block, are not those of the partitioner.")
         if weights is not None and weights.shape[0] != stop - start:
             raise ValueError("weights do not fit the rows.")
 
@@ -232,8 +239,8 @@ cdef class RatingBlocks:
                     grid_merge(n, self.n_fields, &self.index[lo, 0], &self.values[lo], &self.weights[lo]) if n else 0
                 )
 
-    def number_further_rows(self, int64_t block, int32_t[::1] context_rows, double[::1] weight, int32_t[::1] number):
-        """Number the rows of further fields within a block, in ``index``; return how many it touches.
+    def number_context_rows(self, int64_t block, int32_t[::1] context_rows, double[::1] weight, int32_t[::1] number):
+        """Number the rows of context fields within a block, in ``index``; return how many it touches.
 
         ``context_rows`` takes their stacked rows and ``weight`` the summed weight of each; ``number`` is scratch, all -1.
         Each of the three has a place for every stacked row.
@@ -269,18 +276,18 @@ cdef class RatingBlocks:
             raise IndexError("An index of a rating is beyond the rows of its block.")
         self.n_rows = n_rows
 
-    def spread(self, const int64_t[::1] blocks, uint8_t[::1] visits):
-        """Move ratings with a row in common apart; say in ``visits`` which batches can be visited together.
+    def spread(self, const int64_t[::1] blocks, uint8_t[::1] batch_kinds):
+        """Move ratings with a row in common apart; say in ``batch_kinds`` which batches can be visited together.
 
-        ``set_rows`` comes before. ``visits`` has n // BATCH + n_blocks numbers.
+        ``set_rows`` comes before. ``batch_kinds`` has n // BATCH + n_blocks numbers.
         """
         cdef const int64_t[:, ::1] n_rows = self.n_rows
         cdef int f
         cdef ptrdiff_t largest = 1, t, lo, n
         cdef int64_t b
         n_blocks = self.block_start.shape[0] - 1
-        if n_rows is None or visits.shape[0] != self.index.shape[0] // SGD_BATCH + n_blocks:
-            raise ValueError("set_rows was not called, or visits does not fit the ratings.")
+        if n_rows is None or batch_kinds.shape[0] != self.index.shape[0] // SGD_BATCH + n_blocks:
+            raise ValueError("set_rows was not called, or batch_kinds does not fit the ratings.")
         for t in range(blocks.shape[0]):
             b = blocks[t]
             self.size_of(b)
@@ -303,7 +310,7 @@ cdef class RatingBlocks:
                     first[f] = n_rows[b, 0] + n_rows[b, 1]
                 grid_spread(n, self.n_fields, &self.index[lo, 0], &self.values[lo],
                             &self.weights[lo] if self.weights is not None else NULL, first,
-                            n_rows[b, 0] + n_rows[b, 1] + n_rows[b, 2], last, &visits[lo // SGD_BATCH + b])
+                            n_rows[b, 0] + n_rows[b, 1] + n_rows[b, 2], last, &batch_kinds[lo // SGD_BATCH + b])
         free(last)
         free(first)
 

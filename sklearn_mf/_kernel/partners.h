@@ -1,4 +1,4 @@
-/* Who rated what, for _implicit.py: sums over the partners of a row, block by block of the grid, and products of tall thin
+/* Who rated what, for _training/centers.py: sums over the partners of a row, block by block of the grid, and products of tall thin
  * matrices. Plain C, no Python, no threads, no allocation.
  *
  * The distinct pairs of a block are runs: a run is a user and the items rated by that user. So a sum over the items of a

@@ -18,7 +18,7 @@
  *   b_f <- b_f + eta (psi           - (alpha_bias + lambda_f) (b_f - zb_f))
  *   V_f <- V_f + eta (psi (s - V_f) - (alpha      + lambda_f) (V_f - z_f)), at least 0 where factors are positive.
  *
- * Centers and o = <tie_u, tie_i> are zero without implicit features, and centers of further fields always; _implicit.py
+ * Centers and o = <tie_u, tie_i> are zero without implicit features, and centers of context fields always; _training/centers.py
  * derives them.
  *
  * A plain step eta = step * w overshoots for large weights and for many columns. Per unit of weight, the curvature of
@@ -90,19 +90,19 @@ typedef struct {
     const int32_t *index;        /* IN    (n_ratings, n_fields): row of each field within its table */
     const float *target;         /* IN    (n_ratings,): standardized ratings */
     const float *weight;         /* IN    (n_ratings,), or NULL when every weight is 1 */
-    const uint8_t *visits;        /* IN    (n_ratings / SGD_BATCH,), how each batch can be visited */
+    const uint8_t *batch_kinds;        /* IN    (n_ratings / SGD_BATCH,), how each batch can be visited */
     float *const *rows;          /* INOUT n_fields tables of (n_rows_f, width); with ties, the first two (n_rows_f, 2 width):
                                   *       a row's center is IN, and stands after the row, to be fetched with it */
     const float *const *ties;    /* IN    tables of (n_rows_f, SGD_LANES) of the first two fields; NULL: no centers */
     sgd_scalars *const *scalars; /* INOUT n_fields tables of (n_rows_f,) */
-    const float *context_pace;   /* IN    (context rows,): part of each step that such a row takes, at most 1 */
+    const float *context_step_factor;   /* IN    (context rows,): part of each step that such a row takes, at most 1 */
 } sgd_block;
 
 /* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.
  * `sum` is scratch of 2 SGD_BATCH `width` floats, used with three fields or more. */
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 
-/* Rows of further columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
+/* Rows of context columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
  * copied before, turned into changes after, and added to the shared rows, which are `stride` floats apart, once all
  * blocks of the stratum are done. */
 void sgd_copy_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,

@@ -55,7 +55,7 @@ cdef extern from "strata.h" nogil:
         const int32_t *index
         const float *target
         const float *weight
-        const uint8_t *visits
+        const uint8_t *batch_kinds
         const int64_t *block_start
         const int64_t *first_row
         float *rows
@@ -63,8 +63,8 @@ cdef extern from "strata.h" nogil:
         const float *ties
         const int32_t *context_rows
         const int64_t *context_start
-        const float *context_share
-        const float *context_pace
+        const float *context_merge_weight
+        const float *context_step_factor
         float *own_rows
         sgd_scalars *own_scalars
         double *loss
@@ -118,7 +118,7 @@ cdef class SGDKernel:
     parameters : Parameters
         ``table``, ``scalars`` and ``ties``; sklearn_mf/_training/parameters.py has their shapes.
 
-    context_pace : float32 array (n_context_rows,)
+    context_step_factor : float32 array (n_context_rows,)
         Part of each step that a row of a context field takes, in the order of ``grid.context_rows``.
 
     rule : UpdateRule
@@ -131,21 +131,21 @@ cdef class SGDKernel:
     cdef strata_grid grid
     cdef int64_t n_blocks
 
-    def __init__(self, grid, parameters, context_pace, rule):
+    def __init__(self, grid, parameters, context_step_factor, rule):
         cdef const int32_t[:, ::1] index = grid.index
         cdef const float[::1] target = grid.target
         cdef const float[::1] weight = grid.weight
-        cdef const uint8_t[::1] visits = grid.visits
+        cdef const uint8_t[::1] batch_kinds = grid.batch_kinds
         cdef const int64_t[::1] block_start = grid.block_start
         cdef const int64_t[:, ::1] first_row = grid.first_row
         cdef const int32_t[::1] context_rows = grid.context_rows
         cdef const int64_t[::1] context_start = grid.context_start
-        cdef const float[::1] share = grid.context_share
-        cdef const float[::1] pace = context_pace
+        cdef const float[::1] share = grid.context_merge_weight
+        cdef const float[::1] pace = context_step_factor
         cdef float[:, ::1] rows = parameters.table
         cdef float[:, ::1] scalars = parameters.scalars
         cdef const float[:, ::1] ties = parameters.ties
-        _check_lengths(grid, parameters, context_pace)
+        _check_lengths(grid, parameters, context_step_factor)
         _check_indices(grid, len(parameters.table))
         P = grid.n_groups
         n_own = int(np.diff(grid.context_start[::P]).max())
@@ -155,11 +155,11 @@ cdef class SGDKernel:
         cdef double[::1] losses = np.zeros(P * P)
         self.rule, self.losses, self.n_blocks = rule, np.asarray(losses), P * P
         self.arrays = (
-            index, target, weight, visits, block_start, first_row, context_rows, context_start, share, pace, rows, scalars,
+            index, target, weight, batch_kinds, block_start, first_row, context_rows, context_start, share, pace, rows, scalars,
             ties, own_rows, own_scalars,
         )
         self.grid.n_fields, self.grid.width, self.grid.n_groups = index.shape[1], width, P
-        self.grid.index, self.grid.target, self.grid.visits = &index[0, 0], &target[0], &visits[0]
+        self.grid.index, self.grid.target, self.grid.batch_kinds = &index[0, 0], &target[0], &batch_kinds[0]
         self.grid.weight = &weight[0] if weight is not None else NULL
         self.grid.block_start, self.grid.first_row = &block_start[0], &first_row[0, 0]
         self.grid.rows, self.grid.scalars = &rows[0, 0], <sgd_scalars *>&scalars[0, 0]
@@ -167,11 +167,11 @@ cdef class SGDKernel:
         self.grid.context_start = &context_start[0]
         self.grid.own_rows, self.grid.own_scalars = &own_rows[0, 0], <sgd_scalars *>&own_scalars[0, 0]
         if context_rows.shape[0]:  # NULL otherwise
-            self.grid.context_rows, self.grid.context_share = &context_rows[0], &share[0]
-            self.grid.context_pace = &pace[0]
+            self.grid.context_rows, self.grid.context_merge_weight = &context_rows[0], &share[0]
+            self.grid.context_step_factor = &pace[0]
         self.grid.loss = &losses[0]
 
-    def new_progress(self):
+    def new_sync_state(self):
         """Give what the threads that share a ``run`` share: int64, zeros."""
         return np.zeros(STRATA_STATE_SIZE(self.grid.n_groups), dtype=np.int64)
 
@@ -183,7 +183,7 @@ cdef class SGDKernel:
         cdef strata_grid grid = self.grid
         cdef int64_t t
         if progress.shape[0] != STRATA_STATE_SIZE(grid.n_groups):
-            raise ValueError("progress is not that of new_progress().")
+            raise ValueError("progress is not that of new_sync_state().")
         for t in range(strata.shape[0]):
             if not 0 <= strata[t] < grid.n_groups:
                 raise IndexError(f"There is no stratum {strata[t]} among {grid.n_groups}.")
@@ -201,7 +201,7 @@ cdef class SGDKernel:
     def run_block(self, int64_t block, float step):
         """Update the rows of one block by its ratings; return its summed loss.
 
-        Grids of two fields only: rows of further fields are shared by the blocks of a stratum.
+        Grids of two fields only: rows of context fields are shared by the blocks of a stratum.
         """
         cdef strata_grid grid = self.grid
         if grid.n_fields > 2:
@@ -226,18 +226,18 @@ cdef class SGDKernel:
         return config
 
 
-def _check_lengths(grid, parameters, context_pace):
+def _check_lengths(grid, parameters, context_step_factor):
     """Raise a ValueError that names the first array whose shape does not fit the others."""
     n, n_blocks, n_context_rows = len(grid.index), grid.n_groups**2, len(grid.context_rows)
     width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
     expected = {
         "target": (grid.target, (n,)),
-        "visits": (grid.visits, (n // SGD_BATCH + n_blocks,)),
+        "batch_kinds": (grid.batch_kinds, (n // SGD_BATCH + n_blocks,)),
         "block_start": (grid.block_start, (n_blocks + 1,)),
         "first_row": (grid.first_row, (n_blocks, 2)),
         "context_start": (grid.context_start, (n_blocks + 1,)),
-        "context_share": (grid.context_share, (n_context_rows,)),
-        "context_pace": (context_pace, (n_context_rows,)),
+        "context_merge_weight": (grid.context_merge_weight, (n_context_rows,)),
+        "context_step_factor": (context_step_factor, (n_context_rows,)),
         "table": (parameters.table, (len(grid.row_weights), width * (1 if parameters.ties is None else 2))),
         "scalars": (parameters.scalars, (len(grid.row_weights), 2)),
     }

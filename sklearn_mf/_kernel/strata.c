@@ -42,7 +42,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         .index = grid->index + start * m,
         .target = grid->target + start,
         .weight = grid->weight ? grid->weight + start : NULL,
-        .visits = grid->visits + start / SGD_BATCH + b,
+        .batch_kinds = grid->batch_kinds + start / SGD_BATCH + b,
         .rows = rows,
         .scalars = scalars,
         .ties = grid->ties ? ties : NULL,
@@ -60,7 +60,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
     /* Further fields: on copies, in place of which their changes are left. */
     const int64_t own = grid->context_start[b] - grid->context_start[b / grid->n_groups * grid->n_groups];
     const int32_t *context_rows = grid->context_rows + grid->context_start[b];
-    block.context_pace = grid->context_pace + grid->context_start[b];
+    block.context_step_factor = grid->context_step_factor + grid->context_start[b];
     float *own_rows = grid->own_rows + own * width;
     sgd_scalars *own_scalars = grid->own_scalars + own;
     for (int f = 2; f < m; f++) {
@@ -100,7 +100,7 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
         if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last of its stratum */
             const int64_t first = grid->context_start[strata[t] * P];
             sgd_add_rows(grid->context_start[strata[t] * P + P] - first, grid->width, stride_of(grid),
-                         grid->context_rows + first, grid->context_share + first, grid->own_rows, grid->own_scalars,
+                         grid->context_rows + first, grid->context_merge_weight + first, grid->own_rows, grid->own_scalars,
                          grid->rows, grid->scalars);
             add_and_get(n_added, 1);
         }

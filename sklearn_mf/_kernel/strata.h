@@ -19,16 +19,16 @@ typedef struct {
     const int32_t *index;         /* IN    (n, n_fields) */
     const float *target;          /* IN    (n,) */
     const float *weight;          /* IN    (n,) or NULL */
-    const uint8_t *visits;         /* IN    block b's begin at block_start[b] / SGD_BATCH + b */
+    const uint8_t *batch_kinds;         /* IN    block b's begin at block_start[b] / SGD_BATCH + b */
     const int64_t *block_start;   /* IN    (P P + 1,) */
     const int64_t *first_row;     /* IN    (P P, 2): first user row and first item row of a block */
     float *rows;                  /* INOUT (n_rows, width); with ties (n_rows, 2 width) */
     sgd_scalars *scalars;         /* INOUT (n_rows,) */
     const float *ties;            /* IN    (users and items, SGD_LANES), or NULL */
-    const int32_t *context_rows;  /* IN    rows of further fields that each block works on */
+    const int32_t *context_rows;  /* IN    rows of context fields that each block works on */
     const int64_t *context_start; /* IN    (P P + 1,): a block's part of `context_rows` */
-    const float *context_share;   /* IN    as `context_rows`: part of the block's change that counts */
-    const float *context_pace;    /* IN    as `context_rows`: part of each step that the row takes */
+    const float *context_merge_weight;   /* IN    as `context_rows`: part of the block's change that counts */
+    const float *context_step_factor;    /* IN    as `context_rows`: part of each step that the row takes */
     float *own_rows;              /* scratch for the context rows of the blocks of any one stratum */
     sgd_scalars *own_scalars;     /* the same */
     double *loss;                 /* OUT   (P P,) */

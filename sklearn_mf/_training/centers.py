@@ -36,7 +36,7 @@ from scipy.sparse import csr_array
 from sklearn_mf._kernel.partners import eigen, expand, project
 from sklearn_mf._kernel.sgd import LANES
 from sklearn_mf._training.grid import BlockGrid
-from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._training.partners import Partners
 from sklearn_mf._utils.threads import Threads, chunks
@@ -71,7 +71,7 @@ class Centers:
         ]
         self._sides = [side for side in sides if side.has_effect]
         for side in self._sides:
-            side.find_directions(rng)
+            side.build_preconditioner(rng)
 
     def update(self) -> None:
         """Move the centers toward the rows as they are now."""
@@ -141,7 +141,7 @@ class CenterRegression:
         damping = parameters.damping[own].astype(np.float64)
         # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
         self._strength = [
-            self._n * (min(alpha, LARGEST_STRENGTH) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)
+            self._n * (min(alpha, LARGEST_SAFE_NUMBER) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)
         ]
         largest = [float(d.max()) for d in self._strength]
         self.has_effect = max(largest) > 0.0
@@ -155,11 +155,11 @@ class CenterRegression:
         ]
         self._ridge = np.ones(width + LANES, dtype=np.float32)
         for columns, most in zip(columns_of_d, largest, strict=True):
-            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), LARGEST_STRENGTH)
+            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), LARGEST_SAFE_NUMBER)
         self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
-        self._near, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
+        self._row_buffer, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
 
-    def find_directions(self, rng: np.random.Generator) -> None:
+    def build_preconditioner(self, rng: np.random.Generator) -> None:
         """Find leading eigenvectors U of G, about, and g such that I + U diag(g) U^T preconditions it.
 
         From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
@@ -196,9 +196,9 @@ class CenterRegression:
         """Start from given coefficients, and from the centers that come of them."""
         rank = self._rank
         self.coefficients[:, :rank], self.coefficients[:, -LANES] = coefficients[:, :rank], coefficients[:, rank]
-        self._partners.sum(self.field, self.coefficients, self._near, self._threads)
-        self._near *= self._norm
-        self._centers[:], self._bias_center[:] = self._near[:, :-LANES], self._near[:, -LANES]
+        self._partners.sum(self.field, self.coefficients, self._row_buffer, self._threads)
+        self._row_buffer *= self._norm
+        self._centers[:], self._bias_center[:] = self._row_buffer[:, :-LANES], self._row_buffer[:, -LANES]
 
     def without_padding(self, rows: np.ndarray) -> np.ndarray:
         """Give factors and bias of padded rows, (n, rank + 1)."""
@@ -206,13 +206,13 @@ class CenterRegression:
 
     def update(self) -> None:
         """Take one preconditioned step of the regression; move the centers and ties that come of it."""
-        own, other = self._map_chunks(len(self._near)), self._map_chunks(len(self._residual))
+        own, other = self._map_chunks(len(self._row_buffer)), self._map_chunks(len(self._residual))
         own(self._weigh_residuals)
-        self._partners.sum(1 - self.field, self._near, self._residual, self._threads)
+        self._partners.sum(1 - self.field, self._row_buffer, self._residual, self._threads)
         along = self._gain * np.sum(other(self._subtract_ridge), axis=0, dtype=np.float64)
         along = along.astype(np.float32)
         slope, length = np.sum(other(lambda part: self._precondition(part, along)), axis=0)
-        self._partners.sum(self.field, self._direction, self._near, self._threads)
+        self._partners.sum(self.field, self._direction, self._row_buffer, self._threads)
         curvature = np.sum(own(self._curvature), axis=0) + self._ridge * length
         # The best length of the step, for each column by itself.
         step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0).astype(np.float32)
@@ -235,7 +235,7 @@ class CenterRegression:
 
     def _weigh_residuals(self, part: slice) -> None:
         """Fill ``near`` with |N|^(-1/2) D (p - z)."""
-        near = self._near[part]
+        near = self._row_buffer[part]
         np.subtract(self._rows[part], self._centers[part], out=near[:, :-LANES])
         np.subtract(self._bias[part], self._bias_center[part], out=near[:, -LANES])
         for columns, strength in self._relative_strength:
@@ -255,7 +255,7 @@ class CenterRegression:
 
     def _curvature(self, part: slice) -> np.ndarray:
         """Turn sums over partners into the move of centers by a step of 1; return the sum of d times its square."""
-        near = self._near[part]
+        near = self._row_buffer[part]
         near *= self._norm[part]
         total = np.zeros(near.shape[1])
         for columns, strength in self._relative_strength:
@@ -264,7 +264,7 @@ class CenterRegression:
 
     def _move_centers(self, part: slice, step: np.ndarray) -> None:
         """Move centers of factors and biases by the step."""
-        near = self._near[part]
+        near = self._row_buffer[part]
         near *= step
         self._centers[part] += near[:, :-LANES]
         self._bias_center[part] += near[:, -LANES]

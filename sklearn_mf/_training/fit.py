@@ -29,8 +29,8 @@ def fit_ratings(
     ratings = canonical_ratings(coded, hyper.rank, rng, threads)
     if stopping.has_fixed_length:
         run = TrainingRun(ratings, hyper, start, rng, threads, centers_ever_move(stopping.max_iter))
-        course = run_schedule(run, fixed_epochs(stopping.schedule, stopping.max_iter), callback)
-        return run.learned(course.losses)
+        history = run_schedule(run, fixed_epochs(stopping.schedule, stopping.max_iter), callback)
+        return run.learned(history.losses)
 
     training, is_refitted = ratings, stopping.early_stopping and stopping.refit and held is None
     if stopping.early_stopping and held is None:
@@ -38,13 +38,13 @@ def fit_ratings(
     if not is_refitted:
         ratings = None  # to make room
     run = TrainingRun(training, hyper, start, rng, threads)
-    course = search_schedule(run, stopping, None if held is None else run.scorer(held), callback)
-    losses = course.losses
-    if is_refitted and not course.stopped:
-        callback.tell(f"Refit on all ratings, {len(course.epochs)} epochs")
+    history = search_schedule(run, stopping, None if held is None else run.scorer(held), callback)
+    losses = history.losses
+    if is_refitted and not history.stopped:
+        callback.tell(f"Refit on all ratings, {len(history.epochs)} epochs")
         run = TrainingRun(ratings, hyper, start, rng, threads)
-        losses = run_schedule(run, course.epochs, callback).losses
-    return run.learned(losses, course.scores)
+        losses = run_schedule(run, history.epochs, callback).losses
+    return run.learned(losses, history.scores)
 
 
 def fit_first_batch(coded: CodedRatings, hyper: Hyperparameters, rng: np.random.Generator, threads: Threads) -> Learned:

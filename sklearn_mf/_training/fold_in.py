@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_mf._training.centers import predict_centers
-from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import Learned
-from sklearn_mf._training.online import TOO_FAR
+from sklearn_mf._training.online import OUT_OF_SCALE_MESSAGE
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
 _MAX_NUMBERS_AT_ONCE = 2**21  # of the matrices that are solved together
@@ -69,10 +69,10 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
     if hyper.fit_bias:
         s = np.column_stack([s, np.ones(len(t))])
     n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
-    if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_STRENGTH):
-        raise ValueError(TOO_FAR)
+    if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_SAFE_NUMBER):
+        raise ValueError(OUT_OF_SCALE_MESSAGE)
     strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]]), len(levels), axis=0)
-    strength = np.minimum(strength * n[:, None] + hyper.damping_of(f), LARGEST_STRENGTH)[:, : s.shape[1]]
+    strength = np.minimum(strength * n[:, None] + hyper.damping_of(f), LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
     centers = np.zeros((len(levels), rank + 1))
     if grown.state.centers[f] is not None:
         codes = [ratings.indices[:, 0], ratings.indices[:, 1]]

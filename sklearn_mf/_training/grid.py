@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_mf._kernel.grid import BATCH
-from sklearn_mf._training.deal import blocks_by_group
+from sklearn_mf._training.layout import blocks_by_group
 from sklearn_mf._training.ratings import Ratings
 from sklearn_mf._training.scaling import TargetScale
 from sklearn_mf._utils.threads import Threads, chunks
@@ -27,12 +27,12 @@ class BlockGrid:
     index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, number among the context rows
     target: np.ndarray  # float32 (n,)
     weight: np.ndarray | None  # float32 (n,), or None when all are 1
-    visits: np.ndarray  # uint8 (n // BATCH + n_blocks,): how each batch of ratings can be visited
+    batch_kinds: np.ndarray  # uint8 (n // BATCH + n_blocks,): how each batch of ratings can be visited
     block_start: np.ndarray  # int64 (n_blocks + 1,): first rating of each block
     first_row: np.ndarray  # int64 (n_blocks, 2): first user row and first item row of each block, stacked
     context_rows: np.ndarray  # int32 (n_context_rows,): stacked rows of the context columns, block after block
     context_start: np.ndarray  # int64 (n_blocks + 1,): a block's part of context_rows
-    context_share: np.ndarray  # float32 (n_context_rows,): the block's part of that row's weight within its stratum
+    context_merge_weight: np.ndarray  # float32 (n_context_rows,): the block's part of the row's weight in its stratum
     row_of: list[np.ndarray]  # per field, int64 (n_levels,): the stacked row of each level
     row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row
 
@@ -44,9 +44,9 @@ class BlockGrid:
 
 def make_grid(ratings: Ratings, scale: TargetScale, threads: Threads) -> BlockGrid:
     """Number the context rows of each block, move ratings of one row apart, standardize. Uses ``ratings`` up."""
-    deal, block_start = ratings.deal, ratings.block_start
-    context_rows, context_start, context_share, row_weights = _number_context_rows(ratings)
-    visits = _spread_and_weigh(ratings, np.diff(context_start), row_weights, threads)
+    layout, block_start = ratings.layout, ratings.block_start
+    context_rows, context_start, context_merge_weight, row_weights = _number_context_rows(ratings)
+    batch_kinds = _spread_and_weigh(ratings, np.diff(context_start), row_weights, threads)
     target = _in_single_precision(ratings.values, scale, threads)
     ratings.values = None  # to make room
     weight = None
@@ -54,17 +54,17 @@ def make_grid(ratings: Ratings, scale: TargetScale, threads: Threads) -> BlockGr
         weight = _in_single_precision(ratings.weights, TargetScale(0.0, 1.0), threads)
     ratings.weights = None
     return BlockGrid(
-        deal.n_groups,
+        layout.n_groups,
         ratings.index,
         target,
         weight,
-        visits,
+        batch_kinds,
         block_start,
-        deal.first_row,
+        layout.first_row,
         context_rows,
         context_start,
-        context_share,
-        deal.row_of,
+        context_merge_weight,
+        layout.row_of,
         row_weights,
     )
 
@@ -72,18 +72,18 @@ def make_grid(ratings: Ratings, scale: TargetScale, threads: Threads) -> BlockGr
 def _spread_and_weigh(
     ratings: Ratings, n_context_rows: np.ndarray, row_weights: np.ndarray, threads: Threads
 ) -> np.ndarray:
-    """Move ratings of one row apart, add their weights to ``row_weights``, return ``visits`` of the grid."""
-    deal, blocks = ratings.deal, ratings.blocks
-    blocks.set_rows(np.column_stack([deal.n_rows, n_context_rows]))
-    visits = np.empty(len(ratings.values) // BATCH + deal.n_groups**2, dtype=np.uint8)
-    threads.map(lambda of_group: blocks.spread(of_group, visits), blocks_by_group(deal.n_groups, 0))
+    """Move ratings of one row apart, add their weights to ``row_weights``, return ``batch_kinds`` of the grid."""
+    layout, blocks = ratings.layout, ratings.blocks
+    blocks.set_rows(np.column_stack([layout.n_rows, n_context_rows]))
+    batch_kinds = np.empty(len(ratings.values) // BATCH + layout.n_groups**2, dtype=np.uint8)
+    threads.map(lambda of_group: blocks.spread(of_group, batch_kinds), blocks_by_group(layout.n_groups, 0))
     # Always in the same order, whatever the threads: one task has all ratings of a user, or of an item.
     for field in range(2):
         threads.map(
-            lambda of_group, field=field: blocks.add_row_weights(of_group, deal.first_row, field, row_weights),
-            blocks_by_group(deal.n_groups, field),
+            lambda of_group, field=field: blocks.add_row_weights(of_group, layout.first_row, field, row_weights),
+            blocks_by_group(layout.n_groups, field),
         )
-    return visits
+    return batch_kinds
 
 
 def _in_single_precision(values: np.ndarray, scale: TargetScale, threads: Threads) -> np.ndarray:
@@ -100,10 +100,10 @@ def _in_single_precision(values: np.ndarray, scale: TargetScale, threads: Thread
 def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """List the context rows that each block works on, and number them within the block into ``index``.
 
-    Return ``context_rows``, ``context_start`` and ``context_share`` of the grid, and the summed weights of all stacked
-    rows, which are zero for users and items.
+    Return ``context_rows``, ``context_start`` and ``context_merge_weight`` of the grid, and the summed weights of all
+    stacked rows, which are zero for users and items.
     """
-    n_groups, n_rows = ratings.deal.n_groups, int(ratings.deal.offset[-1])
+    n_groups, n_rows = ratings.layout.n_groups, int(ratings.layout.offset[-1])
     n_blocks = n_groups**2
     context_start, row_weights = np.zeros(n_blocks + 1, np.int64), np.zeros(n_rows)
     if ratings.index.shape[1] == 2:
@@ -113,7 +113,7 @@ def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.n
     rows_of_block, weights_of_block = np.empty(n_rows, dtype=np.int32), np.empty(n_rows)
     rows, weights = [], []
     for b in range(n_blocks):
-        n_numbered = blocks.number_further_rows(b, rows_of_block, weights_of_block, number)
+        n_numbered = blocks.number_context_rows(b, rows_of_block, weights_of_block, number)
         rows.append(rows_of_block[:n_numbered].copy())
         weights.append(weights_of_block[:n_numbered].astype(np.float32))
         context_start[b + 1] = context_start[b] + n_numbered

@@ -8,7 +8,7 @@ from typing import Any
 from sklearn_mf._training.losses import Loss, SquaredError
 
 # Of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway.
-LARGEST_STRENGTH = 1e12
+LARGEST_SAFE_NUMBER = 1e12
 _CONTEXT_DAMPING_RATIO = 5.0  # damping of a level of a context column, relative to that of a user or an item
 
 

@@ -1,4 +1,4 @@
-"""Deal users and items at random into groups: where each level lies in the block grid.
+"""Assign users and items at random to groups: where each level lies in the block grid.
 
 Block (a, b) holds the ratings of user group a and item group b; a stratum is a set of blocks with no group in common,
 whose updates commute (Gemulla et al. 2011). Of P groups, block ``s P + a`` is that of user group a in stratum s, whose
@@ -20,7 +20,7 @@ _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 l
 
 
 @dataclass
-class Deal:
+class GridLayout:
     """Hold where each level lies. Rows of all fields are stacked, those of one group side by side."""
 
     n_groups: int
@@ -58,16 +58,16 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
     """Choose the number of user and of item groups; a function of the data and the rank, never of the machine."""
     fewest = min(n_users, n_items)
     row_bytes = 4 * rank + 8  # factors, bias, damping
-    for_cache = -(-(n_users + n_items) * row_bytes // _MAX_BYTES_OF_BLOCK_ROWS)
-    for_size = int((n_ratings / _MIN_RATINGS_OF_BLOCK) ** 0.5)
-    for_visits = n_ratings // ((n_users + n_items) * _MIN_VISITS_OF_ROW)
-    for_memory = math.ceil((n_ratings / _MAX_RATINGS_OF_BLOCK) ** 0.5)
-    at_least = _MIN_GROUPS if fewest >= _MIN_LEVELS else 1
-    return min(max(min(for_cache, for_size, for_visits), for_memory, at_least), fewest)
+    max_for_cache = -(-(n_users + n_items) * row_bytes // _MAX_BYTES_OF_BLOCK_ROWS)
+    max_for_size = int((n_ratings / _MIN_RATINGS_OF_BLOCK) ** 0.5)
+    max_for_visits = n_ratings // ((n_users + n_items) * _MIN_VISITS_OF_ROW)
+    min_for_memory = math.ceil((n_ratings / _MAX_RATINGS_OF_BLOCK) ** 0.5)
+    min_for_threads = _MIN_GROUPS if fewest >= _MIN_LEVELS else 1
+    return min(max(min(max_for_cache, max_for_size, max_for_visits), min_for_memory, min_for_threads), fewest)
 
 
-def deal_levels(n_levels: list[int], permutations: list[np.ndarray], n_groups: int) -> Deal:
-    """Deal users and items into groups: the place of a level is drawn, its group follows from the place."""
+def assign_groups(n_levels: list[int], permutations: list[np.ndarray], n_groups: int) -> GridLayout:
+    """Assign users and items to groups: the place of a level is drawn, its group follows from the place."""
     offset = np.concatenate([[0], np.cumsum(n_levels)]).astype(np.int64)
     group_start, row_of, places = [], [], []
     for f, place in enumerate(permutations):
@@ -77,4 +77,4 @@ def deal_levels(n_levels: list[int], permutations: list[np.ndarray], n_groups: i
         row_of.append(offset[f] + place)
         places.append(np.stack([place - start[group], group], axis=1).astype(np.int32))
     row_of += [offset[f] + np.arange(n_levels[f], dtype=np.int64) for f in range(2, len(n_levels))]
-    return Deal(n_groups, offset, row_of, group_start, places)
+    return GridLayout(n_groups, offset, row_of, group_start, places)

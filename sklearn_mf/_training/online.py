@@ -12,14 +12,16 @@ import numpy as np
 
 from sklearn_mf._training.centers import predict_centers
 from sklearn_mf._training.grid import make_grid
-from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import Learned
 from sklearn_mf._training.parameters import Parameters, damping_per_rating, initial_parameters
 from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
 from sklearn_mf._training.sgd import SGDSolver
 from sklearn_mf._utils.threads import Threads
 
-TOO_FAR = "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
+OUT_OF_SCALE_MESSAGE = (
+    "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
+)
 # The loss of the best constant is taken for this much more: a batch may be quite unlike what was learned from.
 _LOSS_ALLOWANCE = 10.0
 
@@ -43,8 +45,8 @@ def update_on_batch(
     baseline = hyper.loss.baseline_at(learned.model.intercept, ratings.values, ratings.weights, scale.scale)
     baseline = replace(baseline, loss=_LOSS_ALLOWANCE * (baseline.loss + 1.0))
     low, high = float(ratings.values.min()), float(ratings.values.max())
-    if max(abs(y - learned.model.intercept) for y in (low, high)) / scale.scale > LARGEST_STRENGTH:
-        raise ValueError(TOO_FAR)
+    if max(abs(y - learned.model.intercept) for y in (low, high)) / scale.scale > LARGEST_SAFE_NUMBER:
+        raise ValueError(OUT_OF_SCALE_MESSAGE)
 
     grid = make_grid(ratings, scale, threads)
     is_new = [used >= n for used, n in zip(levels, learned.model.n_levels, strict=True)]
@@ -59,11 +61,11 @@ def update_on_batch(
             if len(new):
                 grown.state.centers[f][new] = predict_centers(learned.state.coefficients[f], codes, f, new)
             _load_centers(parameters, grown, batch_rows, hyper)
-    solver = SGDSolver(grid, parameters, hyper, baseline, rng, threads, has_centers=False)
+    solver = SGDSolver(grid, parameters, hyper, baseline, rng, threads, learn_centers=False)
     loss, _ = solver.epoch(step_factor)
     for f, (used, row_of) in enumerate(zip(levels, grid.row_of, strict=True)):
-        grown.model.factors[f][used] = parameters.rows[row_of, : hyper.rank] * scale.factor_unit
-        grown.model.biases[f][used] = parameters.bias[row_of] * scale.bias_unit
+        factors, bias = scale.to_y(parameters.rows[row_of, : hyper.rank], parameters.bias[row_of])
+        grown.model.factors[f][used], grown.model.biases[f][used] = factors, bias
     return replace(
         grown,
         rating_range=(min(learned.rating_range[0], low), max(learned.rating_range[1], high)),
@@ -87,8 +89,8 @@ def _load_rows(parameters: Parameters, grown: Learned, batch: _BatchRows, hyper:
     """Put rows and strengths of known levels into ``parameters``."""
     f, known, scale = batch.field, ~batch.is_new, grown.target_scale
     rows, levels = batch.row_of[known], batch.levels[known]
-    parameters.rows[rows, : hyper.rank] = grown.model.factors[f][levels] / scale.factor_unit
-    parameters.bias[rows] = grown.model.biases[f][levels] / scale.bias_unit
+    factors, bias = scale.from_y(grown.model.factors[f][levels], grown.model.biases[f][levels])
+    parameters.rows[rows, : hyper.rank], parameters.bias[rows] = factors, bias
     n = grown.state.level_weights[f][batch.levels]
     parameters.damping[batch.row_of] = damping_per_rating(hyper.damping_of(f), n)
 

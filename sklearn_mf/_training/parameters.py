@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES
 from sklearn_mf._training.grid import BlockGrid
-from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._utils.threads import Threads, chunks
 
 _MAX_CHUNK = 2**14  # rows a task
@@ -141,7 +141,7 @@ def initial_parameters(
 def damping_per_rating(damping: float, n: np.ndarray) -> np.ndarray:
     """Give what the damping of a level adds to the strength of each of its ratings, of summed weight ``n``."""
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return np.where(n > 0, np.minimum(damping / n, LARGEST_STRENGTH), 0.0)
+        return np.where(n > 0, np.minimum(damping / n, LARGEST_SAFE_NUMBER), 0.0)
 
 
 def _aligned_zeros(n_rows: int, width: int) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_mf._kernel.partners import PartnerRuns
-from sklearn_mf._training.deal import blocks_by_group, groups_of_blocks
 from sklearn_mf._training.grid import BlockGrid
+from sklearn_mf._training.layout import blocks_by_group, groups_of_blocks
 from sklearn_mf._utils.threads import Threads
 
 

@@ -4,8 +4,8 @@ Canonical ratings make a fit a function of the *set* of ratings: they are put in
 else, equal ones are merged and their weights added, so the order of the rows is gone and a weight of 3 is the same as
 three rows.
 
-Rows are dealt to their blocks by counting; each block is then ordered by a hash of its indices, by itself and in the
-cache. That order is random, so that ratings of one row are far apart, and canonical.
+Rows are scattered to their blocks by counting; each block is then ordered by a hash of its indices, by itself and in
+the cache. That order is random, so that ratings of one row are far apart, and canonical.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_mf._kernel.grid import RatingBlocks, RatingDealer
-from sklearn_mf._training.deal import Deal, blocks_by_group, choose_n_groups, deal_levels
+from sklearn_mf._kernel.grid import RatingBlocks, RatingPartitioner
+from sklearn_mf._training.layout import GridLayout, assign_groups, blocks_by_group, choose_n_groups
 from sklearn_mf._utils.threads import Threads, chunks
 
 _MAX_CHUNK = 2**18  # rows a task: temporary arrays are of this length
@@ -36,8 +36,8 @@ class CodedRatings:
 class Ratings:
     """Hold canonical ratings, block after block."""
 
-    deal: Deal
-    index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, stacked row for further fields
+    layout: GridLayout
+    index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, stacked row for context fields
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,), relative to the unit; or None when all are 1
     block_start: np.ndarray  # int64 (n_blocks + 1,)
@@ -66,7 +66,7 @@ def canonical_ratings(
     n_groups: int | None = None,
     weight_unit: float | None = None,
 ) -> Ratings:
-    """Drop weights of zero, deal the ratings to blocks, order them, merge what is equal, divide weights by their unit.
+    """Drop weights of zero, scatter ratings to blocks, order them, merge what is equal, divide weights by their unit.
 
     The codes are used up. ``n_groups`` is chosen unless given, and the unit of the weights is their mean.
     """
@@ -75,17 +75,17 @@ def canonical_ratings(
     seed = int(rng.integers(2**63))
     n_rows = len(coded.values) if weights is None else int(np.count_nonzero(weights))
     while True:
-        deal = deal_levels(n_levels, permutations, n_groups or choose_n_groups(n_rows, *n_levels[:2], rank))
-        ratings, n_equal = _dealt_ratings(coded, deal, seed, threads)
+        layout = assign_groups(n_levels, permutations, n_groups or choose_n_groups(n_rows, *n_levels[:2], rank))
+        ratings, n_equal = _scatter_ratings(coded, layout, seed, threads)
         n_rows = len(ratings.values) - n_equal
         # The number of groups must not tell merged ratings from repeated ones.
-        if not n_equal or n_groups or choose_n_groups(n_rows, *n_levels[:2], rank) == deal.n_groups:
+        if not n_equal or n_groups or choose_n_groups(n_rows, *n_levels[:2], rank) == layout.n_groups:
             break
         del ratings
     coded.codes.clear()  # to make room
     if n_equal:
         _merge_equal(ratings, threads)
-    # Weights were multiplied by a power of two when they were dealt.
+    # Weights were multiplied by a power of two when they were scattered.
     scale = 1.0 if weights is None else _scale_of_weights(weights)
     _divide_weights(ratings, None if weight_unit is None else weight_unit * scale)
     ratings.weight_unit /= scale
@@ -104,23 +104,23 @@ def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tup
         return [ratings.index[which], ratings.values[which], weights]
 
     block_start = np.searchsorted(kept, ratings.block_start).astype(np.int64)
-    training = Ratings(ratings.deal, *pick(kept), block_start)
+    training = Ratings(ratings.layout, *pick(kept), block_start)
     _divide_weights(training, None)
     training.weight_unit *= ratings.weight_unit
     index, values, weights = pick(held)
     block = np.searchsorted(ratings.block_start, held, side="right") - 1
-    index[:, :2] += ratings.deal.first_row[block].astype(np.int32)
-    level = np.empty(ratings.deal.offset[-1], dtype=np.int32)
-    for row_of in ratings.deal.row_of:
+    index[:, :2] += ratings.layout.first_row[block].astype(np.int32)
+    level = np.empty(ratings.layout.offset[-1], dtype=np.int32)
+    for row_of in ratings.layout.row_of:
         level[row_of] = np.arange(len(row_of), dtype=np.int32)
     return training, HeldOut(level[index], values, weights)
 
 
-def _dealt_ratings(coded: CodedRatings, deal: Deal, seed: int, threads: Threads) -> tuple[Ratings, int]:
-    """Deal ratings to their blocks and order each; return them, and how many equal the one before."""
-    weights, n_blocks = coded.weights, deal.n_groups**2
+def _scatter_ratings(coded: CodedRatings, layout: GridLayout, seed: int, threads: Threads) -> tuple[Ratings, int]:
+    """Scatter ratings to their blocks and order each; return them, and how many equal the one before."""
+    weights, n_blocks = coded.weights, layout.n_groups**2
     pieces = chunks(len(coded.values), _MAX_CHUNK)
-    dealer = RatingDealer(coded.codes, weights, deal)
+    partitioner = RatingPartitioner(coded.codes, weights, layout)
 
     def part(array: np.ndarray | None, piece: slice) -> np.ndarray | None:
         return None if array is None else np.ascontiguousarray(array[piece], dtype=np.float64)
@@ -129,31 +129,31 @@ def _dealt_ratings(coded: CodedRatings, deal: Deal, seed: int, threads: Threads)
 
     def count(task: int) -> None:
         piece = pieces[task]
-        dealer.count(piece.start, piece.stop, part(weights, piece), next_place[task])
+        partitioner.count(piece.start, piece.stop, part(weights, piece), next_place[task])
 
     threads.map(count, range(len(pieces)))
     block_start = np.concatenate([[0], np.cumsum(next_place.sum(axis=0))]).astype(np.int64)
     next_place = block_start[:-1] + np.cumsum(next_place, axis=0) - next_place
 
     n_kept = int(block_start[-1])
-    if max(deal.offset[-1], np.diff(block_start).max()) >= 2**31:
+    if max(layout.offset[-1], np.diff(block_start).max()) >= 2**31:
         raise ValueError(
-            f"X has {deal.offset[-1]} levels in all columns together, and {n_kept} rows; 2**31 or more levels, or rows "
-            "of one block of the grid, are too many."
+            f"X has {layout.offset[-1]} levels in all columns together, and {n_kept} rows; 2**31 or more levels, or "
+            "rows of one block of the grid, are too many."
         )
-    dealt_weights = None if weights is None else np.empty(n_kept)
+    scattered_weights = None if weights is None else np.empty(n_kept)
     index = np.empty((n_kept, len(coded.codes)), dtype=np.int32)
-    ratings = Ratings(deal, index, np.empty(n_kept), dealt_weights, block_start)
+    ratings = Ratings(layout, index, np.empty(n_kept), scattered_weights, block_start)
     blocks = ratings.blocks
     scale = 1.0 if weights is None else _scale_of_weights(weights)
 
-    def deal_out(task: int) -> None:
+    def scatter(task: int) -> None:
         piece = pieces[task]
         values = part(coded.values, piece)
-        dealer.deal(piece.start, piece.stop, values, part(weights, piece), scale, next_place[task], blocks)
+        partitioner.scatter(piece.start, piece.stop, values, part(weights, piece), scale, next_place[task], blocks)
 
-    threads.map(deal_out, range(len(pieces)))
-    n_equal = threads.map(lambda of_group: blocks.order(of_group, seed), blocks_by_group(deal.n_groups, 0))
+    threads.map(scatter, range(len(pieces)))
+    n_equal = threads.map(lambda of_group: blocks.order(of_group, seed), blocks_by_group(layout.n_groups, 0))
     return ratings, sum(n_equal)
 
 
@@ -162,7 +162,7 @@ def _merge_equal(ratings: Ratings, threads: Threads) -> None:
     if ratings.weights is None:
         ratings.weights = np.ones(len(ratings.values))
     blocks, n_left = ratings.blocks, np.empty(len(ratings.block_start) - 1, dtype=np.int64)
-    threads.map(lambda of_group: blocks.merge(of_group, n_left), blocks_by_group(ratings.deal.n_groups, 0))
+    threads.map(lambda of_group: blocks.merge(of_group, n_left), blocks_by_group(ratings.layout.n_groups, 0))
     # In place: a block at a time moves to where the block before it ends now.
     new_start = np.concatenate([[0], np.cumsum(n_left)])
     for array in (ratings.index, ratings.values, ratings.weights):

@@ -30,7 +30,7 @@ class TrainingRun:
         start: Start | None,
         rng: np.random.Generator,
         threads: Threads,
-        has_centers: bool = True,
+        learn_centers: bool = True,
     ):
         self._hyper, self._threads, self._weight_unit = hyper, threads, ratings.weight_unit
         self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, threads)
@@ -38,7 +38,7 @@ class TrainingRun:
         self._parameters = initial_parameters(self._grid, hyper, rng, threads, curvature=baseline.curvature)
         if start is not None:
             self._start_from(start)
-        self.solver = SGDSolver(self._grid, self._parameters, hyper, baseline, rng, threads, has_centers)
+        self.solver = SGDSolver(self._grid, self._parameters, hyper, baseline, rng, threads, learn_centers)
         if start is not None and self.solver.centers is not None:
             self.solver.centers.start_from(self._coefficients_of(start))
 
@@ -82,8 +82,8 @@ class TrainingRun:
         factors, biases = self._parameters.in_order(self._grid.row_of, self._hyper.rank)
         if self._hyper.positive:  # rounding of merged changes
             factors = [np.maximum(rows, 0.0) for rows in factors]
-        factors = [rows * scale.factor_unit for rows in factors]
-        return Model(factors, [bias * scale.bias_unit for bias in biases], self._intercept)
+        pairs = [scale.to_y(rows, bias) for rows, bias in zip(factors, biases, strict=True)]
+        return Model([rows for rows, _ in pairs], [bias for _, bias in pairs], self._intercept)
 
     def _state(self) -> TrainingState:
         """Give what training that goes on from here needs."""
@@ -110,8 +110,8 @@ class TrainingRun:
         for f, (row_of, place) in enumerate(zip(self._grid.row_of, start.places, strict=True)):
             known = (place >= 0) & (self._grid.row_weights[row_of] > 0)
             rows, place = row_of[known], place[known]
-            self._parameters.rows[rows, : self._hyper.rank] = model.factors[f][place] / scale.factor_unit
-            self._parameters.bias[rows] = model.biases[f][place] / scale.bias_unit
+            factors, bias = scale.from_y(model.factors[f][place], model.biases[f][place])
+            self._parameters.rows[rows, : self._hyper.rank], self._parameters.bias[rows] = factors, bias
 
     def _coefficients_of(self, start: Start) -> list[np.ndarray]:
         """Give those of the model to start from, in the order of the grid; zero for new levels."""

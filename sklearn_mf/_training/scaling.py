@@ -35,6 +35,14 @@ class TargetScale:
         """What a factor of 1 is on the scale of y."""
         return np.float32(self.scale**0.5)
 
+    def to_y(self, factors: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn standardized factors and biases into those on the scale of y."""
+        return factors * self.factor_unit, bias * self.bias_unit
+
+    def from_y(self, factors: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Turn factors and biases on the scale of y into standardized ones."""
+        return factors / self.factor_unit, bias / self.bias_unit
+
     def row_unit(self, rank: int) -> np.ndarray:
         """Give what a row of factors and bias of 1 is on the scale of y, float32 (rank + 1,)."""
         return np.append(np.full(rank, self.factor_unit), self.bias_unit).astype(np.float32)

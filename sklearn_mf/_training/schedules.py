@@ -18,7 +18,7 @@ from sklearn_mf._training.sgd import copy_arrays
 
 _SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last ones rows settle, and centers would gain little more
 _SHARE_WITH_FALLING_STEP = 0.5  # of max_iter, at its end: the step falls to zero there, whatever the score does
-_STEP_CUT = 0.5  # of the step, when the score stalls
+_PLATEAU_FACTOR = 0.5  # of the step, when the score stalls
 _MIN_STEP_FACTOR = 0.01  # of the learning rate: below, the score has stalled for the last time
 
 # Part of the learning rate in epoch t of max_iter.
@@ -37,7 +37,7 @@ class Epoch(NamedTuple):
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """Hold the epochs that led to the result of one training run."""
 
     losses: list[float] = field(default_factory=list)  # seen in training
@@ -45,7 +45,7 @@ class Course:
     epochs: list[Epoch] = field(default_factory=list)
     stopped: bool = False  # by the callback
 
-    def take_back(self, n_epochs: int) -> None:
+    def truncate(self, n_epochs: int) -> None:
         """Keep the first ``n_epochs`` only."""
         del self.losses[n_epochs:], self.scores[n_epochs:], self.epochs[n_epochs:]
 
@@ -64,50 +64,50 @@ def fixed_epochs(schedule: str, max_iter: int) -> list[Epoch]:
     ]
 
 
-def run_schedule(run: TrainingRun, epochs: list[Epoch], callback: Callback) -> Course:
+def run_schedule(run: TrainingRun, epochs: list[Epoch], callback: Callback) -> TrainingHistory:
     """Run the given epochs."""
-    course = Course()
+    history = TrainingHistory()
     for epoch in epochs:
-        _run_epoch(run, epoch, None, callback, course)
-        if course.stopped:
+        _run_epoch(run, epoch, None, callback, history)
+        if history.stopped:
             break
-    run.solver.bound_loss(course.losses[-1])
-    return course
+    run.solver.shrink_to_baseline(history.losses[-1])
+    return history
 
 
 def search_schedule(
     run: TrainingRun, stopping: StoppingRule, score: Callable[[], tuple[float, float]] | None, callback: Callback
-) -> Course:
+) -> TrainingHistory:
     """Run epochs until the score, or without one the training loss, stalls; leave the parameters of the best."""
     solver, max_iter, n_patient = run.solver, stopping.max_iter, stopping.n_iter_no_change
-    course, best_state, best_value, n_best = Course(), None, -float("inf"), 0
-    cut, n_stalled = 1.0, 0
+    history, best_state, best_value, n_best = TrainingHistory(), None, -float("inf"), 0
+    plateau_factor, n_stalled = 1.0, 0
     for t in range(max_iter):
         if stopping.schedule == "linear":
-            factor = cut * min(1.0, (1.0 - t / max_iter) / _SHARE_WITH_FALLING_STEP)
+            factor = plateau_factor * min(1.0, (1.0 - t / max_iter) / _SHARE_WITH_FALLING_STEP)
         else:
             factor = SCHEDULES[stopping.schedule](t, max_iter)
         epoch = Epoch(factor, factor >= 1 - _SHARE_WITH_MOVING_CENTERS)
-        value = _run_epoch(run, epoch, score, callback, course)
+        value = _run_epoch(run, epoch, score, callback, history)
         if best_state is None or value > best_value + (stopping.tol or 0.0):
             best_state = copy_arrays(solver.state, best_state)
-            best_value, n_best, n_stalled = value, len(course.epochs), 0
-            if not course.stopped:
+            best_value, n_best, n_stalled = value, len(history.epochs), 0
+            if not history.stopped:
                 continue
         n_stalled += 1
-        if course.stopped:
+        if history.stopped:
             break
         if n_stalled >= n_patient:
-            cut, n_stalled = cut * _STEP_CUT, 0
+            plateau_factor, n_stalled = plateau_factor * _PLATEAU_FACTOR, 0
             copy_arrays(best_state, solver.state)
-            course.take_back(n_best)
+            history.truncate(n_best)
             callback.tell(f"No better for {n_patient} epochs: back to the best, after {n_best} that led to it")
-            if stopping.schedule != "linear" or cut < _MIN_STEP_FACTOR:
+            if stopping.schedule != "linear" or plateau_factor < _MIN_STEP_FACTOR:
                 break
     copy_arrays(best_state, solver.state)
-    course.take_back(n_best)
-    solver.bound_loss(course.losses[-1])
-    return course
+    history.truncate(n_best)
+    solver.shrink_to_baseline(history.losses[-1])
+    return history
 
 
 def _run_epoch(
@@ -115,20 +115,20 @@ def _run_epoch(
     epoch: Epoch,
     score: Callable[[], tuple[float, float]] | None,
     callback: Callback,
-    course: Course,
+    history: TrainingHistory,
 ) -> float:
     """Run one epoch; return what to stop by: 1 - loss / loss of the best constant, held out or in training."""
     callback.begin_epoch()
     loss, step = run.solver.epoch(epoch.step_factor)
     if epoch.centers_move:
         run.solver.update_centers()
-    course.losses.append(loss)
-    course.epochs.append(epoch)
+    history.losses.append(loss)
+    history.epochs.append(epoch)
     value, found = 1.0 - loss / (run.solver.baseline.loss or 1.0), None
     if score is not None:
         value, found = score()
-        course.scores.append(found)
-    course.stopped = callback.end_epoch(
-        step, loss * run.loss_unit, found, lambda: run.learned(course.losses, course.scores)
+        history.scores.append(found)
+    history.stopped = callback.end_epoch(
+        step, loss * run.loss_unit, found, lambda: run.learned(history.losses, history.scores)
     )
     return value

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule
 from sklearn_mf._training.centers import Centers
 from sklearn_mf._training.grid import BlockGrid
-from sklearn_mf._training.hyperparameters import LARGEST_STRENGTH, Hyperparameters
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._utils.threads import Threads
@@ -36,7 +36,7 @@ class SGDSolver:
         baseline: Baseline,
         rng: np.random.Generator,
         threads: Threads,
-        has_centers: bool = True,
+        learn_centers: bool = True,
     ):
         self.grid, self.parameters, self.hyper, self.baseline = grid, parameters, hyper, baseline
         self._rng, self._threads = rng, threads
@@ -45,12 +45,12 @@ class SGDSolver:
             raise ValueError("The weights are too small for single precision, relative to the first. Rescale them.")
         self._before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
         self.centers = None
-        if hyper.implicit_features is not None and has_centers:
+        if hyper.implicit_features is not None and learn_centers:
             self.centers = Centers(grid, parameters, hyper, baseline.curvature, rng, threads)
-        self._context_pace = context_pace(grid, hyper.learning_rate)
+        self._context_pace = context_step_factor(grid, hyper.learning_rate)
         self._kernel = self._make_kernel(parameters)
-        self._exploded = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
-        self._step_cut = 1.0
+        self._divergence_threshold = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
+        self._divergence_factor = 1.0
         self._failures: list[tuple[int, float, float]] = []
         self._n_epochs, self._was_far_above = 0, False
 
@@ -65,11 +65,11 @@ class SGDSolver:
         self._n_epochs += 1
         n_failures = 0
         while True:
-            step = self.hyper.learning_rate * self._step_cut * factor
-            loss = self._run(self._kernel, strata, step / self.baseline.curvature, self._exploded)
-            if loss <= self._exploded and parameters.are_finite():  # False for NaN
+            step = self.hyper.learning_rate * self._divergence_factor * factor
+            loss = self._run(self._kernel, strata, step / self.baseline.curvature, self._divergence_threshold)
+            if loss <= self._divergence_threshold and parameters.are_finite():  # False for NaN
                 break
-            self._step_cut, n_failures = self._step_cut / 2, n_failures + 1
+            self._divergence_factor, n_failures = self._divergence_factor / 2, n_failures + 1
             if n_failures > _MAX_FAILURES_OF_EPOCH:
                 raise ValueError(
                     f"The loss of epoch {self._n_epochs} is {loss} with all parameters at zero: ratings or weights are "
@@ -90,7 +90,7 @@ class SGDSolver:
         if self.centers is not None:
             self.centers.update()
 
-    def bound_loss(self, last_loss: float) -> None:
+    def shrink_to_baseline(self, last_loss: float) -> None:
         """Halve factors and biases until they are no worse on the ratings than the best constant."""
         if last_loss <= _MAX_UNSUSPICIOUS_LOSS * self.baseline.loss:
             return
@@ -98,7 +98,7 @@ class SGDSolver:
             self.parameters.clear()
             return
         for n_halvings in range(_MAX_FINAL_HALVINGS):
-            loss = self._loss_at_rest()
+            loss = self._evaluate_loss()
             if loss <= _MAX_FINAL_LOSS * self.baseline.loss:
                 return
             if n_halvings == 0:  # a little above is what few epochs or few ratings leave
@@ -118,11 +118,11 @@ class SGDSolver:
         """What a user has to know of how it went."""
         if self._failures:
             epoch, failed, used = self._failures[0]
+            rest = self.hyper.learning_rate * self._divergence_factor
             return (
                 f"Training diverged in epoch {epoch} at a step of {failed:.3g}; the epoch was taken back and run again "
-                f"with a step of {used:.3g}, and the rest as with "
-                f"learning_rate={self.hyper.learning_rate * self._step_cut:.3g}. Set learning_rate to that value or "
-                "below."
+                f"with a step of {used:.3g}, and the rest as with learning_rate={rest:.3g}. Set learning_rate to that "
+                "value or below."
             )
         if self._was_far_above:
             return (
@@ -136,8 +136,8 @@ class SGDSolver:
         """Give a kernel that updates ``parameters`` by the ratings of the grid."""
         hyper, loss = self.hyper, self.hyper.loss
         rule = UpdateRule(
-            min(hyper.alpha, LARGEST_STRENGTH),
-            min(hyper.alpha_bias, LARGEST_STRENGTH),
+            min(hyper.alpha, LARGEST_SAFE_NUMBER),
+            min(hyper.alpha_bias, LARGEST_SAFE_NUMBER),
             hyper.fit_bias,
             loss.code,
             loss.parameter,
@@ -146,7 +146,7 @@ class SGDSolver:
         )
         return SGDKernel(self.grid, parameters, self._context_pace, rule)
 
-    def _loss_at_rest(self) -> float:
+    def _evaluate_loss(self) -> float:
         """Measure the mean loss of the ratings, none of them changing anything or leaving out its own pair."""
         kernel = self._make_kernel(self.parameters.without_ties())
         return self._run(kernel, np.arange(self.grid.n_groups, dtype=np.int64), 0.0, np.inf)
@@ -154,7 +154,7 @@ class SGDSolver:
     def _run(self, kernel: SGDKernel, strata: np.ndarray, step: float, limit: float) -> float:
         """Run the strata of an epoch, in the order given; return the mean loss, infinite where it exploded."""
         limit_of_block = limit * self._total_weight  # no block has less than zero, so one above it is enough
-        step, progress = min(step, LARGEST_STRENGTH), kernel.new_progress()
+        step, progress = min(step, LARGEST_SAFE_NUMBER), kernel.new_sync_state()
         self._threads.map(
             lambda _: kernel.run(strata, step, limit_of_block, progress),
             range(min(self._threads.n, self.grid.n_groups)),
@@ -164,7 +164,7 @@ class SGDSolver:
         return float(kernel.losses.sum()) / self._total_weight
 
 
-def context_pace(grid: BlockGrid, learning_rate: float) -> np.ndarray:
+def context_step_factor(grid: BlockGrid, learning_rate: float) -> np.ndarray:
     """Give the part of each step that context rows take, float32, in the order of ``grid.context_rows``.
 
     Far more ratings visit a context than a user or an item, and with whole steps it would follow the last of them. An

@@ -136,7 +136,7 @@ class PerUserShuffleSplit(_RandomSplit):
     """
 
     def _mark_test_rows(self, order: np.ndarray, *codes: np.ndarray) -> np.ndarray:
-        """Mark the first rows of each user in the random order."""
+        """Mark the last rows of each user in the random order."""
         (users,) = codes
         n_ratings = np.bincount(users)
         if isinstance(self.test_size, Integral):

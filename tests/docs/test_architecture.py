@@ -35,7 +35,7 @@ ORDER_WITHIN_WINGS = {
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "pick", "times"],
     "_prediction": ["model", "fitted", "top_items", "recommend", "similar", "explain"],
     "_training": [
-        "losses", "hyperparameters", "deal", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",
+        "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",
         "learned", "progress", "run", "schedules", "fit", "online", "fold_in",
     ],
 }  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._training.schedules import Course
+from sklearn_mf._training.schedules import TrainingHistory
 from sklearn_mf.datasets import make_ratings
 
 
@@ -210,7 +210,7 @@ def test_n_jobs_follows_joblib(ratings, monkeypatch):
     X, _, y, _ = ratings
     asked = []
     monkeypatch.setattr(
-        "sklearn_mf._training.fit.run_schedule", lambda run, *args: asked.append(run._threads.n) or Course()
+        "sklearn_mf._training.fit.run_schedule", lambda run, *args: asked.append(run._threads.n) or TrainingHistory()
     )
     fit(X, y, n_jobs=None)
     fit(X, y, n_jobs=3)

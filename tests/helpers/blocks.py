@@ -57,11 +57,11 @@ def spread(block):
     for f in range(2, len(sizes)):
         local[:, f] += sum(sizes[2:f])
     place = np.arange(n, dtype=np.float64)
-    block["visits"] = np.full(n // BATCH + 1, 255, dtype=np.uint8)
+    block["batch_kinds"] = np.full(n // BATCH + 1, 255, dtype=np.uint8)
     n_rows = np.array([[sizes[0], sizes[1], sum(sizes[2:])]])
     blocks = RatingBlocks(local, place, None, np.array([0, n]))
     blocks.set_rows(n_rows)
-    blocks.spread(np.array([0]), block["visits"])
+    blocks.spread(np.array([0]), block["batch_kinds"])
     order = place.astype(int)
     assert sorted(order) == list(range(n))
     np.testing.assert_array_equal(local[:, :2], block["index"][order, :2])
@@ -83,7 +83,7 @@ def run_kernel(
     """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
     rule = UpdateRule(alpha, alpha_bias, bool(fit_bias), LOSS_CODES[loss], parameter, parameter, positive)
     kernel = SGDKernel(grid_of_block(block), parameters_of(block), block["pace"], rule)
-    kernel.run(np.array([0]), step, np.inf, kernel.new_progress())
+    kernel.run(np.array([0]), step, np.inf, kernel.new_sync_state())
     return kernel.losses[0]
 
 
@@ -97,12 +97,12 @@ def grid_of_block(block):
         index=block["local"],
         target=block["target"],
         weight=block["weight"],
-        visits=block["visits"],
+        batch_kinds=block["batch_kinds"],
         block_start=np.array([0, n]),
         first_row=np.array([[0, sizes[0]]]),
         context_rows=context_rows,
         context_start=np.array([0, len(context_rows)]),
-        context_share=np.ones(len(context_rows), np.float32),
+        context_merge_weight=np.ones(len(context_rows), np.float32),
         row_weights=np.ones(sum(sizes)),
     )
 

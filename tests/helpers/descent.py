@@ -65,12 +65,12 @@ class Steps(Callback):
 
 def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", callback=None):
     """Run a schedule to its end; return the losses seen, and warn as a fit does."""
-    solver = SGDSolver(grid, parameters, hyper, STANDARDIZED, rng, threads, has_centers=max_iter > 1)
+    solver = SGDSolver(grid, parameters, hyper, STANDARDIZED, rng, threads, learn_centers=max_iter > 1)
     run = SimpleNamespace(solver=solver, loss_unit=1.0)
-    course = run_schedule(run, fixed_epochs(schedule, max_iter), callback or Steps())
+    history = run_schedule(run, fixed_epochs(schedule, max_iter), callback or Steps())
     if solver.warning:
         warnings.warn(solver.warning, ConvergenceWarning, stacklevel=2)
-    return course.losses
+    return history.losses
 
 
 def make_centers(grid, parameters, hyper, threads=ONE):
@@ -80,12 +80,12 @@ def make_centers(grid, parameters, hyper, threads=ONE):
 def make_kernel(grid, parameters):
     """A kernel for the squared loss, whose context rows take whole steps."""
     rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False)
-    return SGDKernel(grid, parameters, np.ones_like(grid.context_share), rule)
+    return SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
 
 
 def run_strata(grid, parameters, strata, limit=np.inf):
     """Run strata through the kernel; return what its threads share."""
     kernel = make_kernel(grid, parameters)
-    progress = kernel.new_progress()
+    progress = kernel.new_sync_state()
     kernel.run(np.array(strata), 0.1, limit, progress)
     return progress

@@ -22,11 +22,11 @@ def canonical(codes, values, weights=None, sizes=None, n_groups=None, threads=ON
 
 def levels(ratings):
     """The level of each rating in each field, back from the places in the grid."""
-    level_of = np.empty(int(ratings.deal.offset[-1]), dtype=int)
-    for row_of in ratings.deal.row_of:
+    level_of = np.empty(int(ratings.layout.offset[-1]), dtype=int)
+    for row_of in ratings.layout.row_of:
         level_of[row_of] = np.arange(len(row_of))
     rows = ratings.index.astype(np.int64)
-    rows[:, :2] += np.repeat(ratings.deal.first_row, np.diff(ratings.block_start), axis=0)
+    rows[:, :2] += np.repeat(ratings.layout.first_row, np.diff(ratings.block_start), axis=0)
     return level_of[rows]
 
 

@@ -89,10 +89,10 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     const int64_t n = start[BLOCKS];
     int32_t *index = take(n * m * sizeof(int32_t));
     double *y = take(n * sizeof(double)), *w = take(n * sizeof(double));
-    grid_deal(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1], offset,
+    grid_scatter(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1], offset,
               GROUPS, next, index, y, weighted ? w : NULL);
     float *target = take(n * sizeof(float)), *weight = take(n * sizeof(float));
-    uint8_t *visits = take(n / SGD_BATCH + BLOCKS);
+    uint8_t *batch_kinds = take(n / SGD_BATCH + BLOCKS);
     int32_t *context_rows = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
     double *share = take(BLOCKS * m * ROWS * sizeof(double)), *total = take(m * ROWS * sizeof(double));
     float *part = take(BLOCKS * m * ROWS * sizeof(float));
@@ -130,7 +130,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         for (int f = 2; f < m; f++)
             first[f] = 2 * IN_GROUP;
         int32_t *last = take(n_last * sizeof(int32_t));
-        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, visits + lo / SGD_BATCH + b);
+        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, batch_kinds + lo / SGD_BATCH + b);
         free(last);
         grid_add_weights(size, m, 0, rows, block_weights, total + first_row[2 * b]);
     }
@@ -156,7 +156,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     }
     double loss[BLOCKS];
     const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == sgd_huber};
-    strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, visits, start, first_row, rows, scalars,
+    strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, batch_kinds, start, first_row, rows, scalars,
                         centered ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
@@ -193,7 +193,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         fail("not finite, or not the intercept");
     for (int f = 0; f < m; f++)
         free(codes[f]);
-    void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, visits, context_rows, number, share,
+    void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, batch_kinds, context_rows, number, share,
                          total, part, rows, ties, own_rows, scalars, own_scalars, asked, bias, factors, out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);

@@ -15,9 +15,9 @@ from helpers.blocks import MANY_ROWS, N_ROWS, center_tables, level_centers, make
 def test_update_matches_the_oracle(simd, rank, n_fields, weighted, fit_bias, alpha_bias, sizes, centered):
     """With few rows most ratings are visited one by one, with many rows four at a time."""
     block = make_block(n_fields, rank, weighted, sizes=sizes, centered=centered, paced=True)
-    assert set(block["visits"][:-1]) <= {0, 1, 2}
+    assert set(block["batch_kinds"][:-1]) <= {0, 1, 2}
     if n_fields == 2:
-        assert (sizes is N_ROWS) == bool((block["visits"][:-1] == 2).any())
+        assert (sizes is N_ROWS) == bool((block["batch_kinds"][:-1] == 2).any())
     rows, biases, damping = tables(block, "rows", rank), tables(block, "bias"), tables(block, "damping")
     weight = block["weight"] if weighted else np.ones(len(block["target"]))
     expected_loss = oracle.update_block(

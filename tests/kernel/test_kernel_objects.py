@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers.descent import make_kernel, set_up
-from sklearn_mf._kernel.grid import BATCH, RatingBlocks, RatingDealer
+from sklearn_mf._kernel.grid import BATCH, RatingBlocks, RatingPartitioner
 from sklearn_mf._kernel.hashing import hash_bytes, hash_integers, look_up_integers, mark_integers
 from sklearn_mf._kernel.partners import PartnerRuns, eigen, expand, project
 from sklearn_mf._kernel.selection import TileSelector, best
 from sklearn_mf._kernel.sgd import predict
 
 from sklearn_mf._prediction.top_items import Excluded
-from sklearn_mf._training.deal import deal_levels, groups_of_blocks
+from sklearn_mf._training.layout import assign_groups, groups_of_blocks
 
 
 def shorter(array):
@@ -22,11 +22,20 @@ def shorter(array):
 @pytest.mark.parametrize("n_fields", [2, 3])
 @pytest.mark.parametrize(
     "name",
-    ["target", "visits", "block_start", "first_row", "context_rows", "context_start", "context_share", "row_weights"],
+    [
+        "target",
+        "batch_kinds",
+        "block_start",
+        "first_row",
+        "context_rows",
+        "context_start",
+        "context_merge_weight",
+        "row_weights",
+    ],
 )
 def test_a_kernel_refuses_lengths_that_do_not_fit(n_fields, name):
     grid, parameters = set_up(n_fields)
-    if n_fields == 2 and name in ("context_rows", "context_share"):
+    if n_fields == 2 and name in ("context_rows", "context_merge_weight"):
         pytest.skip("empty without context columns")
     with pytest.raises((ValueError, IndexError)):
         make_kernel(dataclasses.replace(grid, **{name: shorter(getattr(grid, name))}), parameters)
@@ -77,7 +86,7 @@ def test_a_kernel_refuses_strata_and_blocks_that_there_are_not():
     kernel = make_kernel(grid, parameters)
     for stratum in (-1, 4):
         with pytest.raises(IndexError, match="stratum"):
-            kernel.run(np.array([stratum]), 0.1, np.inf, kernel.new_progress())
+            kernel.run(np.array([stratum]), 0.1, np.inf, kernel.new_sync_state())
     for block in (-1, 16):
         with pytest.raises(IndexError, match="block"):
             kernel.run_block(block, 0.1)
@@ -93,7 +102,7 @@ def test_blocks_one_by_one_are_the_strata():
         grid, parameters = set_up()
         kernel, strata = make_kernel(grid, parameters), [2, 0, 3, 1]
         if run_strata:
-            kernel.run(np.array(strata), 0.1, np.inf, kernel.new_progress())
+            kernel.run(np.array(strata), 0.1, np.inf, kernel.new_sync_state())
             losses = kernel.losses.copy()
         else:
             losses = np.zeros(16)
@@ -110,48 +119,66 @@ def test_a_kernel_keeps_its_arrays():
     grid, parameters = set_up()
     kernel = make_kernel(grid, parameters)
     del grid
-    kernel.run(np.arange(4), 0.1, np.inf, kernel.new_progress())
+    kernel.run(np.arange(4), 0.1, np.inf, kernel.new_sync_state())
     assert np.isfinite(parameters.rows).all()
     assert (kernel.losses > 0).all()
 
 
 @pytest.fixture
-def deal():
+def layout():
     rng = np.random.default_rng(0)
-    return deal_levels([20, 15, 3], [rng.permutation(20), rng.permutation(15)], 2)
+    return assign_groups([20, 15, 3], [rng.permutation(20), rng.permutation(15)], 2)
 
 
-def codes_of(deal, n=100):
+def codes_of(layout, n=100):
     rng = np.random.default_rng(1)
-    return [rng.integers(size, size=n).astype(np.int32) for size in np.diff(deal.offset)]
+    return [rng.integers(size, size=n).astype(np.int32) for size in np.diff(layout.offset)]
 
 
 @pytest.mark.parametrize("bad", [-1, 20, 2**31 - 1])
-def test_a_dealer_refuses_codes_beyond_the_levels(deal, bad):
+def test_a_partitioner_refuses_codes_beyond_the_levels(layout, bad):
     for field in range(3):
-        codes = codes_of(deal)
+        codes = codes_of(layout)
         codes[field][7] = bad
         with pytest.raises(IndexError, match="code is beyond"):
-            RatingDealer(codes, None, deal)
+            RatingPartitioner(codes, None, layout)
         weights = np.ones(100)
         weights[7] = 0.0
-        RatingDealer(codes, weights, deal)  # a row of weight 0 is absent
+        RatingPartitioner(codes, weights, layout)  # a row of weight 0 is absent
 
 
-def test_a_dealer_refuses_lengths_that_do_not_fit(deal):
-    codes = codes_of(deal)
+def test_a_partitioner_refuses_lengths_that_do_not_fit(layout):
+    codes = codes_of(layout)
     with pytest.raises(ValueError, match="one length"):
-        RatingDealer([codes[0], shorter(codes[1]), codes[2]], None, deal)
+        RatingPartitioner([codes[0], shorter(codes[1]), codes[2]], None, layout)
     with pytest.raises(ValueError, match="fields"):
-        RatingDealer(codes[:2], None, deal)
+        RatingPartitioner(codes[:2], None, layout)
     with pytest.raises(ValueError, match="weights"):
-        RatingDealer(codes, np.ones(99), deal)
-    dealer = RatingDealer(codes, None, deal)
+        RatingPartitioner(codes, np.ones(99), layout)
+    partitioner = RatingPartitioner(codes, None, layout)
     for start, stop, n_blocks in ((0, 101, 4), (-1, 5, 4), (6, 5, 4), (0, 100, 3)):
-        with pytest.raises(ValueError, match="those of the dealer"):
-            dealer.count(start, stop, None, np.zeros(n_blocks, dtype=np.int64))
+        with pytest.raises(ValueError, match="those of the partitioner"):
+            partitioner.count(start, stop, None, np.zeros(n_blocks, dtype=np.int64))
     with pytest.raises(ValueError, match="weights do not fit"):
-        dealer.count(0, 100, np.ones(99), np.zeros(4, dtype=np.int64))
+        partitioner.count(0, 100, np.ones(99), np.zeros(4, dtype=np.int64))
+
+
+def test_a_partitioner_writes_within_the_blocks_only(layout):
+    """Places that were not counted are refused, before or behind the blocks."""
+    codes, values = codes_of(layout), np.zeros(100)
+    partitioner = RatingPartitioner(codes, None, layout)
+    count = np.zeros(4, dtype=np.int64)
+    partitioner.count(0, 100, None, count)
+    assert count.sum() == 100
+    start = np.append(0, np.cumsum(count))
+    index = np.zeros((100, 3), dtype=np.int32)
+    out = RatingBlocks(index, np.zeros(100), None, start)
+    for shift in (-1, 1, 2**40, -(2**40)):
+        with pytest.raises(IndexError, match="has no place"):
+            partitioner.scatter(0, 100, values, None, 1.0, start[:-1] + shift, out)
+    partitioner.scatter(0, 100, values, None, 1.0, start[:-1].copy(), out)
+    with pytest.raises(ValueError, match="do not fit the rows"):
+        partitioner.scatter(0, 100, values, np.ones(100), 1.0, start[:-1].copy(), out)
 
 
 def blocks(index, n_blocks=1):
@@ -184,7 +211,7 @@ def test_rating_blocks_refuse_indices_beyond_the_rows():
     index[2, 2] = 4
     scratch = np.empty(4, dtype=np.int32), np.empty(4), np.full(4, -1, dtype=np.int32)
     with pytest.raises(IndexError, match="stacked rows"):
-        blocks(index).number_further_rows(0, *scratch)
+        blocks(index).number_context_rows(0, *scratch)
     with pytest.raises(ValueError, match="set_rows"):
         blocks(index).spread(np.array([0]), np.zeros(3, dtype=np.uint8))
     weighed = blocks(np.zeros((8, 2)))

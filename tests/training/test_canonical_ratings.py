@@ -57,14 +57,14 @@ def test_equal_weights_are_no_weights():
     assert canonical(codes, values).weights is None
 
 
-def test_merged_ratings_are_dealt_like_given_ones():
+def test_merged_ratings_are_scattered_like_given_ones():
     """Ten times the rows get more groups, unless they are the same ratings."""
     codes, values, _ = random_rows(30_000, (500, 400), n_values=5)
     more, more_values, _ = random_rows(300_000, (500, 400), n_values=10**6)
     once = canonical(codes, values, rank=4096)
     repeated = canonical([np.tile(c, 10) for c in codes], np.tile(values, 10), rank=4096)
-    assert once.deal.n_groups == repeated.deal.n_groups
-    assert once.deal.n_groups < canonical(more, more_values, rank=4096).deal.n_groups
+    assert once.layout.n_groups == repeated.layout.n_groups
+    assert once.layout.n_groups < canonical(more, more_values, rank=4096).layout.n_groups
     np.testing.assert_array_equal(once.index, repeated.index)
     np.testing.assert_array_equal(once.values, repeated.values)
 

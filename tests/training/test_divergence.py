@@ -17,7 +17,7 @@ from sklearn_mf import MatrixFactorizationRegressor
 def diverging_grid():
     """Adding many times the changes of all blocks to a shared row, instead of their mean, overshoots."""
     grid, parameters = set_up(n_fields=3, n_groups=9, hyper=dataclasses.replace(HYPER, learning_rate=3.0))
-    return dataclasses.replace(grid, context_share=np.full_like(grid.context_share, 2000.0)), parameters
+    return dataclasses.replace(grid, context_merge_weight=np.full_like(grid.context_merge_weight, 2000.0)), parameters
 
 
 def test_divergence_is_taken_back_and_reported_once():

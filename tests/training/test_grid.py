@@ -5,7 +5,7 @@ import pytest
 from helpers.grids import grid_of, stacked_rows
 from sklearn_mf._kernel.grid import BATCH
 
-from sklearn_mf._training.deal import choose_n_groups
+from sklearn_mf._training.layout import choose_n_groups
 
 
 @pytest.mark.parametrize("sizes", [(40, 30), (40, 30, 6), (40, 30, 6, 50), (3, 500), (40, 30, 2, 2, 2, 2, 2, 2, 2, 2)])
@@ -37,7 +37,7 @@ def test_batches_are_marked_as_they_are(sizes):
         together = all(set(a).isdisjoint(b) for i, a in enumerate(here) for b in here[:i])
         apart = all(set(a).isdisjoint(b) for a in here for b in before)
         seen.append(2 if not together else 0 if apart else 1)
-    assert grid.visits[: len(seen)].tolist() == seen
+    assert grid.batch_kinds[: len(seen)].tolist() == seen
     if sizes == (400, 300):
         assert np.mean(np.array(seen) == 0) > 0.95, "ratings of one row are moved apart"
 
@@ -68,7 +68,7 @@ def test_shares_of_a_context_row_are_its_weight_in_the_block(weighted):
             own = slice(grid.context_start[block], grid.context_start[block + 1])
             rows = grid.context_rows[own]
             np.testing.assert_allclose(
-                grid.context_share[own], weights[i, rows] / weights[:, rows].sum(axis=0), rtol=1e-5
+                grid.context_merge_weight[own], weights[i, rows] / weights[:, rows].sum(axis=0), rtol=1e-5
             )
 
 
