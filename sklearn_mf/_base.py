@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +48,17 @@ class CheckedInput:
         return grown, CodedRatings(codes, y, weights, grown.counts), rows
 
 
+def frozen_copy(estimator: Any) -> Any:
+    """Copy an estimator as it is at this moment, for a method to work on.
+
+    Methods that change an estimator put another dictionary in the place of its attributes, in one step (``adopt``). So
+    a copy has the attributes of before or of after, never some of each, whatever other threads do.
+    """
+    frozen = object.__new__(type(estimator))
+    frozen.__dict__ = dict(vars(estimator))
+    return frozen
+
+
 def check_shape(columns: list[Column], estimator_name: str, label: str = "X") -> None:
     """Raise a ValueError unless a table has two columns and a row."""
     n_columns, n_rows = len(columns), len(columns[0]) if columns else 0
@@ -65,49 +75,49 @@ def check_shape(columns: list[Column], estimator_name: str, label: str = "X") ->
 
 
 def check_input(
-    estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, loss: Loss, reset: bool
-) -> tuple[Any, CheckedInput]:
-    """Check what fit is given; return a copy of the estimator to work on, so that one that fails stays as it was."""
-    name, fitted = type(estimator).__name__, copy(estimator)
+    frozen: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, loss: Loss, reset: bool
+) -> CheckedInput:
+    """Check what fit is given; the names of the columns go to ``frozen``, a copy of the estimator."""
+    name = type(frozen).__name__
     columns = split_columns(X, name)
     checks = [
         lambda: check_shape(columns, name),
-        lambda: validate_data(fitted, X, y, reset=reset, skip_check_array=True),
+        lambda: validate_data(frozen, X, y, reset=reset, skip_check_array=True),
     ]
     for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
         check()
     y = check_ratings(y, len(columns[0]))
     weights = check_weights(sample_weight, len(columns[0]))
     loss.check_targets(y, weights)
-    return fitted, CheckedInput(columns, y, weights)
+    return CheckedInput(columns, y, weights)
 
 
-def check_query(estimator: Any, X: Any) -> list[Column]:
+def check_query(frozen: Any, X: Any) -> list[Column]:
     """Check what predict is given; return its columns."""
-    name = type(estimator).__name__
+    name = type(frozen).__name__
     columns = split_columns(X, name)
-    validate_data(estimator, X, reset=False, skip_check_array=True)
+    validate_data(frozen, X, reset=False, skip_check_array=True)
     check_shape(columns, name)
     return columns
 
 
 def check_validation(
-    fitted: Any, n_columns: int, X_val: Any, y_val: Any, sample_weight_val: Any, loss: Loss
+    frozen: Any, n_columns: int, X_val: Any, y_val: Any, sample_weight_val: Any, loss: Loss
 ) -> CheckedInput | None:
     """Check the ratings to stop by; None where there are none."""
     if X_val is None and y_val is None and sample_weight_val is None:
         return None
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val go together: give both, or neither of them and no sample_weight_val.")
-    if not fitted.early_stopping:
+    if not frozen.early_stopping:
         raise ValueError("X_val and y_val are there to stop by: set early_stopping=True, or leave them out.")
-    name = type(fitted).__name__
+    name = type(frozen).__name__
     columns = split_columns(X_val, name)
     check_shape(columns, name, "X_val")
     if len(columns) != n_columns:
         raise ValueError(f"X_val has {len(columns)} columns and X has {n_columns}; give it the same ones.")
     with name_table_in_errors("X_val"):
-        validate_data(fitted, X_val, reset=False, skip_check_array=True)
+        validate_data(frozen, X_val, reset=False, skip_check_array=True)
     y_val = check_ratings(y_val, len(columns[0]), "y_val", "X_val")
     weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val", "X_val")
     loss.check_targets(y_val, weights, "y_val")
@@ -128,43 +138,41 @@ def encode_validation(given: CheckedInput, levels: Levels, threads: Threads) -> 
     return HeldOut(indices, given.y, given.weights)
 
 
-def levels_of(attributes: dict[str, Any]) -> Levels:
-    """Give the levels that a fitted estimator with these attributes knows."""
-    return Levels(attributes["categories_"], attributes["_sorters"])
+def levels_of(frozen: Any) -> Levels:
+    """Give the levels that a fitted estimator knows."""
+    return Levels(frozen.categories_, frozen._sorters)
 
 
-def model_of(attributes: dict[str, Any]) -> Model:
-    """Give the model of a fitted estimator with these attributes; a user may have put other arrays in their place."""
-    factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in attributes["factors_"]]
-    biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in attributes["biases_"]]
+def model_of(frozen: Any) -> Model:
+    """Give the model of a fitted estimator; a user may have put other arrays in the place of its own."""
+    factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in frozen.factors_]
+    biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in frozen.biases_]
     shapes = [rows.shape for rows in factors], [bias.shape for bias in biases]
-    n_levels, rank = [len(ids) for ids in attributes["categories_"]], factors[0].shape[-1] if factors else 0
+    n_levels, rank = [len(ids) for ids in frozen.categories_], factors[0].shape[-1] if factors else 0
     if shapes != ([(n, rank) for n in n_levels], [(n,) for n in n_levels]):
         raise ValueError(
             f"factors_ and biases_ have shapes {shapes[0]} and {shapes[1]}, which do not fit categories_: each "
             f"needs a row for each level, {n_levels} by column, and all factors the same rank."
         )
-    return Model(factors, biases, float(attributes["intercept_"]))
+    return Model(factors, biases, float(frozen.intercept_))
 
 
-def snapshot_of(estimator: Any) -> FittedModel:
-    """Take one view of a fitted estimator, for a reading method to work on."""
-    attributes = vars(estimator)  # read once: a writer puts another dictionary in its place
+def fitted_model(frozen: Any) -> FittedModel:
+    """Give what the reading methods work on; ``frozen`` is a copy of a fitted estimator."""
     return FittedModel(
-        levels_of(attributes),
-        model_of(attributes),
-        attributes["_training_state"].hyper.loss.inverse_link,
-        tuple(attributes["rating_range_"]) if estimator.clip else None,
-        estimator.handle_unknown,
-        list(attributes.get("feature_names_in_", [])),
-        type(estimator).__name__,
+        levels_of(frozen),
+        model_of(frozen),
+        frozen._training_state.hyper.loss.inverse_link,
+        tuple(frozen.rating_range_) if frozen.clip else None,
+        frozen.handle_unknown,
+        list(getattr(frozen, "feature_names_in_", [])),
+        type(frozen).__name__,
     )
 
 
-def learned_so_far(estimator: Any, hyper: Hyperparameters, method: str) -> Learned:
+def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
     """Give what an estimator has learned, for ``method`` to go on from with ``hyper``."""
-    attributes = vars(estimator)
-    model, state = model_of(attributes), attributes["_training_state"]
+    model, state = model_of(frozen), frozen._training_state
     then, now = {**state.hyper.structure, "rank": model.rank}, hyper.structure
     changed = [f"{name} was {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
     if changed:
@@ -175,16 +183,16 @@ def learned_so_far(estimator: Any, hyper: Hyperparameters, method: str) -> Learn
     return Learned(
         model,
         state,
-        tuple(attributes["rating_range_"]),
-        attributes["loss_curve_"],
-        attributes["validation_scores_"],
-        attributes["n_iter_"],
+        tuple(frozen.rating_range_),
+        frozen.loss_curve_,
+        frozen.validation_scores_,
+        frozen.n_iter_,
     )
 
 
-def attributes_of(estimator: Any, levels: Levels, learned: Learned) -> dict[str, Any]:
-    """Give the attributes of an estimator with what was learned; its own have the names of the columns."""
-    own = vars(estimator)
+def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, Any]:
+    """Give the attributes of an estimator with what was learned; ``frozen`` has the names of the columns."""
+    own = vars(frozen)
     return {
         **{name: own[name] for name in ("n_features_in_", "feature_names_in_") if name in own},
         "factors_": learned.model.factors,
@@ -201,9 +209,12 @@ def attributes_of(estimator: Any, levels: Levels, learned: Learned) -> dict[str,
     }
 
 
-def adopt(estimator: Any, fitted: Any, levels: Levels, learned: Learned) -> Any:
-    """Make ``estimator`` what was learned, in one step; ``fitted`` is the copy of it that was worked on."""
-    estimator.__dict__ = {**vars(fitted), **attributes_of(fitted, levels, learned)}
+def adopt(estimator: Any, frozen: Any, levels: Levels, learned: Learned) -> Any:
+    """Make ``estimator`` what was learned, in one step and as the last one; ``frozen`` is the copy worked on.
+
+    Where warnings are errors, this one is raised before anything has changed.
+    """
     if learned.warning is not None:
         warn_user(learned.warning, ConvergenceWarning)
+    estimator.__dict__ = {**vars(frozen), **attributes_of(frozen, levels, learned)}
     return estimator

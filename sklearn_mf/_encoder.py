@@ -16,7 +16,7 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sklearn_mf._base import check_query, snapshot_of
+from sklearn_mf._base import check_query, fitted_model, frozen_copy
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._regressor import MatrixFactorizationRegressor
@@ -116,6 +116,32 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         self.cv = cv
         self.random_state = random_state
 
+    def set_params(self, **params: Any) -> MatrixFactorizationEncoder:
+        """Set parameters of the encoder, and those of the regressor as ``regressor__<name>``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : MatrixFactorizationEncoder
+            The encoder.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or a parameter of the regressor is set while ``regressor`` is None.
+        """
+        nested = [name for name in params if name.startswith("regressor__")]
+        if nested and params.get("regressor", self.regressor) is None:
+            raise ValueError(
+                f"{nested[0]} cannot be set while regressor is None: give "
+                "regressor=MatrixFactorizationRegressor(rank=8) to search over its parameters."
+            )
+        return super().set_params(**params)
+
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationEncoder:
         """Fit the regressor on all rows.
@@ -141,7 +167,8 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         ValueError, TypeError
             As ``MatrixFactorizationRegressor.fit``.
         """
-        self._fit(X, y, sample_weight, check_random_state(self.random_state))
+        frozen, _ = self._fit(X, y, sample_weight, check_random_state(self.random_state))
+        self.__dict__ = vars(frozen)
         return self
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -164,19 +191,21 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
             As ``fit``; if test parts of ``cv`` do not hold each row once, or there are fewer rows than folds.
         """
         rng = check_random_state(self.random_state)
-        seeded = self._fit(X, y, sample_weight, rng)
+        frozen, seeded = self._fit(X, y, sample_weight, rng)
         # A fit does not depend on what ids are called: folds are fitted on indices, the ids of their models.
-        indices = snapshot_of(self.regressor_).levels.encode(check_query(self, X), _ONE_THREAD)
+        whole = frozen.regressor_
+        indices = fitted_model(whole).levels.encode(check_query(frozen, X), _ONE_THREAD)
         y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
-        features = np.empty((len(indices), len(self.get_feature_names_out())))
+        features = np.empty((len(indices), len(frozen.get_feature_names_out())))
         for train, test in self._folds(X, y, rng):
             model = clone(seeded)
             with warnings.catch_warnings():  # what all rows were warned of
                 warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
-            fold = snapshot_of(model)
+            fold = fitted_model(model)
             own = fold.levels.encode(check_query(model, indices[test]), _ONE_THREAD)
-            features[test] = _features(fold, own, _rotation(fold, self.regressor_.factors_, model.positive))
+            features[test] = _features(fold, own, _rotation(fold, whole.factors_, model.positive))
+        self.__dict__ = vars(frozen)
         return features
 
     def transform(self, X: Any) -> np.ndarray:
@@ -200,8 +229,9 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         ValueError
             As ``MatrixFactorizationRegressor.predict``.
         """
-        check_is_fitted(self)
-        columns, fitted = check_query(self, X), snapshot_of(self.regressor_)
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
+        columns, fitted = check_query(frozen, X), fitted_model(frozen_copy(frozen.regressor_))
         indices = fitted.levels.encode(columns, _ONE_THREAD)
         fitted.report_unknown(columns, indices, (indices < 0).any(axis=1), then="Their features are zero.")
         return _features(fitted, indices, np.eye(fitted.model.rank))
@@ -227,15 +257,15 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
 
     def _fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, rng: np.random.RandomState
-    ) -> MatrixFactorizationRegressor:
-        """Set ``regressor_``; return a clone of it, not fitted, with its seed."""
+    ) -> tuple[MatrixFactorizationEncoder, MatrixFactorizationRegressor]:
+        """Fit on all rows; return a copy that is fitted, and a clone of its regressor, not fitted, with its seed."""
         seeded = MatrixFactorizationRegressor(rank=8) if self.regressor is None else clone(self.regressor)
         if seeded.random_state is None:
             seeded.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-        fitted = clone(seeded).fit(X, y, sample_weight)
-        validate_data(self, X, reset=True, skip_check_array=True)
-        self.regressor_ = fitted
-        return seeded
+        frozen = frozen_copy(self)
+        frozen.regressor_ = clone(seeded).fit(X, y, sample_weight)
+        validate_data(frozen, X, reset=True, skip_check_array=True)
+        return frozen, seeded
 
     def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
         """Split the rows, and check that each is encoded once, by a model that was not trained on it."""

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import sklearn
-from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.utils import Bunch, Tags, check_random_state, check_scalar
@@ -23,9 +22,10 @@ from sklearn_mf._base import (
     check_query,
     check_validation,
     encode_validation,
+    fitted_model,
+    frozen_copy,
     learned_so_far,
     levels_of,
-    snapshot_of,
 )
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
@@ -42,7 +42,7 @@ from sklearn_mf._training.losses import LOSSES, make_loss
 from sklearn_mf._training.online import update_on_batch
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._utils.threads import Threads, count_threads
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -409,26 +409,27 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         """
         hyper, stopping = _hyperparameters_of(self), _stopping_rule_of(self)
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
-        fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=True)
-        held = check_validation(fitted, len(given.columns), X_val, y_val, sample_weight_val, hyper.loss)
+        before, frozen = frozen_copy(self), frozen_copy(self)
+        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)
+        held = check_validation(frozen, len(given.columns), X_val, y_val, sample_weight_val, hyper.loss)
         start = None
-        if self.warm_start and hasattr(self, "_training_state"):
-            start = learned_so_far(self, hyper, "warm_start")
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+        if self.warm_start and hasattr(before, "_training_state"):
+            start = learned_so_far(before, hyper, "warm_start")
+        with Threads(count_threads(self.n_jobs)) as threads:
             levels, coded = given.fit_levels(threads)
-            callback.begin_fit(lambda learned: attributes_of(fitted, levels, learned), X, y, sample_weight)
+            callback.begin_fit(lambda learned: attributes_of(frozen, levels, learned), X, y, sample_weight)
             learned = fit_ratings(
                 coded,
                 hyper,
                 stopping,
                 None if held is None else encode_validation(held, levels, threads),
-                None if start is None else Start(start, _places_in(self, levels, given.columns)),
+                None if start is None else Start(start, _places_in(before, levels, given.columns)),
                 _generator_of(self),
                 threads,
                 callback,
             )
         callback.end_fit(learned)
-        return adopt(self, fitted, levels, learned)
+        return adopt(self, frozen, levels, learned)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationRegressor:
@@ -456,21 +457,22 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
             or ``implicit_features`` was changed; or if all ratings of a first batch are the same.
         """
-        hyper, is_first = _hyperparameters_of(self), not hasattr(self, "_training_state")
-        fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=is_first)
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+        hyper, frozen = _hyperparameters_of(self), frozen_copy(self)
+        is_first = not hasattr(frozen, "_training_state")
+        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=is_first)
+        with Threads(count_threads(self.n_jobs)) as threads:
             if is_first:
                 levels, coded = given.fit_levels(threads)
                 learned = fit_first_batch(coded, hyper, _generator_of(self), threads)
             else:
-                known = learned_so_far(self, hyper, "partial_fit")
-                levels, coded, _ = given.grow_levels(levels_of(vars(self)), threads)
+                known = learned_so_far(frozen, hyper, "partial_fit")
+                levels, coded, _ = given.grow_levels(levels_of(frozen), threads)
                 step_factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](known.n_iter, 0)
                 rng = _generator_of(self, known.n_iter)
                 learned = update_on_batch(known, coded, hyper, step_factor, rng, threads)
         if self.verbose:
             print(f"Batch {learned.n_iter}  {hyper.loss.training_line(learned.losses[-1])}")
-        return adopt(self, fitted, levels, learned)
+        return adopt(self, frozen, levels, learned)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fold_in(
@@ -510,23 +512,23 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             If rows have no new id, or several; if ``loss`` is not "squared_error", or ``positive`` is set: use
             ``partial_fit`` then; or as in ``fit``.
         """
-        check_is_fitted(self)
-        hyper = _hyperparameters_of(self)
+        hyper, frozen = _hyperparameters_of(self), frozen_copy(self)
+        check_is_fitted(frozen)
         if not hyper.loss.is_least_squares or self.positive:
             raise ValueError(
                 "fold_in solves least squares, for loss='squared_error' and positive=False; use partial_fit for "
                 f"loss={self.loss!r} and positive={self.positive}."
             )
-        fitted, given = check_input(self, X, y, sample_weight, hyper.loss, reset=False)
-        known = learned_so_far(self, hyper, "fold_in")
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            levels, coded, rows = given.grow_levels(levels_of(vars(self)), threads)
+        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
+        known = learned_so_far(frozen, hyper, "fold_in")
+        with Threads(count_threads(self.n_jobs)) as threads:
+            levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
         indices = np.stack(coded.codes, axis=1)
         is_new = indices >= np.array(known.model.n_levels)
         check_new_levels(is_new, indices[:, 0], rows, bool(update_known))
         target_field = is_new.argmax(axis=1)
         learned = fold_in_levels(known, indices, target_field, coded.values, coded.weights, levels.counts, hyper)
-        return adopt(self, fitted, levels, learned)
+        return adopt(self, frozen, levels, learned)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the ratings of pairs.
@@ -548,9 +550,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         ValueError
             If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
         """
-        check_is_fitted(self)
-        columns, fitted = check_query(self, X), snapshot_of(self)
-        with Threads(effective_n_jobs(self.n_jobs) if len(columns[0]) > MAX_CHUNK else 1) as threads:
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
+        columns, fitted = check_query(frozen, X), fitted_model(frozen)
+        n_threads = count_threads(self.n_jobs)
+        with Threads(n_threads if len(columns[0]) > MAX_CHUNK else 1) as threads:
             return fitted.predict(columns, threads)
 
     def recommend(
@@ -622,10 +626,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         array([['Brazil', None],
                ['Alien', 'Casablanca']], dtype=object)
         """
-        check_is_fitted(self)
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
         check_scalar(n_items, "n_items", Integral, min_val=1)
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            return recommend(snapshot_of(self), users, int(n_items), exclude, candidates, context, threads)
+        with Threads(count_threads(self.n_jobs)) as threads:
+            return recommend(fitted_model(frozen), users, int(n_items), exclude, candidates, context, threads)
 
     def similar_items(self, items: ArrayLike, n_items: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the items whose factors point in the most similar direction.
@@ -664,10 +669,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         >>> similar.shape
         (2, 5)
         """
-        check_is_fitted(self)
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
         check_scalar(n_items, "n_items", Integral, min_val=1)
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            return find_similar(snapshot_of(self), 1, items, int(n_items), threads)
+        with Threads(count_threads(self.n_jobs)) as threads:
+            return find_similar(fitted_model(frozen), 1, items, int(n_items), threads)
 
     def similar_users(self, users: ArrayLike, n_users: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the users whose factors point in the most similar direction.
@@ -703,10 +709,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         >>> cosines.shape
         (1, 3)
         """
-        check_is_fitted(self)
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
         check_scalar(n_users, "n_users", Integral, min_val=1)
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
-            return find_similar(snapshot_of(self), 0, users, int(n_users), threads)
+        with Threads(count_threads(self.n_jobs)) as threads:
+            return find_similar(fitted_model(frozen), 0, users, int(n_users), threads)
 
     def explain(self, X: Any) -> Bunch:
         """Take predictions apart.
@@ -741,9 +748,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         >>> [f"{name} {values[0]:.2f}" for name, values in parts.items()]  # doctest: +ELLIPSIS
         ['intercept 3.60', 'user_bias 0...', 'item_bias 0...', 'context 0.00', ...]
         """
-        check_is_fitted(self)
-        columns, fitted = check_query(self, X), snapshot_of(self)
-        with Threads(effective_n_jobs(self.n_jobs)) as threads:
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
+        columns, fitted = check_query(frozen, X), fitted_model(frozen)
+        with Threads(count_threads(self.n_jobs)) as threads:
             return Bunch(**explain(fitted, columns, threads))
 
     @property
@@ -810,7 +818,7 @@ def _generator_of(model: MatrixFactorizationRegressor, *count: int) -> np.random
 
 def _places_in(model: MatrixFactorizationRegressor, levels: Levels, columns: list[Column]) -> list[np.ndarray]:
     """Find where levels are among those that the model has, -1 for nowhere."""
-    own = levels_of(vars(model))
+    own = levels_of(model)
     if len(levels.ids) != len(own.ids):
         raise ValueError(
             f"warm_start goes on from a model of {len(own.ids)} columns, and X has {len(levels.ids)}. Give "

@@ -113,9 +113,16 @@ def _solve(
                 gram[k], right[k] = weighted.T @ s[rows], t[rows] @ weighted
             gram[:, range(n_features), range(n_features)] += strength[part]
             right += strength[part] * centers[part]
-            if strength[part].all():
-                solved[part] = np.linalg.solve(gram, right[:, :, None])[:, :, 0]
-            else:  # no penalty, and perhaps fewer ratings than factors: the shortest solution
-                inverse = np.linalg.pinv(gram, _MIN_RELATIVE_EIGENVALUE, hermitian=True)
-                solved[part] = np.einsum("kij,kj->ki", inverse, right)
+            solved[part] = _solve_each(gram, right, is_regular=bool(strength[part].all()))
     return solved
+
+
+def _solve_each(gram: np.ndarray, right: np.ndarray, is_regular: bool) -> np.ndarray:
+    """Solve a system for each level; where there is none or hardly a penalty, give the shortest solution."""
+    if is_regular:
+        try:
+            return np.linalg.solve(gram, right[:, :, None])[:, :, 0]
+        except np.linalg.LinAlgError:  # the penalty is lost in the rounding of the ratings
+            pass
+    inverse = np.linalg.pinv(gram, _MIN_RELATIVE_EIGENVALUE, hermitian=True)
+    return np.einsum("kij,kj->ki", inverse, right)

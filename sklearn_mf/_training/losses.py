@@ -14,6 +14,9 @@ from scipy.optimize import brentq
 
 from sklearn_mf._kernel.sgd import LOSS_CODES
 
+_LARGEST_COUNT = float(np.finfo(np.float32).max)
+_MAX_ROOT_STEPS = 5000  # more than halving the range of double precision down to its smallest number takes
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -176,7 +179,9 @@ class Huber(Loss):
             return float(np.average(np.clip((y - c) / scale, -self.epsilon, self.epsilon), weights=weights))
 
         low, high = float(y.min()), float(y.max())
-        return low if low == high else float(brentq(slope, low, high, xtol=1e-9 * scale))
+        if low == high:
+            return low
+        return float(brentq(slope, low, high, xtol=1e-9 * scale, maxiter=_MAX_ROOT_STEPS))
 
     def unit(self, scale: float) -> float:
         """Give the squared scale."""
@@ -258,6 +263,11 @@ class Poisson(Loss):
                 "loss='poisson' needs a value above 0 in y, and in what early_stopping leaves of it: the log of the "
                 "mean is where it starts."
             )
+        if y.max() > _LARGEST_COUNT:
+            raise ValueError(
+                f"loss='poisson' takes counts up to {_LARGEST_COUNT:.1e}, which single precision holds, and y has "
+                f"{y.max():.3g}. Rescale y, or choose another loss."
+            )
         return super().find_baseline(y, weights, location, 1.0, fit_bias)
 
 
@@ -278,4 +288,4 @@ def _weighted_quantile(values: np.ndarray, weights: np.ndarray | None, q: float)
     share = total / total[-1]
     rounding = 1e-12  # a share that is q but for rounding is q
     low, high = np.searchsorted(share, [q - rounding, q + rounding], side="left")
-    return float(0.5 * (values[min(low, len(values) - 1)] + values[min(high, len(values) - 1)]))
+    return float(0.5 * values[min(low, len(values) - 1)] + 0.5 * values[min(high, len(values) - 1)])

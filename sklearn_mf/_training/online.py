@@ -42,6 +42,7 @@ def update_on_batch(
     local = [column.astype(np.int32) for column in local]
     batch = CodedRatings(local, coded.values, coded.weights, [len(used) for used in levels])
     ratings = canonical_ratings(batch, hyper.rank, rng, threads, weight_unit=learned.state.weight_unit)
+    _check_weights(ratings.weights)
     baseline = hyper.loss.baseline_at(learned.model.intercept, ratings.values, ratings.weights, scale.scale)
     baseline = replace(baseline, loss=_LOSS_ALLOWANCE * (baseline.loss + 1.0))
     low, high = float(ratings.values.min()), float(ratings.values.max())
@@ -73,6 +74,12 @@ def update_on_batch(
         n_iter=learned.n_iter + 1,
         warning=solver.warning,
     )
+
+
+def _check_weights(weights: np.ndarray | None) -> None:
+    """Raise a ValueError if weights, relative to those that the model began with, vanish or overflow."""
+    if weights is not None and not (weights.sum() > 0 and weights.max() <= np.finfo(np.float32).max):
+        raise ValueError(OUT_OF_SCALE_MESSAGE)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,9 @@ def mean_scale_and_range(
     rounding = float(4 * np.finfo(np.float64).eps * abs(location))
     is_constant = scale <= rounding
     location, scale = location * largest, max(scale, rounding) * largest or _SMALLEST_SCALE
-    if not is_constant and not _SMALLEST_SCALE < scale < _LARGEST_SCALE:
+    if bounds[0] == bounds[1] and fit_bias:  # nothing is left to scale
+        scale = min(scale, _LARGEST_SCALE)
+    elif not (is_constant or scale > _SMALLEST_SCALE) or scale >= _LARGEST_SCALE:
         raise ValueError(
             f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
             "example with sklearn's TransformedTargetRegressor."

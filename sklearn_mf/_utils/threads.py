@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
-from threadpoolctl import threadpool_limits
+from joblib import effective_n_jobs
+from threadpoolctl import LibController, ThreadpoolController
 
 
 class Threads:
@@ -33,30 +35,79 @@ class Threads:
         return list(self._pool.map(function, tasks))
 
 
+def count_threads(n_jobs: int | None) -> int:
+    """Give the number of threads that ``n_jobs`` stands for, as joblib counts them."""
+    if n_jobs == 0:
+        raise ValueError("n_jobs == 0 has no meaning: give a number of threads, -1 for all processors, or None.")
+    return effective_n_jobs(n_jobs)
+
+
 def chunks(n: int, size: int) -> list[slice]:
     """Cut n rows into slices of at most ``size``; they depend on n alone, never on the threads."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 class _OneBlasThread:
-    """Limit the BLAS of the process: the first to enter sets the limit, the last to leave takes it back."""
+    """Limit the BLAS of the process: the first to enter sets the limit, the last to leave takes it back.
+
+    A child of a fork has the thread that forked, and no other: it counts that one alone, and takes back a limit that
+    others had set. Forks wait until nobody holds the lock, so that a child never finds it held.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._n_inside = Lock(), 0
+        self._lock = Lock()
+        self._inside: dict[int, int] = {}  # how often each thread has entered
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._reset_in_child
+            )
 
     def enter(self) -> None:
         """Set the limit, unless it is set."""
         with self._lock:
-            if self._n_inside == 0:
-                self._limits = threadpool_limits(1, user_api="blas")
-            self._n_inside += 1
+            if not self._inside:
+                self._limited = _limit_blas_to_one_thread()
+            self._inside[get_ident()] = self._inside.get(get_ident(), 0) + 1
 
     def leave(self) -> None:
         """Take the limit back, unless others are inside."""
         with self._lock:
-            self._n_inside -= 1
-            if self._n_inside == 0:
-                self._limits.restore_original_limits()
+            self._inside[get_ident()] -= 1
+            if self._inside[get_ident()] == 0:
+                del self._inside[get_ident()]
+            if not self._inside:
+                self._take_limit_back()
+
+    def _reset_in_child(self) -> None:
+        """Forget the threads that the child does not have."""
+        was_limited = bool(self._inside)
+        self._inside = {thread: n for thread, n in self._inside.items() if thread == get_ident()}
+        self._lock.release()
+        if was_limited and not self._inside:
+            self._take_limit_back()
+
+    def _take_limit_back(self) -> None:
+        """Give each library the number of threads that it had."""
+        for library, n_threads in self._limited:
+            _set_threads(library, n_threads)
+
+
+def _limit_blas_to_one_thread() -> list[tuple[LibController, int]]:
+    """Set every BLAS of the process to one thread; return the libraries and the numbers that they had."""
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [(library, library.num_threads) for library in libraries]
+    for library in libraries:
+        _set_threads(library, 1)
+    return before
+
+
+def _set_threads(library: LibController, n_threads: int) -> None:
+    """Set the number of threads of a library, from whichever thread.
+
+    Newer versions of threadpoolctl let one thread at a time change it, and ignore all others without a word. Here the
+    count of those who are inside says when to change it.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
 
 _ONE_BLAS_THREAD = _OneBlasThread()

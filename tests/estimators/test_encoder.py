@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val
 from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
-from sklearn_mf._base import snapshot_of
+from sklearn_mf._base import fitted_model
 from sklearn_mf._encoder import _features, _rotation
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._prediction.model import Model
@@ -79,10 +79,10 @@ def test_factors_of_the_folds_have_one_basis():
     ]
 
     def agreement(rotations):
-        a, b = (_features(snapshot_of(fold), rows, rotation) for fold, rotation in zip(folds, rotations, strict=True))
+        a, b = (_features(fitted_model(fold), rows, rotation) for fold, rotation in zip(folds, rotations, strict=True))
         return np.mean([np.corrcoef(a[:, j], b[:, j])[0, 1] for j in (1, 2, 3, 4, 6, 7, 8, 9)])
 
-    rotations = [_rotation(snapshot_of(fold), whole.factors_, positive=False) for fold in folds]
+    rotations = [_rotation(fitted_model(fold), whole.factors_, positive=False) for fold in folds]
     for rotation in rotations:
         assert_allclose(rotation @ rotation.T, np.eye(4), atol=1e-12)
     assert abs(agreement([np.eye(4)] * 2)) < 0.4

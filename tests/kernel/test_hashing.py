@@ -1,5 +1,8 @@
 """Check that hashing finds the first place of each distinct id."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -36,3 +39,28 @@ def test_strings_are_told_from_other_objects():
     codes = np.empty(2, dtype=np.int32)
     for other in (1, None, b"a", Text("a")):
         assert hashing.hash_strings(np.array(["a", other], dtype=object), codes) is None
+
+
+def invert_old_mix(x):
+    """The x' with mix(x') = x, for the mix that the hash once was."""
+    mask = 2**64 - 1
+    x ^= x >> 29 ^ x >> 58
+    x = x * pow(0x9E3779B97F4A7C15, -1, 2**64) & mask
+    return x ^ x >> 32
+
+
+def test_nobody_can_choose_ids_that_collide():
+    """Ids that all fell into one slot of a hash without a secret are spread as any others are."""
+    crafted = [invert_old_mix(i << 40) for i in range(3000)]
+    crafted = np.array(crafted, dtype=np.uint64).astype(np.int64)
+    slots = {hashing.hash_of_integer(int(x)) & 0xFFFF for x in crafted}
+    assert len(slots) > 2800
+
+
+def test_hashes_are_secrets_of_the_process(tmp_path):
+    code = "from sklearn_mf._kernel.hashing import hash_of_integer; print(hash_of_integer(1), hash_of_integer(2))"
+    seen = {
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(seen) == 2
