@@ -98,6 +98,23 @@ class InnerFit:
             return np.clip(self.model.scores(indices, threads), *self.rating_range)
 
 
+class OwnPairsCount(SGDSolver):
+    """Run epochs in which a rating's own pair is not left out of its error."""
+
+    def update_centers(self) -> None:
+        """Move the centers, then take away what the package leaves a pair out with."""
+        super().update_centers()
+        for field in range(2):
+            self.parameters.pair_ties(field)[self.grid.row_of[field]] = 0.0  # the pull of its own rows
+
+
+def epochs_with_centers(share, **settings):
+    """Give the epochs of a fit in which centers move in the first ``share`` of them."""
+    settings = MatrixFactorizationRegressor(**settings).get_params()
+    n, epochs = settings["max_iter"], fixed_epochs(settings["schedule"], settings["max_iter"])
+    return [epoch._replace(centers_move=t + 1 <= share * n) for t, epoch in enumerate(epochs)]
+
+
 def generator(seed):
     """Make the generator that ``fit`` draws from with ``random_state=seed``."""
     return np.random.default_rng([np.random.RandomState(seed).randint(np.iinfo(np.int32).max)])

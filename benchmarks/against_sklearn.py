@@ -21,7 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._ids.encoding import fit_columns
+
+# The part "ids" measures an inner part, the encoding of ids by itself, which the public interface has inside fit only.
+from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf.datasets import make_ratings
@@ -112,7 +114,7 @@ def compare_ids(repeats, n_rows=1_000_000):
         for dtype in (object, "str"):
             frame = text_frame(n_levels, n_rows, dtype)
             functions = {
-                "ours": lambda frame=frame: fit_columns(split_columns(frame, "name"), Threads()),
+                "ours": lambda frame=frame: Levels.fit(split_columns(frame, "name"), None, Threads()),
                 "theirs": lambda frame=frame: [pd.factorize(frame[column]) for column in frame],
             }
             seconds = alternated(functions, repeats)
