@@ -108,11 +108,11 @@ class OwnPairsCount(SGDSolver):
             self.parameters.pair_ties(field)[self.grid.row_of[field]] = 0.0  # the pull of its own rows
 
 
-def epochs_with_centers(share, **settings):
-    """Give the epochs of a fit in which centers move in the first ``share`` of them."""
-    settings = MatrixFactorizationRegressor(**settings).get_params()
-    n, epochs = settings["max_iter"], fixed_epochs(settings["schedule"], settings["max_iter"])
-    return [epoch._replace(centers_move=t + 1 <= share * n) for t, epoch in enumerate(epochs)]
+def epochs_with_centers(share):
+    """Give the epochs of the defaults, with centers that move in the first ``share`` of them."""
+    defaults = MatrixFactorizationRegressor()
+    epochs = fixed_epochs(defaults.schedule, defaults.max_iter)
+    return [Epoch(epoch.step_factor, t + 1 <= share * len(epochs)) for t, epoch in enumerate(epochs)]
 
 
 def generator(seed):
