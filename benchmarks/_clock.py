@@ -7,7 +7,7 @@ import time
 
 
 class EpochClock(io.TextIOBase):
-    """A text stream that notes when a line of ``verbose=1`` is written, and drops it."""
+    """Note when a line of ``verbose=1`` is written, and drop it."""
 
     def __init__(self):
         self.times = []
@@ -18,7 +18,7 @@ class EpochClock(io.TextIOBase):
         return len(text)
 
     def loop_seconds(self):
-        """Seconds of all epochs; that of the first, whose start is not printed, is taken to be the mean of the others.
+        """Give the seconds of all epochs. The first, whose start is not printed, is taken to be the mean of the others.
 
         NaN with fewer than two epochs.
         """
@@ -38,7 +38,7 @@ def timed_fit(model, X, y, **arguments):
 
 
 def seconds_of(function, *arguments, calls=1):
-    """Seconds of ``calls`` calls."""
+    """Measure the seconds of ``calls`` calls."""
     start = time.perf_counter()
     for _ in range(calls):
         function(*arguments)
@@ -46,7 +46,7 @@ def seconds_of(function, *arguments, calls=1):
 
 
 def alternated(functions, repeats, calls=1):
-    """Median seconds of each of ``functions`` (name: function), called in turn; after a first round that is dropped."""
+    """Give the median seconds of each of ``functions`` (name: function), called in turn; a first round is dropped."""
     seconds = {name: [] for name in functions}
     for _ in range(repeats + 1):
         for name, function in functions.items():

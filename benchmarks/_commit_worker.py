@@ -1,9 +1,9 @@
-"""One benchmark of an installed sklearn_mf, public interface only, so that old commits can run it too.
+"""Run one benchmark of an installed sklearn_mf, by the public interface only, so that old commits can run it too.
 
     python _commit_worker.py [NAME]
 
-Run by commits.py; prints {"seconds", "rmse"} as its last line, or the names when none is given. Ratings are made here
-and not by the package, whose own may change from commit to commit.
+It is run by commits.py and prints {"seconds", "rmse"} as its last line, or the names when none is given. Ratings are
+made here and not by the package, whose own may change from commit to commit.
 """
 
 import json
@@ -20,7 +20,7 @@ N_CALLS = 1_000  # predictions of one row, timed together
 
 
 def make(n_ratings, seed=0):
-    """(X, y): users and items with a long tail, ratings from a model of rank 10 with noise."""
+    """Make X and y: users and items with a long tail, ratings from a model of rank 10 with noise."""
     rng = np.random.default_rng(seed)
     shape = SHAPES[n_ratings]
     X = np.column_stack([(n * rng.random(n_ratings) ** 2).astype(np.int64) for n in shape])
@@ -34,7 +34,7 @@ def rmse(a, b):
 
 
 def split(X, y):
-    """Rows are in random order already: the last tenth is the test set."""
+    """Hold out the last tenth; rows are in random order already."""
     n = len(y) // 10
     return X[:-n], y[:-n], X[-n:], y[-n:]
 
@@ -50,7 +50,7 @@ def median_seconds(function, repeats):
 
 
 def fit(n_ratings=1_000_000, change=lambda X: X, weights=None, **parameters):
-    """Whole fits; ``change`` puts other ids or columns in X, ``weights`` gives the weights of n rows."""
+    """Time whole fits. ``change`` puts other ids or columns in X, ``weights`` gives the weights of n rows."""
     X, y = make(n_ratings)
     X, y, X_test, y_test = split(change(X), y)
     model = MatrixFactorizationRegressor(random_state=0, **parameters)
@@ -76,7 +76,7 @@ def with_context(X):
 
 
 def as_text(X):
-    """Ids of 12 characters, as objects."""
+    """Turn codes into ids of 12 characters, as objects."""
     levels = np.array([f"{i:012d}" for i in range(X.max() + 1)], dtype=object)
     return levels[X]
 

@@ -21,8 +21,14 @@ LIBRARIES = {
 }
 
 
+def add_options(parser):
+    """Add the options that say where the environments are, and whether this project is installed anew."""
+    parser.add_argument("--environments", type=Path, default=CACHE)
+    parser.add_argument("--keep", action="store_true", help="do not install this project anew")
+
+
 def python_of(environment):
-    """The interpreter of a virtual environment."""
+    """Give the interpreter of a virtual environment."""
     folder = "Scripts" if sys.platform == "win32" else "bin"
     return Path(environment) / folder / "python"
 
@@ -42,7 +48,7 @@ def install(python, requirements):
 
 
 def ensure(library, environments, keep=False):
-    """The interpreter of a library's environment, made or brought up to its pin; the project is built again.
+    """Make the environment of a library, or bring it up to its pin; return its interpreter. The project is built again.
 
     With ``keep``, a project that is installed stays as it is.
     """

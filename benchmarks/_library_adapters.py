@@ -20,7 +20,7 @@ def dot_rows(U, V):
 
 
 def biased_product(mean, biases, factors, rows):
-    """Mean, biases and the product of factors; a row of -1 (not seen in fit) adds nothing."""
+    """Add up mean, biases and the product of factors; a row of -1 (not seen in fit) adds nothing."""
     known = [place >= 0 for place in rows]
     scores = np.full(len(rows[0]), float(mean))
     for bias, place, seen in zip(biases, rows, known, strict=True):
@@ -31,7 +31,7 @@ def biased_product(mean, biases, factors, rows):
 
 
 def places(mapping, ids):
-    """The library's number of each id, -1 for one it does not know."""
+    """Find the library's number of each id, -1 for one it does not know."""
     table = np.full(max(int(ids.max()), max(mapping)) + 1, -1)
     table[np.fromiter(mapping.keys(), int)] = np.fromiter(mapping.values(), int)
     return table[ids]

@@ -1,7 +1,7 @@
 """Write the splits of the sets to .npy files, ids as int64 codes from 0: python _library_data.py FOLDER SET...
 
-Prints, as JSON, the number of splits of each set that was found. A process of its own, so that the memory of those that
-it is measured in is not touched.
+It prints, as JSON, the number of splits of each set that was found. It is a process of its own, so that the memory of
+the processes that are measured is not touched.
 """
 
 import json
@@ -18,7 +18,7 @@ GENERATED = (70_000, 10_700, 10_000_000)
 
 
 def codes(X):
-    """Each column as codes into its sorted ids."""
+    """Turn each column into codes into its sorted ids."""
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in X.T]).astype(np.int64)
 
 

@@ -1,7 +1,7 @@
-"""A grid search in one library's environment; run by search.py: python _library_search.py LIBRARY FOLDER N_FITS N_JOBS
+"""Search a grid in one library's environment; search.py runs it: python _library_search.py LIBRARY FOLDER N_FITS N_JOBS
 
-Prints {"seconds", "fits", "rmse", "best"} as its last line. Fewer fits than the whole grid: the first learning rates,
-each with all ranks.
+It prints {"seconds", "fits", "rmse", "best"} as its last line. Fewer fits than the whole grid are the first learning
+rates, each with all ranks.
 """
 
 import json

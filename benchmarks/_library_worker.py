@@ -1,4 +1,4 @@
-"""Fit one library once and write what it took as JSON; run by libraries.py in the library's environment.
+"""Fit one library once and write what it took as JSON; libraries.py runs it in the library's environment.
 
     python _library_worker.py LIBRARY SPLIT_FOLDER RANK EPOCHS THREADS RESULT
 
@@ -19,7 +19,7 @@ from _library_adapters import ADAPTERS, Settings
 
 
 def peak_memory():
-    """Peak resident memory of this process so far, in MB."""
+    """Measure the peak resident memory of this process so far, in MB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

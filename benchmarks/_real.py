@@ -36,7 +36,7 @@ def real_sets():
 
 
 def generated_sets():
-    """Yield (name, X, y), made: dense on -10..10; 0.05 % dense; a long tail on 1..100. Who rated what tells nothing."""
+    """Yield (name, X, y): dense on -10..10; 0.05 % dense; a long tail on 1..100. Who rated what tells nothing."""
     kinds = {
         "made, dense": {"n_users": 2000, "n_items": 100, "n_ratings": 140_000, "noise": 4.0, "tail": 0.0},
         "made, sparse": {"n_users": 10_000, "n_items": 10_000, "n_ratings": 50_000},
@@ -49,7 +49,7 @@ def generated_sets():
 
 
 def film_context(name, X):
-    """X with two more columns, the year of the film and its combination of genres: of "ml-100k" or "ml-1m"."""
+    """Add two columns to the X of "ml-100k" or "ml-1m": the year of the film and its combination of genres."""
     file, separator = ("u.item", "|") if name == "ml-100k" else ("movies.dat", "::")
     year, genres = {}, {}
     for line in (FOLDER / name / file).read_text(encoding="latin-1").splitlines():
@@ -68,7 +68,7 @@ def splits(name, n):
 
 
 def tenth(n, seed=0):
-    """(train, test): the first n // 10 rows of a permutation are the test set."""
+    """Give rows to train on and rows to test on, the first n // 10 of a permutation."""
     order = np.random.default_rng(seed).permutation(n)
     return order[n // 10 :], order[: n // 10]
 

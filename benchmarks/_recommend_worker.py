@@ -1,4 +1,4 @@
-"""Run by recommend.py in an environment that has both implicit and this project.
+"""Time both libraries; recommend.py runs it in an environment that has both implicit and this project.
 
 python _recommend_worker.py THREADS N_USERS N_ITEMS RANK REPEATS      seconds of both, in turn
 python _recommend_worker.py THREADS N_USERS N_ITEMS RANK memory       peak memory of ours, with what it returns
@@ -20,7 +20,7 @@ K = 10
 
 
 def models(n_users, n_items, rank, threads):
-    """Both libraries' models with the same factors, and pairs that were seen, 50 for each user."""
+    """Make both libraries' models with the same factors, and pairs that were seen, 50 for each user."""
     rng = np.random.default_rng(0)
     U, V = (rng.normal(size=(n, rank)).astype(np.float32) for n in (n_users, n_items))
     each = np.column_stack([np.arange(max(n_users, n_items)) % n for n in (n_users, n_items)])

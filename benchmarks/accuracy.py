@@ -32,7 +32,7 @@ PARTS = {
 
 
 def measure(X, y, splits, parameters, n_jobs):
-    """Mean test RMSE over the splits and median seconds of a fit."""
+    """Give the mean test RMSE over the splits and the median seconds of a fit."""
     if parameters is None:
         return np.mean([rmse(y[train].mean(), y[test]) for train, test in splits]), 0.0
     scores, seconds = [], []
@@ -46,7 +46,7 @@ def measure(X, y, splits, parameters, n_jobs):
 
 
 def measure_seeds(X, y, splits, parameters, n_jobs, n_seeds):
-    """Mean over the splits of the models' mean RMSE, and of the RMSE of their mean prediction; seconds of a split."""
+    """Give means over the splits: the models' mean RMSE, the RMSE of their mean prediction, the seconds of a split."""
     scores, start = [], time.perf_counter()
     for train, test in splits:
         model = MatrixFactorizationRegressor(n_jobs=n_jobs, **parameters)

@@ -21,7 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf._ids.encoding import fit_columns
+
+# The part "ids" measures an inner part, the encoding of ids by itself, which the public interface has inside fit only.
+from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf.datasets import make_ratings
@@ -30,7 +32,7 @@ SHAPES = {1_000_000: (6_040, 3_706), 10_000_000: (70_000, 10_700)}
 
 
 def print_row(what, ours, theirs, ratio=None, note=""):
-    """``ours`` and ``theirs``: what to print; ``ratio``: of ours to theirs."""
+    """Print a row of the table, where ``ours`` and ``theirs`` are cells and ``ratio`` is that of ours to theirs."""
     print(f"| {what} | {ours} | {theirs} | {'' if ratio is None else f'{ratio:.2f}'} | {note} |", flush=True)
 
 
@@ -43,7 +45,7 @@ def one_hot_ridge(solver):
 
 
 def first_fold():
-    """(X_train, y_train, X_test, y_test) of ml-100k, or None."""
+    """Load X_train, y_train, X_test and y_test of ml-100k; None where it is not there."""
     for name, X, y, splits in real_sets():
         if name == "ml-100k":
             train, test = splits[0]
@@ -52,7 +54,7 @@ def first_fold():
 
 
 def compare_fit(repeats):
-    """ml-100k, the first of five folds: whole fits against biases by one-hot columns and Ridge."""
+    """Compare whole fits with biases by one-hot columns and Ridge, on the first of five folds of ml-100k."""
     fold = first_fold()
     if fold is None:
         return
@@ -70,7 +72,7 @@ def compare_fit(repeats):
 
 
 def fitted_pair():
-    """(X, our model, Ridge), fitted on the same million ratings."""
+    """Give X, our model and Ridge, fitted on the same million ratings."""
     X, y = made(1_000_000)
     ours = MatrixFactorizationRegressor(random_state=0).fit(X, y)
     return X, ours, Ridge().fit(X, y)
@@ -83,7 +85,7 @@ def compare_predict(repeats):
 
 
 def compare_row(repeats, calls=300):
-    """One row, as an array and as a data frame."""
+    """Compare the prediction of one row, as an array and as a data frame."""
     X, ours, ridge = fitted_pair()
     y = X[:, 0] * 1.0
     frame = pd.DataFrame(X, columns=["user", "item"])
@@ -97,7 +99,7 @@ def compare_row(repeats, calls=300):
 
 
 def text_frame(n_levels, n_rows, dtype):
-    """A data frame of ids of 12 characters."""
+    """Make a data frame of ids of 12 characters."""
     rng = np.random.default_rng(0)
     columns = {}
     for name, n in zip(("user", "item"), n_levels, strict=True):
@@ -107,12 +109,12 @@ def text_frame(n_levels, n_rows, dtype):
 
 
 def compare_ids(repeats, n_rows=1_000_000):
-    """Levels and codes of both columns, against pandas.factorize of both."""
+    """Compare levels and codes of both columns with pandas.factorize of both."""
     for n_levels in SHAPES.values():
         for dtype in (object, "str"):
             frame = text_frame(n_levels, n_rows, dtype)
             functions = {
-                "ours": lambda frame=frame: fit_columns(split_columns(frame, "name"), Threads()),
+                "ours": lambda frame=frame: Levels.fit(split_columns(frame, "name"), None, Threads()),
                 "theirs": lambda frame=frame: [pd.factorize(frame[column]) for column in frame],
             }
             seconds = alternated(functions, repeats)
@@ -123,7 +125,7 @@ def compare_ids(repeats, n_rows=1_000_000):
 
 
 def compare_import(repeats):
-    """A process that imports sklearn.linear_model, without and with this package."""
+    """Compare processes that import sklearn.linear_model, without and with this package."""
     start = "import time; start = time.perf_counter(); "
     end = "; print(time.perf_counter() - start)"
     imports = {"theirs": "import sklearn.linear_model", "ours": "import sklearn.linear_model, sklearn_mf"}
@@ -140,7 +142,7 @@ def compare_import(repeats):
 
 
 def compare_threads(repeats, n_ratings):
-    """Preparation of int pairs in units of epochs, without implicit features; what a second thread brings."""
+    """Measure the preparation of int pairs in epochs, without implicit features, and what a second thread brings."""
     X, y = made(n_ratings)
     train, test = tenth(n_ratings)
     runs = {1: [], 2: []}

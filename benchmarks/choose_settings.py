@@ -9,20 +9,23 @@ of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE
                      would have chosen for it
     others           one parameter changed at a time
     regularization   other rules of regularization than alpha a rating and damping a level, each at its best strength
-    variants         the defaults with parts of the implicit features left out or changed
+    variants         the defaults with parts of the implicit features left out or changed, in fits that are put together
+                     from the inner parts of training
     best             the setting that the page gives as the best, and its neighbors (real sets only)
+
+The rules of regularization and the variants are no settings of the public interface: _inner_fit.py fits them. Fits with
+another number of directions of the preconditioner are not here, for that number is a constant of the package. The
+figures of them that docs/accuracy.md has were measured in an earlier version.
 """
 
 import argparse
+from functools import partial
 from itertools import product
-from unittest import mock
 
 import numpy as np
+from _inner_fit import InnerFit, OwnPairsCount, epochs_with_centers
 from _real import BEST, generated_sets, real_sets, rmse, tenth
 
-import sklearn_mf._training.centers as implicit
-import sklearn_mf._training.fit as fitting
-import sklearn_mf._training.schedules as stopping
 from sklearn_mf import MatrixFactorizationRegressor
 
 GRID = {
@@ -53,7 +56,7 @@ NEAR_BEST = {
 
 
 def load(with_generated=True):
-    """(name, X, y, rows to train on, rows held out) of each set."""
+    """Load (name, X, y, rows to train on, rows held out) of each set."""
     sets = [(name, X, y, tenth(len(y))[0]) for name, X, y, _ in real_sets()]
     if with_generated:
         sets += [(name, X, y, tenth(len(y))[0]) for name, X, y in generated_sets()]
@@ -61,34 +64,36 @@ def load(with_generated=True):
     return [(name, X, y, rows[a], rows[b]) for (name, X, y, rows), (a, b) in zip(sets, parts, strict=True)]
 
 
-def scores(sets, seeds=(0,), **parameters):
-    """RMSE on the held-out part of each set, the mean over seeds."""
-    model = MatrixFactorizationRegressor(n_jobs=2, **parameters)
+def scores(sets, make=MatrixFactorizationRegressor, **parameters):
+    """Find the RMSE on the held-out part of each set, of models made by ``make``."""
     return np.array(
         [
-            np.mean([rmse(model.set_params(random_state=s).fit(X[a], y[a]).predict(X[b]), y[b]) for s in seeds])
+            rmse(make(n_jobs=2, random_state=0, **parameters).fit(X[a], y[a]).predict(X[b]), y[b])
             for _, X, y, a, b in sets
         ]
     )
 
 
 def header(sets):
+    """Print the head of a table."""
     print(
         "\n| setting | " + " | ".join(name for name, *_ in sets) + " | mean log, % |\n|---|" + "---|" * (len(sets) + 1)
     )
 
 
 def line(label, found, reference):
+    """Print a line of a table."""
     cells = " | ".join(f"{score:.4f}" for score in found)
     print(f"| {label} | {cells} | {100 * np.log(found / reference).mean():+.2f} |", flush=True)
 
 
 def label(changed):
+    """Write what a setting changes."""
     return ", ".join(f"{name} {value}" for name, value in changed.items())
 
 
 def grid(sets, reference):
-    """All combinations, the ten best, and the choice of six sets for the seventh."""
+    """Try all combinations; print the ten best, and the choice of six sets for the seventh."""
     settings = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
     found = np.array([scores(sets, **setting) for setting in settings])
     logs = np.log(found / reference)
@@ -104,6 +109,7 @@ def grid(sets, reference):
 
 
 def changes(sets, reference, start, values_of):
+    """Print what each change of one parameter does to the setting ``start``."""
     header(sets)
     line("**defaults**" if not start else f"**{label(start)}**", scores(sets, **start), reference)
     for name, values in values_of.items():
@@ -112,23 +118,18 @@ def changes(sets, reference, start, values_of):
 
 
 def with_strength(rule):
-    """Let the L2 strength a rating be rule(n, mean n, field), for factors and biases of users (0) and items (1)."""
-    original = fitting.initial_parameters
+    """Make a function that lets the L2 strength a rating be rule(n, mean n, field), for users (0) and items (1)."""
 
-    def initial_parameters(grid, *arguments):
-        parameters = original(grid, *arguments)
-        start = 0
-        for field, levels in enumerate(grid.row_of):
-            n = grid.row_weights[start : start + len(levels)]
-            parameters.scalars[start : start + len(levels), 1] = rule(n, n.mean(), field)
-            start += len(levels)
-        return parameters
+    def change(grid, parameters):
+        for field, rows in enumerate(grid.row_of):
+            n = grid.row_weights[rows]
+            parameters.damping[rows] = rule(n, n.mean(), field)
 
-    return mock.patch("sklearn_mf._training.fit.initial_parameters", initial_parameters)
+    return change
 
 
 def regularization(sets, reference):
-    """Each rule at the strength that is best for all sets together, with and without implicit features."""
+    """Print each rule at the strength that is best for all sets together, with and without implicit features."""
     one = {"alpha": [0.03, 0.05, 0.08, 0.12], "damping": [2.5, 4.0, 6.5]}
     usual = {None: 0.05, "both": 0.08}
     per_side = {"alpha of users": [0.03, 0.05, 0.08, 0.12], "alpha of items": [0.05, 0.08, 0.12, 0.18]}
@@ -153,36 +154,28 @@ def regularization(sets, reference):
         for name, (strengths, rule) in rules.items():
             best = None
             for values in product(*strengths.values()):
-                with with_strength(lambda n, mean, field, rule=rule, values=values: rule(n, mean, field, *values)):
-                    found = scores(sets, alpha=0.0, alpha_bias=0.0, implicit_features=implicit_features)
+                change = with_strength(lambda n, mean, field, rule=rule, values=values: rule(n, mean, field, *values))
+                make = partial(InnerFit, change_parameters=change)
+                found = scores(sets, make, alpha=0.0, alpha_bias=0.0, implicit_features=implicit_features)
                 total = np.log(found / reference).mean()
                 if best is None or total < best[0]:
                     best = total, values, found
             line(f"{name}: {label(dict(zip(strengths, best[1], strict=True)))}", best[2], reference)
 
 
-def without_own_pair(centers):
-    """``follow``, after which a rating's own pair is not left out of its error."""
-    for side in centers._sides:
-        side.follow()
-        side._pull[:] = 0.0
-
-
 VARIANTS = {
-    "a rating's own pair counts": (implicit.Centers, "follow", without_own_pair),
-    "8 directions": (implicit, "_N_DIRECTIONS", 8),
-    "32 directions": (implicit, "_N_DIRECTIONS", 32),
-    "centers move in all epochs": (stopping, "_CENTRES_MOVE", 1.0),
-    "centers move in half of the epochs": (stopping, "_CENTRES_MOVE", 0.5),
+    "a rating's own pair counts": {"solver": OwnPairsCount},
+    "centers move in all epochs": {"epochs": epochs_with_centers(1.0)},
+    "centers move in half of the epochs": {"epochs": epochs_with_centers(0.5)},
 }
 
 
 def variants(sets, reference):
+    """Print what each variant of implicit features does to the defaults."""
     header(sets)
     line("**defaults**", reference, reference)
-    for name, (where, what, instead) in VARIANTS.items():
-        with mock.patch.object(where, what, instead):
-            line(name, scores(sets), reference)
+    for name, parts in VARIANTS.items():
+        line(name, scores(sets, partial(InnerFit, **parts)), reference)
 
 
 def main():

@@ -19,7 +19,7 @@ RANKS = [4, 8, 16, 32, 64, 128, 256]
 
 
 def measure(X, y, train, test, n_jobs):
-    """RMSE (ranks, learning rates), and how many fits warned."""
+    """Give the RMSE, an array (ranks, learning rates), and how many fits warned."""
     scores, n_warned = np.empty((len(RANKS), len(LEARNING_RATES))), 0
     for i, rank in enumerate(RANKS):
         for j, learning_rate in enumerate(LEARNING_RATES):

@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from _environments import CACHE, LIBRARIES, OURS, ensure
+from _environments import LIBRARIES, OURS, add_options, ensure
 
 HERE = Path(__file__).resolve().parent
 SETS = ["ml-100k", "ml-1m", "generated"]
@@ -48,13 +48,13 @@ def environment_variables(n_threads):
 
 
 def write_data(python, folder, names):
-    """Splits of the sets in ``folder``; the number of splits of each set that was found."""
+    """Write splits of the sets into ``folder``; return the number of splits of each set that was found."""
     command = [str(python), str(HERE / "_library_data.py"), str(folder), *names]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def fit_once(python, library, split, rank, epochs, n_threads, timeout):
-    """The figures of one fit in a process of its own, or a sentence that says why there are none."""
+    """Give the figures of one fit in a process of its own, or a sentence that says why there are none."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         worker = str(HERE / "_library_worker.py")
@@ -71,7 +71,7 @@ def fit_once(python, library, split, rank, epochs, n_threads, timeout):
 
 
 def measure(tasks, n_rounds):
-    """Figures of each task (name: function without arguments), in turn; a task that gave a sentence is not run again.
+    """Run each task (name: function without arguments), in turn. A task that gave a sentence is not run again.
 
     A function gives the figures of all splits, a list, or a sentence.
     """
@@ -85,7 +85,7 @@ def measure(tasks, n_rounds):
 
 
 def over_splits(python, library, splits, rank, epochs, n_threads, timeout):
-    """Figures of one fit on each split, or a sentence."""
+    """Give the figures of one fit on each split, or a sentence."""
     runs = []
     for split in splits:
         figures = fit_once(python, library, split, rank, epochs, n_threads, timeout)
@@ -96,7 +96,7 @@ def over_splits(python, library, splits, rank, epochs, n_threads, timeout):
 
 
 def summary(runs):
-    """Medians, and the mean RMSE."""
+    """Give the medians of all figures, and the mean of the RMSE."""
     numbers = {name: [run[name] for run in runs] for name in runs[0] if name not in ("version", "loop")}
     middle = {name: statistics.median(values) for name, values in numbers.items()}
     middle["total"] = statistics.median([run["build"] + run["fit"] for run in runs])
@@ -109,7 +109,7 @@ def row(*cells):
 
 
 def rows(name, library, n_threads, runs, ours, epochs):
-    """The table's lines for one library: the fit, and the training loop alone where it can be seen."""
+    """Write the table's lines for one library: the fit, and the training loop alone where it can be seen."""
     if isinstance(runs, str):
         return [row(name, library, "", str(n_threads), *[""] * 2, runs, *[""] * 4)]
     figures = summary(runs)
@@ -157,7 +157,7 @@ def mean_rmse(runs):
 
 
 def fewest_epochs(run, target, most):
-    """(epochs, RMSE) of the first whole fit that is as good as ``target``, or (None, the best RMSE)."""
+    """Find epochs and RMSE of the first whole fit that is as good as ``target``, or None and the best RMSE."""
     best = float("inf")
     for epochs in range(1, most + 1):
         figures = run(epochs)
@@ -198,7 +198,7 @@ def time_to_rmse(name, splits, pythons, n_threads, arguments):
 
 
 def interpreters(libraries, arguments):
-    """The interpreter of each environment; a library that cannot be installed is named and left out."""
+    """Give the interpreter of each environment; a library that cannot be installed is named and left out."""
     pythons = {OURS: ensure(OURS, arguments.environments, arguments.keep)}
     for library in libraries:
         try:
@@ -221,8 +221,7 @@ def parse():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--timeout", type=float, default=600, help="seconds for the process of one fit")
-    parser.add_argument("--environments", type=Path, default=CACHE)
-    parser.add_argument("--keep", action="store_true", help="do not install this project anew")
+    add_options(parser)
     parser.add_argument("--parameters", metavar="JSON", help='further ones of this project, as {"alpha": 0.02}')
     parser.add_argument("--target-rmse", metavar="LIBRARY", choices=others)
     return parser.parse_args()

@@ -29,7 +29,7 @@ MODELS = {
 
 
 def most_popular(X, y):
-    """A model that predicts, for everybody, how many ratings an item has."""
+    """Make a model that predicts, for everybody, how many ratings an item has."""
     model = MatrixFactorizationRegressor(rank=0, implicit_features=None, fit_bias=True, clip=False).fit(X, y)
     model.biases_[0][:] = 0
     model.biases_[1][:] = np.bincount(np.searchsorted(model.categories_[1], X[:, 1]))
@@ -61,7 +61,7 @@ def of_catalog(model, X, y, X_train, candidates):
 
 
 def figures(X, y, train, test):
-    """All models on one split: what is in a row of the table, by name."""
+    """Measure all models on one split; return what is in a row of the table, by name."""
     X_train, y_train = X[train], y[train]
     known = np.isin(X[test, 1], X_train[:, 1])
     X_test, y_test = X[test][known], y[test][known]

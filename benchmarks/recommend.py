@@ -11,13 +11,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from _environments import CACHE, ROOT, create, install, python_of
+from _environments import ROOT, add_options, create, install, python_of
 
 HERE = Path(__file__).resolve().parent
 
 
 def environment(folder, keep):
-    """An interpreter that has both libraries."""
+    """Give an interpreter that has both libraries."""
     folder = folder.expanduser() / "recommend"
     if not python_of(folder).exists():
         return create(folder, ["implicit==0.7.3", str(ROOT)])
@@ -41,8 +41,7 @@ def main():
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--environments", type=Path, default=CACHE)
-    parser.add_argument("--keep", action="store_true", help="do not install this project anew")
+    add_options(parser)
     arguments = parser.parse_args()
     python = environment(arguments.environments, arguments.keep)
     half = "| ours, s | implicit, s | ratio | our peak memory, MB "

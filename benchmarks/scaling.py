@@ -34,7 +34,7 @@ Figures = namedtuple("Figures", "speed whole preparation rmse")
 
 
 def make(n_ratings, n_columns=2):
-    """(X, y), users and items as made, further columns drawn at random: of no use, but of the same cost."""
+    """Make X and y. Further columns are drawn at random: they are of no use, but cost the same."""
     X, y = make_ratings(*SHAPES[n_ratings], n_ratings, rank=10, random_state=0, return_X_y=True)
     if n_columns > 2:
         context = np.random.default_rng(0).integers(0, N_LEVELS, (n_ratings, n_columns - 2))
@@ -43,7 +43,7 @@ def make(n_ratings, n_columns=2):
 
 
 def measure(data, settings, repeats, given):
-    """Figures for each of ``settings`` (name: (data, parameters)), whose fits take turns.
+    """Give figures for each of ``settings`` (name: (data, parameters)), whose fits take turns.
 
     ``given`` parameters are the same for all. ``data`` maps the name of a set to (X_train, y_train, X_test, y_test).
     """
@@ -90,7 +90,7 @@ def by_columns(size, counts, threads, repeats, given):
 
 
 def lines_of(table, figure):
-    """{threads: (values, figures)} of a table."""
+    """Give {threads: (values, figures)} of a table."""
     threads = sorted({n for _, n in table})
     return {
         n: tuple(np.array([(value, getattr(row, figure)) for (value, k), row in table.items() if k == n]).T)
@@ -99,7 +99,7 @@ def lines_of(table, figure):
 
 
 def draw(path, ratings, ranks, columns, size):
-    """One figure: seconds against ratings; ratings a second against ratings, rank and columns."""
+    """Draw one figure: seconds against ratings; ratings a second against ratings, rank and columns."""
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from _environments import CACHE, OURS, ensure
+from _environments import OURS, add_options, ensure
 from _library_search import FITS_PER_RATE
 from libraries import HERE, environment_variables, write_data
 
@@ -35,8 +35,7 @@ def parse():
     parser.add_argument("--set", choices=["ml-100k", "ml-1m"], default="ml-1m")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--data", help="folder with ml-1m/ratings.dat.gz and the like, as SKLEARN_MF_DATA")
-    parser.add_argument("--environments", type=Path, default=CACHE)
-    parser.add_argument("--keep", action="store_true", help="do not install this project anew")
+    add_options(parser)
     return parser.parse_args()
 
 

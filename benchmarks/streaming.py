@@ -7,6 +7,7 @@ each, folded in, and their other ratings predicted. Test RMSE and seconds.
 """
 
 import argparse
+import copy
 import time
 
 import numpy as np
@@ -58,8 +59,7 @@ def fold(name, X, y, n_users=1000, n_given=20):
         model = MatrixFactorizationRegressor(**parameters).fit(X[old], y[old])
         unknown, seconds = rmse(model.predict(X[asked]), y[asked]), []
         for _ in range(5):
-            folded = MatrixFactorizationRegressor(**parameters)
-            folded.__dict__ = dict(model.__dict__)
+            folded = copy.deepcopy(model)
             start = time.perf_counter()
             folded.fold_in(X[given], y[given])
             seconds.append(time.perf_counter() - start)
