@@ -84,7 +84,7 @@ class InnerFit:
                 loss, _ = solver.epoch(epoch.step_factor)
                 if epoch.centers_move:
                     solver.update_centers()
-            solver.bound_loss(loss)
+            solver.shrink_to_baseline(loss)
         factors, biases = parameters.in_order(grid.row_of, hyper.rank)
         self.model = Model(
             [rows * scale.factor_unit for rows in factors], [bias * scale.bias_unit for bias in biases], mean

@@ -36,7 +36,7 @@ def load():
 
 def with_shares(change):
     """Make a function that changes the shares which a grid merges the rows of contexts with."""
-    return lambda grid: dataclasses.replace(grid, context_share=change(grid.context_share))
+    return lambda grid: dataclasses.replace(grid, context_merge_weight=change(grid.context_merge_weight))
 
 
 def main():

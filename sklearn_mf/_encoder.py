@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 
 from sklearn_mf._base import check_query, fitted_model, frozen_copy
 from sklearn_mf._ids.checks import check_ratings, check_weights
+from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._regressor import MatrixFactorizationRegressor
 from sklearn_mf._utils.threads import Threads, one_blas_thread
@@ -203,7 +204,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
                 warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
             fold = fitted_model(model)
-            own = fold.levels.encode(check_query(model, indices[test]), _ONE_THREAD)
+            own = fold.levels.encode(split_columns(indices[test], type(model).__name__), _ONE_THREAD)
             features[test] = _features(fold, own, _rotation(fold, whole.factors_, model.positive))
         self.__dict__ = vars(frozen)
         return features

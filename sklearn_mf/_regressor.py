@@ -415,9 +415,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         start = None
         if self.warm_start and hasattr(before, "_training_state"):
             start = learned_so_far(before, hyper, "warm_start")
+        callback.begin_fit(X, y, sample_weight)
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, coded = given.fit_levels(threads)
-            callback.begin_fit(lambda learned: attributes_of(frozen, levels, learned), X, y, sample_weight)
+            callback.attributes = lambda learned: attributes_of(frozen, levels, learned)
             learned = fit_ratings(
                 coded,
                 hyper,
@@ -526,8 +527,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         indices = np.stack(coded.codes, axis=1)
         is_new = indices >= np.array(known.model.n_levels)
         check_new_levels(is_new, indices[:, 0], rows, bool(update_known))
-        target_field = is_new.argmax(axis=1)
-        learned = fold_in_levels(known, indices, target_field, coded.values, coded.weights, levels.counts, hyper)
+        learned = fold_in_levels(known, coded, is_new.argmax(axis=1), hyper)
         return adopt(self, frozen, levels, learned)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -792,7 +792,7 @@ def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
         model.implicit_features,
         model.alpha_implicit,
         bool(model.fit_bias),
-        make_loss(model.loss, epsilon=model.epsilon, quantile=model.quantile),
+        make_loss(model.loss, **model.get_params(deep=False)),
         bool(model.positive),
     )
 

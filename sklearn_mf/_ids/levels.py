@@ -138,7 +138,8 @@ def find_levels(
 def _drop_unused(ids: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keep the levels of a column that a row of positive weight has; the codes of other rows are undefined."""
     used = np.bincount(codes, weights > 0, minlength=len(ids)) > 0
-    return ids[used], (np.cumsum(used, dtype=np.int32) - np.int32(1))[codes]
+    places = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return ids[used], np.maximum(places, 0, out=places)[codes]
 
 
 def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:

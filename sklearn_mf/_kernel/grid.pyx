@@ -1,4 +1,4 @@
-"""The typed boundary to grid.c: scatter ratings to the blocks of a grid, and work on the ratings of a block."""
+"""Hold the typed boundary to grid.c: scatter ratings to the blocks of a grid, and work on the ratings of a block."""
 
 import numpy as np
 
@@ -49,10 +49,7 @@ cdef class RatingPartitioner:
     Parameters
     ----------
     codes : list of n_fields int32 arrays (n,)
-        Level of each row. Codes of rows of weight 0 are not looked at.
-
-    weights : float array (n,) or None
-        Rows of weight 0 are absent.
+        Level of each row.
 
     layout : GridLayout
         Where each level lies: its ``places``, ``offset`` and ``n_groups``.
@@ -65,12 +62,12 @@ cdef class RatingPartitioner:
     cdef Py_ssize_t n
     cdef int n_fields, n_groups
 
-    def __cinit__(self, list codes, weights, layout):
+    def __cinit__(self, list codes, layout):
         self.codes = <const int32_t **>malloc(max(len(codes), 1) * sizeof(int32_t *))
         if self.codes is NULL:
             raise MemoryError
 
-    def __init__(self, list codes, weights, layout):
+    def __init__(self, list codes, layout):
         cdef const int32_t[::1] column
         cdef int f
         self.users, self.items = layout.places
@@ -83,13 +80,11 @@ cdef class RatingPartitioner:
         for places in layout.places:
             if not 0 <= places[:, 1].min() <= places[:, 1].max() < self.n_groups:
                 raise IndexError(f"A group of places is beyond {self.n_groups}.")
-        if weights is not None and len(weights) != self.n:
-            raise ValueError(f"There are {self.n} codes and {len(weights)} weights.")
         for f in range(self.n_fields):
             column = codes[f]
             if column.shape[0] != self.n:
                 raise ValueError("Columns of codes are not of one length.")
-            _check_codes(codes[f], weights, n_levels[f])
+            _check_codes(codes[f], n_levels[f])
             self.codes[f] = &column[0] if self.n else NULL
         self.arrays = tuple(codes)
 
@@ -97,7 +92,10 @@ cdef class RatingPartitioner:
         free(self.codes)
 
     def count(self, ptrdiff_t start, ptrdiff_t stop, const double[::1] weights, int64_t[::1] count):
-        """Add the rows ``start..stop``, of these ``weights`` or None, to the ``count`` of their blocks."""
+        """Add the rows ``start..stop``, of these ``weights`` or None, to the ``count`` of their blocks.
+
+        Rows of weight 0 are absent.
+        """
         self._check_part(start, stop, weights, count)
         cdef const int32_t *codes[2]
         codes[0], codes[1] = self.codes[0] + start, self.codes[1] + start
@@ -150,12 +148,10 @@ cdef class RatingPartitioner:
             raise ValueError("weights do not fit the rows.")
 
 
-def _check_codes(codes, weights, n_levels):
-    """Raise an IndexError unless the codes of all rows that count are below ``n_levels``."""
+def _check_codes(codes, n_levels):
+    """Raise an IndexError unless all codes are below ``n_levels``."""
     if len(codes) and not 0 <= codes.min() <= codes.max() < n_levels:
-        codes = codes if weights is None else codes[np.asarray(weights) > 0]
-        if len(codes) and not 0 <= codes.min() <= codes.max() < n_levels:
-            raise IndexError(f"A code is beyond {n_levels} levels.")
+        raise IndexError(f"A code is beyond {n_levels} levels.")
 
 
 cdef class RatingBlocks:
@@ -180,6 +176,7 @@ cdef class RatingBlocks:
     cdef double[::1] values, weights
     cdef const int64_t[::1] block_start
     cdef const int64_t[:, ::1] n_rows
+    cdef int32_t[::1] number  # of each stacked row within a block; -1 between calls
     cdef readonly int n_fields
 
     def __init__(self, int32_t[:, ::1] index, double[::1] values, double[::1] weights, const int64_t[::1] block_start):
@@ -190,6 +187,7 @@ cdef class RatingBlocks:
             raise ValueError(f"block_start does not rise from 0 to {n}.")
         self.index, self.values, self.weights, self.block_start = index, values, weights, block_start
         self.n_rows = None
+        self.number = None
         self.n_fields = index.shape[1]
 
     cdef int32_t *index_at(self, ptrdiff_t r) noexcept:
@@ -239,12 +237,15 @@ cdef class RatingBlocks:
                     grid_merge(n, self.n_fields, &self.index[lo, 0], &self.values[lo], &self.weights[lo]) if n else 0
                 )
 
-    def number_context_rows(self, int64_t block, int32_t[::1] context_rows, double[::1] weight, int32_t[::1] number):
-        """Number the rows of context fields within a block, in ``index``; return how many it touches.
+    def number_context_rows(self, int64_t block, int32_t[::1] context_rows, double[::1] weight):
+        """Number the context rows within a block, in ``index``; return how many there are.
 
-        ``context_rows`` takes their stacked rows and ``weight`` the summed weight of each; ``number`` is scratch, all -1.
-        Each of the three has a place for every stacked row.
+        ``context_rows`` takes their stacked rows and ``weight`` the summed weight of each. Both have a place for every
+        stacked row.
         """
+        n_rows = min(context_rows.shape[0], weight.shape[0])
+        if self.number is None or self.number.shape[0] < n_rows:
+            self.number = np.full(n_rows, -1, dtype=np.int32)
         cdef ptrdiff_t n = self.size_of(block), lo = self.block_start[block], n_context_rows
         cdef uint32_t *largest = <uint32_t *>malloc(self.n_fields * sizeof(uint32_t))
         cdef int f
@@ -254,7 +255,7 @@ cdef class RatingBlocks:
             if n:
                 bounds_of_index(n, self.n_fields, &self.index[lo, 0], 0, largest)
             for f in range(2, self.n_fields):
-                if n and largest[f] >= min(context_rows.shape[0], weight.shape[0], number.shape[0]):
+                if n and largest[f] >= n_rows:
                     raise IndexError(f"An index of field {f} is beyond the stacked rows.")
         finally:
             free(largest)
@@ -263,7 +264,7 @@ cdef class RatingBlocks:
         with nogil:
             n_context_rows = grid_number(n, self.n_fields, &self.index[lo, 0],
                                     &self.weights[lo] if self.weights is not None else NULL, &context_rows[0], &weight[0],
-                                    &number[0])
+                                    &self.number[0])
         return n_context_rows
 
     def set_rows(self, const int64_t[:, ::1] n_rows):

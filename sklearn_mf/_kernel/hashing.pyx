@@ -1,4 +1,4 @@
-"""Passes over a column of ids: tables for dense integers, hashing for wide ones and for strings.
+"""Pass over a column of ids: tables for dense integers, hashing for wide ones and for strings.
 
 Codes are int32, in the order of first appearance where ids are hashed; sorting the few levels is left to Python.
 """
@@ -27,8 +27,10 @@ cdef int _check_length(Py_ssize_t n, Py_ssize_t expected) except -1:
 
 
 def integer_range(const integer[:] values):
-    """Smallest and largest of the values, of which there is at least one."""
+    """Find the smallest and the largest of the values; 0 and -1 of none."""
     cdef Py_ssize_t r
+    if values.shape[0] == 0:
+        return 0, -1
     cdef integer low = values[0], high = values[0], x
     with nogil:
         for r in range(values.shape[0]):
@@ -101,7 +103,7 @@ def hash_of_integer(int64_t value):
 
 
 cdef take_first(int failed, hashing_table *table):
-    """The rows of first appearance, int64 (n_levels,); frees the table."""
+    """Give the rows of first appearance, int64 (n_levels,), and free the table."""
     try:
         if failed == -2:
             raise ValueError("A column of X has 2**31 levels or more.")
@@ -133,7 +135,12 @@ def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1]
     cdef int failed
     cdef const char *text = <const char *>&data[0] if data.shape[0] else NULL
     _check_length(offsets.shape[0], codes.shape[0] + 1)
-    if offsets[0] < 0 or offsets[codes.shape[0]] > data.shape[0] or (np.diff(offsets) < 0).any():
+    cdef Py_ssize_t r
+    cdef bint is_rising = offsets[0] >= 0 and offsets[codes.shape[0]] <= data.shape[0]
+    with nogil:
+        for r in range(codes.shape[0]):
+            is_rising &= offsets[r] <= offsets[r + 1]
+    if not is_rising:
         raise IndexError("offsets do not rise within the data.")
     with nogil:
         failed = hashing_strings(codes.shape[0], text, &offsets[0], &codes[0], &table)
@@ -141,7 +148,7 @@ def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1]
 
 
 cdef class _Slots:
-    """An open hash table of codes: slots of -1 are free; it grows before it is half full."""
+    """Keep codes in an open hash table: slots of -1 are free; it grows before it is half full."""
 
     cdef int32_t[::1] code
     cdef uint64_t[::1] hash_of
@@ -182,6 +189,8 @@ def hash_strings(values, int32_t[::1] codes):
 
     None when a value is not exactly a ``str``.
     """
+    if values.dtype != object or values.ndim != 1:
+        raise TypeError(f"An array of {values.ndim} dimensions and {values.dtype} is no column of objects.")
     cdef _Slots slots = _Slots()
     cdef list levels = []
     cdef char *data = <char *><uintptr_t>values.ctypes.data

@@ -1,4 +1,4 @@
-"""The typed boundary to partners.c: sums over who rated what, thin matrix products and small eigenproblems."""
+"""Hold the typed boundary to partners.c: sums over who rated what, thin matrix products and small eigenproblems."""
 
 import numpy as np
 
@@ -58,11 +58,13 @@ cdef class PartnerRuns:
 
     def __init__(self, grid, const int64_t[:, ::1] n_rows):
         n_blocks = len(grid.block_start) - 1
+        if grid.index.shape[1] < 2:
+            raise ValueError("index needs the two fields of users and items.")
         if n_rows.shape[0] != n_blocks or n_rows.shape[1] != 2 or grid.first_row.shape != (n_blocks, 2):
             raise ValueError("n_rows and first_row do not have two numbers a block.")
         ends = grid.first_row + np.asarray(n_rows)
         self.n_users, self.n_items = grid.first_row[0, 1], grid.n_pair_rows - grid.first_row[0, 1]
-        if grid.first_row.min() < 0 or (ends > [self.n_users, grid.n_pair_rows]).any():
+        if (grid.first_row < [0, self.n_users]).any() or (ends > [self.n_users, grid.n_pair_rows]).any():
             raise IndexError("The rows of a block are beyond those of the grid.")
         if (largest_indices(grid.index, grid.block_start)[:, :2] > n_rows).any():
             raise IndexError("An index of a rating is beyond the rows of its block.")

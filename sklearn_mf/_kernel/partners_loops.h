@@ -1,4 +1,4 @@
-/* The loops of implicit.c, in the vector operations of sgd_vector.h; included once for each instruction set. */
+/* The loops of partners.c, in the vector operations of sgd_vector.h; included once for each instruction set. */
 
 /* Columns of `part` floats of rows of `width` floats: few enough for registers, where `part` is a constant. */
 TARGET INLINE void NAME(gather_part)(const partners_block *block, int width, int part, const float *from, float *to)

@@ -1,4 +1,4 @@
-"""The typed boundary to select.c: the best of many scores, without the GIL."""
+"""Hold the typed boundary to select.c: the best of many scores, without the GIL."""
 
 import numpy as np
 

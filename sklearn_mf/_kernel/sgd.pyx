@@ -1,4 +1,4 @@
-"""The typed boundary to sgd.c and strata.c: epochs on a block grid, and predictions.
+"""Hold the typed boundary to sgd.c and strata.c: epochs on a block grid, and predictions.
 
 Python allocates; these functions and objects compare lengths and indices once, release the GIL and fill.
 """
@@ -104,6 +104,20 @@ class UpdateRule(NamedTuple):
     positive: bool  # whether factors are kept at 0 or above
 
 
+cdef class SyncState:
+    """Say which blocks of a run are claimed and done, for the threads that share it."""
+
+    cdef int64_t[::1] numbers
+
+    def __init__(self, int64_t size):
+        self.numbers = np.zeros(size, dtype=np.int64)
+
+    @property
+    def n_claimed(self):
+        """Number of blocks that threads have claimed."""
+        return self.numbers[0]
+
+
 cdef class SGDKernel:
     """Update parameters by the ratings of a block grid, block by block.
 
@@ -145,6 +159,8 @@ cdef class SGDKernel:
         cdef float[:, ::1] rows = parameters.table
         cdef float[:, ::1] scalars = parameters.scalars
         cdef const float[:, ::1] ties = parameters.ties
+        if not 0 <= rule.loss < SGD_N_LOSSES:
+            raise ValueError(f"There is no loss of number {rule.loss} in the kernel.")
         _check_lengths(grid, parameters, context_step_factor)
         _check_indices(grid, len(parameters.table))
         P = grid.n_groups
@@ -172,18 +188,18 @@ cdef class SGDKernel:
         self.grid.loss = &losses[0]
 
     def new_sync_state(self):
-        """Give what the threads that share a ``run`` share: int64, zeros."""
-        return np.zeros(STRATA_STATE_SIZE(self.grid.n_groups), dtype=np.int64)
+        """Give what the threads of one ``run`` share."""
+        return SyncState(STRATA_STATE_SIZE(self.grid.n_groups))
 
-    def run(self, const int64_t[::1] strata, float step, double limit, int64_t[::1] progress):
-        """Run the blocks of ``strata``, in order, in turn with the other threads that have the same ``progress``.
+    def run(self, const int64_t[::1] strata, float step, double limit, SyncState sync_state):
+        """Run the blocks of ``strata``, in order, in turn with the other threads that have the same ``sync_state``.
 
         A block whose loss is above ``limit``, or not a number, ends the run; ``losses`` has the loss of each block.
         """
         cdef strata_grid grid = self.grid
         cdef int64_t t
-        if progress.shape[0] != STRATA_STATE_SIZE(grid.n_groups):
-            raise ValueError("progress is not that of new_sync_state().")
+        if sync_state is None or sync_state.numbers.shape[0] != STRATA_STATE_SIZE(grid.n_groups):
+            raise ValueError("sync_state is not that of new_sync_state().")
         for t in range(strata.shape[0]):
             if not 0 <= strata[t] < grid.n_groups:
                 raise IndexError(f"There is no stratum {strata[t]} among {grid.n_groups}.")
@@ -195,7 +211,7 @@ cdef class SGDKernel:
         if scratch is NULL:
             raise MemoryError
         with nogil:
-            strata_run(&grid, &config, strata.shape[0], &strata[0], &progress[0], scratch)
+            strata_run(&grid, &config, strata.shape[0], &strata[0], &sync_state.numbers[0], scratch)
         free(scratch)
 
     def run_block(self, int64_t block, float step):
@@ -248,13 +264,18 @@ def _check_lengths(grid, parameters, context_step_factor):
     for name, (array, shape) in expected.items():
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, not {shape}.")
-    if n == 0 or grid.index.shape[1] < 2:
-        raise ValueError(f"index has shape {grid.index.shape}: it needs a rating and two fields.")
+    if n == 0 or grid.index.shape[1] < 2 or grid.n_groups < 1:
+        raise ValueError(f"index has shape {grid.index.shape}: it needs a rating, two fields and a group.")
     if width < SGD_LANES or width % SGD_LANES:
         raise ValueError(f"Rows of {width} floats are not padded to a multiple of {SGD_LANES}.")
-    for name, start, end in (("block_start", grid.block_start, n), ("context_start", grid.context_start, n_context_rows)):
-        if start[0] != 0 or start[-1] != end or (np.diff(start) < 0).any():
-            raise ValueError(f"{name} does not rise from 0 to {end}.")
+    check_starts("block_start", grid.block_start, n)
+    check_starts("context_start", grid.context_start, n_context_rows)
+
+
+def check_starts(name, const int64_t[::1] start, int64_t end):
+    """Raise a ValueError unless the numbers rise from 0 to ``end``."""
+    if start.shape[0] < 2 or start[0] != 0 or start[start.shape[0] - 1] != end or (np.diff(start) < 0).any():
+        raise ValueError(f"{name} does not rise from 0 to {end}.")
 
 
 def _check_indices(grid, n_rows):
@@ -279,6 +300,7 @@ def _check_indices(grid, n_rows):
 def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start):
     """Find 1 + the largest index of each field in each block, int64 (n_blocks, n_fields); beyond 2**31 if negative."""
     n_blocks = block_start.shape[0] - 1
+    check_starts("block_start", block_start, index.shape[0])
     cdef uint32_t[:, ::1] largest = np.zeros((n_blocks, index.shape[1]), dtype=np.uint32)
     cdef ptrdiff_t b
     with nogil:

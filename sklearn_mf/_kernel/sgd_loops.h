@@ -7,7 +7,7 @@
  */
 
 /* Floats from one row to the next: a row with a center has it behind. */
-#define STRIDE(centered, width) ((centered) ? 2 * (width) : (width))
+#define STRIDE(has_centers, width) ((has_centers) ? 2 * (width) : (width))
 
 #define FOR_VECTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
 
@@ -42,13 +42,13 @@ TARGET INLINE vec NAME(multiply_ties)(const float *u, const float *i)
 }
 
 /* Sums, spread over a vector, of p q - o and of p p + q q. */
-TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index, int centered, int width, vec *products,
+TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index, int has_centers, int width, vec *products,
                                        vec *squares)
 {
-    const int stride = STRIDE(centered, width);
+    const int stride = STRIDE(has_centers, width);
     const float *p = block->p + (size_t)index[0] * stride, *q = block->q + (size_t)index[1] * stride;
     vec pq = broadcast(0.0f), pp = pq, qq = pq;
-    if (centered)
+    if (has_centers)
         pq = subtract(pq, NAME(multiply_ties)(block->user_ties + (size_t)index[0] * SGD_LANES,
                                               block->item_ties + (size_t)index[1] * SGD_LANES));
     FOR_VECTORS(j)
@@ -85,7 +85,7 @@ TARGET INLINE void NAME(judge_each)(int k, int general, const sgd_config *config
 
 /* Errors, steps and new biases of `k` ratings of two fields with no row in common. */
 TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int general,
-                                     int centered, int width, NAME(steps) *steps, double *loss)
+                                     int has_centers, int width, NAME(steps) *steps, double *loss)
 {
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
     const float strongest = larger(alpha, fit_bias * alpha_bias);
@@ -97,7 +97,7 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
     float z_u[BATCH], z_i[BATCH]; /* centers of the biases */
     float prediction[BATCH], psi[BATCH], kappa[BATCH];
 #define MULTIPLY_ROWS(t)                                                                                            \
-    NAME(multiply_rows)(block, index + 2 * (t), centered, width, products + (t), squares + (t))
+    NAME(multiply_rows)(block, index + 2 * (t), has_centers, width, products + (t), squares + (t))
     EACH_OF_BATCH(k, MULTIPLY_ROWS, products[t_] = squares[t_] = broadcast(0.0f));
     NAME(sum_each)(products, dot);
     NAME(sum_each)(squares, norm);
@@ -107,8 +107,8 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
         b_i[t] = i->bias;
         lambda_u[t] = u->damping;
         lambda_i[t] = i->damping;
-        z_u[t] = centered ? block->user_ties[(size_t)index[2 * t] * SGD_LANES + SGD_USER_BIAS] : 0.0f;
-        z_i[t] = centered ? block->item_ties[(size_t)index[2 * t + 1] * SGD_LANES + SGD_ITEM_BIAS] : 0.0f;
+        z_u[t] = has_centers ? block->user_ties[(size_t)index[2 * t] * SGD_LANES + SGD_USER_BIAS] : 0.0f;
+        z_i[t] = has_centers ? block->item_ties[(size_t)index[2 * t + 1] * SGD_LANES + SGD_ITEM_BIAS] : 0.0f;
     }
 #pragma omp simd
     for (int t = 0; t < k; t++)
@@ -143,14 +143,14 @@ TARGET INLINE vec NAME(kept)(int positive, vec a)
 }
 
 /* p <- p + eta (psi q - (alpha + lambda) (p - z)), and the same for q with the old p */
-TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int positive, int centered,
+TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int positive, int has_centers,
                                       int width, const NAME(steps) *steps)
 {
     for (int t = 0; t < k; t++) {
-        const int stride = STRIDE(centered, width);
+        const int stride = STRIDE(has_centers, width);
         float *p = block->p + (size_t)index[2 * t] * stride, *q = block->q + (size_t)index[2 * t + 1] * stride;
         const vec g = broadcast(steps->g[t]), keep_p = broadcast(steps->keep_p[t]), keep_q = broadcast(steps->keep_q[t]);
-        if (centered) {
+        if (has_centers) {
             const float *z_p = p + width, *z_q = q + width;
             const vec pull_p = broadcast(1.0f - steps->keep_p[t]), pull_q = broadcast(1.0f - steps->keep_q[t]);
             FOR_VECTORS(j)
@@ -171,7 +171,7 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
 }
 
 /* s = sum_f V_f of the rating at `index`; sums, spread over a vector, of s s and of all V_f V_f. */
-TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int centered, int width, float *s,
+TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int has_centers, int width, float *s,
                                   vec *total, vec *own)
 {
     vec ss = broadcast(0.0f), vv = ss;
@@ -179,7 +179,7 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
     for (; j + 2 * LENGTH <= width; j += 2 * LENGTH) {
         vec s_0 = broadcast(0.0f), s_1 = s_0;
         for (int f = 0; f < m; f++) {
-            const float *row = block->rows[f] + (size_t)index[f] * STRIDE(centered && f < 2, width) + j;
+            const float *row = block->rows[f] + (size_t)index[f] * STRIDE(has_centers && f < 2, width) + j;
             const vec a = load(row), b = load(row + LENGTH);
             s_0 = add(s_0, a);
             s_1 = add(s_1, b);
@@ -192,7 +192,7 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
     if (j + LENGTH <= width) {
         vec s_0 = broadcast(0.0f);
         for (int f = 0; f < m; f++) {
-            const vec a = load(block->rows[f] + (size_t)index[f] * STRIDE(centered && f < 2, width) + j);
+            const vec a = load(block->rows[f] + (size_t)index[f] * STRIDE(has_centers && f < 2, width) + j);
             s_0 = add(s_0, a);
             vv = multiply_add(a, a, vv);
         }
@@ -205,7 +205,7 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
 
 /* Errors and steps of `k` ratings of any number of fields with no row in common; `sum` takes s of each. */
 TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int general,
-                                      int m, int centered, int width, NAME(steps) *steps, double *loss)
+                                      int m, int has_centers, int width, NAME(steps) *steps, double *loss)
 {
     const float fit_bias = config->fit_bias;
     const float strongest = larger(config->alpha, fit_bias * config->alpha_bias);
@@ -215,12 +215,12 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
     float own_norm[BATCH], sum_norm[BATCH], bias[BATCH], lambda[BATCH], part[BATCH], seen[BATCH];
     float prediction[BATCH], psi[BATCH], kappa[BATCH];
 #define SUM_ROWS(t) \
-    NAME(sum_rows)(block, m, index + m * (t), centered, width, steps->sum + (t) * width, total + (t), own + (t))
+    NAME(sum_rows)(block, m, index + m * (t), has_centers, width, steps->sum + (t) * width, total + (t), own + (t))
     EACH_OF_BATCH(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
     for (int t = 0; t < k; t++) {
         bias[t] = lambda[t] = 0.0f;
         part[t] = 0.0f;
-        for (int j = 0; centered && j < SGD_LANES; j++)
+        for (int j = 0; has_centers && j < SGD_LANES; j++)
             part[t] += block->ties[0][(size_t)index[m * t] * SGD_LANES + j] *
                        block->ties[1][(size_t)index[m * t + 1] * SGD_LANES + j];
         for (int f = 0; f < m; f++) {
@@ -249,7 +249,7 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
 }
 
 TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config,
-                                       int positive, int m, int centered, int width, const NAME(steps) *steps)
+                                       int positive, int m, int has_centers, int width, const NAME(steps) *steps)
 {
     const int32_t *index = block->index + m * r;
     for (int t = 0; t < k; t++) {
@@ -257,9 +257,9 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
         for (int f = 0; f < m; f++) {
             const float pace = f < 2 ? 1.0f : block->context_step_factor[index[m * t + f]];
             const float eta = pace * steps->eta[t], g = pace * steps->g[t];
-            float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(centered && f < 2, width);
+            float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(has_centers && f < 2, width);
             sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
-            const float *z = centered && f < 2 ? v + width : NULL;
+            const float *z = has_centers && f < 2 ? v + width : NULL;
             const float z_bias =
                 z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
             /* b_f <- b_f + eta (psi - (alpha_bias + lambda_f) (b_f - zb_f)) */
@@ -282,34 +282,34 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
 }
 
 TARGET INLINE void NAME(begin)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
-                               int general, int m, int centered, int width, NAME(steps) *steps, double *loss)
+                               int general, int m, int has_centers, int width, NAME(steps) *steps, double *loss)
 {
     if (m == 2)
-        NAME(begin_pairs)(k, r, pair, config, general, centered, width, steps, loss);
+        NAME(begin_pairs)(k, r, pair, config, general, has_centers, width, steps, loss);
     else
-        NAME(begin_fields)(k, r, block, config, general, m, centered, width, steps, loss);
+        NAME(begin_fields)(k, r, block, config, general, m, has_centers, width, steps, loss);
 }
 
 TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, const pairs *pair, const sgd_config *config,
-                                int general, int m, int centered, int width, const NAME(steps) *steps)
+                                int general, int m, int has_centers, int width, const NAME(steps) *steps)
 {
     const int positive = general && config->positive;
     if (m == 2)
-        NAME(finish_pairs)(k, pair->index + 2 * r, pair, positive, centered, width, steps);
+        NAME(finish_pairs)(k, pair->index + 2 * r, pair, positive, has_centers, width, steps);
     else
-        NAME(finish_fields)(k, r, block, config, positive, m, centered, width, steps);
+        NAME(finish_fields)(k, r, block, config, positive, m, has_centers, width, steps);
 }
 
 TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int general, int m,
-                                  int centered, int width, float *sum)
+                                  int has_centers, int width, float *sum)
 {
     /* Copies, whose fields the compiler knows no store to change. */
     const sgd_block copied_block = *given, *block = &copied_block;
     const sgd_config copied_config = *given_config, *config = &copied_config;
     const pairs pair = {given->index, given->target, given->weight, given->rows[0], given->rows[1],
-                        given->scalars[0], given->scalars[1], centered ? given->ties[0] : NULL,
-                        centered ? given->ties[1] : NULL};
-    const int stride = STRIDE(centered, width);
+                        given->scalars[0], given->scalars[1], has_centers ? given->ties[0] : NULL,
+                        has_centers ? given->ties[1] : NULL};
+    const int stride = STRIDE(has_centers, width);
     const ptrdiff_t n = given->n_ratings;
     double loss[BATCH] = {0.0};
     NAME(steps) begun = {.sum = sum}, now = {.sum = sum + BATCH * width};
@@ -324,29 +324,29 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
         const uint8_t kind = block->batch_kinds[r / BATCH];
         if (kind != SGD_APART) {
             if (open >= 0)
-                NAME(finish)(BATCH, open, block, &pair, config, general, m, centered, width, &begun);
+                NAME(finish)(BATCH, open, block, &pair, config, general, m, has_centers, width, &begun);
             open = -1;
             if (kind == SGD_ONE_BY_ONE) {
                 for (int t = 0; t < BATCH; t++) {
-                    NAME(begin)(1, r + t, block, &pair, config, general, m, centered, width, &now, loss);
-                    NAME(finish)(1, r + t, block, &pair, config, general, m, centered, width, &now);
+                    NAME(begin)(1, r + t, block, &pair, config, general, m, has_centers, width, &now, loss);
+                    NAME(finish)(1, r + t, block, &pair, config, general, m, has_centers, width, &now);
                 }
                 continue;
             }
         }
-        NAME(begin)(BATCH, r, block, &pair, config, general, m, centered, width, &now, loss);
+        NAME(begin)(BATCH, r, block, &pair, config, general, m, has_centers, width, &now, loss);
         if (open >= 0)
-            NAME(finish)(BATCH, open, block, &pair, config, general, m, centered, width, &begun);
+            NAME(finish)(BATCH, open, block, &pair, config, general, m, has_centers, width, &begun);
         float *free_sum = begun.sum;
         begun = now;
         now.sum = free_sum;
         open = r;
     }
     if (open >= 0)
-        NAME(finish)(BATCH, open, block, &pair, config, general, m, centered, width, &begun);
+        NAME(finish)(BATCH, open, block, &pair, config, general, m, has_centers, width, &begun);
     for (; r < n; r++) {
-        NAME(begin)(1, r, block, &pair, config, general, m, centered, width, &now, loss);
-        NAME(finish)(1, r, block, &pair, config, general, m, centered, width, &now);
+        NAME(begin)(1, r, block, &pair, config, general, m, has_centers, width, &now, loss);
+        NAME(finish)(1, r, block, &pair, config, general, m, has_centers, width, &now);
     }
     return (loss[0] + loss[1]) + (loss[2] + loss[3]);
 }
@@ -355,12 +355,12 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
 TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config *config, float *sum)
 {
     const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
-    const int centered = block->ties != NULL;
+    const int has_centers = block->ties != NULL;
     if (config->loss != sgd_squared_error || config->positive)
-        return m == 2 ? NAME(update)(block, config, 1, 2, centered, width, sum)
-                      : NAME(update)(block, config, 1, m, centered, width, sum);
+        return m == 2 ? NAME(update)(block, config, 1, 2, has_centers, width, sum)
+                      : NAME(update)(block, config, 1, m, has_centers, width, sum);
 #define SHAPE(fields, centers, floats)                              \
-    if (m == (fields) && centered == (centers) && width == (floats)) \
+    if (m == (fields) && has_centers == (centers) && width == (floats)) \
         return NAME(update)(block, config, 0, fields, centers, floats, sum);
     SHAPE(2, 1, 8)
     SHAPE(2, 1, 16)

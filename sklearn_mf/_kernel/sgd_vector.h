@@ -1,4 +1,4 @@
-/* The few vector operations that sgd_loops.h is written in, for one instruction set: sgd.c (and implicit.c)
+/* The few vector operations that sgd_loops.h is written in, for one instruction set: sgd.c (and partners.c)
  * include this file once for each, with SGD_SET naming it, and then their loops.
  *
  *   vec, LENGTH             a vector of LENGTH floats

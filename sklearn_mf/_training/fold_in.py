@@ -8,23 +8,15 @@ import numpy as np
 
 from sklearn_mf._training.centers import predict_centers
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
-from sklearn_mf._training.learned import Learned
-from sklearn_mf._training.online import OUT_OF_SCALE_MESSAGE
+from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
+from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
 _MAX_NUMBERS_AT_ONCE = 2**21  # of the matrices that are solved together
 _MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
 
 
-def fold_in_levels(
-    learned: Learned,
-    indices: np.ndarray,
-    target_field: np.ndarray,
-    y: np.ndarray,
-    weights: np.ndarray | None,
-    n_levels: list[int],
-    hyper: Hyperparameters,
-) -> Learned:
+def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarray, hyper: Hyperparameters) -> Learned:
     """Solve biases and factors of the levels in ``target_field`` of each row, everything else held as it is.
 
     For each level the minimum, over its bias b and factors v, of
@@ -33,8 +25,8 @@ def fold_in_levels(
 
     on the standardized scale, with c what the other fields of a row predict and s the sum of their factors.
     """
-    grown = learned.grown(n_levels)
-    weights = np.ones(len(y)) if weights is None else weights
+    grown, indices, y = learned.grown(coded.n_levels), np.stack(coded.codes, axis=1), coded.values
+    weights = np.ones(len(y)) if coded.weights is None else coded.weights
     weights = weights / learned.state.weight_unit
     for f in np.unique(target_field).tolist():
         rows = target_field == f

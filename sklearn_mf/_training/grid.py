@@ -78,9 +78,10 @@ def _spread_and_weigh(
     batch_kinds = np.empty(len(ratings.values) // BATCH + layout.n_groups**2, dtype=np.uint8)
     threads.map(lambda of_group: blocks.spread(of_group, batch_kinds), blocks_by_group(layout.n_groups, 0))
     # Always in the same order, whatever the threads: one task has all ratings of a user, or of an item.
+    first_row = layout.first_row
     for field in range(2):
         threads.map(
-            lambda of_group, field=field: blocks.add_row_weights(of_group, layout.first_row, field, row_weights),
+            lambda of_group, field=field: blocks.add_row_weights(of_group, first_row, field, row_weights),
             blocks_by_group(layout.n_groups, field),
         )
     return batch_kinds
@@ -109,11 +110,10 @@ def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.n
     if ratings.index.shape[1] == 2:
         return np.empty(0, np.int32), context_start, np.empty(0, np.float32), row_weights
     blocks = ratings.blocks
-    number = np.full(n_rows, -1, dtype=np.int32)
     rows_of_block, weights_of_block = np.empty(n_rows, dtype=np.int32), np.empty(n_rows)
     rows, weights = [], []
     for b in range(n_blocks):
-        n_numbered = blocks.number_context_rows(b, rows_of_block, weights_of_block, number)
+        n_numbered = blocks.number_context_rows(b, rows_of_block, weights_of_block)
         rows.append(rows_of_block[:n_numbered].copy())
         weights.append(weights_of_block[:n_numbered].astype(np.float32))
         context_start[b + 1] = context_start[b] + n_numbered

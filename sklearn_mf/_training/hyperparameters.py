@@ -27,9 +27,9 @@ class Hyperparameters:
     loss: Loss = field(default_factory=SquaredError)
     positive: bool = False
 
-    def damping_of(self, field: int) -> float:
-        """Give the damping of the levels of a field; a context has to show itself in more ratings."""
-        return self.damping * (1.0 if field < 2 else _CONTEXT_DAMPING_RATIO)
+    def damping_of(self, column: int) -> float:
+        """Give the damping of the levels of a column; that of contexts is larger."""
+        return self.damping * (1.0 if column < 2 else _CONTEXT_DAMPING_RATIO)
 
     @property
     def structure(self) -> dict[str, Any]:

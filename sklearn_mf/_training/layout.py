@@ -50,8 +50,9 @@ def groups_of_blocks(n_groups: int) -> tuple[np.ndarray, np.ndarray]:
 
 def blocks_by_group(n_groups: int, field: int) -> list[np.ndarray]:
     """Give the blocks of each group of users (field 0) or of items (field 1), in order."""
-    group = groups_of_blocks(n_groups)[field]
-    return [np.flatnonzero(group == g).astype(np.int64) for g in range(n_groups)]
+    stratum, group = np.arange(n_groups, dtype=np.int64), np.arange(n_groups, dtype=np.int64)[:, None]
+    user_group = group if field == 0 else (group - stratum) % n_groups
+    return list(stratum * n_groups + user_group)
 
 
 def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> int:

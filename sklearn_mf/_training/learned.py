@@ -10,6 +10,10 @@ from sklearn_mf._prediction.model import Model
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.scaling import TargetScale
 
+OUT_OF_SCALE_MESSAGE = (
+    "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
+)
+
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -23,7 +27,7 @@ class TrainingState:
     coefficients: list[np.ndarray | None]  # float32 (levels of the other field, rank + 1): what centers are summed of
 
     def grown(self, n_levels: list[int]) -> TrainingState:
-        """Copy it, with room for new levels, zero."""
+        """Copy all arrays, with rows of zeros for new levels."""
         return replace(
             self,
             level_weights=grow_each(self.level_weights, n_levels),
@@ -51,7 +55,7 @@ class Learned:
         return TargetScale(location, self.state.scale)
 
     def grown(self, n_levels: list[int]) -> Learned:
-        """Copy it, with room for new levels, zero."""
+        """Copy all arrays, with rows of zeros for new levels."""
         model = replace(
             self.model,
             factors=grow_each(self.model.factors, n_levels),

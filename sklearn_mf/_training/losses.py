@@ -7,7 +7,7 @@ A new loss is a class here, listed in ``LOSSES``, and a function of the kernel (
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
@@ -274,8 +274,8 @@ class Poisson(Loss):
 LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson)}
 
 
-def make_loss(name: str, **parameters: float) -> Loss:
-    """Make the loss of that name, from those of the parameters that it has."""
+def make_loss(name: str, /, **parameters: Any) -> Loss:
+    """Make the loss of that name, from those of the parameters that it has; others are not looked at."""
     loss = LOSSES[name]
     return loss(**{field.name: parameters[field.name] for field in fields(loss)})
 

@@ -13,16 +13,13 @@ import numpy as np
 from sklearn_mf._training.centers import predict_centers
 from sklearn_mf._training.grid import make_grid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
-from sklearn_mf._training.learned import Learned
+from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
 from sklearn_mf._training.parameters import Parameters, damping_per_rating, initial_parameters
 from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
 from sklearn_mf._training.sgd import SGDSolver
 from sklearn_mf._utils.threads import Threads
 
-OUT_OF_SCALE_MESSAGE = (
-    "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
-)
-# The loss of the best constant is taken for this much more: a batch may be quite unlike what was learned from.
+# A batch may be quite unlike the ratings before: it diverges at this many times the loss of the best constant.
 _LOSS_ALLOWANCE = 10.0
 
 
@@ -37,6 +34,7 @@ def update_on_batch(
     """Visit a batch of ratings once with a step of ``step_factor`` learning rates; only rows of its levels change."""
     codes, scale = list(coded.codes), learned.target_scale
     has_centers = any(centers is not None for centers in learned.state.centers[:2])
+    # Rows of both sides get room for a center; those of a side without centers stay at zero.
     hyper = replace(hyper, implicit_features="both" if has_centers else None)
     levels, local = zip(*(np.unique(column, return_inverse=True) for column in codes), strict=True)
     local = [column.astype(np.int32) for column in local]

@@ -15,6 +15,8 @@ Attributes = Callable[[Learned], dict[str, Any]]
 class Callback:
     """Tell of a fit and its epochs. Without an estimator it says nothing and never stops a fit.
 
+    ``attributes`` is set by the caller: it turns what is learned into the attributes of an estimator, for callbacks.
+
     Parameters
     ----------
     estimator : MatrixFactorizationRegressor or None
@@ -31,13 +33,15 @@ class Callback:
         self._estimator, self._loss, self._max_epochs = estimator, loss or SquaredError(), max_epochs
         self._verbose = 0 if estimator is None else estimator.verbose
         self._n_epochs, self._start = 0, time.perf_counter()
-        self._fit_context = None
+        self._fit_context = self._epoch_context = None
+        self._given: dict[str, Any] = {}
+        self.attributes: Attributes = lambda learned: {}
         if hasattr(estimator, "_init_callback_context"):
             self._fit_context = estimator._init_callback_context(max_subtasks=max_epochs)
 
-    def begin_fit(self, attributes: Attributes, X: Any, y: Any, sample_weight: Any) -> None:
-        """Tell that a fit begins. ``attributes`` gives those of an estimator from what is learned."""
-        self._attributes = attributes
+    def begin_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Tell that a fit begins."""
+        self._start = time.perf_counter()
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._given = {"estimator": self._estimator, "X": X, "y": y, "metadata": metadata}
         if self._fit_context is not None:
@@ -61,17 +65,17 @@ class Callback:
         if self._fit_context is None:
             return False
         return self._epoch_context.call_on_fit_task_end(
-            **self._given, reconstruction_attributes=lambda: self._attributes(learned())
+            **self._given, reconstruction_attributes=lambda: self.attributes(learned())
         )
 
     def end_fit(self, learned: Learned) -> None:
         """Tell that the fit ends."""
         if self._fit_context is not None:
             self._fit_context.call_on_fit_task_end(
-                **self._given, reconstruction_attributes=lambda: self._attributes(learned)
+                **self._given, reconstruction_attributes=lambda: self.attributes(learned)
             )
 
     def tell(self, message: str) -> None:
-        """Tell of what is no epoch."""
+        """Print a message between epochs, with ``verbose``."""
         if self._verbose:
             print(message)

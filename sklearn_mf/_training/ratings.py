@@ -120,7 +120,7 @@ def _scatter_ratings(coded: CodedRatings, layout: GridLayout, seed: int, threads
     """Scatter ratings to their blocks and order each; return them, and how many equal the one before."""
     weights, n_blocks = coded.weights, layout.n_groups**2
     pieces = chunks(len(coded.values), _MAX_CHUNK)
-    partitioner = RatingPartitioner(coded.codes, weights, layout)
+    partitioner = RatingPartitioner(coded.codes, layout)
 
     def part(array: np.ndarray | None, piece: slice) -> np.ndarray | None:
         return None if array is None else np.ascontiguousarray(array[piece], dtype=np.float64)

@@ -97,8 +97,9 @@ class SGDSolver:
         if self.baseline.loss == 0.0:  # all ratings are the same
             self.parameters.clear()
             return
+        kernel = self._make_kernel(self.parameters.without_ties())
         for n_halvings in range(_MAX_FINAL_HALVINGS):
-            loss = self._evaluate_loss()
+            loss = self._evaluate_loss(kernel)
             if loss <= _MAX_FINAL_LOSS * self.baseline.loss:
                 return
             if n_halvings == 0:  # a little above is what few epochs or few ratings leave
@@ -146,17 +147,16 @@ class SGDSolver:
         )
         return SGDKernel(self.grid, parameters, self._context_pace, rule)
 
-    def _evaluate_loss(self) -> float:
+    def _evaluate_loss(self, kernel: SGDKernel) -> float:
         """Measure the mean loss of the ratings, none of them changing anything or leaving out its own pair."""
-        kernel = self._make_kernel(self.parameters.without_ties())
         return self._run(kernel, np.arange(self.grid.n_groups, dtype=np.int64), 0.0, np.inf)
 
     def _run(self, kernel: SGDKernel, strata: np.ndarray, step: float, limit: float) -> float:
         """Run the strata of an epoch, in the order given; return the mean loss, infinite where it exploded."""
         limit_of_block = limit * self._total_weight  # no block has less than zero, so one above it is enough
-        step, progress = min(step, LARGEST_SAFE_NUMBER), kernel.new_sync_state()
+        step, sync_state = min(step, LARGEST_SAFE_NUMBER), kernel.new_sync_state()
         self._threads.map(
-            lambda _: kernel.run(strata, step, limit_of_block, progress),
+            lambda _: kernel.run(strata, step, limit_of_block, sync_state),
             range(min(self._threads.n, self.grid.n_groups)),
         )
         if not kernel.losses.max() <= limit_of_block:

@@ -93,6 +93,23 @@ def test_imports_run_down(path):
             assert order.index(rest.split(".")[0]) < order.index(module), f"{path.name} imports {name}"
 
 
+def test_there_is_no_circle():
+    """Nor one within the folders that have no order."""
+    modules = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in SOURCES}
+    imports = {}
+    for name, path in modules.items():
+        tree = ast.parse(path.read_text())
+        assert not [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level], (
+            f"relative import in {name}"
+        )
+        imports[name] = imports_of(path.read_text()) & modules.keys()
+    while imports:
+        done = [name for name, others in imports.items() if not others & imports.keys()]
+        assert done, f"in a circle: {sorted(imports)}"
+        for name in done:
+            del imports[name]
+
+
 def test_kernel_modules_import_what_stands_above_them():
     order = ORDER_WITHIN_WINGS["_kernel"]
     for path in KERNEL_SOURCES.glob("*.pyx"):

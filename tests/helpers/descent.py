@@ -86,6 +86,6 @@ def make_kernel(grid, parameters):
 def run_strata(grid, parameters, strata, limit=np.inf):
     """Run strata through the kernel; return what its threads share."""
     kernel = make_kernel(grid, parameters)
-    progress = kernel.new_sync_state()
-    kernel.run(np.array(strata), 0.1, limit, progress)
-    return progress
+    sync_state = kernel.new_sync_state()
+    kernel.run(np.array(strata), 0.1, limit, sync_state)
+    return sync_state

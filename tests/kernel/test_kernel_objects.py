@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from helpers.descent import make_kernel, set_up
 from sklearn_mf._kernel.grid import BATCH, RatingBlocks, RatingPartitioner
-from sklearn_mf._kernel.hashing import hash_bytes, hash_integers, look_up_integers, mark_integers
+from sklearn_mf._kernel.hashing import (
+    hash_bytes,
+    hash_integers,
+    hash_strings,
+    integer_range,
+    look_up_integers,
+    mark_integers,
+)
 from sklearn_mf._kernel.partners import PartnerRuns, eigen, expand, project
 from sklearn_mf._kernel.selection import TileSelector, best
-from sklearn_mf._kernel.sgd import predict
+from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule, predict
 
 from sklearn_mf._prediction.top_items import Excluded
 from sklearn_mf._training.layout import assign_groups, groups_of_blocks
@@ -90,8 +97,11 @@ def test_a_kernel_refuses_strata_and_blocks_that_there_are_not():
     for block in (-1, 16):
         with pytest.raises(IndexError, match="block"):
             kernel.run_block(block, 0.1)
-    with pytest.raises(ValueError, match="progress"):
-        kernel.run(np.array([0]), 0.1, np.inf, np.zeros(3, dtype=np.int64))
+    for other in (None, make_kernel(*set_up(n_groups=3)).new_sync_state()):
+        with pytest.raises(ValueError, match="sync_state"):
+            kernel.run(np.array([0]), 0.1, np.inf, other)
+    with pytest.raises(TypeError):
+        kernel.run(np.array([0]), 0.1, np.inf, np.zeros(12, dtype=np.int64))
     with pytest.raises(ValueError, match="two fields"):
         make_kernel(*set_up(3)).run_block(0, 0.1)
 
@@ -141,21 +151,16 @@ def test_a_partitioner_refuses_codes_beyond_the_levels(layout, bad):
         codes = codes_of(layout)
         codes[field][7] = bad
         with pytest.raises(IndexError, match="code is beyond"):
-            RatingPartitioner(codes, None, layout)
-        weights = np.ones(100)
-        weights[7] = 0.0
-        RatingPartitioner(codes, weights, layout)  # a row of weight 0 is absent
+            RatingPartitioner(codes, layout)
 
 
 def test_a_partitioner_refuses_lengths_that_do_not_fit(layout):
     codes = codes_of(layout)
     with pytest.raises(ValueError, match="one length"):
-        RatingPartitioner([codes[0], shorter(codes[1]), codes[2]], None, layout)
+        RatingPartitioner([codes[0], shorter(codes[1]), codes[2]], layout)
     with pytest.raises(ValueError, match="fields"):
-        RatingPartitioner(codes[:2], None, layout)
-    with pytest.raises(ValueError, match="weights"):
-        RatingPartitioner(codes, np.ones(99), layout)
-    partitioner = RatingPartitioner(codes, None, layout)
+        RatingPartitioner(codes[:2], layout)
+    partitioner = RatingPartitioner(codes, layout)
     for start, stop, n_blocks in ((0, 101, 4), (-1, 5, 4), (6, 5, 4), (0, 100, 3)):
         with pytest.raises(ValueError, match="those of the partitioner"):
             partitioner.count(start, stop, None, np.zeros(n_blocks, dtype=np.int64))
@@ -166,7 +171,7 @@ def test_a_partitioner_refuses_lengths_that_do_not_fit(layout):
 def test_a_partitioner_writes_within_the_blocks_only(layout):
     """Places that were not counted are refused, before or behind the blocks."""
     codes, values = codes_of(layout), np.zeros(100)
-    partitioner = RatingPartitioner(codes, None, layout)
+    partitioner = RatingPartitioner(codes, layout)
     count = np.zeros(4, dtype=np.int64)
     partitioner.count(0, 100, None, count)
     assert count.sum() == 100
@@ -209,7 +214,7 @@ def test_rating_blocks_refuse_indices_beyond_the_rows():
             blocks(index).set_rows(np.array([[5, 5, 1]]))
     index = np.zeros((8, 3), dtype=np.int32)
     index[2, 2] = 4
-    scratch = np.empty(4, dtype=np.int32), np.empty(4), np.full(4, -1, dtype=np.int32)
+    scratch = np.empty(4, dtype=np.int32), np.empty(4)
     with pytest.raises(IndexError, match="stacked rows"):
         blocks(index).number_context_rows(0, *scratch)
     with pytest.raises(ValueError, match="set_rows"):
@@ -231,6 +236,13 @@ def test_partner_runs_refuse_what_does_not_fit():
         PartnerRuns(grid, n_rows + 10)
     with pytest.raises(IndexError, match="index of a rating"):
         PartnerRuns(grid, np.ones((16, 2), dtype=np.int64))
+    for bad in ([0, 4 * 10**8], [1, *grid.block_start[1:]]):
+        with pytest.raises(ValueError, match="block"):
+            PartnerRuns(dataclasses.replace(grid, block_start=np.array(bad)), n_rows[: len(bad) - 1])
+    too_early = grid.first_row.copy()
+    too_early[3, 1] = 40
+    with pytest.raises(IndexError, match="beyond those of the grid"):
+        PartnerRuns(dataclasses.replace(grid, first_row=too_early), n_rows)
     runs = PartnerRuns(grid, n_rows)
     given, out = np.zeros((50, 8), np.float32), np.zeros((60, 8), np.float32)
     runs.sum(np.array([0]), 0, given, out)
@@ -286,7 +298,19 @@ def test_selection_refuses_what_does_not_fit():
         best(3, np.array([0, 3]), np.zeros(3, np.int32), np.zeros(3), found, values)
 
 
+def test_a_kernel_refuses_losses_that_there_are_not():
+    grid, parameters = set_up()
+    for loss in (-1, 5):
+        rule = UpdateRule(0.04, 0.01, True, loss, 0.0, 0.0, False)
+        with pytest.raises(ValueError, match="no loss"):
+            SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
+
+
 def test_hashing_refuses_what_does_not_fit():
+    for values in (np.arange(3), np.zeros((3, 1), dtype=object)):
+        with pytest.raises(TypeError, match="no column of objects"):
+            hash_strings(values, np.empty(3, dtype=np.int32))
+    assert integer_range(np.empty(0, dtype=np.int64)) == (0, -1)
     codes = np.empty(3, dtype=np.int32)
     with pytest.raises(ValueError, match="elements"):
         hash_integers(np.arange(4), codes)

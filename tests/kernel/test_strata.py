@@ -13,7 +13,7 @@ def test_blocks_run_in_the_order_of_the_strata(n_fields):
         grid, parameters = set_up(n_fields)
         for strata in calls:
             state = run_strata(grid, parameters, strata)
-            assert state[0] >= 4 * len(strata)
+            assert state.n_claimed >= 4 * len(strata)
         results.append(parameters.rows)
     np.testing.assert_array_equal(results[0], results[1])
     assert not np.array_equal(results[0], results[2])
