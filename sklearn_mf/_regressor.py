@@ -553,8 +553,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         frozen = frozen_copy(self)
         check_is_fitted(frozen)
         columns, fitted = check_query(frozen, X), fitted_model(frozen)
-        n_threads = count_threads(self.n_jobs)
-        with Threads(n_threads if len(columns[0]) > MAX_CHUNK else 1) as threads:
+        with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
             return fitted.predict(columns, threads)
 
     def recommend(

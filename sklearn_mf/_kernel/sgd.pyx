@@ -164,7 +164,7 @@ cdef class SGDKernel:
         _check_lengths(grid, parameters, context_step_factor)
         _check_indices(grid, len(parameters.table))
         P = grid.n_groups
-        n_own = int(np.diff(grid.context_start[::P]).max())
+        n_own = int(np.diff(grid.context_start[::P]).max()) if len(grid.context_rows) else 0
         width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
         cdef float[:, ::1] own_rows = np.empty((max(n_own, 1), width), dtype=np.float32)
         cdef float[:, ::1] own_scalars = np.empty((max(n_own, 1), 2), dtype=np.float32)
@@ -274,24 +274,34 @@ def _check_lengths(grid, parameters, context_step_factor):
 
 def check_starts(name, const int64_t[::1] start, int64_t end):
     """Raise a ValueError unless the numbers rise from 0 to ``end``."""
-    if start.shape[0] < 2 or start[0] != 0 or start[start.shape[0] - 1] != end or (np.diff(start) < 0).any():
+    cdef bint is_rising = start.shape[0] >= 2 and start[0] == 0 and start[start.shape[0] - 1] == end
+    cdef ptrdiff_t b
+    for b in range(start.shape[0] - 1):
+        is_rising &= start[b] <= start[b + 1]
+    if not is_rising:
         raise ValueError(f"{name} does not rise from 0 to {end}.")
 
 
-def _check_indices(grid, n_rows):
+def _check_indices(grid, int64_t n_rows):
     """Raise an IndexError unless the rows of every rating are among those of its block's groups."""
-    P, n_fields = grid.n_groups, grid.index.shape[1]
-    largest = largest_indices(grid.index, grid.block_start)
-    first_users, first_items = grid.first_row[:P, 0], grid.first_row[:P, 1]  # of stratum 0, group after group
-    n_users = np.diff(first_users, append=first_items[0])
-    n_items = np.diff(first_items, append=grid.n_pair_rows)
-    stratum, a = np.divmod(np.arange(P * P), P)
-    b = (a + stratum) % P
-    n_own = np.column_stack([n_users[a], n_items[b], *[np.diff(grid.context_start)] * (n_fields - 2)])
-    starts = np.column_stack([first_users[a], first_items[b]])
-    if not (first_users[0] == 0 and (n_users >= 0).all() and (n_items >= 0).all() and (starts == grid.first_row).all()):
+    cdef int64_t P = grid.n_groups, n_pair_rows = grid.n_pair_rows, b, item_group, user_end, item_end
+    cdef const int64_t[:, ::1] first_row = grid.first_row  # of blocks 0..P-1, stratum 0: group after group
+    cdef const int64_t[::1] context_start = grid.context_start
+    cdef int64_t[:, ::1] largest = largest_indices(grid.index, grid.block_start)
+    cdef bint is_divided = first_row[0, 0] == 0 and n_pair_rows <= n_rows, is_within = True
+    cdef int f
+    for b in range(P * P):
+        item_group = (b % P + b // P) % P
+        user_end = first_row[b % P + 1, 0] if b % P + 1 < P else first_row[0, 1]
+        item_end = first_row[item_group + 1, 1] if item_group + 1 < P else n_pair_rows
+        is_divided &= first_row[b, 0] == first_row[b % P, 0] <= user_end
+        is_divided &= first_row[b, 1] == first_row[item_group, 1] <= item_end
+        is_within &= largest[b, 0] <= user_end - first_row[b, 0] and largest[b, 1] <= item_end - first_row[b, 1]
+        for f in range(2, largest.shape[1]):
+            is_within &= largest[b, f] <= context_start[b + 1] - context_start[b]
+    if not is_divided:
         raise IndexError("first_row does not divide the rows of users and of items into groups.")
-    if not grid.n_pair_rows <= n_rows or (largest > n_own).any():
+    if not is_within:
         raise IndexError("An index of a rating is beyond the rows of its block.")
     if len(grid.context_rows) and not 0 <= grid.context_rows.min() <= grid.context_rows.max() < n_rows:
         raise IndexError("context_rows is beyond the rows of the table.")
@@ -299,18 +309,19 @@ def _check_indices(grid, n_rows):
 
 def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start):
     """Find 1 + the largest index of each field in each block, int64 (n_blocks, n_fields); beyond 2**31 if negative."""
-    n_blocks = block_start.shape[0] - 1
-    check_starts("block_start", block_start, index.shape[0])
-    cdef uint32_t[:, ::1] largest = np.zeros((n_blocks, index.shape[1]), dtype=np.uint32)
+    cdef int n_fields = index.shape[1], f
     cdef ptrdiff_t b
+    cdef uint32_t[::1] of_block = np.empty(max(n_fields, 1), dtype=np.uint32)
+    check_starts("block_start", block_start, index.shape[0])
+    cdef int64_t[:, ::1] largest = np.zeros((block_start.shape[0] - 1, n_fields), dtype=np.int64)
     with nogil:
         for b in range(largest.shape[0]):
             if block_start[b + 1] > block_start[b]:
-                bounds_of_index(block_start[b + 1] - block_start[b], index.shape[1], &index[block_start[b], 0], 0,
-                                &largest[b, 0])
-    found = np.asarray(largest).astype(np.int64) + 1
-    found[np.diff(block_start) == 0] = 0
-    return found
+                bounds_of_index(block_start[b + 1] - block_start[b], n_fields, &index[block_start[b], 0], 0,
+                                &of_block[0])
+                for f in range(n_fields):
+                    largest[b, f] = <int64_t>of_block[f] + 1
+    return np.asarray(largest)
 
 
 def predict(

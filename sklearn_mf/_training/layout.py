@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,13 +30,13 @@ class GridLayout:
     group_start: list[np.ndarray]  # users and items, int64 (n_groups + 1,): first stacked row of each group
     places: list[np.ndarray]  # users and items, int32 (n_levels, 2): row within its group, group
 
-    @property
+    @cached_property
     def first_row(self) -> np.ndarray:
         """First user row and first item row of each block, stacked; int64 (n_blocks, 2)."""
         groups = groups_of_blocks(self.n_groups)
         return np.stack([start[group] for start, group in zip(self.group_start, groups, strict=True)], axis=1)
 
-    @property
+    @cached_property
     def n_rows(self) -> np.ndarray:
         """Numbers of user rows and item rows of each block, int64 (n_blocks, 2)."""
         groups = groups_of_blocks(self.n_groups)

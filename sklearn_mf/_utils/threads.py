@@ -35,11 +35,11 @@ class Threads:
         return list(self._pool.map(function, tasks))
 
 
-def count_threads(n_jobs: int | None) -> int:
-    """Give the number of threads that ``n_jobs`` stands for, as joblib counts them."""
+def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
+    """Give the number of threads that ``n_jobs`` stands for, as joblib counts them; 1 where more are of no use."""
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning: give a number of threads, -1 for all processors, or None.")
-    return effective_n_jobs(n_jobs)
+    return effective_n_jobs(n_jobs) if are_of_use else 1
 
 
 def chunks(n: int, size: int) -> list[slice]:

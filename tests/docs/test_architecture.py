@@ -159,7 +159,7 @@ def test_docstrings_begin_with_a_verb(path):
         if docstring is None:
             assert is_nested or name.startswith("__"), f"{name} has no docstring"
             continue
-        if any(ast.unparse(decorator) == "property" for decorator in getattr(node, "decorator_list", [])):
+        if any(ast.unparse(decorator).endswith("property") for decorator in getattr(node, "decorator_list", [])):
             continue
         assert docstring[0].isupper(), f"{name}: {docstring.splitlines()[0]}"
         assert docstring.split()[0] not in NOT_VERBS, f"{name}: {docstring.splitlines()[0]}"
