@@ -3,6 +3,9 @@
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder
     from sklearn_mf._regressor import MatrixFactorizationRegressor
+    from sklearn_mf._training.hyperparameters import Hyperparameters
+    from sklearn_mf._training.learned import TrainingState
+    from sklearn_mf._training.losses import LOSSES
 except ModuleNotFoundError as error:
     if not str(error.name).startswith("sklearn_mf._kernel."):
         raise
@@ -12,4 +15,16 @@ except ModuleNotFoundError as error:
     ) from error
 
 __version__ = "0.1.0"
-__all__ = ["MatrixFactorizationEncoder", "MatrixFactorizationRegressor"]
+__all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRegressor"]
+
+# What a stored model may hold beside arrays, numbers and text; skops.io.load(file, trusted=TRUSTED_TYPES) takes it.
+TRUSTED_TYPES: list[str] = [
+    f"{stored.__module__}.{stored.__qualname__}"
+    for stored in (
+        MatrixFactorizationEncoder,
+        MatrixFactorizationRegressor,
+        Hyperparameters,
+        TrainingState,
+        *LOSSES.values(),
+    )
+]

@@ -15,7 +15,7 @@ KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 
 # What each wing, or module of the top, imports of the package; wings without an entry of their own import nothing.
 IMPORTS_OF_WINGS = {
-    "__init__": {"_encoder", "_regressor"},
+    "__init__": {"_encoder", "_regressor", "_training"},
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
     "_regressor": {"_base", "_ids", "_prediction", "_training", "_utils"},
     "_base": {"_ids", "_prediction", "_training", "_utils"},
