@@ -11,6 +11,7 @@ import sklearn
 from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
+from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
 from sklearn_mf.metrics._rankings import check_k, check_relevant
 
@@ -27,7 +28,8 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
         ``metric(y_true, y_score, groups=..., sample_weight=..., **kwargs) -> float``. Greater is better.
 
     user_column : int or str, default=0
-        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
+        Place of the column with the users in the X of ``fit``, from 0; or, where X is a data frame, its name, with or
+        without the prefix that a ``ColumnTransformer`` gave it.
 
     **kwargs : object
         Further keywords of the metric, such as ``k`` and ``relevant``.
@@ -87,7 +89,8 @@ class RankingScorer:
     def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
         y_score = estimator.predict(X)
-        _, groups = pick_column(X, self._user_column, "user_column", "make_ranking_scorer")
+        column = _find_as_in_fit(estimator, X, self._user_column)
+        _, groups = pick_column(X, column, "user_column", "make_ranking_scorer")
         return self._metric(y, y_score, groups=groups, sample_weight=sample_weight, **self._kwargs)
 
     def __repr__(self) -> str:
@@ -114,6 +117,15 @@ class RankingScorer:
     def get_metadata_routing(self) -> MetadataRequest:
         """Return what metadata the scorer asks for; scikit-learn calls this."""
         return _make_request(self, self._weight_request)
+
+
+def _find_as_in_fit(estimator: Any, X: Any, column: int | str) -> int | str:
+    """Find the column that had this place in ``fit``: one that takes columns by name is given them in any order."""
+    in_fit = list(getattr(estimator, "feature_names_in_", ()))
+    if isinstance(column, str) or column >= len(in_fit):
+        return column
+    places = find_columns(column_names(X), [in_fit[column]])
+    return column if places is None else places[0]
 
 
 def _make_request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRequest:

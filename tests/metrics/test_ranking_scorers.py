@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_regression
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import Ridge
@@ -352,3 +353,32 @@ def test_without_routing_a_search_weighs_the_fit_and_from_scikit_learn_1_7_on_th
         given = {"y_true": y[test], "y_score": fitted.predict(X[test]), "groups": X[test, 0]}
         expected.append(ndcg_at_k(**given, sample_weight=weights[test] if scores_are_weighted else None))
     assert search.best_score_ == pytest.approx(np.mean(expected), rel=1e-12)
+
+
+def test_the_place_of_the_users_is_that_of_fit(ratings):
+    """An estimator that takes columns by name is given them in any order."""
+    X, y = ratings
+    X = pd.DataFrame(X, columns=["user", "item"])
+    pipeline = make_pipeline(ColumnTransformer([("ids", "passthrough", ["user", "item"])]), model()).fit(X, y)
+    scorer = make_ranking_scorer(ndcg_at_k)
+    assert scorer(pipeline, X.iloc[:, ::-1], y) == scorer(pipeline, X, y)
+    assert make_ranking_scorer(ndcg_at_k, user_column="user")(pipeline, X.iloc[:, ::-1], y) == scorer(pipeline, X, y)
+    with pytest.raises(ValueError, match="X has no column user_column='who'"):
+        make_ranking_scorer(ndcg_at_k, user_column="who")(pipeline, X, y)
+
+
+def test_a_name_of_the_users_may_have_a_prefix(ratings):
+    X, y = ratings
+    scorer, fitted = make_ranking_scorer(ndcg_at_k, user_column="user"), model().fit(X, y)
+    expected = scorer(Silent(fitted), pd.DataFrame(X, columns=["user", "item"]), y)
+    assert scorer(Silent(fitted), pd.DataFrame(X, columns=["pipeline__user", "remainder__item"]), y) == expected
+
+
+class Silent:
+    """A model that does not mind names."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def predict(self, X):
+        return self.model.predict(X.to_numpy())
