@@ -13,8 +13,9 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
-from sklearn_mf.metrics._rankings import check_k, check_relevant
+from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
+_CHECKS = {"k": check_k, "relevant": check_relevant, "shift": check_shift, "gain": check_gain}
 _ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # not for the user to give
 
 
@@ -32,7 +33,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
         without the prefix that a ``ColumnTransformer`` gave it.
 
     **kwargs : object
-        Further keywords of the metric, such as ``k`` and ``relevant``.
+        Further keywords of the metric, such as ``k`` and ``relevant``; ``shift`` for the NDCG of negative ratings.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     TypeError
         If ``metric`` is not such a function, needs a keyword that is not given, or does not know a given one.
     ValueError
-        If ``k`` or ``relevant`` is out of range.
+        If ``k``, ``relevant``, ``shift`` or ``gain`` is out of range.
 
     Notes
     -----
@@ -158,10 +159,8 @@ def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     except TypeError as error:
         raise TypeError(f"{_metric_name(metric)} cannot be called with what is given: {error}.") from error
     if str(getattr(metric, "__module__", "")).startswith("sklearn_mf.metrics."):
-        if "k" in kwargs:
-            check_k(kwargs["k"])
-        if "relevant" in kwargs:
-            check_relevant(kwargs["relevant"])
+        for name in _CHECKS.keys() & kwargs.keys():
+            _CHECKS[name](kwargs[name])
 
 
 def _metric_name(metric: Any) -> str:

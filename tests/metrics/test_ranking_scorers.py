@@ -261,6 +261,8 @@ def test_what_is_no_metric_with_groups_is_refused(no_metric):
         (functools.partial(ndcg_at_k, groups=[1, 2]), {}, TypeError, "groups is given by the scorer"),
         (functools.partial(ndcg_at_k, n=3), {}, TypeError, "ndcg_at_k cannot .* unexpected keyword argument 'n'"),
         (recall_at_k, {"relevant": "4"}, TypeError, "relevant must be a number"),
+        (ndcg_at_k, {"shift": "min"}, TypeError, "shift must be a number"),
+        (ndcg_at_k, {"gain": "log"}, ValueError, "gain='log' must be"),
         (ndcg_at_k, {"groups": [1, 2]}, TypeError, "groups is given by the scorer"),
         (ndcg_at_k, {"sample_weight": [1, 2]}, TypeError, "sample_weight is given by the scorer"),
         (ndcg_at_k, {"user_column": 1.0}, TypeError, r"user_column must be the place \(int\) or the name"),
@@ -271,6 +273,23 @@ def test_what_is_no_metric_with_groups_is_refused(no_metric):
 def test_bad_keywords_are_refused_before_any_fit(metric, keywords, error, message):
     with pytest.raises(error, match=message):
         make_ranking_scorer(metric, **keywords)
+
+
+# Ratings that are no gains
+
+
+@pytest.mark.parametrize("keywords", [{"shift": 10}, {"shift": 10, "gain": "exponential"}])
+def test_a_search_on_negative_ratings(ratings, keywords):
+    X, y = ratings
+    y = 4 * (y - 3)
+    assert y.min() < 0
+    grid = {"rank": [0, 2]}
+    search = GridSearchCV(model(), grid, scoring=make_ranking_scorer(ndcg_at_k, **keywords), cv=FOLDS).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert repr(search.scorer_).startswith("make_ranking_scorer(ndcg_at_k, shift=10")
+    failing = GridSearchCV(model(), grid, scoring=make_ranking_scorer(ndcg_at_k), cv=FOLDS, error_score="raise")
+    with pytest.raises(ValueError, match=r"at least shift=.* make_ranking_scorer\(ndcg_at_k, shift="):
+        failing.fit(X, y)
 
 
 # Weights
