@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._labels import shorten
-from sklearn_mf.plotting._search_results import are_numbers, choose_axes, read_candidates, short_names, sort_values
+from sklearn_mf.plotting._search_results import (
+    are_numbers,
+    arrange,
+    choose_axes,
+    read_candidates,
+    short_names,
+    sort_values,
+)
 from sklearn_mf.plotting._shared import (
     ink_color,
     luma,
@@ -216,34 +223,16 @@ class SearchHeatMapDisplay:
             )
         candidates = read_candidates(search, scores, negate_score)
         keys = choose_axes(candidates, x, y, kind)
-        rows = candidates.find_rows(keys)
-        if not len(rows):
-            raise ValueError(f"No candidate with a value of {' and '.join(keys)} has a score.")
-        axes = [sort_values([candidates.params[row][key] for row in rows]) for key in reversed(keys)]  # y, x
-        shape = tuple(len(values) for values, _ in axes)
-        cells = np.ravel_multi_index([codes for _, codes in axes], shape)
-        row_of_cell, best = candidates.find_best_of_cells(rows, cells, int(np.prod(shape)))
-        tried = np.flatnonzero(row_of_cell >= 0)
-        values = [values for values, _ in reversed(axes)]
-        if kind == "scatter" or (kind == "auto" and all(map(are_numbers, values)) and len(tried) < np.prod(shape) / 2):
-            places = np.unravel_index(tried, shape)[::-1]
-            values = [[known[place] for place in of_axis] for known, of_axis in zip(values, places, strict=True)]
-            row_of_cell, best, shape = row_of_cell[tried], np.searchsorted(tried, best), (len(tried),)
-        found = np.where(row_of_cell >= 0, candidates.scores[row_of_cell], np.nan).reshape(shape)
+        arranged = arrange(candidates, keys, kind)
         others = [key for key in candidates.varied if key not in keys]
         over = f"\n(best over {', '.join(key.rpartition('__')[2] for key in others)})" if others else ""
         names = [*(given or name for given, name in zip([x or y, y], short_names(keys), strict=False)), None]
-        has_spread = len(keys) == 1 and candidates.spread is not None
         return cls(
-            scores=found,
-            x_values=values[0],
-            y_values=values[1] if len(keys) == 2 else None,
+            **arranged,
             x_name=names[0],
             y_name=names[1],
             score_name=candidates.score_name + over,
             greater_is_better=candidates.greater_is_better,
-            best=np.unravel_index(best, shape),
-            spread=candidates.spread[row_of_cell] if has_spread else None,
         ).plot(**plot_kw)
 
     def plot(

@@ -81,25 +81,46 @@ def choose_axes(candidates: Candidates, x: str | None, y: str | None, kind: str)
     missing = [axis for axis in ("x", "y")[:n_axes] if axis not in keys] if len(keys) < n_axes else []
     if len(missing) > len(left):
         searched = ", ".join(parameters) or "nothing"
-        raise ValueError(
-            f"{'One' if keys or left else 'No'} parameter has several values in this search (of {searched}), and "
-            + (
-                f'kind="{kind}" needs two: give x and y, or kind="line".'
-                if n_axes == 2
-                else "there is nothing to draw."
-            )
-        )
+        how_many = "One" if keys or left else "No"
+        advice = f'kind="{kind}" needs two: give x and y, or kind="line"' if n_axes == 2 else "there is nothing to draw"
+        raise ValueError(f"{how_many} parameter has several values in this search (of {searched}), and {advice}.")
     usual = [key for axis in missing for key in left if key.rpartition("__")[2] == _USUAL_AXES[axis]]
-    if len(usual) != len(missing) or n_axes == 1:
-        if len(missing) < len(left):
+    if len(usual) != len(missing) or n_axes == 1:  # a line has no usual parameter
+        if 0 < len(missing) < len(left):
             raise ValueError(
                 f"{len(left)} parameters varied in this search: {', '.join(left)}. Say which to draw, such as "
                 f"{', '.join(f'{axis}={key!r}' for axis, key in zip(missing, left, strict=False))}; of the others the "
                 "best is shown."
             )
-        usual = left
+        usual = left[: len(missing)]
     keys |= dict(zip(missing, usual, strict=True))
     return [keys[axis] for axis in ("x", "y") if axis in keys]
+
+
+def arrange(candidates: Candidates, keys: list[str], kind: str) -> dict[str, Any]:
+    """Arrange the best candidates over one or two parameters as the display takes a line, cells or points."""
+    rows = candidates.find_rows(keys)
+    if not len(rows):
+        raise ValueError(f"No candidate with a value of {' and '.join(keys)} has a score.")
+    axes = [sort_values([candidates.params[row][key] for row in rows]) for key in reversed(keys)]  # y, x
+    shape = tuple(len(values) for values, _ in axes)
+    cells = np.ravel_multi_index([codes for _, codes in axes], shape)
+    row_of_cell, best = candidates.find_best_of_cells(rows, cells, int(np.prod(shape)))
+    tried = np.flatnonzero(row_of_cell >= 0)
+    values = [values for values, _ in axes]
+    is_sparse = all(map(are_numbers, values)) and len(tried) < len(row_of_cell) / 2
+    if kind == "scatter" or (kind == "auto" and is_sparse):
+        places = np.unravel_index(tried, shape)
+        values = [[known[place] for place in of_axis] for known, of_axis in zip(values, places, strict=True)]
+        row_of_cell, best, shape = row_of_cell[tried], np.searchsorted(tried, best), (len(tried),)
+    has_spread = len(keys) == 1 and candidates.spread is not None
+    return {
+        "scores": np.where(row_of_cell >= 0, candidates.scores[row_of_cell], np.nan).reshape(shape),
+        "x_values": values[-1],
+        "y_values": values[0] if len(keys) == 2 else None,
+        "best": np.unravel_index(best, shape),
+        "spread": candidates.spread[row_of_cell] if has_spread else None,
+    }
 
 
 def short_names(keys: list[str]) -> list[str]:
