@@ -100,7 +100,7 @@ def ndcg_at_k(
     >>> round(ndcg_at_k(y_true, y_score, groups=users, k=2), 3)
     0.946
     >>> round(ndcg_at_k([2, 0, -2, -1, 1], y_score, groups=users, k=2, shift=2), 3)
-    0.899
+    0.93
     """
     k, shift, gain = check_k(k), check_shift(shift), check_gain(gain)
     rankings = rank_groups(y_true, y_score, groups, sample_weight)
