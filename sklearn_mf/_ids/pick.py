@@ -1,4 +1,4 @@
-"""Pick one column of a table by its place or its name."""
+"""Pick columns of a table by their places or their names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import narwhals as nw
 
-from sklearn_mf._ids.tables import split_columns
+from sklearn_mf._ids.names import find_columns
+from sklearn_mf._ids.tables import Column, split_columns
 
 
 def check_column(column: Any, name: str) -> int | str:
@@ -27,24 +28,43 @@ def pick_column(X: Any, column: int | str, name: str, estimator_name: str) -> tu
             names = frame.columns
         except nw.exceptions.DuplicateError as error:
             raise ValueError(f"Names of columns of X repeat; give each a name of its own. {error}") from error
-        if isinstance(column, str):
-            if column not in names:
-                raise ValueError(f"X has no column {name}={column!r}; its columns are {', '.join(map(repr, names))}.")
-            column = names.index(column)
-        _check_place(column, name, len(names), estimator_name)
-        label = f"column {column} ({names[column]!r}) of X"
-        return label, frame.get_column(names[column]).to_native()
-    if isinstance(column, str):
+        place = _find_place(X, column, name, len(names), estimator_name)
+        label = f"column {place} ({names[place]!r}) of X"
+        return label, frame.get_column(names[place]).to_native()
+    columns = [] if isinstance(column, str) else split_columns(X, estimator_name)
+    place = _find_place(X, column, name, len(columns), estimator_name)
+    return columns[place].label, columns[place].values
+
+
+def split_pairs(X: Any, user_column: int | str, item_column: int | str, caller: str, table: str) -> list[Column]:
+    """Take the columns of users and of items of a table of ratings."""
+    columns = split_columns(X, caller, table)
+    if len(columns) < 2 or not len(columns[0]):
+        raise ValueError(f"{table} must have a row for each rating, and the columns user and item.")
+    user, item = (
+        _find_place(X, check_column(column, name), name, len(columns), caller, table)
+        for name, column in [("user_column", user_column), ("item_column", item_column)]
+    )
+    if user == item:
+        raise ValueError(f"user_column and item_column of {caller} are both {columns[user].label}: give each its own.")
+    return [columns[user], columns[item]]
+
+
+def _find_place(X: Any, column: int | str, name: str, n_columns: int, caller: str, table: str = "X") -> int:
+    """Find the place of a column that is given by its place, or by its name with or without a prefix."""
+    if not isinstance(column, str):
+        if column >= n_columns:
+            raise ValueError(
+                f"{table} has {n_columns} column(s), counted from 0, and {caller} looks for {name}={column}."
+            )
+        return column
+    if not nw.dependencies.is_into_dataframe(X):
         raise ValueError(
-            f"{name}={column!r} is a name, but X is no data frame whose columns have names: give the place of the "
-            "column."
+            f"{name}={column!r} is a name, but {table} is no data frame whose columns have names: give the place of "
+            "the column."
         )
-    columns = split_columns(X, estimator_name)
-    _check_place(column, name, len(columns), estimator_name)
-    return columns[column].label, columns[column].values
-
-
-def _check_place(place: int, name: str, n_columns: int, estimator_name: str) -> None:
-    """Refuse a place that X has no column at."""
-    if place >= n_columns:
-        raise ValueError(f"X has {n_columns} column(s), counted from 0, and {estimator_name} looks for {name}={place}.")
+    names = nw.from_native(X, eager_only=True).columns
+    places = find_columns([str(name) for name in names], [column])
+    if places is None:
+        raise ValueError(f"{table} has no column {name}={column!r}; its columns are {', '.join(map(repr, names))}.")
+    return places[0]

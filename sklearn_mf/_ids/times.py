@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 import warnings
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NoReturn
 
 import narwhals as nw
@@ -14,6 +15,7 @@ import numpy as np
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import Column
+from sklearn_mf._utils.warnings import warn_user
 
 # What times can be; messages say it in these words.
 _NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetimes with a time zone"
@@ -44,8 +46,8 @@ class TimesPlaceholder:
         return f"<{self.n_times} times>"
 
 
-def choose_times(name: str, from_constructor: Any, from_split: Any, n_rows: int) -> tuple[np.ndarray, str]:
-    """Check the times of the rows, given to the constructor of the splitter called ``name`` or to its ``split``."""
+def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_rows: int) -> tuple[np.ndarray, str]:
+    """Check the times of the rows of X, given to the constructor of the splitter ``name`` or to its ``split``."""
     if from_constructor is not None and from_split is not None:
         raise ValueError(
             f"times is given both to {name} and to split (or as metadata, which set_split_request(times=False) keeps "
@@ -57,7 +59,8 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, n_rows: int)
             "cross_validate or a search, the latter is params={'times': times} or fit(X, y, times=times), after "
             "sklearn.set_config(enable_metadata_routing=True)."
         )
-    values, kind = check_times(from_constructor if from_split is None else from_split, "times")
+    times = from_constructor if from_split is None else from_split
+    values, kind = check_times(times, "times")
     if len(values) != n_rows:
         advice = "Give one time a row."
         if from_split is None:
@@ -69,7 +72,25 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, n_rows: int)
         raise ValueError(
             f"times and X have inconsistent numbers of samples: {len(values)} times and {n_rows} rows. {advice}"
         )
+    _check_index(times, X)
     return values, kind
+
+
+def _check_index(times: Any, X: Any) -> None:
+    """Refuse a pandas index with the labels of X in another order, as it does not say which of the two is meant."""
+    if not (nw.dependencies.is_pandas_series(times) and nw.dependencies.is_pandas_dataframe(X)):
+        return
+    index, of_rows = times.index, X.index
+    if index.equals(of_rows) or index.nlevels != of_rows.nlevels:
+        return
+    if index.isin(of_rows).all() and of_rows.isin(index).all():
+        row = int(np.argmax(np.asarray(index != of_rows)))
+        by_label = "Give times.loc[X.index] if" if index.is_unique else "Put times into the order of X if"
+        raise ValueError(
+            f"times and X have the same labels in their index, in another order: row {row} is {of_rows[row]!r} in X "
+            f"and {index[row]!r} in times, which are taken by position. {by_label} labels tell which time is whose; "
+            "give times.to_numpy() if positions do."
+        )
 
 
 def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
@@ -81,6 +102,8 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
         has_zone = getattr(series.dtype, "time_zone", None) is not None
         times = series.to_numpy()
     values = np.asarray(times)
+    if isinstance(times, (list, tuple)):
+        _refuse_rounded_ints(times, values, name)
     if values.ndim != 1:
         raise ValueError(f"{name} must be a 1D array, one time a row of X; got an array of shape {values.shape}.")
     if len(masked_rows):
@@ -94,6 +117,8 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
         )
     if values.dtype.kind not in "iufM":
         raise ValueError(f"{name} must be numbers or datetimes, got an array of {values.dtype}.")
+    if values.dtype in (np.float16, np.float32):
+        _check_digits(values, name)
     missing_rows = np.flatnonzero(~np.isfinite(values))  # NaT is not finite, either
     if len(missing_rows):
         _raise_missing_times(missing_rows, len(values), name)
@@ -106,6 +131,8 @@ def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
     """Tell which of the times, as ``check_times`` returns them, are not before the instant; bool (n_rows,)."""
     if np.ndim(at):
         raise ValueError(f"at must be a single number or datetime, got an array of shape {np.shape(at)}.")
+    if kind == _NUMBERS and isinstance(at, (float, np.floating)) and times.dtype.kind in "iu" and math.isfinite(at):
+        at = math.ceil(at)  # the same for ints, and not rounded
     if isinstance(at, str):
         instant, at_kind = np.array([_parse_instant(at, kind)]), _NAIVE
     else:
@@ -171,7 +198,9 @@ def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
         _raise_missing_times(missing_rows, len(values), name)
     for types in (Real, str, bytes):
         if all(isinstance(value, types) for value in values):
-            return np.array(values), False
+            array = np.array(values)
+            _refuse_rounded_ints(values, array, name)
+            return array, False
     other = next((v for v in values if not isinstance(v, (datetime.date, np.datetime64))), None)
     if other is not None:
         raise ValueError(
@@ -181,6 +210,32 @@ def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
     has_zone = getattr(values[0], "tzinfo", None) is not None
     levels, codes = factorize(Column(name, values))
     return levels[codes], has_zone
+
+
+def _refuse_rounded_ints(given: Sequence, array: np.ndarray, name: str) -> None:
+    """Refuse ints that NumPy rounds, as others in the list make floats of all."""
+    if array.dtype.kind != "f":
+        return
+    rounded = next((value for value in given if isinstance(value, Integral) and int(float(value)) != value), None)
+    if rounded is not None:
+        raise ValueError(
+            f"{name} holds {rounded}, which is no float64, among others that make floats of all. Give ints alone, as "
+            "int64 or uint64."
+        )
+
+
+def _check_digits(values: np.ndarray, name: str) -> None:
+    """Refuse float16 that ran over; warn of short floats too large to tell one unit of time from the next."""
+    if values.dtype == np.float16 and np.isinf(values).any():
+        raise ValueError(f"{name} has dtype float16, which ends at 65504. Make it int64 or float64 where it is read.")
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0)
+    step = float(np.spacing(largest))
+    if step > 1:
+        warn_user(
+            f"{name} has dtype {values.dtype}, in which numbers near {float(largest):.10g} are {step:g} apart: times "
+            "closer than that are one instant. Make it int64 or float64 where it is read, as digits do not come back.",
+            UserWarning,
+        )
 
 
 def _raise_missing_times(rows: Sequence[int] | np.ndarray, n_rows: int, name: str) -> NoReturn:

@@ -10,7 +10,8 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_levels
-from sklearn_mf._ids.tables import Column, split_column, split_columns
+from sklearn_mf._ids.pick import split_pairs
+from sklearn_mf._ids.tables import Column, split_column
 from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.metrics._lists import flatten_lists
 
@@ -56,7 +57,7 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     return float(np.mean(counts > 0))
 
 
-def novelty(recommended: Any, *, X: Any) -> float:
+def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column: int | str = 1) -> float:
     r"""Compute the mean self-information of the recommended items, in bits.
 
     An item is more novel if fewer users have rated it. U(i) are the users who rated item i, and U are all users
@@ -73,8 +74,11 @@ def novelty(recommended: Any, *, X: Any) -> float:
         fills a row is skipped: None, NaN, NaT, and -1 unless X has an item -1.
 
     X : array-like of shape (n_ratings, n_columns)
-        The pairs that were trained on, as given to ``fit``: column 0 the user, column 1 the item. A pair that is
-        there several times counts once.
+        The pairs that were trained on, as given to ``fit``. A pair that is there several times counts once.
+
+    user_column, item_column : int or str, default=0 and 1
+        Places of the columns of X with the users and the items, from 0; or, where X is a data frame, their names,
+        with or without the prefix that a ``ColumnTransformer`` gave them.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def novelty(recommended: Any, *, X: Any) -> float:
     ------
     ValueError
         If an item is recommended that nobody rated in ``X``, as its self-information is infinite; or if
-        ``recommended`` or ``X`` is empty.
+        ``recommended`` or ``X`` is empty, or X has no such column.
 
     References
     ----------
@@ -102,16 +106,14 @@ def novelty(recommended: Any, *, X: Any) -> float:
     >>> novelty([["Alien"]], X=X), novelty([["Heat"]], X=X), novelty([["Alien", "Heat"]], X=X)
     (0.0, 2.0, 1.0)
     """
-    columns = split_columns(X, "novelty")
-    if len(columns) < 2 or not len(columns[0]):
-        raise ValueError("X must have a row for each rating, and the columns user and item.")
-    (users, user_codes), (items, item_codes) = map(factorize, columns[:2])
+    pairs = split_pairs(X, user_column, item_column, "novelty", "X")
+    (users, user_codes), (items, item_codes) = map(factorize, pairs)
     counts = _count_recommended(recommended, items, "X")
     if not counts.any():
         warn_user("novelty is undefined and set to NaN: no item is recommended.", UndefinedMetricWarning)
         return float("nan")
-    pairs = sparse.coo_array((np.ones(len(item_codes), dtype=bool), (user_codes, item_codes)))
-    n_raters = np.bincount(pairs.tocsr().indices, minlength=len(items))  # tocsr merges repeated pairs
+    table = sparse.coo_array((np.ones(len(item_codes), dtype=bool), (user_codes, item_codes)))
+    n_raters = np.bincount(table.tocsr().indices, minlength=len(items))  # tocsr merges repeated pairs
     return float(np.average(np.log2(len(users) / n_raters), weights=counts))
 
 

@@ -14,10 +14,20 @@ from sklearn.utils import Bunch
 from sklearn_mf._ids.checks import check_ratings
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_levels
-from sklearn_mf._ids.tables import Column, split_column, split_columns
+from sklearn_mf._ids.names import column_names, find_columns
+from sklearn_mf._ids.pick import split_pairs
+from sklearn_mf._ids.tables import Column, split_column
 
 
-def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLike) -> Bunch:
+def ranking_of_lists(
+    recommended: Any,
+    users: Any,
+    X_test: Any,
+    y_test: ArrayLike,
+    *,
+    user_column: int | str = 0,
+    item_column: int | str = 1,
+) -> Bunch:
     """Turn recommended lists and what was held out into a ranking, for the metrics with ``groups``.
 
     How much of what the users went on to rate do their lists have? The metrics take the ranking as keywords, see the
@@ -34,11 +44,15 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
         Ids of the users that the lists are for, each once.
 
     X_test : array-like or dataframe of shape (n_ratings, >= 2)
-        Held-out pairs: column 0 the user, column 1 the item. Pairs of users without a list are ignored; a pair that
-        is there several times counts once, with the mean of its ratings.
+        Held-out pairs of user and item. Pairs of users without a list are ignored; a pair that is there several times
+        counts once, with the mean of its ratings.
 
     y_test : array-like of shape (n_ratings,)
         Ratings of these pairs, at least 0. Unrated items count 0, so a rating of 0 is the same as no rating.
+
+    user_column, item_column : int or str, default=0 and 1
+        Places of the columns of X_test with the users and the items, from 0; or, where X_test is a data frame, their
+        names, with or without the prefix that a ``ColumnTransformer`` gave them.
 
     Returns
     -------
@@ -57,7 +71,8 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
     ------
     ValueError
         If there is not a list for each user, a user is there twice, a held-out item is twice in a list, ids are
-        missing or of different kinds, or a rating is negative or not finite.
+        missing or of different kinds, a rating is negative or not finite, or X_test has no such column; if
+        ``users`` has the name of another column of X_test than that of the users.
 
     Notes
     -----
@@ -90,7 +105,9 @@ def ranking_of_lists(recommended: Any, users: Any, X_test: Any, y_test: ArrayLik
     """
     lists = flatten_lists(recommended)
     user_levels, user_codes = _factorize_users(users, lists)
-    held_out = _find_held_out(X_test, y_test, user_levels, np.argsort(user_codes))
+    pairs = split_pairs(X_test, user_column, item_column, "ranking_of_lists", "X_test")
+    _check_name_of_users(users, X_test, user_column)
+    held_out = _find_held_out(pairs, y_test, user_levels, np.argsort(user_codes))
     pair_of_id = _find_pairs(lists, held_out)
     is_hit = pair_of_id >= 0
     n_hits = np.bincount(pair_of_id[is_hit], minlength=len(held_out.pairs))
@@ -187,6 +204,19 @@ def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarr
     return levels, codes
 
 
+def _check_name_of_users(users: Any, X_test: Any, user_column: int | str) -> None:
+    """Refuse a Series of users that is called like another column of X_test than the one at this place."""
+    name, names = getattr(users, "name", None), column_names(X_test)
+    if not isinstance(name, str) or isinstance(user_column, str):
+        return
+    places = find_columns(names, [name])
+    if places is not None and places != [user_column]:
+        raise ValueError(
+            f"users is called {name!r}, as column {places[0]} of X_test, but users are taken from its column "
+            f"{user_column} ({names[user_column]!r}). Name both columns: user_column={name!r}, item_column=..."
+        )
+
+
 @dataclass(frozen=True)
 class _HeldOut:
     """Hold the held-out pairs of users with a list, each once, and their mean ratings."""
@@ -196,11 +226,10 @@ class _HeldOut:
     ratings: np.ndarray  # (n_pairs,)
 
 
-def _find_held_out(X_test: Any, y_test: ArrayLike, user_levels: np.ndarray, list_of_level: np.ndarray) -> _HeldOut:
+def _find_held_out(
+    columns: list[Column], y_test: ArrayLike, user_levels: np.ndarray, list_of_level: np.ndarray
+) -> _HeldOut:
     """Check the held-out ratings, and keep those of users with a list."""
-    columns = split_columns(X_test, "ranking_of_lists", "X_test")
-    if len(columns) < 2 or not len(columns[0]):
-        raise ValueError("X_test must have a row for each rating, and the columns user and item.")
     ratings = check_ratings(y_test, len(columns[0]), "y_test", of="X_test")
     if ratings.min() < 0:
         raise ValueError(f"y_test has negative ratings (down to {ratings.min()}), which are no better than none.")

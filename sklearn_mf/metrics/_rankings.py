@@ -158,6 +158,22 @@ def check_k(k: int | None) -> int:
     return min(int(check_scalar(k, "k", Integral, min_val=1)), _K_OF_WHOLE_GROUPS)
 
 
+def check_shift(shift: float) -> float:
+    """Check what is added to ratings to make gains, and return it."""
+    if isinstance(shift, bool) or not isinstance(shift, Real):
+        raise TypeError(f"shift must be a number, to add to all ratings, not {shift!r}.")
+    if not isfinite(shift):
+        raise ValueError(f"shift == {shift}, must be finite: a number to add to all ratings.")
+    return float(shift)
+
+
+def check_gain(gain: str) -> str:
+    """Check how ratings are turned into gains, and return it."""
+    if gain not in ("linear", "exponential"):
+        raise ValueError(f'gain={gain!r} must be "linear" or "exponential".')
+    return gain
+
+
 def check_relevant(relevant: float) -> float:
     """Check the lowest rating that counts as relevant, and return it."""
     if isinstance(relevant, bool) or not isinstance(relevant, Real):

@@ -11,9 +11,11 @@ import sklearn
 from numpy.typing import ArrayLike
 from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
+from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
-from sklearn_mf.metrics._rankings import check_k, check_relevant
+from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
+_CHECKS = {"k": check_k, "relevant": check_relevant, "shift": check_shift, "gain": check_gain}
 _ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # not for the user to give
 
 
@@ -27,10 +29,11 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
         ``metric(y_true, y_score, groups=..., sample_weight=..., **kwargs) -> float``. Greater is better.
 
     user_column : int or str, default=0
-        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
+        Place of the column with the users in the X of ``fit``, from 0; or, where X is a data frame, its name, with or
+        without the prefix that a ``ColumnTransformer`` gave it.
 
     **kwargs : object
-        Further keywords of the metric, such as ``k`` and ``relevant``.
+        Further keywords of the metric, such as ``k`` and ``relevant``; ``shift`` for the NDCG of negative ratings.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     TypeError
         If ``metric`` is not such a function, needs a keyword that is not given, or does not know a given one.
     ValueError
-        If ``k`` or ``relevant`` is out of range.
+        If ``k``, ``relevant``, ``shift`` or ``gain`` is out of range.
 
     Notes
     -----
@@ -87,7 +90,8 @@ class RankingScorer:
     def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
         y_score = estimator.predict(X)
-        _, groups = pick_column(X, self._user_column, "user_column", "make_ranking_scorer")
+        column = _find_as_in_fit(estimator, X, self._user_column)
+        _, groups = pick_column(X, column, "user_column", "make_ranking_scorer")
         return self._metric(y, y_score, groups=groups, sample_weight=sample_weight, **self._kwargs)
 
     def __repr__(self) -> str:
@@ -114,6 +118,15 @@ class RankingScorer:
     def get_metadata_routing(self) -> MetadataRequest:
         """Return what metadata the scorer asks for; scikit-learn calls this."""
         return _make_request(self, self._weight_request)
+
+
+def _find_as_in_fit(estimator: Any, X: Any, column: int | str) -> int | str:
+    """Find the column that had this place in ``fit``: one that takes columns by name is given them in any order."""
+    in_fit = list(getattr(estimator, "feature_names_in_", ()))
+    if isinstance(column, str) or column >= len(in_fit):
+        return column
+    places = find_columns(column_names(X), [in_fit[column]])
+    return column if places is None else places[0]
 
 
 def _make_request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRequest:
@@ -146,10 +159,8 @@ def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     except TypeError as error:
         raise TypeError(f"{_metric_name(metric)} cannot be called with what is given: {error}.") from error
     if str(getattr(metric, "__module__", "")).startswith("sklearn_mf.metrics."):
-        if "k" in kwargs:
-            check_k(kwargs["k"])
-        if "relevant" in kwargs:
-            check_relevant(kwargs["relevant"])
+        for name in _CHECKS.keys() & kwargs.keys():
+            _CHECKS[name](kwargs[name])
 
 
 def _metric_name(metric: Any) -> str:

@@ -19,7 +19,6 @@ from sklearn.utils import check_random_state
 
 from sklearn_mf._ids.pick import check_column
 from sklearn_mf._utils.threads import chunks
-from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.model_selection._shared import (
     check_count,
     check_rows,
@@ -27,9 +26,9 @@ from sklearn_mf.model_selection._shared import (
     count_test_rows,
     encode_columns,
     mark_last_of_each,
+    warn_of_test_size,
 )
 
-_MIN_SHARE_WITHOUT_WARNING = 0.9  # of the ratings that test_size asks WarmShuffleSplit to hold out
 _ROWS_PER_CHUNK = 2**16  # turned into Python's integers at a time
 
 
@@ -46,9 +45,8 @@ class _RandomSplit(BaseShuffleSplit):
         random_state: int | np.random.RandomState | None = None,
         user_column: int | str = 0,
     ):
-        super().__init__(
-            check_count(n_splits, "n_splits"), test_size=check_test_size(test_size), random_state=random_state
-        )
+        n_splits = check_count(n_splits, "n_splits", f"To hold out a share, give test_size={n_splits}.")
+        super().__init__(n_splits, test_size=check_test_size(test_size), random_state=random_state)
         self.user_column = check_column(user_column, "user_column")
 
     def split(self, X: Any, y: ArrayLike | None = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -106,7 +104,8 @@ class PerUserShuffleSplit(_RandomSplit):
     test_size : float or int, default=0.2
         A float between 0 and 1 holds out that share of the n ratings of each user, rounded (half up) but never all:
         ``min(floor(test_size * n + 0.5), n - 1)``. So with 0.2, users with one or two ratings stay in training. An
-        int, at least 1, holds out that many ratings of each user; users with as many or fewer stay in training.
+        int, at least 1, holds out that many ratings of each user; users with as many or fewer stay in training. A
+        ``UserWarning`` says if rounding makes the test part more than a tenth larger or smaller than the share of all.
 
     random_state : int, RandomState instance or None, default=None
         Seed; an int gives the same splits on every call.
@@ -148,6 +147,9 @@ class PerUserShuffleSplit(_RandomSplit):
                 f"test_size={self.test_size} holds out no rating of any user: the user with the most has "
                 f"{n_ratings.max()}. With two or more, test_size=1 holds out one rating of each user."
             )
+        if not isinstance(self.test_size, Integral):
+            why = "shares of users with few ratings are rounded, and leave each a rating. Give a number, such as 1."
+            warn_of_test_size(self, self.test_size, self.test_size * len(users), n_test.sum(), why)
         return mark_last_of_each(users, order, n_test)
 
 
@@ -224,12 +226,8 @@ class WarmShuffleSplit(_RandomSplit):
                 f"No rating can be held out: each of the {n_rows} is the only one of its user or of its item. Use "
                 "sklearn's ShuffleSplit to test on users and items that are not in training."
             )
-        if len(rows) < _MIN_SHARE_WITHOUT_WARNING * n_test:
-            warn_user(
-                f"WarmShuffleSplit holds out {len(rows)} ratings instead of {n_test} (test_size={self.test_size}): "
-                "with more, users or items would have no rating in training. Give a smaller test_size.",
-                UserWarning,
-            )
+        why = "with more, users or items would have no rating in training. Give a smaller test_size."
+        warn_of_test_size(self, self.test_size, n_test, len(rows), why)
         is_test = np.zeros(n_rows, dtype=bool)
         is_test[rows] = True
         return is_test

@@ -13,11 +13,15 @@ from sklearn_mf._ids.pick import pick_column
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf._utils.warnings import warn_user
 
+_LARGEST_ERROR_WITHOUT_WARNING = 0.1  # of the ratings that test_size asks to hold out
 
-def check_count(count: int, name: str) -> int:
-    """Check a whole number of at least 1, and return it."""
+
+def check_count(count: int, name: str, advice_on_shares: str) -> int:
+    """Check a whole number of at least 1, and return it; the advice is for those who give a share."""
     if isinstance(count, bool):
         raise TypeError(f"{name} must be an int, at least 1, not {count!r}.")
+    if isinstance(count, Real) and 0 < count < 1:
+        raise TypeError(f"{name} must be an int, at least 1, not {count!r}. {advice_on_shares}")
     return check_scalar(count, name, Integral, min_val=1)
 
 
@@ -30,6 +34,16 @@ def check_test_size(test_size: Any) -> Any:
             f"test_size={test_size!r} must be a float between 0 and 1, a share of the ratings, or an int of at least 1."
         )
     return test_size
+
+
+def warn_of_test_size(splitter: Any, test_size: float, n_asked: float, n_test: int, why: str) -> None:
+    """Warn if the number of ratings held out is more than a tenth off what ``test_size`` asks for."""
+    if abs(n_test - n_asked) > max(_LARGEST_ERROR_WITHOUT_WARNING * n_asked, 1):
+        warn_user(
+            f"{type(splitter).__name__} holds out {n_test} ratings instead of {n_asked:.0f} (test_size={test_size}): "
+            f"{why}",
+            UserWarning,
+        )
 
 
 def count_test_rows(test_size: float, n_rows: int) -> float:

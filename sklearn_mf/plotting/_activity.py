@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.plotting._lookup import count_training_rows, split_user_and_item
+from sklearn_mf.plotting._lookup import (
+    count_training_rows,
+    find_names_of_pair,
+    names_of_pair,
+    split_user_and_item,
+)
 from sklearn_mf.plotting._shared import (
     check_true_and_predicted,
     check_whole_number,
@@ -122,13 +127,15 @@ class ErrorByActivityDisplay:
             Fitted, with ``predict``.
 
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Held-out pairs: column 0 the user, column 1 the item.
+            Held-out pairs: column 0 the user, column 1 the item; of a data frame the columns that were called so in
+            ``fit``, with or without the prefix that a ``ColumnTransformer`` gives.
 
         y : array-like of shape (n_ratings,)
             Their ratings.
 
         X_train : array-like or dataframe of shape (n_train, n_columns)
-            Pairs that were trained on, with ids of the same kinds; a fitted model keeps none.
+            Pairs that were trained on, with ids of the same kinds; a fitted model keeps none. Where both tables are
+            data frames, its columns are taken by their names in X, in any order; else by their places.
 
         **plot_kw : keywords of :meth:`plot`
 
@@ -141,11 +148,12 @@ class ErrorByActivityDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a table does not have two columns, or ids are missing or of another kind in X than in ``X_train``.
+            If a table does not have two columns or calls them otherwise, or ids are missing or of another kind in X
+            than in ``X_train``.
         """
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
-        counts = _count_training_ratings(X, X_train, cls.__name__)
+        counts = _count_training_ratings(X, X_train, cls.__name__, names_of_pair(estimator))
         return cls(y_true=y, y_pred=estimator.predict(X), **counts).plot(**plot_kw)
 
     @classmethod
@@ -160,13 +168,15 @@ class ErrorByActivityDisplay:
             Held-out and predicted ratings.
 
         X, X_train, **plot_kw : as in :meth:`from_estimator`
+            Without an estimator, users and items are the first two columns of X.
 
         Returns
         -------
         display : ErrorByActivityDisplay
         """
         require_matplotlib(cls.__name__)
-        return cls(y_true=y_true, y_pred=y_pred, **_count_training_ratings(X, X_train, cls.__name__)).plot(**plot_kw)
+        counts = _count_training_ratings(X, X_train, cls.__name__, [])
+        return cls(y_true=y_true, y_pred=y_pred, **counts).plot(**plot_kw)
 
     def plot(
         self,
@@ -283,9 +293,11 @@ class ErrorByActivityDisplay:
             text.set_fontsize(scale * text.get_fontsize())
 
 
-def _count_training_ratings(X: Any, X_train: Any, display: str) -> dict[str, np.ndarray]:
-    """Count the training ratings of the item and of the user of each row."""
-    held_out, trained = split_user_and_item(X, "X", display), split_user_and_item(X_train, "X_train", display)
+def _count_training_ratings(X: Any, X_train: Any, display: str, known: list[list[str]]) -> dict[str, np.ndarray]:
+    """Count the training ratings of the item and of the user of each row, given their known names."""
+    held_out = split_user_and_item(X, "X", display, known)
+    names = find_names_of_pair(X, known)
+    trained = split_user_and_item(X_train, "X_train", display, [names, *known] if names else known)
     user_counts, item_counts = (count_training_rows(*columns) for columns in zip(held_out, trained, strict=True))
     return {"item_counts": item_counts, "user_counts": user_counts}
 

@@ -12,7 +12,7 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf.plotting._labels import place_labels, shorten
-from sklearn_mf.plotting._lookup import choose_texts, split_user_and_item
+from sklearn_mf.plotting._lookup import choose_texts, names_of_pair, split_user_and_item
 from sklearn_mf.plotting._shared import (
     background_color,
     check_whole_number,
@@ -169,8 +169,9 @@ class ItemMapDisplay:
             other.
 
         X_train : array-like or dataframe of shape (n_ratings, n_columns), default=None
-            Pairs that were trained on; the items with the most ratings are labeled. None labels the items farthest
-            from the center of the map, which say most about its directions.
+            Pairs that were trained on; the items with the most ratings are labeled. Column 1 has the items; of a data
+            frame the column that was called so in ``fit``, with or without the prefix that a ``ColumnTransformer``
+            gives. None labels the items farthest from the center of the map, which say most about its directions.
 
         **plot_kw : keywords of :meth:`plot`
             Such as ``max_label_length``, 32 characters by default: longer labels are cut.
@@ -203,7 +204,7 @@ class ItemMapDisplay:
         if items is not None:
             chosen = _find_rows(items, ids)
         elif X_train is not None:
-            chosen = _find_largest(_count_ratings(ids, X_train, cls.__name__), n_labels)
+            chosen = _find_largest(_count_ratings(ids, X_train, names_of_pair(estimator), cls.__name__), n_labels)
         else:
             chosen = _find_largest(np.hypot(*coordinates.T), n_labels)
         all_ids = ids.tolist() if ids.dtype.kind != "M" else list(ids)
@@ -340,10 +341,11 @@ def _find_rows(items: Any, ids: np.ndarray) -> np.ndarray:
     return places[codes]
 
 
-def _count_ratings(ids: np.ndarray, X_train: Any, display: str) -> np.ndarray:
-    """Count the training ratings of each item of the model."""
-    levels, codes = factorize(split_user_and_item(X_train, "X_train", display)[1])
-    places = find_ids("column 1 of X_train", levels, ids, _ORIGIN_OF_IDS)
+def _count_ratings(ids: np.ndarray, X_train: Any, known: list[list[str]], display: str) -> np.ndarray:
+    """Count the training ratings of each item of the model, given the known names of users and items."""
+    items = split_user_and_item(X_train, "X_train", display, known)[1]
+    levels, codes = factorize(items)
+    places = find_ids(items.label, levels, ids, _ORIGIN_OF_IDS)
     counts = np.zeros(len(ids), dtype=np.int64)
     is_known = places >= 0
     counts[places[is_known]] = np.bincount(codes)[is_known]

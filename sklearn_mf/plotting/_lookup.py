@@ -9,16 +9,39 @@ import numpy as np
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
+from sklearn_mf._ids.names import column_names, find_columns, order_columns
 from sklearn_mf._ids.tables import Column, split_columns
 
 
-def split_user_and_item(X: Any, table: str, display: str) -> list[Column]:
-    """Take the first two columns of a table of pairs."""
+def names_of_pair(estimator: Any) -> list[list[str]]:
+    """Find what users and items were called in fit: by the model within a pipeline or search, and by what is around it.
+
+    What is around it counts if it was given as many columns as the model, so that the first two are the pair.
+    """
+    steps = [estimator]
+    while inner := getattr(steps[-1], "best_estimator_", None) or getattr(steps[-1], "steps", None):
+        steps.append(inner[-1][1] if isinstance(inner, list) else inner)
+    n_columns = len(getattr(steps[-1], "categories_", ()))
+    names = [list(getattr(step, "feature_names_in_", ())) for step in reversed(steps)]
+    return [known[:2] for known in names if n_columns and len(known) == n_columns]
+
+
+def split_user_and_item(X: Any, table: str, display: str, known: Sequence[list[str]] = ()) -> list[Column]:
+    """Take the columns user and item of a table of pairs: those of the first known names that fit, or the first two."""
     columns = split_columns(X, display, table)
     if len(columns) < 2 or not len(columns[0]):
         shape = (len(columns[0]) if columns else 0, len(columns))
         raise ValueError(f"{table} has shape {shape}: it needs one row or more, and the columns user and item.")
-    return columns[:2]
+    names = column_names(X)
+    fitting = [expected for expected in known if find_columns(names, expected) is not None]
+    return order_columns(columns, X, (fitting or known or [[]])[0], table)[:2]
+
+
+def find_names_of_pair(X: Any, known: Sequence[list[str]]) -> list[str]:
+    """Find what a table calls users and items: the first known names that fit, or its first two; none without names."""
+    names = column_names(X)
+    places = next((found for expected in known if (found := find_columns(names, expected)) is not None), [0, 1])
+    return [names[place] for place in places] if len(names) > 1 else []
 
 
 def count_training_rows(column: Column, in_training: Column) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""Draw the scores of a search over two of its parameters."""
+"""Draw the scores of a search over one or two of its parameters."""
 
 from __future__ import annotations
 
-import re
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -11,30 +10,52 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._labels import shorten
-from sklearn_mf.plotting._shared import luma, make_axes_if_none, merge_style, require_matplotlib, settle_layout
+from sklearn_mf.plotting._search_results import (
+    are_numbers,
+    arrange,
+    choose_axes,
+    read_candidates,
+    short_names,
+    sort_values,
+)
+from sklearn_mf.plotting._shared import (
+    ink_color,
+    luma,
+    make_axes_if_none,
+    merge_style,
+    require_matplotlib,
+    settle_layout,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MIN_FONT_SIZE = 4.0  # points; numbers in cells that would be smaller are left out
+_MIN_RATIO_OF_LOG_AXIS = 30  # of the largest to the smallest value of a parameter
+_KEYWORDS_OF_KINDS = {"heatmap": ["imshow_kw", "text_kw"], "line": ["errorbar_kw"], "scatter": ["scatter_kw"]}
 
 
 class SearchHeatMapDisplay:
-    """Draw the scores of a search as a heat map over two parameters.
+    """Draw the scores of a search over the parameters that varied.
 
-    A cell is one pair of values; cells that were not tried stay blank. The brighter, the better, and the best cell has
-    a frame. :meth:`from_search` makes a display of a fitted search; all parameters are stored as attributes.
+    Over two parameters it is a heat map: a cell is one pair of values; cells that were not tried stay blank. Where most
+    pairs were not tried, as in a random search, each pair is a point instead. The brighter, the better. Over one
+    parameter it is a line, with the standard deviation over the folds. The best is framed. :meth:`from_search` makes a
+    display of a fitted search; all parameters are stored as attributes.
 
     Parameters
     ----------
-    scores : array-like of shape (n_y, n_x)
-        A score for each pair of values, NaN where there is none.
+    scores : array-like of shape (n_y, n_x), or (n_x,)
+        For a heat map, a score for each pair of values, NaN where there is none; else a score for each of ``x_values``.
 
-    x_values, y_values : sequence of length n_x and n_y
-        Values of the parameters.
+    x_values : sequence of length n_x
+        Values of the horizontal parameter.
+
+    y_values : sequence of length n_y, or n_x for points, default=None
+        Values of the vertical parameter. None draws a line.
 
     x_name, y_name : str
-        Names of the parameters.
+        Names of the parameters; a line has no ``y_name``.
 
     score_name : str
         Name of the scores.
@@ -42,25 +63,37 @@ class SearchHeatMapDisplay:
     greater_is_better : bool, default=True
         Whether the best score is the highest.
 
-    best : tuple of (int, int) or None, default=None
-        Row and column of the best cell. None finds it.
+    best : tuple of int or None, default=None
+        Place of the best score: row and column of a cell, or the number of a point. None finds it.
+
+    spread : array-like of shape (n_x,), default=None
+        Half the length of the bars of a line, such as standard deviations over folds. None draws none.
 
     Attributes
     ----------
+    kind : {"heatmap", "line", "scatter"}
+        What is drawn, as the shapes of scores and values say.
+
     ax_ : matplotlib Axes
         Axes drawn into.
 
     figure_ : matplotlib Figure
         Their figure.
 
-    im_ : matplotlib AxesImage
-        The cells.
+    im_ : matplotlib AxesImage or None
+        The cells of a heat map.
 
     text_ : ndarray of shape (n_y, n_x) of matplotlib Text or None
-        The numbers in the cells; None where there is none.
+        The numbers in the cells; None where there is none, and where there are no cells.
 
-    best_ : matplotlib Rectangle
-        Frame of the best cell.
+    errorbar_ : matplotlib ErrorbarContainer or None
+        The line and its bars.
+
+    scatter_ : matplotlib PathCollection or None
+        The points.
+
+    best_ : matplotlib Rectangle or Line2D
+        Frame of the best cell, or ring around the best point.
 
     colorbar_ : matplotlib Colorbar or None
         Colors of the scores.
@@ -68,7 +101,7 @@ class SearchHeatMapDisplay:
     Raises
     ------
     ValueError
-        If shapes do not fit, or no cell has a score.
+        If shapes do not fit, or there is no score.
 
     Examples
     --------
@@ -91,42 +124,52 @@ class SearchHeatMapDisplay:
         *,
         scores: ArrayLike,
         x_values: Any,
-        y_values: Any,
+        y_values: Any = None,
         x_name: str,
-        y_name: str,
+        y_name: str | None = None,
         score_name: str,
         greater_is_better: bool = True,
-        best: tuple[int, int] | None = None,
+        best: tuple[int, ...] | None = None,
+        spread: ArrayLike | None = None,
     ):
         self.scores = np.asarray(scores, dtype=np.float64)
-        self.x_values, self.y_values = list(x_values), list(y_values)
+        self.x_values, self.y_values = list(x_values), None if y_values is None else list(y_values)
         self.x_name, self.y_name, self.score_name = x_name, y_name, score_name
         self.greater_is_better = greater_is_better
-        shape = (len(self.y_values), len(self.x_values))
+        self.kind = "line" if y_values is None else "scatter" if self.scores.ndim == 1 else "heatmap"
+        n_x = len(self.x_values)
+        shape = (len(self.y_values), n_x) if self.kind == "heatmap" else (n_x,)
         if self.scores.shape != shape:
-            raise ValueError(f"scores.shape == {self.scores.shape}, expected {shape}: (y_values, x_values).")
+            of = "(y_values, x_values)" if self.kind == "heatmap" else "one for each of x_values"
+            raise ValueError(f"scores.shape == {self.scores.shape}, expected {shape}: {of}.")
+        if self.kind == "scatter" and len(self.y_values) != n_x:
+            raise ValueError(f"y_values has {len(self.y_values)} values and x_values {n_x}: points need one of each.")
         if not np.isfinite(self.scores).any():
             raise ValueError("No cell has a score: all are NaN.")
         if best is None:
             goodness = self.scores if greater_is_better else -self.scores
             best = np.unravel_index(np.nanargmax(goodness), shape)
-        self.best = (int(best[0]), int(best[1]))
+        self.best = tuple(int(place) for place in best)
+        self.spread = None if spread is None else np.asarray(spread, dtype=np.float64)
+        if self.spread is not None and (self.kind != "line" or self.spread.shape != shape):
+            raise ValueError(f"spread.shape == {self.spread.shape}: give one for each of x_values, to a line alone.")
 
     @classmethod
     def from_search(
         cls,
         search: Any,
         *,
-        x: str = "learning_rate",
-        y: str = "rank",
+        x: str | None = None,
+        y: str | None = None,
+        kind: str = "auto",
         scores: str | None = None,
         negate_score: bool | None = None,
         **plot_kw: Any,
     ) -> SearchHeatMapDisplay:
         """Draw ``cv_results_`` of a fitted search.
 
-        Where further parameters vary, a cell has the best score over them, and the label of the colors says so. After
-        successive halving it has the score with the most resources that its candidates were given, and the best cell
+        Where further parameters vary, a cell or point has the best score over them, and its label says so. After
+        successive halving it has the score with the most resources that its candidates were given, and the best one
         is one of those with the most of all. Candidates without a value of x or y, or whose score is NaN, are left out.
 
         Parameters
@@ -134,9 +177,15 @@ class SearchHeatMapDisplay:
         search : estimator
             A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV`` or the like.
 
-        x, y : str, default="learning_rate" and "rank"
+        x, y : str, default=None
             Parameters of the horizontal and vertical axis: as in the search, or without the names of steps where that
-            is unique (``rank`` for ``matrixfactorizationregressor__rank``).
+            is unique (``rank`` for ``matrixfactorizationregressor__rank``). None takes what varied: one parameter
+            makes a line; of two, the first is x; of more, ``learning_rate`` and ``rank`` if they are among them, else
+            they must be given.
+
+        kind : {"auto", "heatmap", "line", "scatter"}, default="auto"
+            What to draw. "auto" is a line over one parameter, and over two a heat map, or points where both are numbers
+            and most pairs of their values were not tried. "line" needs x where several parameters varied.
 
         scores : str, default=None
             Column of ``cv_results_``, such as ``"mean_test_ndcg"`` or ``"ndcg"`` of a search with several metrics, or
@@ -160,44 +209,30 @@ class SearchHeatMapDisplay:
         AttributeError
             If it has no ``cv_results_``.
         ValueError
-            If a parameter was not varied or not unique, or there is no such column of numbers.
+            If no parameter varied, or it is not clear which to draw; if one was not searched or is not unique; if there
+            is no such column of numbers.
         """
         require_matplotlib(cls.__name__)
+        if kind not in ("auto", *_KEYWORDS_OF_KINDS):
+            raise ValueError(f'kind={kind!r} must be "auto", "heatmap", "line" or "scatter".')
         check_is_fitted(search)
         if not hasattr(search, "cv_results_"):
             raise AttributeError(
                 f"{cls.__name__} needs cv_results_, which {type(search).__name__} has not: give a fitted search such "
                 "as GridSearchCV."
             )
-        results = search.cv_results_
-        parameters = [key.removeprefix("param_") for key in results if key.startswith("param_")]
-        x_key, y_key = _find_parameter(x, parameters, "x"), _find_parameter(y, parameters, "y")
-        if x_key == y_key:
-            raise ValueError(f"x={x!r} and y={y!r} are the same parameter. Varied were: {', '.join(parameters)}.")
-        scores, values = _find_scores(scores, getattr(search, "refit", None), results)
-        is_score = re.fullmatch(r"(mean|split\d+)_(test|train)_(.+)", scores)
-        metric = _metric_name(search, is_score[3]) if is_score else scores
-        if negate_score is None:
-            negate_score = is_score is not None and metric.startswith("neg_")
-        values = -values if negate_score else values
-        greater_is_better = is_score is not None and not negate_score
-        candidates = results["params"]
-        is_usable = np.isfinite(values) & [x_key in candidate and y_key in candidate for candidate in candidates]
-        if not is_usable.any():
-            raise ValueError(f"No candidate with a value of {x_key} and {y_key} has a score in {scores!r}.")
-        (x_values, x_codes), (y_values, y_codes) = (
-            _sort_values([candidates[i][key] for i in np.flatnonzero(is_usable)]) for key in (x_key, y_key)
-        )
-        shape = (len(y_values), len(x_values))
-        resources = np.asarray(results.get("n_resources", np.zeros(len(values))))[is_usable]
-        cells, best = _fill_cells(y_codes, x_codes, values[is_usable], resources, greater_is_better, shape)
-        others = [key for key in parameters if key not in (x_key, y_key) and _varies(key, candidates)]
-        name = metric.removeprefix("neg_").replace("_", " ")
-        if others:
-            name += f"\n(best over {', '.join(key.rpartition('__')[2] for key in others)})"
-        names = {"x_name": x, "y_name": y, "score_name": name}
+        candidates = read_candidates(search, scores, negate_score)
+        keys = choose_axes(candidates, x, y, kind)
+        arranged = arrange(candidates, keys, kind)
+        others = [key for key in candidates.varied if key not in keys]
+        over = f"\n(best over {', '.join(key.rpartition('__')[2] for key in others)})" if others else ""
+        names = [*(given or name for given, name in zip([x or y, y], short_names(keys), strict=False)), None]
         return cls(
-            scores=cells, x_values=x_values, y_values=y_values, greater_is_better=greater_is_better, best=best, **names
+            **arranged,
+            x_name=names[0],
+            y_name=names[1],
+            score_name=candidates.score_name + over,
+            greater_is_better=candidates.greater_is_better,
         ).plot(**plot_kw)
 
     def plot(
@@ -209,9 +244,11 @@ class SearchHeatMapDisplay:
         colorbar: bool = True,
         imshow_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
+        errorbar_kw: dict[str, Any] | None = None,
+        scatter_kw: dict[str, Any] | None = None,
         best_kw: dict[str, Any] | None = None,
     ) -> SearchHeatMapDisplay:
-        """Draw the cells, their scores and the frame of the best one.
+        """Draw the cells, the line or the points, and mark the best.
 
         Parameters
         ----------
@@ -227,14 +264,18 @@ class SearchHeatMapDisplay:
         colorbar : bool, default=True
             Whether to draw a color bar. Without it the title says what the scores are, if the axes have no title yet.
 
-        imshow_kw : dict, default=None
-            Keywords of ``Axes.imshow``.
+        imshow_kw, text_kw : dict, default=None
+            Keywords of ``Axes.imshow`` and, for the numbers, of ``Axes.text``; for a heat map.
 
-        text_kw : dict, default=None
-            Keywords of ``Axes.text`` for the numbers.
+        errorbar_kw : dict, default=None
+            Keywords of ``Axes.errorbar``; for a line.
+
+        scatter_kw : dict, default=None
+            Keywords of ``Axes.scatter``; for points.
 
         best_kw : dict, default=None
-            Keywords of ``matplotlib.patches.Rectangle`` for the frame of the best cell.
+            Keywords of ``matplotlib.patches.Rectangle`` for the frame of the best cell, or of
+            ``matplotlib.lines.Line2D`` for the ring around the best point.
 
         Returns
         -------
@@ -242,34 +283,95 @@ class SearchHeatMapDisplay:
             This object.
         """
         require_matplotlib(type(self).__name__)
+        given = {"imshow_kw": imshow_kw, "text_kw": text_kw, "errorbar_kw": errorbar_kw, "scatter_kw": scatter_kw}
+        own = _KEYWORDS_OF_KINDS[self.kind]
+        for name in given.keys() - set(own):
+            if given[name]:
+                raise ValueError(f'{name} is not for kind="{self.kind}", which is drawn: give {" or ".join(own)}.')
+        self.ax_ = make_axes_if_none(ax)
+        self.figure_ = self.ax_.figure
+        self.im_ = self.text_ = self.errorbar_ = self.scatter_ = self.colorbar_ = None
+        if self.kind == "heatmap":
+            self._plot_cells(imshow_kw, best_kw, colorbar)
+            self.text_ = np.full(self.scores.shape, None, dtype=object)
+            if include_values:
+                self._write_values(self._choose_format() if values_format is None else values_format, text_kw)
+        elif self.kind == "line":
+            self._plot_line(errorbar_kw, best_kw)
+        else:
+            self._plot_points(scatter_kw, best_kw, colorbar)
+        return self
+
+    def _plot_cells(self, imshow_kw: dict[str, Any] | None, best_kw: dict[str, Any] | None, colorbar: bool) -> None:
+        """Draw the cells of a heat map and the frame of the best one."""
         from matplotlib.patches import Rectangle
 
-        ax = make_axes_if_none(ax)
-        cmap = "viridis" if self.greater_is_better else "viridis_r"
-        kw = {"cmap": cmap, "aspect": "auto", "origin": "lower", "interpolation": "nearest", **(imshow_kw or {})}
-        self.im_ = ax.imshow(np.ma.masked_invalid(self.scores), **kw)
-        self.ax_, self.figure_ = ax, ax.figure
+        ax = self.ax_
+        kw = {"cmap": self._cmap(), "aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+        self.im_ = ax.imshow(np.ma.masked_invalid(self.scores), **{**kw, **(imshow_kw or {})})
         ax.set_xticks(range(len(self.x_values)), _format_ticks(self.x_values))
         ax.set_yticks(range(len(self.y_values)), _format_ticks(self.y_values))
         ax.set(xlabel=self.x_name, ylabel=self.y_name)
-        self.colorbar_ = ax.figure.colorbar(self.im_, ax=ax, label=self.score_name) if colorbar else None
-        if not colorbar and not ax.get_title():
-            ax.set_title(self.score_name)
+        self._explain_colors(self.im_, colorbar)
         settle_layout(ax)
         if max(label.get_window_extent().width for label in ax.get_xticklabels()) > 0.9 * self._cell_size()[0]:
             ax.tick_params(axis="x", labelrotation=90)
             settle_layout(ax)
-
         row, column = self.best
         inset = 0.46  # of a cell, from its middle: the frame stays inside
         kw = {"fill": False, "linewidth": 1.5, "edgecolor": self._contrasting_color(self.best)}
         kw = merge_style(kw, best_kw, Rectangle)
         self.best_ = ax.add_patch(Rectangle((column - inset, row - inset), 2 * inset, 2 * inset, **kw))
-        self.text_ = np.full(self.scores.shape, None, dtype=object)
-        if include_values:
-            format_ = self._choose_format() if values_format is None else values_format
-            self._write_values(format_, text_kw)
-        return self
+
+    def _plot_line(self, errorbar_kw: dict[str, Any] | None, best_kw: dict[str, Any] | None) -> None:
+        """Draw the scores over one parameter; values that are no numbers are not joined."""
+        from matplotlib.lines import Line2D
+
+        places = _set_axis(self.ax_.xaxis, self.x_values)
+        kw = {"capsize": 2}
+        if "fmt" not in (errorbar_kw or {}):  # which says all of these
+            kw |= {"color": "C0", "marker": "o", "linestyle": "-" if are_numbers(self.x_values) else ""}
+        kw = merge_style(kw, errorbar_kw, Line2D)
+        self.errorbar_ = self.ax_.errorbar(places, self.scores, self.spread, **kw)
+        self._mark_best(places[self.best], self.scores[self.best], best_kw)
+        bars = "" if self.spread is None else "\n(bars: standard deviation over folds)"
+        self.ax_.set(xlabel=self.x_name, ylabel=f"{self.score_name}{bars}")
+
+    def _plot_points(self, scatter_kw: dict[str, Any] | None, best_kw: dict[str, Any] | None, colorbar: bool) -> None:
+        """Draw a point for each pair of values, colored by its score."""
+        from matplotlib.collections import PathCollection
+
+        ax = self.ax_
+        x, y = _set_axis(ax.xaxis, self.x_values), _set_axis(ax.yaxis, self.y_values)
+        kw = {"cmap": self._cmap(), "linewidth": 0.3, "edgecolor": ink_color(ax, 0.65)}
+        given = merge_style({}, scatter_kw, PathCollection)
+        if not {"c", "color", "facecolor"} & set(given):
+            kw["c"] = self.scores
+        else:
+            del kw["cmap"]
+        self.scatter_ = ax.scatter(x, y, **merge_style(kw, given, PathCollection))
+        self._mark_best(x[self.best], y[self.best], best_kw)
+        ax.set(xlabel=self.x_name, ylabel=self.y_name)
+        self._explain_colors(self.scatter_, colorbar and self.scatter_.get_array() is not None)
+
+    def _mark_best(self, x: float, y: float, best_kw: dict[str, Any] | None) -> None:
+        """Draw a ring around the best point."""
+        import matplotlib as mpl
+        from matplotlib.lines import Line2D
+
+        kw = {"marker": "o", "markersize": 2 * mpl.rcParams["lines.markersize"], "linestyle": "", "zorder": 3}
+        kw |= {"markerfacecolor": "none", "markeredgecolor": ink_color(self.ax_), "markeredgewidth": 1.2}
+        (self.best_,) = self.ax_.plot([x], [y], **merge_style(kw, best_kw, Line2D))
+
+    def _explain_colors(self, mappable: Any, colorbar: bool) -> None:
+        """Draw the color bar, or say in the title what the scores are if there is none yet."""
+        self.colorbar_ = self.figure_.colorbar(mappable, ax=self.ax_, label=self.score_name) if colorbar else None
+        if not colorbar and not self.ax_.get_title():
+            self.ax_.set_title(self.score_name)
+
+    def _cmap(self) -> str:
+        """Return the name of the colors, the better the brighter."""
+        return "viridis" if self.greater_is_better else "viridis_r"
 
     def _write_values(self, values_format: str, text_kw: dict[str, Any] | None) -> None:
         """Write the score into each cell, as small as all need, or not at all if that is too small to read."""
@@ -314,80 +416,16 @@ class SearchHeatMapDisplay:
         return f".{digits}f"
 
 
-def _find_parameter(name: str, parameters: list[str], argument: str) -> str:
-    """Find the full name of a parameter that is given with or without the names of steps."""
-    found = [key for key in parameters if key == name] or [key for key in parameters if key.endswith(f"__{name}")]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{argument}={name!r} may be any of {', '.join(found)}: give one of these names.")
-    raise ValueError(f"{argument}={name!r} was not varied in the search. Varied were: {', '.join(parameters)}.")
-
-
-def _find_scores(name: str | None, refit: Any, results: dict[str, Any]) -> tuple[str, np.ndarray]:
-    """Find the column of ``cv_results_`` that is meant; return its name and its numbers."""
-    if name is None:
-        of_refit = f"mean_test_{refit}"
-        name = of_refit if of_refit in results else "mean_test_score"
-    for key in (name, f"mean_test_{name}"):
-        values = np.asarray(results.get(key))
-        if values.dtype.kind in "iuf" and not key.startswith("param"):
-            return key, values.astype(np.float64)
-    means = [key for key in results if key.startswith("mean_test_")]
-    raise ValueError(f"scores={name!r} is no column of numbers in cv_results_. Mean scores there: {', '.join(means)}.")
-
-
-def _metric_name(search: Any, name: str) -> str:
-    """Return what the search calls the metric: the name of its scorer if that is known."""
-    scoring = getattr(search, "scoring", None)
-    known = scoring if name == "score" else scoring.get(name) if isinstance(scoring, dict) else None
-    return known if isinstance(known, str) else name
-
-
-def _sort_values(values: list) -> tuple[list, np.ndarray]:
-    """Sort the distinct values: first other values as they came, then numbers; return them and the place of each."""
-    values = [value.item() if isinstance(value, (np.number, np.bool_)) else value for value in values]
-    distinct: list = []
-    for value in values:
-        if not any(_are_same(value, other) for other in distinct):
-            distinct.append(value)
-    numbers = sorted(value for value in distinct if isinstance(value, Real))
-    distinct = [value for value in distinct if not isinstance(value, Real)] + numbers
-    places = [next(i for i, other in enumerate(distinct) if _are_same(value, other)) for value in values]
-    return distinct, np.array(places)
-
-
-def _are_same(a: Any, b: Any) -> bool:
-    """Tell whether two values of a parameter are the same; True is not 1."""
-    if a is b or type(a) is not type(b):
-        return a is b
-    if isinstance(a, np.ndarray):
-        return np.array_equal(a, b)
-    try:
-        return bool(a == b)
-    except (TypeError, ValueError):  # arrays within
-        return repr(a) == repr(b)
-
-
-def _fill_cells(
-    rows: np.ndarray,
-    columns: np.ndarray,
-    values: np.ndarray,
-    resources: np.ndarray,
-    greater_is_better: bool,
-    shape: tuple[int, int],
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Fill each cell with its best value among those with the most resources; return the cells and the best one."""
-    goodness = values if greater_is_better else -values
-    order = np.lexsort([goodness, resources])
-    cells = np.full(shape, np.nan)
-    cells[rows[order], columns[order]] = values[order]  # the last one stays
-    return cells, (rows[order[-1]], columns[order[-1]])
-
-
-def _varies(key: str, candidates: list[dict[str, Any]]) -> bool:
-    """Tell whether a parameter has several values among the candidates."""
-    return len(_sort_values([candidate.get(key) for candidate in candidates])[0]) > 1
+def _set_axis(axis: Any, values: list) -> np.ndarray:
+    """Prepare an axis for the values of a parameter; return their places on it."""
+    if not are_numbers(values):
+        distinct, places = sort_values(values)
+        axis.set_ticks(range(len(distinct)), _format_ticks(distinct))
+        return places
+    places = np.array(values, dtype=np.float64)
+    if places.min() > 0 and places.max() >= _MIN_RATIO_OF_LOG_AXIS * places.min():
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    return places
 
 
 def _format_ticks(values: list) -> list[str]:

@@ -32,7 +32,7 @@ IMPORTS_OF_WINGS = {
 ORDER_WITHIN_WINGS = {
     "_utils": ["threads", "warnings"],
     "_kernel": ["sgd", "grid", "partners", "hashing", "selection", "simd", "__init__"],
-    "_ids": ["tables", "checks", "kinds", "factorize", "levels", "pick", "times"],
+    "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
     "_prediction": ["model", "fitted", "top_items", "recommend", "similar", "explain"],
     "_training": [
         "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",

@@ -109,3 +109,32 @@ def test_bad_catalogs_are_refused():
     unknown = np.array([["2030-01-01"]], dtype="datetime64[ns]")
     with pytest.raises(ValueError, match="not in catalog: '2030-01-01"):
         catalog_coverage(unknown, catalog=DAYS)
+
+
+@pytest.mark.parametrize("prefixes", [("", ""), ("pipeline__", "remainder__")])
+def test_novelty_takes_columns_by_name_in_any_order(prefixes):
+    rng = np.random.default_rng(0)
+    names = [f"{prefix}{name}" for prefix, name in zip(prefixes, ["user", "item"], strict=True)]
+    X = pd.DataFrame({name: rng.integers(0, 30, 400) for name in names})  # ids of both kinds alike
+    recommended = rng.permutation(30).reshape(6, 5)
+    expected = novelty(recommended, X=X)
+    turned = X.iloc[:, ::-1].assign(time=None).iloc[:, [2, 0, 1]].assign(time=0.0)
+    assert novelty(recommended, X=turned, user_column="user", item_column="item") == expected
+    assert novelty(recommended, X=turned.to_numpy(), user_column=2, item_column=1) == expected
+    assert novelty(recommended, X=X.iloc[:, ::-1]) != expected  # by place, without names
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"user_column": "who"}, "X has no column user_column='who'; its columns are 'user', 'item'"),
+        ({"item_column": 2}, r"X has 2 column\(s\), counted from 0, and novelty looks for item_column=2"),
+        ({"item_column": "user"}, r"user_column and item_column of novelty are both column 0 \('user'\) of X"),
+        ({"item_column": -1}, "item_column == -1, must be >= 0"),
+    ],
+)
+def test_columns_that_are_not_there_are_refused(columns, message):
+    with pytest.raises(ValueError, match=message):
+        novelty([[1]], X=pd.DataFrame({"user": [1], "item": [1]}), **columns)
+    with pytest.raises(ValueError, match="user_column='user' is a name, but X is no data frame"):
+        novelty([[1]], X=[[1, 1]], user_column="user")

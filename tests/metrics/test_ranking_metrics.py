@@ -369,6 +369,38 @@ def test_relevant_is_required_and_a_number(metric):
 
 
 def test_negative_gains_are_refused_unless_they_have_no_weight():
-    with pytest.raises(ValueError, match=r"negative y_true values, and the lowest is -1.0.*y_true - y_true.min\(\)"):
+    with pytest.raises(ValueError, match=r"the lowest rating in y_true is -1.0 \(shift=0.0\).* at least shift=1.0"):
         ndcg_at_k([5, -1, 3], [1, 2, 3], groups=[0, 0, 0])
     assert ndcg_at_k([5, -1, 3], [3, 2, 1], groups=[0, 0, 0], sample_weight=[1, 0, 1]) == 1
+
+
+@pytest.mark.parametrize("k", [2, 10, None])
+def test_shift_and_gain_are_those_of_ratings_turned_by_hand(k):
+    rng = np.random.default_rng(0)
+    y_true, y_score, groups = rng.uniform(-10, 10, 300), rng.normal(size=300), rng.integers(0, 30, 300)
+    rest = {"y_score": y_score, "groups": groups, "k": k}
+    assert_allclose(ndcg_at_k(y_true, **rest, shift=10), ndcg_at_k(y_true + 10, **rest))
+    exponential = ndcg_at_k(y_true, **rest, shift=10.5, gain="exponential")
+    assert_allclose(exponential, ndcg_at_k(2 ** (y_true + 10.5) - 1, **rest))
+    assert ndcg_at_k(y_true + 12, **rest, shift=-2) == pytest.approx(ndcg_at_k(y_true + 10, **rest))
+    assert ndcg_at_k(y_true, y_true, groups=groups, k=k, shift=10, gain="exponential") == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        ({"shift": "min"}, TypeError, "shift must be a number, to add to all ratings, not 'min'"),
+        ({"shift": True}, TypeError, "shift must be a number"),
+        ({"shift": None}, TypeError, "shift must be a number"),
+        ({"shift": np.inf}, ValueError, "shift == inf, must be finite"),
+        ({"shift": -2}, ValueError, r"lowest rating in y_true is 1.0 \(shift=-2.0\).* at least shift=-1.0"),
+        ({"gain": "2 ** y"}, ValueError, 'gain=\'2 .. y\' must be "linear" or "exponential"'),
+        ({"gain": None}, ValueError, "gain=None must be"),
+        ({"shift": 2000, "gain": "exponential"}, ValueError, "highest rating in y_true is 3.0, and its gain too large"),
+        ({"shift": 1e308}, ValueError, "its gain too large"),
+    ],
+)
+def test_bad_shifts_and_gains_are_refused(bad, error, message):
+    given = {"y_true": [1, 3, 2], "y_score": [1, 2, 3], "groups": [0, 0, 0]}
+    with pytest.raises(error, match=message):
+        ndcg_at_k(**given, **bad)

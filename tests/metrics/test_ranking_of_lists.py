@@ -149,3 +149,24 @@ def test_bad_lists_and_pairs_are_refused(bad, message):
     assert recall_at_k(**ranking_of_lists(**good), relevant=4) == 1
     with pytest.raises(ValueError, match=message):
         ranking_of_lists(**{**good, **bad})
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_columns_of_pairs_are_taken_by_name_in_any_order(frame):
+    users, lists, y_test = [1, 2], [[2, 3], [1, 3]], [3, 4, 5]
+    expected = ranking_of_lists(lists, users, [[2, 3], [1, 2], [2, 1]], y_test)
+    turned = frame({"time": [0, 0, 0], "remainder__item": [3, 2, 1], "user": [2, 1, 2]})
+    found = ranking_of_lists(lists, users, turned, y_test, user_column="user", item_column="item")
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+@pytest.mark.parametrize("series", [lambda ids: pd.Series(ids, name="user"), lambda ids: pl.Series("user", ids)])
+def test_users_that_are_called_like_another_column_are_refused(series):
+    turned, users = pd.DataFrame({"item": [3, 2, 1], "ct__user": [2, 1, 2]}), series([1, 2])
+    message = r"users is called 'user', as column 1 of X_test, but users are taken from its column 0 \('item'\)"
+    with pytest.raises(ValueError, match=message):
+        ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5])
+    ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5], user_column="user", item_column="item")
+    ranking_of_lists([[2, 3], [1, 3]], users, turned.iloc[:, ::-1], [3, 4, 5])
+    ranking_of_lists([[2, 3], [1, 3]], users, turned.to_numpy(), [3, 4, 5])

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import sklearn
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_regression
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import Ridge
@@ -260,6 +261,8 @@ def test_what_is_no_metric_with_groups_is_refused(no_metric):
         (functools.partial(ndcg_at_k, groups=[1, 2]), {}, TypeError, "groups is given by the scorer"),
         (functools.partial(ndcg_at_k, n=3), {}, TypeError, "ndcg_at_k cannot .* unexpected keyword argument 'n'"),
         (recall_at_k, {"relevant": "4"}, TypeError, "relevant must be a number"),
+        (ndcg_at_k, {"shift": "min"}, TypeError, "shift must be a number"),
+        (ndcg_at_k, {"gain": "log"}, ValueError, "gain='log' must be"),
         (ndcg_at_k, {"groups": [1, 2]}, TypeError, "groups is given by the scorer"),
         (ndcg_at_k, {"sample_weight": [1, 2]}, TypeError, "sample_weight is given by the scorer"),
         (ndcg_at_k, {"user_column": 1.0}, TypeError, r"user_column must be the place \(int\) or the name"),
@@ -270,6 +273,23 @@ def test_what_is_no_metric_with_groups_is_refused(no_metric):
 def test_bad_keywords_are_refused_before_any_fit(metric, keywords, error, message):
     with pytest.raises(error, match=message):
         make_ranking_scorer(metric, **keywords)
+
+
+# Ratings that are no gains
+
+
+@pytest.mark.parametrize("keywords", [{"shift": 10}, {"shift": 10, "gain": "exponential"}])
+def test_a_search_on_negative_ratings(ratings, keywords):
+    X, y = ratings
+    y = 4 * (y - 3)
+    assert y.min() < 0
+    grid = {"rank": [0, 2]}
+    search = GridSearchCV(model(), grid, scoring=make_ranking_scorer(ndcg_at_k, **keywords), cv=FOLDS).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert repr(search.scorer_).startswith("make_ranking_scorer(ndcg_at_k, shift=10")
+    failing = GridSearchCV(model(), grid, scoring=make_ranking_scorer(ndcg_at_k), cv=FOLDS, error_score="raise")
+    with pytest.raises(ValueError, match=r"at least shift=.* make_ranking_scorer\(ndcg_at_k, shift="):
+        failing.fit(X, y)
 
 
 # Weights
@@ -352,3 +372,32 @@ def test_without_routing_a_search_weighs_the_fit_and_from_scikit_learn_1_7_on_th
         given = {"y_true": y[test], "y_score": fitted.predict(X[test]), "groups": X[test, 0]}
         expected.append(ndcg_at_k(**given, sample_weight=weights[test] if scores_are_weighted else None))
     assert search.best_score_ == pytest.approx(np.mean(expected), rel=1e-12)
+
+
+def test_the_place_of_the_users_is_that_of_fit(ratings):
+    """An estimator that takes columns by name is given them in any order."""
+    X, y = ratings
+    X = pd.DataFrame(X, columns=["user", "item"])
+    pipeline = make_pipeline(ColumnTransformer([("ids", "passthrough", ["user", "item"])]), model()).fit(X, y)
+    scorer = make_ranking_scorer(ndcg_at_k)
+    assert scorer(pipeline, X.iloc[:, ::-1], y) == scorer(pipeline, X, y)
+    assert make_ranking_scorer(ndcg_at_k, user_column="user")(pipeline, X.iloc[:, ::-1], y) == scorer(pipeline, X, y)
+    with pytest.raises(ValueError, match="X has no column user_column='who'"):
+        make_ranking_scorer(ndcg_at_k, user_column="who")(pipeline, X, y)
+
+
+def test_a_name_of_the_users_may_have_a_prefix(ratings):
+    X, y = ratings
+    scorer, fitted = make_ranking_scorer(ndcg_at_k, user_column="user"), model().fit(X, y)
+    expected = scorer(Silent(fitted), pd.DataFrame(X, columns=["user", "item"]), y)
+    assert scorer(Silent(fitted), pd.DataFrame(X, columns=["pipeline__user", "remainder__item"]), y) == expected
+
+
+class Silent:
+    """A model that does not mind names."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def predict(self, X):
+        return self.model.predict(X.to_numpy())

@@ -23,6 +23,7 @@ def n_test_of_user(test_size, n):
     return min(math.floor(test_size * n + 0.5), n - 1)
 
 
+@pytest.mark.filterwarnings("ignore:PerUserShuffleSplit holds out")
 @given(pairs, st.one_of(st.floats(0.05, 0.95), st.integers(1, 4)), seeds)
 def test_per_user_split_holds_out_the_last_of_each_user_in_a_random_order(X, test_size, seed):
     order = np.random.RandomState(seed).permutation(len(X))
@@ -40,6 +41,7 @@ def test_per_user_split_holds_out_the_last_of_each_user_in_a_random_order(X, tes
             next(cv.split(X))
 
 
+@pytest.mark.filterwarnings("ignore:PerUserShuffleSplit holds out")
 @pytest.mark.parametrize(
     ("test_size", "held_out"),
     [(0.2, [0, 0, 1, 1, 1, 2]), (0.5, [0, 1, 2, 2, 3, 5]), (0.9, [0, 1, 2, 3, 4, 9]), (3, [0, 0, 0, 3, 3, 3])],
@@ -152,3 +154,20 @@ def test_a_warm_split_needs_items():
     with pytest.raises(ValueError, match=r"X has 1 column\(s\), .* WarmShuffleSplit looks for item_column=1"):
         next(WarmShuffleSplit().split(USERS[:, :1]))
     the_split(LeaveLastOut(times=SECONDS), USERS[:, :1])
+
+
+def test_a_test_part_far_from_what_was_asked_is_told():
+    few = np.stack([np.repeat(np.arange(100), 3), np.arange(300)], axis=1)  # a third of three is the nearest
+    with pytest.warns(UserWarning, match=r"PerUserShuffleSplit holds out 100 ratings instead of 60 \(test_size=0.2\)"):
+        next(PerUserShuffleSplit(test_size=0.2).split(few))
+    most_have_two = np.vstack([np.stack([np.repeat(np.arange(100), 2), np.arange(200)], axis=1), [[0, 300]] * 8])
+    with pytest.warns(UserWarning, match="holds out 2 ratings instead of 42"):
+        next(PerUserShuffleSplit(test_size=0.2).split(most_have_two))
+    next(PerUserShuffleSplit(test_size=1 / 3).split(few))
+    next(PerUserShuffleSplit(test_size=1).split(few))
+
+
+@pytest.mark.parametrize("cls", [PerUserShuffleSplit, WarmShuffleSplit])
+def test_a_share_in_place_of_the_number_of_splits(cls):
+    with pytest.raises(TypeError, match=r"n_splits must be an int.* 0\.1\. To hold out a share, give test_size=0\.1"):
+        cls(0.1)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sklearn_mf.model_selection import GlobalTimeSplit, LeaveLastOut
 
 
+@pytest.mark.filterwarnings("ignore:Of .* users with ratings")
 @given(pairs, st.integers(1, 4), st.data())
 def test_leave_last_out_is_the_last_of_each_user_by_time_then_row(X, n, draw):
     times = draw.draw(st.lists(st.integers(-3, 3), min_size=len(X), max_size=len(X)))
@@ -37,6 +38,7 @@ def test_of_equal_times_the_row_further_down_is_later():
     assert the_split(LeaveLastOut(2, times=[1, 0] * 500), X)[1] == [996, 998]
 
 
+@pytest.mark.filterwarnings("ignore:GlobalTimeSplit holds out")
 @given(st.lists(st.integers(-5, 5), min_size=2, max_size=30), st.one_of(st.none(), st.floats(0.01, 0.99)))
 def test_global_split_takes_the_cut_between_instants_nearest_to_the_share(times, test_size):
     X = np.zeros((len(times), 2), dtype=int)
@@ -54,6 +56,7 @@ def test_global_split_takes_the_cut_between_instants_nearest_to_the_share(times,
     assert test == sorted(test)
 
 
+@pytest.mark.filterwarnings("ignore:GlobalTimeSplit holds out")
 def test_global_split_by_number_and_of_two_cuts_as_near_the_earlier():
     X = np.zeros((6, 2), dtype=int)
     times = [5, 4, 3, 3, 3, 1]
@@ -63,7 +66,10 @@ def test_global_split_by_number_and_of_two_cuts_as_near_the_earlier():
     assert the_split(GlobalTimeSplit(test_size=3, times=[3, 2, 2, 2, 2, 1]), X)[1] == [0, 1, 2, 3, 4]  # 1 is as near
 
 
-@given(st.lists(st.integers(-5, 5), min_size=2, max_size=30), st.integers(-6, 6) | st.floats(-6, 6))
+@given(
+    st.lists(st.integers(-5, 5), min_size=2, max_size=30),
+    st.integers(-6, 6) | st.floats(-6, 6).filter(lambda at: not 0 < at < 1),
+)
 def test_global_split_at_a_point_in_time(times, at):
     X = np.zeros((len(times), 2), dtype=int)
     expected = [row for row, time in enumerate(times) if time >= at]
@@ -328,3 +334,123 @@ def test_seconds_taken_for_nanoseconds_are_recognized():
 def test_at_and_test_size_exclude_each_other():
     with pytest.raises(ValueError, match="at and test_size both say where to cut"):
         GlobalTimeSplit(3, test_size=0.2)
+
+
+# What would be wrong without a word
+
+
+def labels(index, values):
+    return pd.Series(values, index=index)
+
+
+@pytest.mark.parametrize("cls", BY_TIME)
+@pytest.mark.parametrize(
+    ("index", "advice"),
+    [
+        ([3, 4, 0, 2, 1], r"Give times\.loc\[X\.index\] if labels tell"),
+        (list("adbec"), r"Give times\.loc"),
+        (pd.MultiIndex.from_tuples([(1, "b"), (1, "a"), (0, "b"), (0, "a"), (2, "a")]), r"Give times\.loc"),
+        ([3, 1, 3, 0, 0], "Put times into the order of X if labels tell"),
+    ],
+    ids=["ints", "text", "two levels", "repeated"],
+)
+def test_labels_of_times_in_another_order_than_those_of_rows(cls, index, advice):
+    X, times = pd.DataFrame(USERS, columns=["user", "item"], index=index), labels(index, SECONDS)
+    expected = the_split(cls(times=SECONDS), X)
+    turned = times.iloc[::-1]
+    message = rf"same labels in their index, in another order: row 0 is .*{advice}.*times\.to_numpy\(\) if positions do"
+    with pytest.raises(ValueError, match=message):
+        the_split(cls(times=turned), X)
+    with pytest.raises(ValueError, match=message):
+        the_split(cls(), X, times=turned)
+    if X.index.is_unique:
+        assert the_split(cls(times=turned.loc[X.index]), X) == expected
+    for by_position in (times, times.to_numpy(), labels(range(10, 15), SECONDS), pd.Index(SECONDS), pl.Series(SECONDS)):
+        assert the_split(cls(times=by_position), X) == expected
+    assert the_split(cls(times=turned.to_numpy()), X) == the_split(cls(times=SECONDS[::-1]), X)
+    assert the_split(cls(times=turned), USERS) == the_split(cls(times=SECONDS[::-1]), USERS)
+
+
+@pytest.mark.parametrize("test_size", [0.1, 80])
+def test_an_instant_that_most_ratings_share_is_told_with_numbers(test_size):
+    times = np.r_[np.arange(10), np.full(790, 1_000)]
+    X = np.zeros((800, 2), dtype=int)
+    message = rf"holds out 790 ratings instead of 80 \(test_size={test_size}\).* as 790 have the time 1000. Give at="
+    with pytest.warns(UserWarning, match=message):
+        _, test = the_split(GlobalTimeSplit(test_size=test_size, times=times), X)
+    assert len(test) == 790
+    with pytest.warns(UserWarning, match="holds out 10 ratings instead of 80 .* as 790 have the time -1000"):
+        the_split(GlobalTimeSplit(test_size=test_size, times=-times), X)
+    the_split(GlobalTimeSplit(1_000, times=times), X)  # which was asked for
+    the_split(GlobalTimeSplit(test_size=0.1, times=np.arange(800) // 8), X)
+
+
+def test_last_ratings_that_only_the_order_of_rows_tells():
+    users = np.repeat(np.arange(100), 4)
+    X, days = np.stack([users, users], axis=1), np.tile([1, 2, 2, 2], 100)
+    with pytest.warns(UserWarning, match="Of 100 users .*, 100 have more ratings at the instant where it begins"):
+        the_split(LeaveLastOut(times=days), X)
+    the_split(LeaveLastOut(3, times=days), X)
+    days[: 4 * 50] = np.tile([1, 2, 3, 4], 50)  # half of the users have finer times
+    the_split(LeaveLastOut(times=days), X)
+
+
+@pytest.mark.parametrize("cls", BY_TIME)
+@pytest.mark.parametrize(
+    "make", [np.array, pd.Series, pl.Series, lambda times: pd.Series(times, dtype="Float32"), list]
+)
+def test_floats_of_few_digits_lose_seconds(cls, make):
+    times = make(np.array(SECONDS, dtype=np.float32))
+    with pytest.warns(UserWarning, match="times has dtype float32, in which numbers near 17000000.. are 128 apart"):
+        next(cls(times=times).split(USERS))
+    next(cls(times=make(np.array([2014, 2015, 2016, 2017, 2018.5], dtype=np.float32))).split(USERS))
+    with pytest.warns(UserWarning, match="dtype float16, in which numbers near 60000 are 32 apart"):
+        next(cls(times=np.array([1, 2, 3, 4, 60_000], dtype=np.float16)).split(USERS))
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="times has dtype float16, which ends at 65504"):
+        next(cls(times=np.array(SECONDS).astype(np.float16)).split(USERS))
+
+
+def test_a_point_in_time_of_few_digits():
+    with pytest.warns(UserWarning, match="at has dtype float32"):
+        the_split(GlobalTimeSplit(np.float32(1.55e9), times=np.array(SECONDS, dtype=float)), USERS)
+
+
+@pytest.mark.parametrize("cls", BY_TIME)
+def test_ints_that_would_be_rounded_to_floats(cls):
+    for times in ([2**60 + 1, 2**60, 1.5, 3, 4], [2**63 + 5, -1, 2, 3, 4], [1, 2, 3, 4.5, 10**40 + 1]):
+        with pytest.raises(ValueError, match=r"times holds .*, which is no float64|must be numbers"):
+            next(cls(times=times).split(USERS))
+
+
+def test_a_float_is_compared_exactly_with_large_ints():
+    times = 2**60 + np.arange(5)
+    X = np.zeros((5, 2), dtype=int)
+    assert the_split(GlobalTimeSplit(2.0**60, times=times - 2), X)[1] == [2, 3, 4]
+    assert the_split(GlobalTimeSplit(2.0**60, times=(times - 2).astype(np.uint64)), X)[1] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.uint32, np.int64, np.uint64])
+def test_narrow_ints_are_not_run_over(dtype):
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    times = np.array([low, high, low + 1, high - 1, 7], dtype=dtype)
+    assert the_split(LeaveLastOut(times=times), USERS)[1] == [1, 3]
+    assert the_split(GlobalTimeSplit(test_size=2, times=times), USERS)[1] == [1, 3]
+    assert the_split(GlobalTimeSplit(high - 1, times=times), USERS)[1] == [1, 3]
+    assert the_split(GlobalTimeSplit(6.5, times=times), USERS)[1] == [1, 3, 4]
+    for at, part in [(high + 1, "test"), (low - 1, "training")]:
+        with pytest.raises(ValueError, match=f"leaves the {part} part empty|must be numbers"):
+            the_split(GlobalTimeSplit(at, times=times), USERS)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.999, np.float32(0.2), np.float64(0.2)])
+def test_a_share_in_place_of_an_instant(share):
+    with pytest.raises(ValueError, match=r"at=.* is the instant to cut at, and reads as the share .* give test_size="):
+        GlobalTimeSplit(share)
+    with pytest.raises(TypeError, match=r"n must be an int.*GlobalTimeSplit has a share"):
+        LeaveLastOut(share)
+
+
+@pytest.mark.parametrize("times", [SECONDS, NAIVE, AWARE])
+def test_a_number_of_ratings_in_place_of_an_instant(times):
+    with pytest.raises(ValueError, match=r"To hold out the last 2 ratings, give test_size=2\.$"):
+        next(GlobalTimeSplit(2, times=times).split(USERS))

@@ -11,9 +11,17 @@ from collections import Counter
 
 import matplotlib.pyplot as plt
 import numpy as np
-from helpers.drawing import MODEL, PAPER, X_TEST, X_TRAIN, Y_TEST, X, draw, overlapping
+import pandas as pd
+import polars as pl
+from helpers.drawing import MODEL, PAPER, X_TEST, X_TRAIN, Y_TEST, Y_TRAIN, X, draw, overlapping
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_mf.plotting import ErrorByActivityDisplay
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.plotting import ErrorByActivityDisplay, ItemMapDisplay
 
 pytestmark = pytest.mark.drawing
 
@@ -177,3 +185,66 @@ def test_errors_by_activity_refuse(given, message):
     with pytest.raises(ValueError, match=message):
         ErrorByActivityDisplay.from_estimator(MODEL, **given)
     assert plt.get_fignums() == []
+
+
+NAMED, NAMED_TEST = (pd.DataFrame(table, columns=["user", "item"]) for table in (X_TRAIN, X_TEST))
+BY_NAME = MatrixFactorizationRegressor(rank=2, max_iter=2, random_state=0).fit(NAMED, Y_TRAIN)
+
+
+def counts_of(display):
+    return display.item_counts.tolist(), display.user_counts.tolist()
+
+
+@pytest.mark.parametrize("names", [["user", "item"], ["pipeline__user", "remainder__item"]])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas])
+def test_tables_are_matched_by_name_in_any_order(names, frame):
+    """Ids of users and items are alike: columns taken by place would be wrong without an error."""
+    expected = counts_of(ErrorByActivityDisplay.from_estimator(BY_NAME, NAMED_TEST, Y_TEST, X_train=X_TRAIN))
+    train = NAMED.set_axis(names, axis=1)
+    turned = frame(train.iloc[:, ::-1].assign(time=0))
+    for X_train in (turned, frame(train)):
+        for held_out in (NAMED_TEST, frame(NAMED_TEST)):
+            display = ErrorByActivityDisplay.from_estimator(BY_NAME, held_out, Y_TEST, X_train=X_train)
+            assert counts_of(display) == expected
+    display = ErrorByActivityDisplay.from_predictions(Y_TEST, Y_TEST, X=NAMED_TEST, X_train=turned)
+    assert counts_of(display) == expected
+
+
+def test_a_pipeline_that_orders_columns_itself_is_followed():
+    transformer = ColumnTransformer([("ids", "passthrough", ["user"])], remainder="passthrough")
+    pipeline = make_pipeline(transformer.set_output(transform="pandas"), clone(BY_NAME))
+    pipeline.fit(NAMED.iloc[:, ::-1], Y_TRAIN)
+    expected = counts_of(ErrorByActivityDisplay.from_estimator(BY_NAME, NAMED_TEST, Y_TEST, X_train=X_TRAIN))
+    for held_out in (NAMED_TEST, NAMED_TEST.iloc[:, ::-1]):
+        for train in (NAMED, NAMED.iloc[:, ::-1]):
+            display = ErrorByActivityDisplay.from_estimator(pipeline, held_out, Y_TEST, X_train=train)
+            assert counts_of(display) == expected
+            search = GridSearchCV(pipeline, {"matrixfactorizationregressor__rank": [1]}, cv=2).fit(train, Y_TRAIN)
+            assert counts_of(ErrorByActivityDisplay.from_estimator(search, held_out, Y_TEST, X_train=train)) == expected
+
+
+def test_other_names_are_refused_with_both():
+    other = NAMED.set_axis(["who", "what"], axis=1)
+    message = r"columns of X_train are \['who', 'what'\], and those expected are \['user', 'item'\]"
+    with pytest.raises(ValueError, match=message):
+        ErrorByActivityDisplay.from_estimator(BY_NAME, NAMED_TEST, Y_TEST, X_train=other)
+    with pytest.raises(ValueError, match=message):
+        ErrorByActivityDisplay.from_predictions(Y_TEST, Y_TEST, X=NAMED_TEST, X_train=other)
+    with pytest.raises(ValueError, match=message):
+        ItemMapDisplay.from_estimator(BY_NAME, X_train=other)
+
+
+def test_the_item_map_finds_its_items_by_name():
+    labeled = [
+        ItemMapDisplay.from_estimator(model, X_train=train).labeled.tolist()
+        for model, train in [
+            (BY_NAME, X_TRAIN),
+            (BY_NAME, NAMED),
+            (BY_NAME, NAMED.iloc[:, ::-1]),
+            (BY_NAME, NAMED.set_axis(["a__user", "b__item"], axis=1).iloc[:, ::-1]),
+        ]
+    ]
+    assert labeled[1:] == labeled[:1] * 3
+    pipeline = make_pipeline(FunctionTransformer(np.asarray, check_inverse=False), clone(BY_NAME)).fit(NAMED, Y_TRAIN)
+    assert not hasattr(pipeline[-1], "feature_names_in_")
+    assert ItemMapDisplay.from_estimator(pipeline, X_train=NAMED.iloc[:, ::-1]).labeled.tolist() == labeled[0]

@@ -63,8 +63,11 @@ def test_steps_of_a_pipeline_need_not_be_named():
     np.testing.assert_array_equal(short.scores, full.scores)
     assert short.greater_is_better
     assert short.ax_.get_xlabel() == "alpha"
-    with pytest.raises(ValueError, match=f"learning_rate.* was not varied in the search. Varied were: .*{prefix}rank"):
-        SearchHeatMapDisplay.from_search(search)
+    with pytest.raises(ValueError, match=f"x='learning_rate' was not varied .* Varied were: .*{prefix}rank"):
+        SearchHeatMapDisplay.from_search(search, x="learning_rate")
+    chosen = SearchHeatMapDisplay.from_search(search)
+    np.testing.assert_array_equal(chosen.scores, full.scores)
+    assert (chosen.x_name, chosen.y_name) == ("alpha", "rank")
 
 
 def test_names_that_fit_several_steps_are_refused():
@@ -279,3 +282,186 @@ def test_one_parameter_is_not_two():
     results = {"params": [{"a": 1}, {"b": 2}], "mean_test_score": [1, 2]}
     with pytest.raises(ValueError, match="No candidate with a value of a and b"):
         SearchHeatMapDisplay.from_search(search_of(results), x="a", y="b")
+
+
+# What varied
+
+
+def search_over(seed=0, n=30, **values):
+    """A search with a made-up score for each of n candidates, and its spread over folds."""
+    rng = np.random.default_rng(seed)
+    candidates = [{name: choose(rng) for name, choose in values.items()} for _ in range(n)]
+    results = {"params": candidates, "mean_test_score": rng.normal(size=n), "std_test_score": rng.uniform(1, 2, n)}
+    return search_of(results, "r2")
+
+
+LOG_UNIFORM = {"alpha": lambda rng: 10 ** rng.uniform(-4, 0), "rate": lambda rng: rng.uniform(0.001, 0.2)}
+
+
+def test_one_parameter_is_a_line_with_the_spread_over_folds():
+    search = GridSearchCV(
+        make_pipeline(MatrixFactorizationRegressor(max_iter=3, random_state=0)),
+        {"matrixfactorizationregressor__alpha": [0.3, 0.001, 0.1], "matrixfactorizationregressor__rank": [2]},
+        scoring="neg_root_mean_squared_error",
+        cv=KFold(3),
+    ).fit(*SMALL)
+    display = draw(SearchHeatMapDisplay.from_search(search))
+    results = search.cv_results_
+    order = [1, 2, 0]
+    assert (display.kind, display.x_values, display.y_values) == ("line", [0.001, 0.1, 0.3], None)
+    np.testing.assert_array_equal(display.scores, -results["mean_test_score"][order])
+    np.testing.assert_array_equal(display.spread, results["std_test_score"][order])
+    line, _, (bars,) = display.errorbar_
+    np.testing.assert_array_equal(line.get_data(), [display.x_values, display.scores])
+    np.testing.assert_allclose([np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()], display.spread)
+    best = order.index(search.best_index_)
+    assert display.best == (best,)
+    np.testing.assert_array_equal(display.best_.get_data(), [[display.x_values[best]], [display.scores[best]]])
+    assert display.ax_.get_xscale() == "log"
+    assert display.ax_.get_xlabel() == "alpha"
+    assert display.ax_.get_ylabel() == "root mean squared error\n(bars: standard deviation over folds)"
+    assert display.im_ is display.text_ is display.scatter_ is display.colorbar_ is None
+    for given in ({"x": "alpha"}, {"y": "alpha"}, {"x": "alpha", "kind": "line"}):
+        again = SearchHeatMapDisplay.from_search(search, **given)
+        assert (again.kind, again.x_name, again.x_values) == ("line", "alpha", display.x_values)
+    heat_map = SearchHeatMapDisplay.from_search(search, x="alpha", y="rank")  # as it was asked for
+    np.testing.assert_array_equal(heat_map.scores, [display.scores])
+
+
+@pytest.mark.parametrize("column", ["mean_fit_time", "split0_test_score"])
+def test_without_folds_to_compare_there_are_no_bars(column):
+    results = {"params": [{"a": 1}, {"a": 2}], "mean_test_score": [0.1, 0.2], "std_test_score": [0.0, 0.0]}
+    display = draw(SearchHeatMapDisplay.from_search(search_of(results)))  # a single fold
+    assert display.spread is None
+    assert not display.errorbar_.has_yerr
+    display = SearchHeatMapDisplay.from_search(search_of(results | {column: [2.0, 1.0]}), scores=column)
+    assert display.spread is None
+    assert "bars" not in display.ax_.get_ylabel()
+
+
+def test_values_that_are_no_numbers_are_not_joined():
+    results = {"params": [{"loss": "huber"}, {"loss": "squared"}, {"loss": None}], "mean_test_score": [0.1, 0.3, 0.2]}
+    display = draw(SearchHeatMapDisplay.from_search(search_of(results)))
+    assert display.errorbar_[0].get_linestyle() == "None"
+    assert [tick.get_text() for tick in display.ax_.get_xticklabels()] == ["huber", "squared", "None"]
+    np.testing.assert_array_equal(display.errorbar_[0].get_xdata(), [0, 1, 2])
+
+
+def test_a_random_search_is_points():
+    display = draw(SearchHeatMapDisplay.from_search(search_over(**LOG_UNIFORM)))
+    results = search_over(**LOG_UNIFORM).cv_results_
+    assert (display.kind, display.x_name, display.y_name) == ("scatter", "alpha", "rate")
+    assert (display.ax_.get_xscale(), display.ax_.get_yscale()) == ("log", "log")
+    expected = {
+        (c["alpha"], c["rate"]): score for c, score in zip(results["params"], results["mean_test_score"], strict=True)
+    }
+    found = dict(zip(map(tuple, display.scatter_.get_offsets().tolist()), display.scatter_.get_array(), strict=True))
+    assert found == expected
+    best = max(expected, key=expected.get)
+    np.testing.assert_array_equal(display.best_.get_xydata(), [best])
+    assert display.colorbar_.ax.get_ylabel() == "r2"
+    heat_map = SearchHeatMapDisplay.from_search(search_over(**LOG_UNIFORM), kind="heatmap")
+    assert heat_map.scores.shape == (30, 30)
+    assert heat_map.text_.shape == (30, 30)
+
+
+def test_points_of_values_that_are_no_numbers():
+    search = search_over(n=40, loss=lambda rng: ["a", "b", None][rng.integers(3)], rate=lambda rng: rng.uniform(1, 2))
+    display = draw(SearchHeatMapDisplay.from_search(search, kind="scatter"))
+    assert {tick.get_text() for tick in display.ax_.get_xticklabels()} == {"a", "b", "None"}
+    assert SearchHeatMapDisplay.from_search(search).kind == "heatmap"
+
+
+def test_of_three_parameters_it_must_be_said_which():
+    three = {**LOG_UNIFORM, "max_iter": lambda rng: int(rng.integers(1, 4))}
+    search = search_over(**three)
+    with pytest.raises(ValueError, match=r"3 .* varied .*: alpha, rate, max_iter\. Say which .* x='alpha', y='rate'"):
+        SearchHeatMapDisplay.from_search(search)
+    with pytest.raises(ValueError, match=r"2 parameters varied .*: alpha, max_iter\. Say which .*y='alpha'"):
+        SearchHeatMapDisplay.from_search(search, x="rate")
+    with pytest.raises(ValueError, match=r"3 parameters varied .* such as x='alpha'; of the others"):
+        SearchHeatMapDisplay.from_search(search, kind="line")
+    display = draw(SearchHeatMapDisplay.from_search(search, x="alpha", y="rate"))
+    assert display.score_name == "r2\n(best over max_iter)"
+    results = search.cv_results_
+    line = draw(SearchHeatMapDisplay.from_search(search, x="max_iter", kind="line"))
+    for value, score, spread in zip(line.x_values, line.scores, line.spread, strict=True):
+        of_value = [i for i, candidate in enumerate(results["params"]) if candidate["max_iter"] == value]
+        best = max(of_value, key=lambda i: results["mean_test_score"][i])
+        assert (score, spread) == (results["mean_test_score"][best], results["std_test_score"][best])
+    usual = search_over(
+        rank=lambda rng: int(rng.integers(4)), m__learning_rate=lambda rng: rng.uniform(), **LOG_UNIFORM
+    )
+    display = SearchHeatMapDisplay.from_search(usual)
+    assert (display.x_name, display.y_name) == ("learning_rate", "rank")
+    assert SearchHeatMapDisplay.from_search(usual, x="rate").y_name == "rank"
+
+
+def test_names_that_only_steps_tell_apart_are_written_in_full():
+    results = {"params": [{"one__a": 1, "two__a": 1}, {"one__a": 2, "two__a": 2}], "mean_test_score": [0.5, 0.6]}
+    display = SearchHeatMapDisplay.from_search(search_of(results))
+    assert (display.x_name, display.y_name) == ("one__a", "two__a")
+
+
+@pytest.mark.parametrize(
+    ("params", "given", "message"),
+    [
+        ([{"a": 1}], {}, r"No parameter has several values in this search \(of a\), and there is nothing to draw"),
+        ([{}], {}, r"No parameter has several values in this search \(of nothing\)"),
+        ([{"a": 1}, {"a": 2}], {"kind": "heatmap"}, 'One parameter has .*kind="heatmap" needs two: give x and y'),
+        ([{"a": 1}, {"a": 2}], {"kind": "scatter", "x": "a"}, 'kind="scatter" needs two'),
+        ([{"a": 1}, {"a": 2}], {"kind": "line", "y": "a"}, "draws over one parameter: leave out y, or x='a'"),
+        ([{"a": 1}, {"a": 2}], {"kind": "bar"}, "kind='bar' must be"),
+        ([{"a": 1}, {"a": 2}], {"imshow_kw": {"alpha": 1}}, 'imshow_kw is not for kind="line".* give errorbar_kw'),
+        ([{"a": 1}, {"a": 2}], {"scatter_kw": {"s": 1}}, 'scatter_kw is not for kind="line"'),
+        ([{"a": 1, "b": 2}, {"a": 2, "b": 1}], {"errorbar_kw": {"fmt": "s"}}, "give imshow_kw or text_kw"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(params, given, message):
+    search = search_of({"params": params, "mean_test_score": np.arange(len(params)) / 10})
+    with pytest.raises(ValueError, match=message):
+        SearchHeatMapDisplay.from_search(search, **given)
+
+
+@pytest.mark.parametrize("size", [None, PAPER])
+@pytest.mark.parametrize("kind", ["line", "scatter"])
+def test_lines_and_points_in_a_figure(kind, size):
+    search = search_over(**LOG_UNIFORM)
+    with plt.rc_context({"figure.figsize": size, "font.size": 8} if size else {}):
+        display = draw(SearchHeatMapDisplay.from_search(search, x="alpha", kind=kind))
+    for ax in display.figure_.axes:
+        box = ax.get_tightbbox()
+        assert display.figure_.bbox.padded(1).contains(*box.min)
+        assert display.figure_.bbox.padded(1).contains(*box.max)
+    display.plot(ax=plt.figure().subplots(), colorbar=False)
+    assert display.colorbar_ is None
+    assert display.ax_.get_title() == (display.score_name if kind == "scatter" else "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "keywords"),
+    [
+        ("line", {"errorbar_kw": {"fmt": "s:"}}),
+        ("line", {"errorbar_kw": {"c": "red", "lw": 3}, "best_kw": {"ms": 20, "mec": "red"}}),
+        ("line", {"errorbar_kw": {"ls": ""}}),
+        ("scatter", {"scatter_kw": {"cmap": "Greys", "vmin": -1, "s": 9}}),
+        ("scatter", {"scatter_kw": {"c": "red"}, "best_kw": {"marker": "s"}}),
+        ("scatter", {"scatter_kw": {"facecolor": "none", "ec": "red"}}),
+    ],
+)
+def test_keywords_reach_lines_and_points(kind, keywords):
+    draw(SearchHeatMapDisplay.from_search(search_over(**LOG_UNIFORM), x="alpha", kind=kind, **keywords))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scores": [1, 2], "x_values": [1]}, r"scores.shape == \(2,\), expected \(1,\): one for each of x_values"),
+        ({"scores": [1, 2], "x_values": [1, 2], "y_values": [1]}, "y_values has 1 values and x_values 2"),
+        ({"scores": [1, 2], "x_values": [1, 2], "spread": [1]}, r"spread.shape == \(1,\): give one for each"),
+        ({"scores": [[1]], "x_values": [1], "y_values": [1], "spread": [[1]]}, "to a line alone"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        SearchHeatMapDisplay(x_name="x", y_name="y", score_name="s", **given)
