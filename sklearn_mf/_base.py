@@ -130,7 +130,7 @@ def encode_validation(given: CheckedInput, levels: Levels, threads: Threads) -> 
 
 def levels_of(attributes: dict[str, Any]) -> Levels:
     """Give the levels that a fitted estimator with these attributes knows."""
-    return Levels(attributes["categories_"], attributes["_sorters"])
+    return Levels(attributes["categories_"], attributes["_sorters"], attributes["_kinds"])
 
 
 def model_of(attributes: dict[str, Any]) -> Model:
@@ -197,6 +197,7 @@ def attributes_of(estimator: Any, levels: Levels, learned: Learned) -> dict[str,
         "n_iter_": learned.n_iter,
         "categories_": levels.ids,
         "_sorters": levels.sorters,
+        "_kinds": levels.kinds,
         "_training_state": learned.state,
     }
 

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_mf._ids.factorize import factorize
-from sklearn_mf._ids.kinds import datetime_array, kind_of, number_levels, object_array, plural, shown
+from sklearn_mf._ids.kinds import (
+    ZONED,
+    datetime_array,
+    kind_of,
+    kind_of_column,
+    number_levels,
+    object_array,
+    plural,
+    shown,
+)
 from sklearn_mf._ids.tables import Categorical, Column, capital
 from sklearn_mf._kernel.hashing import floats_as_integers, look_up_integers
 from sklearn_mf._utils.threads import Threads
@@ -27,6 +36,7 @@ class Levels:
 
     ids: list[np.ndarray]
     sorters: list[np.ndarray | None]  # what sorts the ids of a column; None where they are sorted
+    kinds: list[str] | None = None  # of the ids of each column; None compares no time zones
 
     @classmethod
     def fit(
@@ -37,9 +47,10 @@ class Levels:
         Codes of rows of weight 0 are undefined.
         """
         ids, codes = zip(*threads.map(factorize, columns), strict=True)
+        kinds = [kind_of_column(column, levels) for column, levels in zip(columns, ids, strict=True)]
         if weights is not None and not weights.all():
             ids, codes = zip(*(_drop_unused(*given, weights) for given in zip(ids, codes, strict=True)), strict=True)
-        return cls(list(ids), [None] * len(ids)), list(codes)
+        return cls(list(ids), [None] * len(ids), kinds), list(codes)
 
     @property
     def counts(self) -> list[int]:
@@ -48,7 +59,8 @@ class Levels:
 
     def of_field(self, field: int) -> Levels:
         """Give the levels of one column by itself."""
-        return Levels(self.ids[field : field + 1], self.sorters[field : field + 1])
+        one = slice(field, field + 1)
+        return Levels(self.ids[one], self.sorters[one], None if self.kinds is None else self.kinds[one])
 
     def encode(self, columns: list[Column], threads: Threads) -> np.ndarray:
         """Find the indices of rows, int32 (n_rows, n_columns); -1 where an id is not one of the levels."""
@@ -59,7 +71,8 @@ class Levels:
             if _look_up_ints(column.values, ids, sorter, indices[:, j]):
                 return
             own, codes = factorize(column)
-            find_levels(column.label, own, ids, sorter).take(codes, out=indices[:, j], mode="clip")
+            kinds = None if self.kinds is None else (kind_of_column(column, own), self.kinds[j])
+            find_levels(column.label, own, ids, sorter, kinds=kinds).take(codes, out=indices[:, j], mode="clip")
 
         threads.map(encode_column, range(len(columns)))
         return indices
@@ -76,8 +89,10 @@ class Levels:
 
     def find(self, others: Levels, labels: list[str]) -> list[np.ndarray]:
         """Find the indices of other levels, by column; -1 where they are not among these."""
-        given = zip(labels, others.ids, self.ids, self.sorters, strict=True)
-        return [find_levels(label, ids, own, sorter) for label, ids, own, sorter in given]
+        known = self.kinds is not None and others.kinds is not None
+        kinds = zip(others.kinds, self.kinds, strict=True) if known else [None] * len(self.ids)
+        given = zip(labels, others.ids, self.ids, self.sorters, kinds, strict=True)
+        return [find_levels(label, ids, own, sorter, kinds=pair) for label, ids, own, sorter, pair in given]
 
     def grow(
         self, columns: list[Column], weights: np.ndarray | None, threads: Threads
@@ -97,7 +112,7 @@ class Levels:
             ids.append(own)
             sorters.append(sorter)
             grown_codes.append(place[codes[j]])
-        return Levels(ids, sorters), grown_codes
+        return Levels(ids, sorters, self.kinds), grown_codes
 
 
 def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
@@ -113,9 +128,11 @@ def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
     return "; ".join(described)
 
 
-def find_ids(label: str, ids: np.ndarray, among: np.ndarray, of: str) -> np.ndarray:
+def find_ids(
+    label: str, ids: np.ndarray, among: np.ndarray, of: str, kinds: tuple[str, str] | None = None
+) -> np.ndarray:
     """Find ids among others in any order, each once, int32; -1 where they are not."""
-    return find_levels(label, ids, among, np.argsort(among, kind="stable"), of)
+    return find_levels(label, ids, among, np.argsort(among, kind="stable"), of, kinds)
 
 
 def find_levels(
@@ -124,13 +141,22 @@ def find_levels(
     fitted: np.ndarray,
     sorter: np.ndarray | None,
     of: str = "the model was fitted on",
+    kinds: tuple[str, str] | None = None,
 ) -> np.ndarray:
-    """Find the indices of ``levels`` among those of the fit, int32; -1 where they are not."""
-    kind, fitted_kind = kind_of(levels), kind_of(fitted)
+    """Find the indices of ``levels`` among those of the fit, int32; -1 where they are not.
+
+    ``kinds`` are those of both, as ``kind_of_column`` gives them; without them time zones are not compared.
+    """
+    if not len(levels) or not len(fitted):
+        return np.full(len(levels), -1, dtype=np.int32)
+    kind, fitted_kind = (kind_of(levels), kind_of(fitted)) if kinds is None else kinds
     if kind != fitted_kind:
+        remedy = "Give ids of the same kind, for example with astype."
+        if {kind, fitted_kind} == {"datetime", ZONED}:
+            remedy = "Give both a time zone or neither, for example with pandas' tz_localize and tz_convert."
         raise ValueError(
             f"Ids in {label} are {plural(kind)} (such as {shown(levels[0])}), but {of} {fitted_kind} ids (such as "
-            f"{shown(fitted[0])}). Give ids of the same kind, for example with astype."
+            f"{shown(fitted[0])}). {remedy}"
         )
     return _align(levels, fitted, sorter)
 
