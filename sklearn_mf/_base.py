@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
-from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns
+from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
@@ -37,6 +37,7 @@ class CheckedInput:
         levels, codes = Levels.fit(self.columns, self.weights, threads)
         n_rows = len(self.y) if self.weights is None else np.count_nonzero(self.weights)
         warn_of_continuous_columns(self.columns, levels, n_rows)
+        warn_of_ratings_in_columns(self.columns, levels, codes, self.y, self.weights)
         return levels, CodedRatings(codes, self.y, self.weights, levels.counts)
 
     def grow_levels(self, levels: Levels, threads: Threads) -> tuple[Levels, CodedRatings, np.ndarray]:

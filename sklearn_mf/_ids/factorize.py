@@ -191,21 +191,29 @@ def _factorize_numbers(label: str, values: list) -> tuple[np.ndarray, np.ndarray
 
     They are not hashed in Python: it has no seed for numbers, so that many can be chosen that collide.
     """
-    types = set(map(type, values))
-    if all(issubclass(type_, int) for type_ in types):
-        try:
-            return _factorize_ints(np.array(values, dtype=np.int64))
-        except OverflowError:
-            pass
-    elif types == {float}:
-        return _factorize_floats(label, np.array(values))
-    elif np.longdouble in types and np.dtype(np.longdouble).itemsize > 8:
+    array = number_array(values)
+    if array is not None:
+        return _factorize_ints(array) if array.dtype.kind == "i" else _factorize_floats(label, array)
+    if np.dtype(np.longdouble).itemsize > 8 and any(isinstance(value, np.longdouble) for value in values):
         _raise_wider_than_64_bits(label, np.longdouble.__name__)
     order = sorted(range(len(values)), key=values.__getitem__)  # Python compares ints and floats exactly
     first = [i == 0 or values[row] != values[order[i - 1]] for i, row in enumerate(order)]
     codes = np.empty(len(values), dtype=np.int32)
     codes[order] = np.cumsum(first) - 1
     return number_levels(label, [values[row] for row, is_first in zip(order, first, strict=True) if is_first]), codes
+
+
+def number_array(values: list) -> np.ndarray | None:
+    """Make an array of Python values that are all whole numbers within int64, or all floats; None of others."""
+    types = set(map(type, values))
+    if types == {float}:
+        return np.array(values)
+    if not types or not all(issubclass(type_, int) for type_ in types):
+        return None
+    try:
+        return np.array(values, dtype=np.int64)
+    except OverflowError:
+        return None
 
 
 def _raise_wider_than_64_bits(label: str, what: str) -> NoReturn:

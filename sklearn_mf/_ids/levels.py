@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.factorize import factorize, number_array
 from sklearn_mf._ids.kinds import (
     ZONED,
     datetime_array,
@@ -27,6 +27,8 @@ from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # below, a column of many levels says little about what the column is
+_MAX_ROWS_TO_JUDGE_BY = 4096
+_MIN_DIFFERENCES_BY_CHANCE = 100  # of ratings with the same value of a column, if it had nothing to do with them
 _FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # for no id
 
 
@@ -182,7 +184,11 @@ def _look_up_ints(
     values: np.ndarray | list | Categorical, fitted: np.ndarray, sorter: np.ndarray | None, out: np.ndarray
 ) -> bool:
     """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
-    if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
+    if fitted.dtype != np.int64:
+        return False
+    if isinstance(values, list):
+        values = number_array(values)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
         return False
     if values.dtype.kind == "u" and values.dtype.itemsize == 8:
         return False
@@ -220,6 +226,68 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
                 "KBinsDiscretizer(encode='ordinal'), or leave it out.",
                 UserWarning,
             )
+
+
+def warn_of_ratings_in_columns(
+    columns: list[Column], levels: Levels, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None
+) -> None:
+    """Warn of columns that are made of the ratings: there is nothing to learn but them. A sample of rows is judged."""
+    rows = np.arange(len(y)) if weights is None or weights.all() else np.flatnonzero(weights)
+    if len(rows) < _MIN_ROWS_TO_JUDGE_A_COLUMN:
+        return
+    rows = rows[:: -(-len(rows) // _MAX_ROWS_TO_JUDGE_BY)]
+    ratings = y[rows].astype(np.float64)
+    for j, column in enumerate(columns):
+        what = None
+        if _are_ratings(levels.ids[j], codes[j][rows], ratings, as_is=j < 2):
+            what = "has the ratings y themselves" if j < 2 else "has the ratings y themselves, or a multiple of them"
+        elif j >= 2 and _determines(codes[j][rows], ratings):
+            what = "determines y: no two ratings with the same value of it differ"
+        if what is not None:
+            warn_user(
+                f"{capital(column.label)} {what}. If it was made of the ratings, leave it out: what is learned is of "
+                "no use where they are not known.",
+                UserWarning,
+            )
+
+
+def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is: bool) -> bool:
+    """Tell whether ids, or the numbers that they are written as, are the ratings, but for rounding.
+
+    They are those of a user or item if ``as_is``; of a context it counts also if they are on a line with the ratings.
+    """
+    low, high = np.argmin(ratings), np.argmax(ratings)
+    if ids.dtype.kind == "M" or ratings[low] == ratings[high]:
+        return False
+    few = [low, high, *range(8)]
+    try:
+        with np.errstate(all="ignore"):
+            numbers = ids[codes[few]].astype(np.float64)
+            slope, start = 1.0, 0.0
+            if not as_is:
+                slope = (numbers[1] - numbers[0]) / (ratings[high] - ratings[low])
+                start = numbers[0] - slope * ratings[low]
+            close = {"rtol": 1e-6, "atol": 1e-6 * abs(slope)}
+            if slope == 0 or not np.allclose(numbers, start + slope * ratings[few], **close):
+                return False
+            numbers = ids[codes].astype(np.float64)
+            n_values = len(np.unique(numbers))
+            enough = n_values <= len(ratings) / 10 if as_is else n_values > 2  # two are for _determines
+            return bool(enough and np.allclose(numbers, start + slope * ratings, **close))
+    except ValueError:  # text of no numbers
+        return False
+
+
+def _determines(codes: np.ndarray, ratings: np.ndarray) -> bool:
+    """Tell whether a column determines the ratings, where chance would have let many of one level differ."""
+    _, levels = np.unique(codes, return_inverse=True)
+    n_levels = levels.max() + 1
+    of_level = np.empty(n_levels)
+    of_level[levels] = ratings  # the last of each level
+    if not np.array_equal(of_level[levels], ratings):
+        return False
+    shares = np.unique(ratings, return_counts=True)[1] / len(ratings)
+    return (len(ratings) - n_levels) * (1 - np.sum(shares**2)) >= _MIN_DIFFERENCES_BY_CHANCE
 
 
 def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:

@@ -118,10 +118,15 @@ def _as_array(values: Any, label: str) -> np.ndarray:
 
 def split_ids(ids: Any, label: str) -> Column:
     """Take a list of ids that were chosen; nothing but bools are a mask, and refused."""
-    is_series = nw.dependencies.is_into_series(ids)
-    is_mask = is_series and nw.from_native(ids, series_only=True).dtype == nw.Boolean  # even with missing values
-    column = None if is_mask else split_column(ids, label)
-    if column is None or _is_mask(column.values):
+    try:
+        column = split_column(ids, label)
+        is_mask = _is_mask(column.values)
+    except ValueError:  # of missing values, which a mask may have
+        series = _as_series(ids)
+        is_mask = series is not None and series.dtype == nw.Boolean
+        if not is_mask:
+            raise
+    if is_mask:
         raise ValueError(f"{label} is a mask of bools: give the ids, for example ids[mask].")
     return column
 
@@ -135,23 +140,22 @@ def _is_mask(values: np.ndarray | list | Categorical) -> bool:
     if not isinstance(values, (np.ndarray, list)):
         return False
     bools = (bool, np.bool_)
-    may_be = all(isinstance(v, bools) or v is None or type(v).__name__ == "NAType" for v in values)
-    return may_be and any(isinstance(v, bools) for v in values)
+    for value in values:
+        if not (isinstance(value, bools) or value is None or type(value).__name__ == "NAType"):
+            return False
+    return any(isinstance(value, bools) for value in values)
 
 
 def split_column(ids: Any, label: str) -> Column:
     """Take one column of ids by itself: an array, a list, or a pandas, polars or pyarrow column."""
-    pyarrow = sys.modules.get("pyarrow")
-    if pyarrow is not None and isinstance(ids, pyarrow.Array):
-        ids = pyarrow.chunked_array([ids])
-    if nw.dependencies.is_into_series(ids):
-        series = nw.from_native(ids, series_only=True)
-        return _series_column(series, label)
     if isinstance(ids, (list, tuple, range)):
         if any(isinstance(id_, (list, tuple, np.ndarray)) for id_ in ids):
             raise ValueError(f"{label} must be a list of ids, and has lists in it.")
         return Column(label, list(ids))
     if not isinstance(ids, np.ndarray):
+        series = _as_series(ids)
+        if series is not None:
+            return _series_column(series, label)
         _refuse_what_is_no_column(ids, label)
     values = ids if isinstance(ids, np.ndarray) else _as_array(ids, label)  # masks are looked at below
     if values.dtype.names is not None:
@@ -166,6 +170,14 @@ def split_column(ids: Any, label: str) -> Column:
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise_missing(label, np.flatnonzero(np.ma.getmaskarray(values)), len(values))
     return Column(label, np.asarray(values))
+
+
+def _as_series(ids: Any) -> nw.Series | None:
+    """Take a pandas, polars or pyarrow column as narwhals does; None of others."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None and isinstance(ids, pyarrow.Array):
+        ids = pyarrow.chunked_array([ids])
+    return nw.from_native(ids, series_only=True) if nw.dependencies.is_into_series(ids) else None
 
 
 def _refuse_what_is_no_column(ids: Any, label: str) -> None:
