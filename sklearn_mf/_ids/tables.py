@@ -186,12 +186,12 @@ def _refuse_what_is_no_column(ids: Any, label: str) -> None:
     if ids is None or (np.isscalar(ids) and not is_buffer):
         _raise_single_id(ids, label)
     if is_buffer or isinstance(ids, Mapping) or _is_without_places(ids):
-        raise TypeError(
+        raise ValueError(
             f"{label} must be a list or 1D array of ids, got a {type(ids).__name__}: give the ids in order, as "
             f"list({label})."
         )
     if nw.dependencies.is_into_dataframe(ids) or nw.dependencies.is_polars_lazyframe(ids) or sparse.issparse(ids):
-        raise TypeError(
+        raise ValueError(
             f"{label} must be a list or 1D array of ids, got a {type(ids).__name__}: give one column of it."
         )
 

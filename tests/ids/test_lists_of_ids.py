@@ -138,7 +138,7 @@ def test_sets_have_no_order(place, ids):
     if name == "candidates":  # the only list whose order means nothing
         call(ids)
         return
-    with pytest.raises(TypeError, match=rf"{name} .* got a (frozen)?set: give the ids in order, as list\({name}\)"):
+    with pytest.raises(ValueError, match=rf"{name} .* got a (frozen)?set: give the ids in order, as list\({name}\)"):
         call(ids)
 
 
