@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
-from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns
+from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
@@ -36,6 +36,7 @@ class CheckedInput:
         levels, codes = Levels.fit(self.columns, self.weights, threads)
         n_rows = len(self.y) if self.weights is None else np.count_nonzero(self.weights)
         warn_of_continuous_columns(self.columns, levels, n_rows)
+        warn_of_ratings_in_columns(self.columns, levels, codes, self.y, self.weights)
         return levels, CodedRatings(codes, self.y, self.weights, levels.counts)
 
     def grow_levels(self, levels: Levels, threads: Threads) -> tuple[Levels, CodedRatings, np.ndarray]:
@@ -140,7 +141,7 @@ def encode_validation(given: CheckedInput, levels: Levels, threads: Threads) -> 
 
 def levels_of(frozen: Any) -> Levels:
     """Give the levels that a fitted estimator knows."""
-    return Levels(frozen.categories_, frozen._sorters)
+    return Levels(frozen.categories_, frozen._sorters, frozen._kinds)
 
 
 def model_of(frozen: Any) -> Model:
@@ -205,6 +206,7 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
         "n_iter_": learned.n_iter,
         "categories_": levels.ids,
         "_sorters": levels.sorters,
+        "_kinds": levels.kinds,
         "_training_state": learned.state,
     }
 

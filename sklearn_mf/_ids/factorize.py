@@ -7,12 +7,12 @@ counted as it lies in memory is; other values go through Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from sklearn_mf._ids.kinds import datetime_array, kind_of_type, number_levels, object_array, raise_not_an_id, shown
-from sklearn_mf._ids.tables import Categorical, Column, capital, raise_missing
+from sklearn_mf._ids.kinds import datetime_array, kind_of_type, number_levels, object_array, shown
+from sklearn_mf._ids.tables import Categorical, Column, capital, raise_missing, raise_not_an_id
 from sklearn_mf._kernel.hashing import (
     floats_as_integers,
     hash_bytes,
@@ -98,9 +98,7 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Take floats for whole numbers where all are, sort them otherwise."""
     if values.dtype.itemsize > 8:
-        raise ValueError(
-            f"Ids in {label} are {values.dtype}, wider than 64 bits; convert the column, for example with astype(str)."
-        )
+        _raise_wider_than_64_bits(label, str(values.dtype))
     values = values.astype(np.float64, copy=False)
     as_ints = np.empty(len(values), dtype=np.int64)
     if floats_as_integers(values, as_ints):  # 1.0 and 1 are one id
@@ -179,9 +177,47 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
                 "convert the column to one kind."
             )
         return factorize(Column(label, datetime_array(label, values)))
-    # One hash pass; Python compares ints and floats exactly, and 1, 1.0 and True are equal.
-    code_of = dict.fromkeys(values)
+    if "number" in kinds:
+        return _factorize_numbers(label, values)
+    code_of = dict.fromkeys(values)  # one hash pass
     levels = sorted(code_of)
     code_of.update(zip(levels, range(len(levels)), strict=True))
     codes = np.fromiter(map(code_of.__getitem__, values), dtype=np.int32, count=len(values))
-    return (number_levels(label, levels) if "number" in kinds else object_array(levels)), codes
+    return object_array(levels), codes
+
+
+def _factorize_numbers(label: str, values: list) -> tuple[np.ndarray, np.ndarray]:
+    """Take Python numbers for an array where all are of one type; sort others.
+
+    They are not hashed in Python: it has no seed for numbers, so that many can be chosen that collide.
+    """
+    array = number_array(values)
+    if array is not None:
+        return _factorize_ints(array) if array.dtype.kind == "i" else _factorize_floats(label, array)
+    if np.dtype(np.longdouble).itemsize > 8 and any(isinstance(value, np.longdouble) for value in values):
+        _raise_wider_than_64_bits(label, np.longdouble.__name__)
+    order = sorted(range(len(values)), key=values.__getitem__)  # Python compares ints and floats exactly
+    first = [i == 0 or values[row] != values[order[i - 1]] for i, row in enumerate(order)]
+    codes = np.empty(len(values), dtype=np.int32)
+    codes[order] = np.cumsum(first) - 1
+    return number_levels(label, [values[row] for row, is_first in zip(order, first, strict=True) if is_first]), codes
+
+
+def number_array(values: list) -> np.ndarray | None:
+    """Make an array of Python values that are all whole numbers within int64, or all floats; None of others."""
+    types = set(map(type, values))
+    if types == {float}:
+        return np.array(values)
+    if not types or not all(issubclass(type_, int) for type_ in types):
+        return None
+    try:
+        return np.array(values, dtype=np.int64)
+    except OverflowError:
+        return None
+
+
+def _raise_wider_than_64_bits(label: str, what: str) -> NoReturn:
+    """Refuse floats that are wider than double precision."""
+    raise ValueError(
+        f"Ids in {label} are {what}, wider than 64 bits; convert the column, for example with astype(str)."
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 from numbers import Integral, Real
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from sklearn_mf._ids.tables import capital
+from sklearn_mf._ids.tables import Categorical, Column, capital
+
+ZONED = "datetime with a time zone"
 
 
 def kind_of_type(type_: type) -> str | None:
@@ -26,25 +28,33 @@ def kind_of_type(type_: type) -> str | None:
 
 
 def kind_of(levels: np.ndarray) -> str:
-    """Give the kind of levels."""
+    """Give the kind of levels, in so far as their array tells it: not whether datetimes had a time zone."""
     if levels.dtype.kind == "M":
         return "datetime"
-    if levels.dtype.kind == "O":
+    if levels.dtype.kind == "O" and len(levels):
         return kind_of_type(type(levels[0])) or "number"
     return "number"
 
 
+def kind_of_column(column: Column, levels: np.ndarray) -> str:
+    """Give the kind of the ids of a column with these levels."""
+    kind = kind_of(levels)
+    return ZONED if kind == "datetime" and _has_zone(column) else kind
+
+
+def _has_zone(column: Column) -> bool:
+    """Tell whether the datetimes of a column have a time zone, which all of them have if one has."""
+    if not len(column):
+        return column.has_zone
+    values, first = column.values, 0
+    if isinstance(values, Categorical):
+        values, first = values.categories, values.codes[0]
+    return column.has_zone or getattr(values[first], "tzinfo", None) is not None
+
+
 def plural(kind: str) -> str:
     """Write a kind in the plural, for a message."""
-    return kind + "s" if kind in ("number", "datetime") else kind
-
-
-def raise_not_an_id(label: str, what: str) -> NoReturn:
-    """Raise a TypeError about a column that does not hold ids."""
-    raise TypeError(
-        f"{capital(label)}: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
-        "datetimes: convert the column, for example with astype(str)."
-    )
+    return {"number": "numbers", "datetime": "datetimes", ZONED: "datetimes with a time zone"}.get(kind, kind)
 
 
 def shown(value: Any) -> str:

@@ -10,14 +10,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_mf._ids.factorize import factorize
-from sklearn_mf._ids.kinds import datetime_array, kind_of, number_levels, object_array, plural, shown
+from sklearn_mf._ids.factorize import factorize, number_array
+from sklearn_mf._ids.kinds import (
+    ZONED,
+    datetime_array,
+    kind_of,
+    kind_of_column,
+    number_levels,
+    object_array,
+    plural,
+    shown,
+)
 from sklearn_mf._ids.tables import Categorical, Column, capital
 from sklearn_mf._kernel.hashing import floats_as_integers, look_up_integers
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # below, a column of many levels says little about what the column is
+_MAX_ROWS_TO_JUDGE_BY = 4096
+_MIN_DIFFERENCES_BY_CHANCE = 100  # of ratings with the same value of a column, if it had nothing to do with them
 _FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # for no id
 
 
@@ -27,6 +38,7 @@ class Levels:
 
     ids: list[np.ndarray]
     sorters: list[np.ndarray | None]  # what sorts the ids of a column; None where they are sorted
+    kinds: list[str] | None = None  # of the ids of each column; None compares no time zones
 
     @classmethod
     def fit(
@@ -37,9 +49,10 @@ class Levels:
         Codes of rows of weight 0 are undefined.
         """
         ids, codes = zip(*threads.map(factorize, columns), strict=True)
+        kinds = [kind_of_column(column, levels) for column, levels in zip(columns, ids, strict=True)]
         if weights is not None and not weights.all():
             ids, codes = zip(*(_drop_unused(*given, weights) for given in zip(ids, codes, strict=True)), strict=True)
-        return cls(list(ids), [None] * len(ids)), list(codes)
+        return cls(list(ids), [None] * len(ids), kinds), list(codes)
 
     @property
     def counts(self) -> list[int]:
@@ -48,7 +61,8 @@ class Levels:
 
     def of_field(self, field: int) -> Levels:
         """Give the levels of one column by itself."""
-        return Levels(self.ids[field : field + 1], self.sorters[field : field + 1])
+        one = slice(field, field + 1)
+        return Levels(self.ids[one], self.sorters[one], None if self.kinds is None else self.kinds[one])
 
     def encode(self, columns: list[Column], threads: Threads) -> np.ndarray:
         """Find the indices of rows, int32 (n_rows, n_columns); -1 where an id is not one of the levels."""
@@ -59,7 +73,8 @@ class Levels:
             if _look_up_ints(column.values, ids, sorter, indices[:, j]):
                 return
             own, codes = factorize(column)
-            find_levels(column.label, own, ids, sorter).take(codes, out=indices[:, j], mode="clip")
+            kinds = None if self.kinds is None else (kind_of_column(column, own), self.kinds[j])
+            find_levels(column.label, own, ids, sorter, kinds=kinds).take(codes, out=indices[:, j], mode="clip")
 
         threads.map(encode_column, range(len(columns)))
         return indices
@@ -76,8 +91,10 @@ class Levels:
 
     def find(self, others: Levels, labels: list[str]) -> list[np.ndarray]:
         """Find the indices of other levels, by column; -1 where they are not among these."""
-        given = zip(labels, others.ids, self.ids, self.sorters, strict=True)
-        return [find_levels(label, ids, own, sorter) for label, ids, own, sorter in given]
+        known = self.kinds is not None and others.kinds is not None
+        kinds = zip(others.kinds, self.kinds, strict=True) if known else [None] * len(self.ids)
+        given = zip(labels, others.ids, self.ids, self.sorters, kinds, strict=True)
+        return [find_levels(label, ids, own, sorter, kinds=pair) for label, ids, own, sorter, pair in given]
 
     def grow(
         self, columns: list[Column], weights: np.ndarray | None, threads: Threads
@@ -97,7 +114,7 @@ class Levels:
             ids.append(own)
             sorters.append(sorter)
             grown_codes.append(place[codes[j]])
-        return Levels(ids, sorters), grown_codes
+        return Levels(ids, sorters, self.kinds), grown_codes
 
 
 def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
@@ -113,9 +130,11 @@ def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
     return "; ".join(described)
 
 
-def find_ids(label: str, ids: np.ndarray, among: np.ndarray, of: str) -> np.ndarray:
+def find_ids(
+    label: str, ids: np.ndarray, among: np.ndarray, of: str, kinds: tuple[str, str] | None = None
+) -> np.ndarray:
     """Find ids among others in any order, each once, int32; -1 where they are not."""
-    return find_levels(label, ids, among, np.argsort(among, kind="stable"), of)
+    return find_levels(label, ids, among, np.argsort(among, kind="stable"), of, kinds)
 
 
 def find_levels(
@@ -124,13 +143,22 @@ def find_levels(
     fitted: np.ndarray,
     sorter: np.ndarray | None,
     of: str = "the model was fitted on",
+    kinds: tuple[str, str] | None = None,
 ) -> np.ndarray:
-    """Find the indices of ``levels`` among those of the fit, int32; -1 where they are not."""
-    kind, fitted_kind = kind_of(levels), kind_of(fitted)
+    """Find the indices of ``levels`` among those of the fit, int32; -1 where they are not.
+
+    ``kinds`` are those of both, as ``kind_of_column`` gives them; without them time zones are not compared.
+    """
+    if not len(levels) or not len(fitted):
+        return np.full(len(levels), -1, dtype=np.int32)
+    kind, fitted_kind = (kind_of(levels), kind_of(fitted)) if kinds is None else kinds
     if kind != fitted_kind:
+        remedy = "Give ids of the same kind, for example with astype."
+        if {kind, fitted_kind} == {"datetime", ZONED}:
+            remedy = "Give both a time zone or neither, for example with pandas' tz_localize and tz_convert."
         raise ValueError(
             f"Ids in {label} are {plural(kind)} (such as {shown(levels[0])}), but {of} {fitted_kind} ids (such as "
-            f"{shown(fitted[0])}). Give ids of the same kind, for example with astype."
+            f"{shown(fitted[0])}). {remedy}"
         )
     return _align(levels, fitted, sorter)
 
@@ -157,7 +185,11 @@ def _look_up_ints(
     values: np.ndarray | list | Categorical, fitted: np.ndarray, sorter: np.ndarray | None, out: np.ndarray
 ) -> bool:
     """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
-    if fitted.dtype != np.int64 or not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
+    if fitted.dtype != np.int64:
+        return False
+    if isinstance(values, list):
+        values = number_array(values)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iubf":
         return False
     if values.dtype.kind == "u" and values.dtype.itemsize == 8:
         return False
@@ -195,6 +227,68 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
                 "KBinsDiscretizer(encode='ordinal'), or leave it out.",
                 UserWarning,
             )
+
+
+def warn_of_ratings_in_columns(
+    columns: list[Column], levels: Levels, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None
+) -> None:
+    """Warn of columns that are made of the ratings: there is nothing to learn but them. A sample of rows is judged."""
+    rows = np.arange(len(y)) if weights is None or weights.all() else np.flatnonzero(weights)
+    if len(rows) < _MIN_ROWS_TO_JUDGE_A_COLUMN:
+        return
+    rows = rows[:: -(-len(rows) // _MAX_ROWS_TO_JUDGE_BY)]
+    ratings = y[rows].astype(np.float64)
+    for j, column in enumerate(columns):
+        what = None
+        if _are_ratings(levels.ids[j], codes[j][rows], ratings, as_is=j < 2):
+            what = "has the ratings y themselves" if j < 2 else "has the ratings y themselves, or a multiple of them"
+        elif j >= 2 and _determines(codes[j][rows], ratings):
+            what = "determines y: no two ratings with the same value of it differ"
+        if what is not None:
+            warn_user(
+                f"{capital(column.label)} {what}. If it was made of the ratings, leave it out: what is learned is of "
+                "no use where they are not known.",
+                UserWarning,
+            )
+
+
+def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is: bool) -> bool:
+    """Tell whether ids, or the numbers that they are written as, are the ratings, but for rounding.
+
+    They are those of a user or item if ``as_is``; of a context it counts also if they are on a line with the ratings.
+    """
+    low, high = np.argmin(ratings), np.argmax(ratings)
+    if ids.dtype.kind == "M" or ratings[low] == ratings[high]:
+        return False
+    few = [low, high, *range(8)]
+    try:
+        with np.errstate(all="ignore"):
+            numbers = ids[codes[few]].astype(np.float64)
+            slope, start = 1.0, 0.0
+            if not as_is:
+                slope = (numbers[1] - numbers[0]) / (ratings[high] - ratings[low])
+                start = numbers[0] - slope * ratings[low]
+            close = {"rtol": 1e-6, "atol": 1e-6 * abs(slope)}
+            if slope == 0 or not np.allclose(numbers, start + slope * ratings[few], **close):
+                return False
+            numbers = ids[codes].astype(np.float64)
+            n_values = len(np.unique(numbers))
+            enough = n_values <= len(ratings) / 10 if as_is else n_values > 2  # two are for _determines
+            return bool(enough and np.allclose(numbers, start + slope * ratings, **close))
+    except ValueError:  # text of no numbers
+        return False
+
+
+def _determines(codes: np.ndarray, ratings: np.ndarray) -> bool:
+    """Tell whether a column determines the ratings, where chance would have let many of one level differ."""
+    _, levels = np.unique(codes, return_inverse=True)
+    n_levels = levels.max() + 1
+    of_level = np.empty(n_levels)
+    of_level[levels] = ratings  # the last of each level
+    if not np.array_equal(of_level[levels], ratings):
+        return False
+    shares = np.unique(ratings, return_counts=True)[1] / len(ratings)
+    return (len(ratings) - n_levels) * (1 - np.sum(shares**2)) >= _MIN_DIFFERENCES_BY_CHANCE
 
 
 def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import narwhals as nw
 import numpy as np
 from scipy import sparse
+
+_NO_IDS = (nw.Struct, nw.List, nw.Array, nw.Int128, nw.UInt128, nw.Decimal, nw.Duration, nw.Time)
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Column:
 
     label: str
     values: np.ndarray | list | Categorical
+    has_zone: bool = False  # of datetimes that are in UTC here, and had a time zone; objects tell it themselves
 
     def __len__(self) -> int:
         return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
@@ -41,14 +44,19 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
         )
     if nw.dependencies.is_into_dataframe(X):
         return _frame_columns(X, table)
-    if isinstance(X, (list, tuple)) and len(X) and all(isinstance(row, (list, tuple, np.ndarray)) for row in X):
+    if isinstance(X, (list, tuple)) and len(X) and all(map(_is_row, X)):
         return _row_columns(X, table)
-    if nw.dependencies.is_polars_lazyframe(X):
-        raise TypeError(f"{table} is a polars LazyFrame: give `{table}.collect()`.")
+    if type(X) is not np.ndarray:
+        _refuse_what_is_no_table(X, table)
     mask = np.ma.getmaskarray(X) if np.ma.isMaskedArray(X) else None
-    X = np.asarray(X)
+    X = _as_array(X, table)
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: ids are numbers, text, bytes or datetimes.")
+    if X.dtype.names is not None:
+        raise ValueError(
+            f"Expected 2D array, got a structured array with the fields {', '.join(map(repr, X.dtype.names))} instead. "
+            f"Give its columns as a data frame, pandas.DataFrame({table})."
+        )
     if X.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {X.ndim}D array instead: {table} needs one row per rating, and the columns user "
@@ -63,22 +71,135 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
     return columns
 
 
+def _refuse_what_is_no_table(X: Any, table: str) -> None:
+    """Raise a TypeError for what NumPy would take for one single value, and say how to make a table of it."""
+    if nw.dependencies.is_polars_lazyframe(X):
+        raise TypeError(f"{table} is a polars LazyFrame: give `{table}.collect()`.")
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"{table} is a {type(X).__name__}: give its columns as a data frame, pandas.DataFrame({table})."
+        )
+    if _is_without_places(X):
+        raise TypeError(f"{table} is a {type(X).__name__}: give the rows in order, as list({table}).")
+
+
+def _is_without_places(values: Any) -> bool:
+    """Tell whether values can be iterated, but not looked up by place: sets, generators, views of a dictionary."""
+    return isinstance(values, Iterable) and not hasattr(values, "__getitem__") and not hasattr(values, "__array__")
+
+
+def _is_row(row: Any) -> bool:
+    """Tell whether a row of a table is a list of values."""
+    return isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim > 0)
+
+
+def _convert(convert: Callable[[], Any], label: str, what: str) -> Any:
+    """Call what converts values of another library, and refuse what it cannot convert."""
+    try:
+        return convert()
+    except MemoryError:
+        raise
+    except Exception as error:  # libraries raise what they like
+        reason = " ".join(str(error).split())[:200]
+        raise TypeError(
+            f"{capital(label)} cannot be read as ids, as it is {what}. Convert it, for example to numbers or text. "
+            f"({type(error).__name__}: {reason})"
+        ) from error
+
+
+def _as_array(values: Any, label: str) -> np.ndarray:
+    """Make an array of what may be none."""
+    if isinstance(values, np.ndarray):
+        return np.asarray(values)
+    rows_differ = isinstance(values, (list, tuple))
+    what = f"a {type(values).__name__}" + (" of rows that differ: give each row as many ids" if rows_differ else "")
+    return _convert(lambda: np.asarray(values), label, what)
+
+
+def split_ids(ids: Any, label: str) -> Column:
+    """Take a list of ids that were chosen; nothing but bools are a mask, and refused."""
+    try:
+        column = split_column(ids, label)
+        is_mask = _is_mask(column.values)
+    except ValueError:  # of missing values, which a mask may have
+        series = _as_series(ids)
+        is_mask = series is not None and series.dtype == nw.Boolean
+        if not is_mask:
+            raise
+    if is_mask:
+        raise ValueError(f"{label} is a mask of bools: give the ids, for example ids[mask].")
+    return column
+
+
+def _is_mask(values: np.ndarray | list | Categorical) -> bool:
+    """Tell whether values are bools, all of them that are not missing."""
+    if isinstance(values, Categorical):
+        values = values.categories[np.unique(values.codes[values.codes >= 0])]
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return values.dtype.kind == "b"
+    if not isinstance(values, (np.ndarray, list)):
+        return False
+    bools = (bool, np.bool_)
+    for value in values:
+        if not (isinstance(value, bools) or value is None or type(value).__name__ == "NAType"):
+            return False
+    return any(isinstance(value, bools) for value in values)
+
+
 def split_column(ids: Any, label: str) -> Column:
     """Take one column of ids by itself: an array, a list, or a pandas, polars or pyarrow column."""
-    if nw.dependencies.is_into_series(ids):
-        series = nw.from_native(ids, series_only=True)
-        return replace(_frame_columns(series.alias("ids").to_frame().to_native(), label)[0], label=label)
     if isinstance(ids, (list, tuple, range)):
         if any(isinstance(id_, (list, tuple, np.ndarray)) for id_ in ids):
             raise ValueError(f"{label} must be a list of ids, and has lists in it.")
         return Column(label, list(ids))
-    values = ids if isinstance(ids, np.ndarray) else np.asarray(ids, dtype=object if np.isscalar(ids) else None)
+    if not isinstance(ids, np.ndarray):
+        series = _as_series(ids)
+        if series is not None:
+            return _series_column(series, label)
+        _refuse_what_is_no_column(ids, label)
+    values = ids if isinstance(ids, np.ndarray) else _as_array(ids, label)  # masks are looked at below
+    if values.dtype.names is not None:
+        raise ValueError(
+            f"{label} is a structured array with the fields {', '.join(map(repr, values.dtype.names))}: give the ids "
+            f"alone, for example {label}[{values.dtype.names[0]!r}]."
+        )
     if values.ndim != 1:
-        got = f"the single id {ids!r}: give [{ids!r}]" if values.ndim == 0 else f"an array of shape {values.shape}"
-        raise ValueError(f"{label} must be a list or 1D array of ids, got {got}.")
+        if values.ndim == 0:
+            _raise_single_id(values.item(), label)
+        raise ValueError(f"{label} must be a list or 1D array of ids, got an array of shape {values.shape}.")
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise_missing(label, np.flatnonzero(np.ma.getmaskarray(values)), len(values))
     return Column(label, np.asarray(values))
+
+
+def _as_series(ids: Any) -> nw.Series | None:
+    """Take a pandas, polars or pyarrow column as narwhals does; None of others."""
+    pyarrow = sys.modules.get("pyarrow")
+    if pyarrow is not None and isinstance(ids, pyarrow.Array):
+        ids = pyarrow.chunked_array([ids])
+    return nw.from_native(ids, series_only=True) if nw.dependencies.is_into_series(ids) else None
+
+
+def _refuse_what_is_no_column(ids: Any, label: str) -> None:
+    """Raise for what holds no ids in order, and say how to make a list of it."""
+    is_buffer = isinstance(ids, (bytearray, memoryview))
+    if ids is None or (np.isscalar(ids) and not is_buffer):
+        _raise_single_id(ids, label)
+    if is_buffer or isinstance(ids, Mapping) or _is_without_places(ids):
+        raise ValueError(
+            f"{label} must be a list or 1D array of ids, got a {type(ids).__name__}: give the ids in order, as "
+            f"list({label})."
+        )
+    if nw.dependencies.is_into_dataframe(ids) or nw.dependencies.is_polars_lazyframe(ids) or sparse.issparse(ids):
+        raise ValueError(
+            f"{label} must be a list or 1D array of ids, got a {type(ids).__name__}: give one column of it."
+        )
+
+
+def _raise_single_id(id_: Any, label: str) -> NoReturn:
+    """Refuse an id that is in no list."""
+    shown = repr(id_)[:200]
+    raise ValueError(f"{label} must be a list or 1D array of ids, got the single id {shown}: give [{shown}].")
 
 
 def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
@@ -101,24 +222,49 @@ def _frame_columns(X: Any, table: str) -> list[Column]:
         frame.schema  # noqa: B018
     except nw.exceptions.DuplicateError as error:
         raise ValueError(f"Names of columns of {table} repeat; give each a name of its own. {error}") from error
-    columns = []
-    for j, name in enumerate(frame.columns):
-        series = frame.get_column(name)
-        label = f"column {j} ({name!r}) of {table}"
-        native = series.to_native()
-        if isinstance(series.dtype, (nw.Categorical, nw.Enum)) and hasattr(getattr(native, "cat", None), "codes"):
-            categories = native.cat.categories.to_numpy()
-            columns.append(Column(label, Categorical(categories, native.cat.codes.to_numpy())))
-            continue
-        if getattr(native, "dtype", None) != np.dtype(object):  # missing objects are found one by one
-            missing = series.is_null()
-            if missing.any():
-                raise_missing(label, np.flatnonzero(missing.to_numpy()), len(series))
-        if isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum)) and (arrow := _as_arrow(native)) is not None:
-            columns.append(Column(label, arrow))
-            continue
-        columns.append(Column(label, series.to_numpy()))
-    return columns
+    return [
+        _series_column(frame.get_column(name), f"column {j} ({name!r}) of {table}")
+        for j, name in enumerate(frame.columns)
+    ]
+
+
+def _series_column(series: nw.Series, label: str) -> Column:
+    """Take one column of a data frame."""
+    native, dtype = series.to_native(), series.dtype
+    if isinstance(dtype, _NO_IDS):
+        raise_not_an_id(label, str(dtype))
+    if isinstance(dtype, (nw.Categorical, nw.Enum)) and hasattr(getattr(native, "cat", None), "codes"):
+        categories = native.cat.categories.to_numpy()
+        return Column(label, Categorical(categories, native.cat.codes.to_numpy()))
+    if getattr(native, "dtype", None) != np.dtype(object):  # missing objects are found one by one
+        missing = _convert(lambda: _missing_rows(series), label, str(dtype))
+        if len(missing):
+            raise_missing(label, missing, len(series))
+    values = _convert(lambda: _values_of(series), label, str(dtype))
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        raise_not_an_id(label, str(dtype))
+    return Column(label, values, _has_zone(dtype, native))
+
+
+def _missing_rows(series: nw.Series) -> np.ndarray:
+    """Find the rows where a column has no value."""
+    missing = series.is_null()
+    return np.flatnonzero(missing.to_numpy()) if missing.any() else np.empty(0, dtype=np.intp)
+
+
+def _values_of(series: nw.Series) -> Any:
+    """Give the values of a column as factorize takes them: in Arrow memory where text lies there, else as an array."""
+    is_text = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
+    arrow = _as_arrow(series.to_native()) if is_text else None
+    return series.to_numpy() if arrow is None else arrow
+
+
+def _has_zone(dtype: Any, native: Any) -> bool:
+    """Tell whether the type of a column says that its datetimes have a time zone."""
+    if getattr(dtype, "time_zone", None) is not None:
+        return True
+    arrow = getattr(native, "type", getattr(getattr(native, "dtype", None), "pyarrow_dtype", None))
+    return getattr(getattr(arrow, "value_type", None), "tz", None) is not None
 
 
 def _as_arrow(native: Any) -> Any | None:
@@ -148,6 +294,14 @@ def raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> 
     raise ValueError(
         f"Input contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
         f"{rows[0]}. Drop these rows, or give them an id of their own."
+    )
+
+
+def raise_not_an_id(label: str, what: str) -> NoReturn:
+    """Raise a TypeError about a column that does not hold ids."""
+    raise TypeError(
+        f"{capital(label)}: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
+        "datetimes: convert the column, for example to text."
     )
 
 

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import Levels, describe_unknown
-from sklearn_mf._ids.tables import Column, split_column, split_columns
+from sklearn_mf._ids.tables import Column, split_column, split_columns, split_ids
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.top_items import Excluded, top_items
 from sklearn_mf._utils.threads import Threads
@@ -51,10 +51,7 @@ def recommend(
 
 def id_column(ids: Any, label: str) -> Column:
     """Take a list of ids; a mask is refused."""
-    column = split_column(ids, label)
-    if isinstance(column.values, np.ndarray) and column.values.dtype.kind == "b":
-        raise ValueError(f"{label} is a mask of bools: give the ids, for example ids[mask].")
-    return column
+    return split_ids(ids, label)
 
 
 def _context_columns(fitted: FittedModel, context: Any, n_users: int) -> list[Column]:

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn_mf._ids.checks import check_ratings
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
-from sklearn_mf._ids.tables import Column, split_column, split_columns
+from sklearn_mf._ids.tables import Column, split_columns, split_ids
 
 # Formats that cannot tell an entry that is not stored from a rating of 0, and what would happen to zeros.
 _FORMATS_WITHOUT_ZEROS = {
@@ -184,7 +184,7 @@ def _raise_not_sparse(matrix: Any) -> NoReturn:
 
 def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str = "") -> np.ndarray:
     """Return a new array of distinct ids: of numbers or datetimes if all ids are such, else of objects."""
-    column = split_column(ids, name)
+    column = split_ids(ids, name)
     if n_needed is not None and len(column) != n_needed:
         raise ValueError(f"{name} has {len(column)} ids, but matrix has {n_needed} {needed_for}: give one id for each.")
     levels, codes = factorize(column)

@@ -11,7 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.pick import split_pairs
-from sklearn_mf._ids.tables import Column, split_column
+from sklearn_mf._ids.tables import Column, split_ids
 from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.metrics._lists import flatten_lists
 
@@ -49,7 +49,7 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     >>> catalog_coverage([["Alien", "Heat"], ["Alien", None]], catalog=["Alien", "Brazil", "Heat", "Ran"])
     0.5
     """
-    items = split_column(catalog, "catalog")
+    items = split_ids(catalog, "catalog")
     if not len(items):
         raise ValueError("catalog is empty: give the ids of the items that could have been recommended.")
     item_levels, _ = factorize(items)

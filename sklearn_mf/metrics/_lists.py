@@ -13,10 +13,11 @@ from sklearn.utils import Bunch
 
 from sklearn_mf._ids.checks import check_ratings
 from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.kinds import kind_of_column
 from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import split_pairs
-from sklearn_mf._ids.tables import Column, split_column
+from sklearn_mf._ids.tables import Column, split_ids
 
 
 def ranking_of_lists(
@@ -104,10 +105,10 @@ def ranking_of_lists(
     0.71
     """
     lists = flatten_lists(recommended)
-    user_levels, user_codes = _factorize_users(users, lists)
+    user_levels, user_codes, kind = _factorize_users(users, lists)
     pairs = split_pairs(X_test, user_column, item_column, "ranking_of_lists", "X_test")
     _check_name_of_users(users, X_test, user_column)
-    held_out = _find_held_out(pairs, y_test, user_levels, np.argsort(user_codes))
+    held_out = _find_held_out(pairs, y_test, user_levels, np.argsort(user_codes), kind)
     pair_of_id = _find_pairs(lists, held_out)
     is_hit = pair_of_id >= 0
     n_hits = np.bincount(pair_of_id[is_hit], minlength=len(held_out.pairs))
@@ -190,9 +191,9 @@ def _raise_wrong_shape() -> NoReturn:
     )
 
 
-def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarray]:
-    """Check that each user has one list; return the sorted ids of users, and the place among them of each list."""
-    column = split_column(users, "users")
+def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarray, str]:
+    """Check that each user has one list; return the sorted ids of users, the place of each list, and their kind."""
+    column = split_ids(users, "users")
     if lists.n_rows != len(column):
         raise ValueError(f"recommended has {lists.n_rows} lists, and users {len(column)} ids: give one list a user.")
     if not lists.max_length:
@@ -201,7 +202,7 @@ def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarr
     if len(levels) < len(column):
         repeated = levels[np.bincount(codes) > 1]
         raise ValueError(f"users has {repeated.tolist()[0]!r} more than once: give each user one list.")
-    return levels, codes
+    return levels, codes, kind_of_column(column, levels)
 
 
 def _check_name_of_users(users: Any, X_test: Any, user_column: int | str) -> None:
@@ -227,14 +228,15 @@ class _HeldOut:
 
 
 def _find_held_out(
-    columns: list[Column], y_test: ArrayLike, user_levels: np.ndarray, list_of_level: np.ndarray
+    columns: list[Column], y_test: ArrayLike, user_levels: np.ndarray, list_of_level: np.ndarray, kind: str
 ) -> _HeldOut:
     """Check the held-out ratings, and keep those of users with a list."""
     ratings = check_ratings(y_test, len(columns[0]), "y_test", of="X_test")
     if ratings.min() < 0:
         raise ValueError(f"y_test has negative ratings (down to {ratings.min()}), which are no better than none.")
     levels, codes = factorize(columns[0])
-    places = find_levels(columns[0].label, levels, user_levels, None, "users has")
+    kinds = kind_of_column(columns[0], levels), kind
+    places = find_levels(columns[0].label, levels, user_levels, None, "users has", kinds)
     lists = np.where(places < 0, -1, list_of_level[places])[codes]
     items, item_codes = factorize(columns[1])
     has_list = lists >= 0

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
-from sklearn_mf._ids.tables import split_column
+from sklearn_mf._ids.tables import split_ids
 from sklearn_mf.plotting._labels import place_labels, shorten
 from sklearn_mf.plotting._lookup import choose_texts, names_of_pair, split_user_and_item
 from sklearn_mf.plotting._shared import (
@@ -329,7 +329,7 @@ def _refuse_placing(text_kw: dict[str, Any] | None) -> None:
 
 def _find_rows(items: Any, ids: np.ndarray) -> np.ndarray:
     """Find the rows of the items asked for among the ids of the model."""
-    column = split_column(items, "items")
+    column = split_ids(items, "items")
     if not len(column):
         return np.empty(0, dtype=np.intp)
     levels, codes = factorize(column)

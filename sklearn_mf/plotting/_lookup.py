@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.kinds import kind_of_column
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.names import column_names, find_columns, order_columns
 from sklearn_mf._ids.tables import Column, split_columns
@@ -49,7 +50,8 @@ def count_training_rows(column: Column, in_training: Column) -> np.ndarray:
     levels, codes = factorize(column)
     trained, trained_codes = factorize(in_training)
     counts = np.append(np.bincount(trained_codes), 0)  # the last is for unknown ids, at place -1
-    return counts[find_ids(column.label, levels, trained, f"{in_training.label} has")][codes]
+    kinds = kind_of_column(column, levels), kind_of_column(in_training, trained)
+    return counts[find_ids(column.label, levels, trained, f"{in_training.label} has", kinds)][codes]
 
 
 def choose_texts(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:

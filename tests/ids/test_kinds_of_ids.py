@@ -117,6 +117,52 @@ def test_numpy_scalars_compare_exactly_too():
     assert model().fit(floats, [1, 2, 3]).categories_[0].tolist() == sorted(float(value) for value, _ in floats)
 
 
+NUMBERS = {
+    "ints": [3, 1, 2**62, 1],
+    "ints beyond int64": [2**64 - 1, 3, 2**63, 3],
+    "ints and bools": [3, True, False, 1],
+    "floats": [0.5, 2.0, 0.5, -1e300],
+    "whole floats": [3.0, 1.0, 2.0**40, 1.0],
+    "ints and floats": [3, 0.5, 3.0, 2**53 + 1],
+    "wide ints and floats": [2**63, 0.5, 2.0**63, 3],
+    "NumPy's": [np.int8(3), np.float32(0.5), np.uint64(2**63), 3],
+}
+
+
+@pytest.mark.parametrize("numbers", NUMBERS)
+def test_levels_of_lists_of_numbers_are_sorted_and_exact(numbers):
+    values = NUMBERS[numbers]
+    fitted = model(handle_unknown="error", max_iter=1).fit([[value, "a"] for value in values], [1, 2, 3, 4])
+    assert fitted.categories_[0].tolist() == sorted(
+        {getattr(value, "item", lambda value=value: value)() for value in values}
+    )
+    fitted.predict([[value, "a"] for value in values])
+
+
+@pytest.mark.parametrize("others", [[], [0.5], [2**63]], ids=["ints", "with a float", "beyond int64"])
+def test_numbers_are_not_hashed_in_python(others):
+    """Python has no seed for numbers, so that many could be chosen whose hashes collide."""
+
+    class Number(int):
+        hashed = 0
+
+        def __hash__(self):
+            Number.hashed += 1
+            return 0
+
+    fitted = model(max_iter=1).fit(
+        [[Number(k), k % 3] for k in range(50)] + [[k, 0] for k in others], range(50 + len(others))
+    )
+    fitted.predict([[Number(k), 0] for k in range(100)])
+    assert Number.hashed == 0
+
+
+def test_floats_wider_than_64_bits_among_objects_are_refused():
+    if np.dtype(np.longdouble).itemsize > 8:
+        with pytest.raises(ValueError, match="Ids in column 0 of X are longdouble, wider than 64 bits"):
+            model().fit([[np.longdouble(1) / 3, 1], [1, 2]], [1, 2])
+
+
 def test_one_and_true_are_one_id():
     fitted = model().fit([[1, "a"], [True, "b"], [1.0, "c"], [0, "a"]], [1, 2, 3, 4])
     assert fitted.categories_[0].tolist() == [0, 1]
