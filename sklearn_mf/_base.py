@@ -16,12 +16,15 @@ from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
+from sklearn_mf._prediction.own_contexts import no_own_contexts, with_ratings
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned
 from sklearn_mf._training.losses import Loss
 from sklearn_mf._training.ratings import CodedRatings, HeldOut
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
+
+_LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,16 @@ def model_of(attributes: dict[str, Any]) -> Model:
     return Model(factors, biases, float(attributes["intercept_"]))
 
 
+def learn_own_contexts(fitted: Any, coded: CodedRatings, goes_on: bool = False) -> None:
+    """Note in the copy that is worked on which contexts belong to users or items, before training takes the codes.
+
+    A model of which nothing was noted stays one.
+    """
+    known = vars(fitted).get("_own_contexts") if goes_on else no_own_contexts(len(coded.codes))
+    if known is not None:
+        fitted._own_contexts = with_ratings(known, coded.codes, coded.weights, coded.n_levels)
+
+
 def snapshot_of(estimator: Any) -> FittedModel:
     """Take one view of a fitted estimator, for a reading method to work on."""
     attributes = vars(estimator)  # read once: a writer puts another dictionary in its place
@@ -158,6 +171,7 @@ def snapshot_of(estimator: Any) -> FittedModel:
         estimator.handle_unknown,
         list(attributes.get("feature_names_in_", [])),
         type(estimator).__name__,
+        attributes.get("_own_contexts"),
     )
 
 
@@ -183,10 +197,10 @@ def learned_so_far(estimator: Any, hyper: Hyperparameters, method: str) -> Learn
 
 
 def attributes_of(estimator: Any, levels: Levels, learned: Learned) -> dict[str, Any]:
-    """Give the attributes of an estimator with what was learned; its own have the names of the columns."""
+    """Give the attributes of an estimator with what was learned; its own have what the input said by itself."""
     own = vars(estimator)
     return {
-        **{name: own[name] for name in ("n_features_in_", "feature_names_in_") if name in own},
+        **{name: own[name] for name in _LEARNED_FROM_INPUT if name in own},
         "factors_": learned.model.factors,
         "biases_": learned.model.biases,
         "intercept_": learned.model.intercept,
