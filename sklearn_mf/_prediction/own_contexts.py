@@ -59,8 +59,11 @@ def _followed(values: np.ndarray | None, n_owners: int, owners: np.ndarray, cont
     values = np.concatenate([values, np.full(n_owners - len(values), -1, dtype=np.int32)])
     for start in range(0, len(owners), _CHUNK):
         own, given = owners[start : start + _CHUNK], context[start : start + _CHUNK]
-        before = values[own]
-        values[own] = given
-        if ((before >= 0) & (before != given)).any() or (values[own] != given).any():
+        known = values[own]
+        new = known < 0
+        if new.any():
+            values[own[new]] = given[new]
+            known = values[own]
+        if (known != given).any():
             return None
     return values
