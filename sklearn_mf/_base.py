@@ -15,12 +15,15 @@ from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_r
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
+from sklearn_mf._prediction.own_contexts import no_own_contexts, with_ratings
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned
 from sklearn_mf._training.losses import Loss
 from sklearn_mf._training.ratings import CodedRatings, HeldOut
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
+
+_LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,16 @@ def model_of(frozen: Any) -> Model:
     return Model(factors, biases, float(frozen.intercept_))
 
 
+def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) -> None:
+    """Note in the copy that is worked on which contexts belong to users or items, before training takes the codes.
+
+    A model of which nothing was noted stays one.
+    """
+    known = vars(frozen).get("_own_contexts") if goes_on else no_own_contexts(len(coded.codes))
+    if known is not None:
+        frozen._own_contexts = with_ratings(known, coded.codes, coded.weights, coded.n_levels)
+
+
 def fitted_model(frozen: Any) -> FittedModel:
     """Give what the reading methods work on; ``frozen`` is a copy of a fitted estimator."""
     return FittedModel(
@@ -168,6 +181,7 @@ def fitted_model(frozen: Any) -> FittedModel:
         frozen.handle_unknown,
         list(getattr(frozen, "feature_names_in_", [])),
         type(frozen).__name__,
+        vars(frozen).get("_own_contexts"),
     )
 
 
@@ -195,7 +209,7 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
     """Give the attributes of an estimator with what was learned; ``frozen`` has the names of the columns."""
     own = vars(frozen)
     return {
-        **{name: own[name] for name in ("n_features_in_", "feature_names_in_") if name in own},
+        **{name: own[name] for name in _LEARNED_FROM_INPUT if name in own},
         "factors_": learned.model.factors,
         "biases_": learned.model.biases,
         "intercept_": learned.model.intercept,

@@ -24,6 +24,7 @@ from sklearn_mf._base import (
     encode_validation,
     fitted_model,
     frozen_copy,
+    learn_own_contexts,
     learned_so_far,
     levels_of,
 )
@@ -250,7 +251,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
     -----
     A fit depends on the set of ratings and on ``random_state`` only: not on the order of the rows, the number of
     threads or what the ids are called. A weight of 3 is the same as the rating given three times, a weight of 0 the
-    same as leaving it out. No ratings are kept.
+    same as leaving it out. No ratings are kept; for context columns in which each user, or each item, always has the
+    same value, these values are, for :meth:`recommend` to warn by.
 
     An epoch in which the loss explodes is taken back and run again with half the step, with one ``ConvergenceWarning``.
 
@@ -418,6 +420,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         callback.begin_fit(X, y, sample_weight)
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, coded = given.fit_levels(threads)
+            learn_own_contexts(frozen, coded)
             callback.attributes = lambda learned: attributes_of(frozen, levels, learned)
             learned = fit_ratings(
                 coded,
@@ -464,10 +467,12 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         with Threads(count_threads(self.n_jobs)) as threads:
             if is_first:
                 levels, coded = given.fit_levels(threads)
+                learn_own_contexts(frozen, coded)
                 learned = fit_first_batch(coded, hyper, _generator_of(self), threads)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, _ = given.grow_levels(levels_of(frozen), threads)
+                learn_own_contexts(frozen, coded, goes_on=True)
                 step_factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](known.n_iter, 0)
                 rng = _generator_of(self, known.n_iter)
                 learned = update_on_batch(known, coded, hyper, step_factor, rng, threads)
@@ -524,6 +529,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         known = learned_so_far(frozen, hyper, "fold_in")
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
+        learn_own_contexts(frozen, coded, goes_on=True)
         indices = np.stack(coded.codes, axis=1)
         is_new = indices >= np.array(known.model.n_levels)
         check_new_levels(is_new, indices[:, 0], rows, bool(update_known))
@@ -564,6 +570,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         exclude: Any = None,
         candidates: ArrayLike | None = None,
         context: Any = None,
+        item_context: Any = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the items with the highest predicted ratings for each user.
 
@@ -571,11 +578,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         ----------
         users : array-like of shape (n_users,)
             User ids. A user never seen in ``fit`` gets the items with the highest biases, and is reported as
-            ``handle_unknown`` says ("nan": their ratings are NaN; contexts never seen likewise). An empty list gives
-            empty arrays.
+            ``handle_unknown`` says ("nan": their ratings are NaN). An empty list gives empty arrays.
 
         n_items : int, default=10
-            How many items for each user, at least 1.
+            How many items for each user, at least 1. With fewer candidates there are as many as these.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
             (user, item) pairs not to recommend: the X of ``fit``, to leave out what was rated. Ids that are not known
@@ -586,18 +592,26 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
 
         context : array-like, default=None
             For models with context columns: one value for each, of shape (n_columns - 2,), for all users, or a table of
-            shape (n_users, n_columns - 2); of a single context column also (n_users,). Contexts that belong to the item
-            (its genre) cannot be given so: there, ``predict`` the pairs.
+            shape (n_users, n_columns - 2); of a single context column also (n_users,). A value never seen in ``fit``
+            adds nothing to the ranking and is warned of, with ``handle_unknown="ignore"`` too ("error" raises, "nan"
+            makes the ratings NaN). Columns of ``item_context`` are left out.
+
+        item_context : array-like, dataframe or mapping, default=None
+            For context columns that belong to the item (its year, its genre): a table with the items in its first
+            column and their values in further ones, a row for each candidate at least; or a mapping, or pandas Series,
+            from an item to its value, or to a list of them. Each item is then ranked in its own context. A frame names
+            the context columns that it has, where ``fit`` saw names. Otherwise its columns are all context columns, in
+            the order of ``fit``, or all those where each item always had the same value in ``fit``.
 
         Returns
         -------
-        items : ndarray of shape (n_users, n_items)
-            Item ids, best first. What is predicted the same is in the order of ``categories_[1]``. Where fewer items
-            are left, the end of the row is filled with -1 (ids that are int; the largest number if unsigned 64 bit),
-            NaN (float), NaT (datetimes) or None (text). Where that may be an id itself, leave fills out by another
-            mark: their ratings are NaN.
+        items : ndarray of shape (n_users, min(n_items, n_candidates))
+            Item ids, best first. What is predicted the same is in the order of ``categories_[1]``. n_candidates is the
+            number of different candidates. Where ``exclude`` leaves fewer items, the end of the row is filled with -1
+            (ids that are int; the largest number if unsigned 64 bit), NaN (float), NaT (datetimes) or None (text).
+            Where that may be an id itself, leave fills out by another mark: their ratings are NaN.
 
-        ratings : ndarray of shape (n_users, n_items), float64
+        ratings : ndarray of shape (n_users, min(n_items, n_candidates)), float64
             What ``predict`` gives for these pairs, NaN where there is no item. The order is that of the model, also
             among ratings that ``clip`` made equal.
 
@@ -607,7 +621,17 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             If the estimator is not fitted.
         ValueError
             If a candidate is not known, ids are of another kind than in ``fit``, ``n_items`` is below 1, context is
-            missing, or with ``handle_unknown="error"`` a user is not known.
+            missing, ``item_context`` has no row for a candidate or several that differ, or with
+            ``handle_unknown="error"`` a user or a context is not known.
+        TypeError
+            If ``n_items`` is not an int.
+
+        Warns
+        -----
+        UserWarning
+            If a context was never seen in ``fit``; if ``context`` has a column in which each item always had the same
+            value, and candidates had another; if one row of ``context`` is given for several users, in a column in
+            which each user always had the same value, and some had another. The model keeps these values, no ratings.
 
         Notes
         -----
@@ -624,12 +648,23 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         >>> items
         array([['Brazil', None],
                ['Alien', 'Casablanca']], dtype=object)
+
+        The decade of a film belongs to the item:
+
+        >>> decades = {"Alien": "70s", "Brazil": "80s", "Casablanca": "40s"}
+        >>> with_decades = [[user, film, decades[film]] for user, film in X]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(with_decades, [5, 3, 4, 2, 4])
+        >>> items, ratings = model.recommend(["bob", "cem"], 1, exclude=X, item_context=decades)
+        >>> items
+        array([['Brazil'],
+               ['Alien']], dtype=object)
         """
         frozen = frozen_copy(self)
         check_is_fitted(frozen)
-        check_scalar(n_items, "n_items", Integral, min_val=1)
+        n_items = _check_count(n_items, "n_items")
         with Threads(count_threads(self.n_jobs)) as threads:
-            return recommend(fitted_model(frozen), users, int(n_items), exclude, candidates, context, threads)
+            fitted = fitted_model(frozen)
+            return recommend(fitted, users, n_items, exclude, candidates, context, item_context, threads)
 
     def similar_items(self, items: ArrayLike, n_items: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the items whose factors point in the most similar direction.
@@ -640,15 +675,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             Item ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar items.
 
         n_items : int, default=10
-            How many for each, at least 1. An item is not similar to itself.
+            How many for each, at least 1. An item is not similar to itself: there are at most one less than the model
+            has items.
 
         Returns
         -------
-        similar : ndarray of shape (n_queries, n_items)
+        similar : ndarray of shape (n_queries, min(n_items, n_known - 1))
             Item ids, most similar first, filled as those of :meth:`recommend`. Items whose factors are all zero are
             similar to none.
 
-        similarities : ndarray of shape (n_queries, n_items), float64
+        similarities : ndarray of shape (n_queries, min(n_items, n_known - 1)), float64
             Cosines of the angle between the factors, -1 to 1; NaN where there is no item.
 
         Raises
@@ -670,9 +706,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         """
         frozen = frozen_copy(self)
         check_is_fitted(frozen)
-        check_scalar(n_items, "n_items", Integral, min_val=1)
+        n_items = _check_count(n_items, "n_items")
         with Threads(count_threads(self.n_jobs)) as threads:
-            return find_similar(fitted_model(frozen), 1, items, int(n_items), threads)
+            return find_similar(fitted_model(frozen), 1, items, n_items, threads)
 
     def similar_users(self, users: ArrayLike, n_users: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """Find the users whose factors point in the most similar direction.
@@ -683,14 +719,15 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             User ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar users.
 
         n_users : int, default=10
-            How many for each, at least 1. A user is not similar to themselves.
+            How many for each, at least 1. A user is not similar to themselves: there are at most one less than the
+            model has users.
 
         Returns
         -------
-        similar : ndarray of shape (n_queries, n_users)
+        similar : ndarray of shape (n_queries, min(n_users, n_known - 1))
             User ids, most similar first, as the items of :meth:`similar_items`.
 
-        similarities : ndarray of shape (n_queries, n_users), float64
+        similarities : ndarray of shape (n_queries, min(n_users, n_known - 1)), float64
             Cosines, NaN where there is no user.
 
         Raises
@@ -710,9 +747,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         """
         frozen = frozen_copy(self)
         check_is_fitted(frozen)
-        check_scalar(n_users, "n_users", Integral, min_val=1)
+        n_users = _check_count(n_users, "n_users")
         with Threads(count_threads(self.n_jobs)) as threads:
-            return find_similar(fitted_model(frozen), 0, users, int(n_users), threads)
+            return find_similar(fitted_model(frozen), 0, users, n_users, threads)
 
     def explain(self, X: Any) -> Bunch:
         """Take predictions apart.
@@ -778,6 +815,14 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         tags.input_tags.categorical = _CATEGORICAL_TAG
         tags.input_tags.string = True
         return tags
+
+
+def _check_count(n: int, name: str) -> int:
+    """Check how many are asked for; a bool is no number."""
+    check_scalar(n, name, Integral, min_val=1)
+    if isinstance(n, bool):
+        raise TypeError(f"{name} must be an instance of int, not bool: give how many are wanted.")
+    return int(n)
 
 
 def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:

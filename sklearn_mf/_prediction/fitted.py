@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class FittedModel:
     handle_unknown: str
     feature_names: list[str]  # empty where X had no names
     estimator_name: str
+    own_contexts: dict[str, Any] | None = None  # what own_contexts.py learned; None of models stored before it was
 
     def predict(self, columns: list[Column], threads: Threads) -> np.ndarray:
         """Predict the ratings of rows of ids, float64 (n_rows,)."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import Levels, describe_unknown
-from sklearn_mf._ids.tables import Column, split_column, split_columns, split_ids
+from sklearn_mf._ids.names import order_columns
+from sklearn_mf._ids.tables import Column, split_columns, split_ids
+from sklearn_mf._prediction.contexts import (
+    Contexts,
+    report_unknown_contexts,
+    take_contexts,
+    take_item_contexts,
+    warn_of_own_contexts,
+)
 from sklearn_mf._prediction.fitted import FittedModel
-from sklearn_mf._prediction.top_items import Excluded, top_items
+from sklearn_mf._prediction.top_items import Candidates, Excluded, top_items
 from sklearn_mf._utils.threads import Threads
 
 
@@ -24,28 +31,32 @@ def recommend(
     exclude: Any,
     candidates: ArrayLike | None,
     context: Any,
+    item_context: Any,
     threads: Threads,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find ids and ratings of the top items of each user, as ``MatrixFactorizationRegressor.recommend`` says."""
     column = id_column(users, "users")
-    contexts = _context_columns(fitted, context, len(column))
+    table = None if item_context is None else take_item_contexts(fitted, item_context)
+    contexts = take_contexts(fitted, context, len(column), [] if table is None else table.fields)
     pairs = None if exclude is None else _pair_columns(fitted, exclude)
     items = _candidate_indices(fitted, candidates, threads)
+    n_items = min(n_items, len(items))  # before anything of this size is made
+    among = Candidates(items, {} if table is None else table.levels(fitted, items, threads))
     if len(column) == 0:
         return fitted.levels.decode(1, np.empty((0, n_items), dtype=np.int32)), np.empty((0, n_items))
     indices = np.full((len(column), len(fitted.levels.ids)), -1, dtype=np.int32)
-    for field, one in [(0, column), *enumerate(contexts, 2)]:
+    for field, one in [(0, column), *zip(contexts.fields, contexts.columns, strict=True)]:
         indices[:, field] = fitted.levels.encode_field(field, one, threads)
-    asked = np.delete(indices, 1, axis=1)
-    unknown = (asked < 0).any(axis=1)
-    fitted.report_unknown([column, *contexts], asked, unknown, "recommend was given", "Items are ranked without them.")
+    unknown = _report_unknown(fitted, column, contexts, indices)
+    warn_of_own_contexts(fitted, contexts, indices, items)
     excluded = Excluded.nothing(len(column))
     if pairs is not None:
         excluded = _excluded_places(fitted.levels, pairs, column, items, threads)
-    found, ratings = top_items(fitted.model, indices, items, excluded, n_items, threads)
+    found, ratings = top_items(fitted.model, indices, among, excluded, n_items, threads)
     fitted.to_ratings(ratings)
     if fitted.handle_unknown == "nan":
         ratings[unknown] = np.nan
+        ratings[np.isin(found, items[among.have_unknown_contexts()])] = np.nan
     return fitted.levels.decode(1, found), ratings
 
 
@@ -54,62 +65,26 @@ def id_column(ids: Any, label: str) -> Column:
     return split_ids(ids, label)
 
 
-def _context_columns(fitted: FittedModel, context: Any, n_users: int) -> list[Column]:
-    """Take the columns of the context, a row for each user."""
-    n_contexts = len(fitted.levels.ids) - 2
-    if n_contexts == 0:
-        if context is not None:
-            raise ValueError("context was given, but the model has no context columns. Leave it out.")
-        return []
-    if context is None:
-        raise ValueError(
-            f"The model has {n_contexts} context columns: give context, one value for each of them, or a table "
-            "with a row for each user."
-        )
-    is_frame = nw.dependencies.is_into_dataframe(context)
-    is_table = is_frame or np.ndim(np.asarray(context, dtype=object)) == 2
-    if is_frame:
-        _check_names(fitted, context, slice(2, None), "context")
-    if is_table:
-        columns = split_columns(context, fitted.estimator_name, "context")
-    elif n_contexts == 1 and n_users > 1 and np.size(np.asarray(context, dtype=object)) == n_users:
-        is_table, columns = True, [split_column(context, "context")]
-    else:  # one row for all
-        values = np.asarray(context, dtype=object)
-        if values.ndim == 0:
-            values = values[None]
-        columns = [Column(f"column {j} of context", [value] * n_users) for j, value in enumerate(values.tolist())]
-    n_rows = len(columns[0]) if columns else 0
-    if len(columns) != n_contexts or n_rows != n_users:
-        shape = (n_rows, len(columns)) if is_table else (len(columns),)
-        raise ValueError(
-            f"context has shape {shape}, but the model has {n_contexts} context columns and there are {n_users} "
-            "users: give one value for each column, or a table with a row for each user."
-        )
-    return columns
+def _report_unknown(fitted: FittedModel, users: Column, contexts: Contexts, indices: np.ndarray) -> np.ndarray:
+    """Report users and contexts never seen; return which rows have some."""
+    asked = indices[:, [0, *contexts.fields]]
+    unknown = (asked < 0).any(axis=1)
+    what, then = "recommend was given", "Items are ranked without them."
+    if fitted.handle_unknown == "ignore":  # of users it is documented what they get
+        report_unknown_contexts(fitted, contexts.columns, asked[:, 1:], what, then)
+    else:
+        fitted.report_unknown([users, *contexts.columns], asked, unknown, what, then)
+    return unknown
 
 
 def _pair_columns(fitted: FittedModel, exclude: Any) -> list[Column]:
-    """Take the user and item columns of ``exclude``; a frame must have them in the order of ``fit``."""
+    """Take the user and item columns of ``exclude``, by the names of ``fit`` where it has them."""
     if isinstance(exclude, (list, tuple)) and len(exclude) == 0:
         exclude = np.empty((0, 2), dtype=np.int64)
     columns = split_columns(exclude, fitted.estimator_name, "exclude")
     if len(columns) < 2:
         raise ValueError(f"exclude has {len(columns)} columns: give users and items, as the X of fit has them.")
-    if nw.dependencies.is_into_dataframe(exclude):
-        _check_names(fitted, exclude, slice(2), "exclude")
-    return columns[:2]
-
-
-def _check_names(fitted: FittedModel, frame: Any, fields: slice, table: str) -> None:
-    """Raise unless a frame has the names, in order, that these fields had in fit; further ones are not looked at."""
-    expected = fitted.feature_names[fields]
-    names = nw.from_native(frame, eager_only=True).columns[: len(expected)]
-    if names != expected:
-        raise ValueError(
-            f"The columns of {table} are {names}, and those of fit were {expected}. Give the same, in that order, or "
-            "rename them."
-        )
+    return order_columns(columns, exclude, fitted.feature_names[:2], "exclude")[:2]
 
 
 def _candidate_indices(fitted: FittedModel, candidates: ArrayLike | None, threads: Threads) -> np.ndarray:

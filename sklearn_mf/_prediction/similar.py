@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._prediction.recommend import id_column
-from sklearn_mf._prediction.top_items import Excluded, top_items, unit_rows
+from sklearn_mf._prediction.top_items import Candidates, Excluded, top_items, unit_rows
 from sklearn_mf._utils.threads import Threads
 
 _FIELD_NAMES = "users", "items"
@@ -25,12 +25,15 @@ def find_similar(
         raise ValueError("factors_ are not finite: nothing can be compared.")
     if rows.shape[1] == 0:
         raise ValueError(f"A model of rank=0 has no factors: no {name} are similar. Fit it with a rank above 0.")
+    n = min(n, len(rows) - 1)  # before anything of this size is made; none is like itself
     found = np.full((len(column), n), -1, dtype=np.int32)
     cosines = np.full((len(column), n), np.nan)
     if len(column) == 0:
         return levels.decode(field, found), cosines
     own = levels.encode_field(field, column, threads)
     fitted.report_unknown([column], own[:, None], own < 0, f"similar_{name} was given", "Nothing is like them.")
+    if n == 0:
+        return levels.decode(field, found), cosines
     with_direction = np.flatnonzero(norms).astype(np.int32)
     place = np.cumsum(norms > 0) - 1
     asked = np.flatnonzero((own >= 0) & (norms[own] > 0))
@@ -39,5 +42,5 @@ def find_similar(
     no_bias = np.zeros(len(rows), dtype=np.float32)
     pairs = np.column_stack([own[asked], own[asked]])
     directions = Model([rows, rows], [no_bias, no_bias], 0.0)
-    found[asked], cosines[asked] = top_items(directions, pairs, with_direction, excluded, n, threads)
+    found[asked], cosines[asked] = top_items(directions, pairs, Candidates(with_direction), excluded, n, threads)
     return levels.decode(field, found), np.clip(cosines, -1.0, 1.0, out=cosines)

@@ -8,7 +8,7 @@ order, are those of the kernel that predicts.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -48,45 +48,73 @@ class Excluded:
         return Excluded(self.start[rows], self.stop[rows], self.place)
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Hold the items to choose from, in order, and the levels of the context fields that go with them."""
+
+    items: np.ndarray  # int32 (n,)
+    contexts: dict[int, np.ndarray] = field(default_factory=dict)  # by field: int32 (n,), -1 for none
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def levels(self) -> dict[int, np.ndarray]:
+        """Levels of the items and of what goes with them, by field."""
+        return {1: self.items, **self.contexts}
+
+    def have_unknown_contexts(self) -> np.ndarray:
+        """Tell which have a context level that is not known."""
+        unknown = np.zeros(len(self), dtype=bool)
+        for levels in self.contexts.values():
+            unknown |= levels < 0
+        return unknown
+
+    def pairs(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Put the items at these places, and what goes with them, into a copy of rows of levels."""
+        pairs = rows.copy()
+        for of_field, levels in self.levels.items():
+            pairs[:, of_field] = levels[places]
+        return pairs
+
+
 def top_items(
-    model: Model, indices: np.ndarray, items: np.ndarray, excluded: Excluded, k: int, threads: Threads
+    model: Model, indices: np.ndarray, candidates: Candidates, excluded: Excluded, k: int, threads: Threads
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` items of highest score for each row, best first, of equal ones the lower index.
 
-    ``indices`` (n_rows, n_fields) int32: a row's level of each field, -1 for none; that of the item is not looked at.
-    ``items``: indices of the items to choose from, in order. Returns indices (n_rows, k), -1 where there are fewer, and
-    the scores, NaN there.
+    ``indices`` (n_rows, n_fields) int32: a row's level of each field, -1 for none; those of fields that ``candidates``
+    have are not looked at. Returns indices (n_rows, k), -1 where there are fewer, and the scores, NaN there.
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
     is_short = len(indices) <= _MAX_ROWS_WITHOUT_TILES
-    tiles = None if is_short else _Tiles(model, items)
+    tiles = None if is_short else _Tiles(model, candidates)
 
     def rank_rows(part: slice) -> None:
         own, out = indices[part], excluded.part(part)
         if is_short:
-            kept = [_best_of_all(model, row, items, out.part(slice(r, r + 1)), k) for r, row in enumerate(own)]
+            kept = [_best_of_all(model, row, candidates, out.part(slice(r, r + 1)), k) for r, row in enumerate(own)]
         else:
-            kept = tiles.candidates(own, out, k)
+            kept = tiles.places(own, out, k)
         start = np.cumsum([0, *map(len, kept)], dtype=np.int64)
-        pairs = np.repeat(own, np.diff(start), axis=0)
-        pairs[:, 1] = items[np.concatenate(kept)]
+        pairs = candidates.pairs(np.repeat(own, np.diff(start), axis=0), np.concatenate(kept))
         best(k, start, pairs[:, 1].copy(), model.scores(pairs, _ONE_THREAD), found[part], values[part])
 
     # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
-    per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * min(k, len(items)) + _N_SLACK)
+    n_wanted = min(k, len(candidates))
+    per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + _N_SLACK)
     n_rows = max(1, min(_MAX_TILE_ROWS, per_thread, per_buffer))
     with nullcontext() if is_short else one_blas_thread():  # the threads are those of the rows
         threads.map(rank_rows, chunks(len(indices), n_rows))
     return found, values
 
 
-def _best_of_all(model: Model, row: np.ndarray, items: np.ndarray, excluded: Excluded, k: int) -> np.ndarray:
+def _best_of_all(model: Model, row: np.ndarray, candidates: Candidates, excluded: Excluded, k: int) -> np.ndarray:
     """Find the places of the k best items of one row, in no order, from the scores of all."""
-    places = np.delete(np.arange(len(items), dtype=np.int32), excluded.place[excluded.start[0] : excluded.stop[0]])
-    pairs = np.repeat(row[None], len(places), axis=0)
-    pairs[:, 1] = items[places]
-    values = model.scores(pairs, _ONE_THREAD)
+    places = np.arange(len(candidates), dtype=np.int32)
+    places = np.delete(places, excluded.place[excluded.start[0] : excluded.stop[0]])
+    values = model.scores(candidates.pairs(np.broadcast_to(row, (len(places), len(row))), places), _ONE_THREAD)
     _check_finite(values)
     if len(places) <= k:
         return places
@@ -98,61 +126,76 @@ def _best_of_all(model: Model, row: np.ndarray, items: np.ndarray, excluded: Exc
 class _Tiles:
     """Choose candidates from scores that a product of matrices gives, a tile of rows and items at a time."""
 
-    def __init__(self, model: Model, items: np.ndarray):
-        self._model, self._items = model, items
-        # (q_i, b_i), so that one product with (s, 1) gives the score <s, q_i> + b_i
-        self._right = np.column_stack([model.factors[1][items], model.biases[1][items]])
-        norms = np.sqrt(np.einsum("ij,ij->i", self._right, self._right, dtype=np.float64))
-        self._largest_norm = norms.max(initial=0.0)
+    def __init__(self, model: Model, candidates: Candidates):
+        self._model, self._candidates, self._right = model, candidates, _Sums(model, len(candidates))
+        for of_field, levels in candidates.levels.items():
+            self._right.add(of_field, levels)
+        # (q, b), so that one product with (s, 1) gives the score <s, q> + b
+        with np.errstate(over="ignore"):
+            self._rows = np.column_stack([self._right.rows, self._right.constants.astype(np.float32)])
+        _check_finite(self._rows)
 
-    def candidates(self, indices: np.ndarray, excluded: Excluded, k: int) -> list[np.ndarray]:
+    def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> list[np.ndarray]:
         """Find for each row the places of the items that may be among its k best."""
-        n_rows, n_items, k = len(indices), len(self._items), min(k, len(self._items))
-        left, margin = _left_and_margin(self._model, indices, self._largest_norm)
+        n_rows, n_items, k = len(indices), len(self._candidates), min(k, len(self._candidates))
+        left, margin = self._left_and_margin(indices)
         _check_finite(margin)
         selector = TileSelector(k, margin, excluded, _N_SLACK)
         scores = np.empty(n_rows * min(n_items, _MAX_TILE_COLUMNS), dtype=np.float32)
         for part in chunks(n_items, _MAX_TILE_COLUMNS):
             n_columns = part.stop - part.start
             tile = scores[: n_rows * n_columns].reshape(n_rows, n_columns)
-            np.matmul(left, self._right[part].T, out=tile)
+            np.matmul(left, self._rows[part].T, out=tile)
             selector.take(tile)
         kept = selector.finish()
         for r, places in enumerate(kept):
             if places is None:
-                kept[r] = _best_of_all(self._model, indices[r], self._items, excluded.part(slice(r, r + 1)), k)
+                kept[r] = _best_of_all(self._model, indices[r], self._candidates, excluded.part(slice(r, r + 1)), k)
         return kept
 
+    def _left_and_margin(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give rows (s, 1), s the sum of the factors of the other fields, and four times what scores may be off by.
 
-def _left_and_margin(model: Model, indices: np.ndarray, largest_norm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give rows (s, 1), s the sum of the factors of all fields but the item, and four times what scores may be off by.
+        Four times: two scores are compared, and each is computed in two ways.
+        """
+        model, n_fields, right = self._model, indices.shape[1], self._right
+        left = _Sums(model, len(indices))
+        for of_field in range(n_fields):
+            if of_field not in self._candidates.levels:
+                left.add(of_field, indices[:, of_field])
+        # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1); the
+        # products are those of rows of one side with each other, with those of the other side, and of biases with 1.
+        n_terms = (model.rank + 1) * n_fields + 8
+        size = left.norms * right.norms.max(initial=0.0) + right.sizes.max(initial=0.0) + left.sizes
+        error = n_terms * np.finfo(np.float32).eps * size
+        error += 4 * np.spacing(abs(model.intercept) + size)  # it is added in double precision
+        rows = np.column_stack([left.rows, np.ones(len(indices), dtype=np.float32)])
+        _check_finite(rows)
+        with np.errstate(over="ignore", under="ignore"):  # a margin of 0 would leave out what is as good as the k-th
+            return rows, np.maximum((4 * error).astype(np.float32), np.finfo(np.float32).tiny)
 
-    ``largest_norm`` is that of a row (q, b) of an item. Four times: two scores are compared, and each is computed in
-    two ways.
-    """
-    rank = model.rank
-    left = np.zeros((len(indices), rank + 1), dtype=np.float32)
-    left[:, -1] = 1.0
-    norms, squares, biases = np.zeros((3, len(indices)))  # of the rows that are summed
-    for field in range(indices.shape[1]):
-        if field == 1:
-            continue
-        known = np.flatnonzero(indices[:, field] >= 0)
-        levels = indices[known, field]
-        rows = model.factors[field][levels]
-        left[known, :-1] += rows
-        square = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-        norms[known] += np.sqrt(square)
-        squares[known] += square
-        biases[known] += np.abs(model.biases[field][levels])
-    # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1); the products
-    # are those of the item's row with the others, of these with each other, and of biases with 1.
-    n_terms = (rank + 1) * indices.shape[1] + 8
-    size = (norms + 1) * largest_norm + (norms**2 - squares) / 2 + biases
-    error = n_terms * np.finfo(np.float32).eps * size
-    error += 4 * np.spacing(abs(model.intercept) + size)  # it is added in double precision
-    with np.errstate(over="ignore"):
-        return left, (4 * error).astype(np.float32)
+
+class _Sums:
+    """Add up what levels of several fields bring to scores, and how large the numbers are that are added."""
+
+    def __init__(self, model: Model, n_rows: int):
+        self._model = model
+        self.rows = np.zeros((n_rows, model.rank), dtype=np.float32)  # sum of the factors
+        self.constants = np.zeros(n_rows)  # of the biases, and of the products of factors with each other
+        self.norms = np.zeros(n_rows)  # of the lengths of the factors
+        self.sizes = np.zeros(n_rows)  # as the constants, of absolute values
+
+    def add(self, of_field: int, levels: np.ndarray) -> None:
+        """Add a level of a field to each row; -1 adds nothing."""
+        known = np.flatnonzero(levels >= 0)
+        factors, biases = self._model.factors[of_field][levels[known]], self._model.biases[of_field][levels[known]]
+        norms = np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
+        _check_finite(norms + biases)
+        self.constants[known] += biases + np.einsum("ij,ij->i", self.rows[known], factors, dtype=np.float64)
+        self.sizes[known] += np.abs(biases) + self.norms[known] * norms
+        with np.errstate(over="ignore"):  # sums are checked where they are used
+            self.rows[known] += factors
+        self.norms[known] += norms
 
 
 def _check_finite(values: np.ndarray) -> None:

@@ -33,7 +33,9 @@ ORDER_WITHIN_WINGS = {
     "_utils": ["threads", "warnings"],
     "_kernel": ["sgd", "grid", "partners", "hashing", "selection", "simd", "__init__"],
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
-    "_prediction": ["model", "fitted", "top_items", "recommend", "similar", "explain"],
+    "_prediction": [
+        "model", "fitted", "top_items", "own_contexts", "contexts", "recommend", "similar", "explain",
+    ],
     "_training": [
         "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",
         "learned", "progress", "run", "schedules", "fit", "online", "fold_in",

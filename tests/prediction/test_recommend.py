@@ -218,7 +218,10 @@ def test_context_is_given_for_each_user(with_contexts, table):
 
 def test_context_never_seen_adds_nothing_and_is_reported(with_contexts):
     own = best_of_all(with_contexts, 3, 4, context=["sat", 2])
-    assert with_contexts.recommend([3], 4, context=["sat", 2])[0].tolist() == [own[0]]
+    with pytest.warns(
+        UserWarning, match=r"in 1 of 1 rows: 1 in column 0 of context \('sat'\)\. Items are ranked without"
+    ):
+        assert with_contexts.recommend([3], 4, context=["sat", 2])[0].tolist() == [own[0]]
     with_contexts.set_params(handle_unknown="error")
     with pytest.raises(ValueError, match=r"1 in column 0 of context \('sat'\)"):
         with_contexts.recommend([3], 4, context=["sat", 2])
@@ -260,7 +263,7 @@ def test_context_of_a_single_column_for_each_user(ratings):
 
 def test_a_context_frame_with_its_columns_in_another_order_is_refused(ratings):
     X, y = ratings
-    frame = pd.DataFrame(X, columns=["user", "film"]).assign(day=X[:, 0] % 7, week=X[:, 1] % 5)
+    frame = pd.DataFrame(X, columns=["user", "film"]).assign(day=X.sum(axis=1) % 7, week=X.sum(axis=1) % 5)
     fitted = model().fit(frame, y)
     context = frame[["day", "week"]][:2]
     assert fitted.recommend([1, 2], 3, context=context)[0].shape == (2, 3)
@@ -276,6 +279,9 @@ def test_a_context_frame_with_its_columns_in_another_order_is_refused(ratings):
     [
         ({"n_items": 0}, ValueError, "n_items == 0, must be >= 1"),
         ({"n_items": 2.5}, TypeError, "n_items must be an instance of int"),
+        ({"n_items": 10.0}, TypeError, "n_items must be an instance of int"),
+        ({"n_items": True}, TypeError, "n_items must be an instance of int, not bool"),
+        ({"n_items": np.True_}, TypeError, "n_items must be an instance of int"),
         ({"users": 3}, ValueError, r"users must be a list or 1D array of ids, got the single id 3: give \[3\]"),
         ({"users": [[3]]}, ValueError, "users must be a list of ids, and has lists in it"),
         ({"users": ["ann"]}, ValueError, "Ids in users are text .* but the model was fitted on number"),

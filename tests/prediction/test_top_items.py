@@ -11,18 +11,21 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from sklearn_mf._prediction.model import Model
-from sklearn_mf._prediction.top_items import Excluded, top_items, unit_rows
+from sklearn_mf._prediction.top_items import Candidates, Excluded, top_items, unit_rows
 from sklearn_mf._utils.threads import Threads, one_blas_thread
 
 
-def every_pair(model, indices, items, excluded, k):
+def every_pair(model, indices, candidates, excluded, k):
     """The slow and obvious way: predict each pair, sort by (prediction, index)."""
+    items = candidates.items
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
     for r, row in enumerate(indices):
         places = np.setdiff1d(np.arange(len(items)), excluded.place[excluded.start[r] : excluded.stop[r]])
         pairs = np.tile(row, (len(places), 1))
         pairs[:, 1] = items[places]
+        for field, levels in candidates.contexts.items():
+            pairs[:, field] = levels[places]
         predictions = model.scores(pairs, Threads(1))
         order = sorted(range(len(places)), key=lambda e: (-predictions[e], items[places[e]]))[:k]
         found[r, : len(order)] = items[places][order]
@@ -30,8 +33,8 @@ def every_pair(model, indices, items, excluded, k):
     return found, values
 
 
-def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded):
-    """A model, indices (some -1), a part of the items, and pairs that are excluded."""
+def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded, by_item=()):
+    """A model, indices (some -1), a part of the items with levels of fields by item, and pairs that are excluded."""
     sizes = [max(1, n_rows // 2), n_items, 3, 4][:n_fields]
     model = Model(
         [rng.choice(values, (size, rank)).astype(np.float32) for size in sizes],
@@ -43,7 +46,9 @@ def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded)
     own = [np.flatnonzero(rng.random(len(items)) < share_excluded) for _ in range(n_rows)]
     stop = np.cumsum([len(places) for places in own])
     start = stop - [len(places) for places in own]
-    return model, indices, items, Excluded(start, stop, np.concatenate(own).astype(np.int32))
+    contexts = {f: rng.integers(-1, sizes[f], len(items)).astype(np.int32) for f in by_item if f < n_fields}
+    excluded = Excluded(start, stop, np.concatenate(own).astype(np.int32))
+    return model, indices, Candidates(items, contexts), excluded
 
 
 @settings(max_examples=150, deadline=None)
@@ -56,17 +61,18 @@ def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded)
     k=st.sampled_from([1, 3, 10, 400]),
     with_ties=st.booleans(),
     share_excluded=st.sampled_from([0.0, 0.1, 0.9, 1.0]),
+    by_item=st.sampled_from([(), (2,), (3,), (2, 3)]),
 )
 def test_the_best_are_those_of_predicting_every_pair(
-    seed, n_rows, n_items, rank, n_fields, k, with_ties, share_excluded
+    seed, n_rows, n_items, rank, n_fields, k, with_ties, share_excluded, by_item
 ):
     rng = np.random.default_rng(seed)
     values = [-1.0, 0.0, 1.0] if with_ties else rng.normal(size=1000)
-    problem = random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded)
+    problem = random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded, by_item)
     found, predictions = top_items(*problem, k, Threads(1))
     few = slice(0, None, max(1, n_rows // 20))
-    model, indices, items, excluded = problem
-    true_found, true_predictions = every_pair(model, indices[few], items, excluded.part(few), k)
+    model, indices, candidates, excluded = problem
+    true_found, true_predictions = every_pair(model, indices[few], candidates, excluded.part(few), k)
     np.testing.assert_array_equal(found[few], true_found)
     np.testing.assert_array_equal(predictions[few], true_predictions)
 
@@ -83,7 +89,7 @@ def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank
     items[rng.permutation(2000)[n_alike:]] *= 0.5
     model = Model([users, items], [np.zeros(40, np.float32), np.zeros(2000, np.float32)], 0.0)
     indices = np.column_stack([np.arange(40), np.full(40, -1)]).astype(np.int32)
-    problem = model, indices, np.arange(2000, dtype=np.int32), Excluded.nothing(40)
+    problem = model, indices, Candidates(np.arange(2000, dtype=np.int32)), Excluded.nothing(40)
     pairs = np.column_stack([np.repeat(np.arange(40), 2000), np.tile(np.arange(2000), 40)]).astype(np.int32)
     rounded = [len(np.unique(p)) for p in model.scores(pairs, Threads(1)).reshape(40, 2000)]
     assert max(rounded) > (3 if n_alike == 2000 else 5)  # halves are rounded alike
@@ -91,6 +97,26 @@ def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank
     true_found, true_predictions = every_pair(*problem, 10)
     np.testing.assert_array_equal(found, true_found)
     np.testing.assert_array_equal(predictions, true_predictions)
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e12])
+@pytest.mark.parametrize("by_item", [(2,), (2, 3)])
+def test_items_apart_by_the_last_bits_in_their_contexts(scale, by_item):
+    """An item and its contexts change places: their sums are equal on paper, and apart by rounding only."""
+    rng = np.random.default_rng(5)
+    rank, rows = 33, rng.normal(size=(3, 33)).astype(np.float32) * np.float32(scale)
+    model = Model(
+        [rng.normal(size=(40, rank)).astype(np.float32), np.repeat(rows, 200, axis=0), rows[::-1].copy(), rows],
+        [np.zeros(n, dtype=np.float32) for n in (40, 600, 3, 3)],
+        0.0,
+    )
+    own = np.repeat(np.arange(3, dtype=np.int32), 200)
+    levels = {2: (2 - (own + 1) % 3).astype(np.int32), 3: (own + 2) % 3}
+    indices = np.column_stack([np.arange(40), np.full(40, -1), np.full(40, -1), np.full(40, 1)]).astype(np.int32)
+    candidates = Candidates(np.arange(600, dtype=np.int32), {field: levels[field] for field in by_item})
+    problem = model, indices, candidates, Excluded.nothing(40)
+    for a, b in zip(top_items(*problem, 250, Threads(1)), every_pair(*problem, 250), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_threads_and_company_change_nothing():
@@ -117,7 +143,7 @@ def test_the_matrix_of_scores_is_never_in_memory():
     )
     indices = np.column_stack([np.arange(n_rows), np.full(n_rows, -1)]).astype(np.int32)
     tracemalloc.start()
-    top_items(model, indices, np.arange(n_items, dtype=np.int32), Excluded.nothing(n_rows), 10, Threads(1))
+    top_items(model, indices, Candidates(np.arange(n_items, dtype=np.int32)), Excluded.nothing(n_rows), 10, Threads(1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
@@ -133,11 +159,23 @@ def test_ties_are_not_in_memory_either():
     indices = np.full((3_000, 2), -1, dtype=np.int32)
     indices[::2, 0] = 0
     tracemalloc.start()
-    found, _ = top_items(model, indices, np.arange(5_000, dtype=np.int32), Excluded.nothing(3_000), 10, Threads(1))
+    found, _ = top_items(
+        model, indices, Candidates(np.arange(5_000, dtype=np.int32)), Excluded.nothing(3_000), 10, Threads(1)
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_array_equal(found, np.tile(np.arange(10), (3_000, 1)))
     assert peak < 10e6
+
+
+def test_ties_of_a_model_that_is_zero():
+    sizes = 1, 5_000
+    model = Model([np.zeros((n, 3), np.float32) for n in sizes], [np.zeros(n, np.float32) for n in sizes], 0.0)
+    indices = np.zeros((20, 2), dtype=np.int32)
+    candidates = Candidates(np.arange(5_000, dtype=np.int32))
+    found, values = top_items(model, indices, candidates, Excluded.nothing(20), 10, Threads(1))
+    np.testing.assert_array_equal(found, np.tile(np.arange(10), (20, 1)))
+    assert not values.any()
 
 
 def test_blas_has_its_threads_back_when_all_calls_are_done():

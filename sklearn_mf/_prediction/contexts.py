@@ -1,0 +1,190 @@
+"""Take the contexts that ``recommend`` is given: by user or for all of them, and by item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from sklearn_mf._ids.names import order_columns
+from sklearn_mf._ids.tables import Column, split_column, split_columns
+from sklearn_mf._prediction.fitted import FittedModel
+from sklearn_mf._prediction.own_contexts import own_values
+from sklearn_mf._utils.threads import Threads
+from sklearn_mf._utils.warnings import warn_user
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """Hold the columns of ``context``, a row for each user, and which fields they are."""
+
+    columns: list[Column]
+    fields: list[int]
+    is_one_for_all: bool
+
+
+@dataclass(frozen=True)
+class ItemContexts:
+    """Hold the table ``item_context``: a column of items, those of contexts, and which fields these are."""
+
+    items: Column
+    columns: list[Column]
+    fields: list[int]
+
+    def levels(self, fitted: FittedModel, items: np.ndarray, threads: Threads) -> dict[int, np.ndarray]:
+        """Find the levels that ``items`` have of each field; -1 of a value never seen, which is reported."""
+        n_items = fitted.levels.counts[1]
+        rows = fitted.levels.encode_field(1, self.items, threads)
+        row_of = np.full(n_items + 1, -1)  # items never seen, -1, are at its end
+        row_of[rows] = np.arange(len(rows))
+        missing = items[row_of[items] < 0]
+        if len(missing):
+            raise ValueError(
+                f"item_context has no row for {len(missing)} of {len(items)} items to choose from: "
+                f"{_shown(fitted, missing)}. Add theirs, or leave them out of candidates."
+            )
+        codes = [
+            fitted.levels.encode_field(f, column, threads) for f, column in zip(self.fields, self.columns, strict=True)
+        ]
+        for column, of_rows in zip(self.columns, codes, strict=True):
+            several = np.unique(rows[(of_rows != of_rows[row_of[rows]]) & (rows >= 0)])
+            if len(several):
+                raise ValueError(
+                    f"{len(several)} items have several values in {column.label}: {_shown(fitted, several)}. Give one "
+                    "row for each item."
+                )
+        is_asked = np.zeros(len(rows), dtype=bool)
+        is_asked[row_of[items]] = True
+        asked = np.where(is_asked[:, None], np.column_stack(codes), 0)
+        report_unknown_contexts(fitted, self.columns, asked, "item_context has", "These items are ranked without them.")
+        return {f: of_rows[row_of[items]] for f, of_rows in zip(self.fields, codes, strict=True)}
+
+
+def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
+    """Take ``item_context`` apart: a table, or a mapping from items to their values."""
+    contexts = range(2, len(fitted.levels.ids))
+    if not contexts:
+        raise ValueError("item_context was given, but the model has no context columns. Leave it out.")
+    is_frame = nw.dependencies.is_into_dataframe(given)
+    if not is_frame and hasattr(given, "items"):  # a mapping or a pandas series
+        given = [[item, *(own if isinstance(own, (list, tuple, np.ndarray)) else [own])] for item, own in given.items()]
+    if not is_frame and np.size(np.asarray(given, dtype=object)) == 0:
+        raise ValueError("item_context is empty: give a row for each item to choose from.")
+    columns = split_columns(given, fitted.estimator_name, "item_context")
+    n_given = len(columns) - 1
+    belonging = [f for f in contexts if own_values(fitted.own_contexts, "item", f) is not None]
+    if is_frame and fitted.feature_names and n_given > 0:
+        names = nw.from_native(given, eager_only=True).columns[1:]
+        unknown = [name for name in names if name not in fitted.feature_names[2:]]
+        if unknown:
+            raise ValueError(
+                f"item_context has columns {unknown}, and the context columns of fit were {fitted.feature_names[2:]}. "
+                "Give the items first, and then context columns alone, with these names."
+            )
+        fields = [2 + fitted.feature_names[2:].index(name) for name in names]
+    elif n_given == len(contexts):
+        fields = list(contexts)
+    else:
+        fields = belonging
+    if n_given < 1 or n_given != len(fields):
+        raise ValueError(
+            f"item_context has {n_given + 1} columns, but the model has {len(contexts)} context columns, "
+            f"{len(belonging)} of them with always the same value for an item: give the items first, and then one "
+            "column for each of either; or fit on a frame and give a frame, with the names of those that it has."
+        )
+    return ItemContexts(columns[0], columns[1:], fields)
+
+
+def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list[int]) -> Contexts:
+    """Take the columns of ``context``, a row for each user, of all fields but those ``by_item``."""
+    fields = [field for field in range(2, len(fitted.levels.ids)) if field not in by_item]
+    n_contexts, beside = len(fields), " beside those of item_context" if by_item else ""
+    if n_contexts == 0:
+        if context is not None:
+            raise ValueError(f"context was given, but the model has no context columns{beside}. Leave it out.")
+        return Contexts([], [], False)
+    if context is None:
+        belonging = [field for field in fields if own_values(fitted.own_contexts, "item", field) is not None]
+        which = ", ".join(_name(fitted, field) for field in belonging)
+        raise ValueError(
+            f"The model has {n_contexts} context columns{beside}: give context, one value for each of them, or a table "
+            "with a row for each user"
+            + (f"; and those that belong to the item ({which}) in item_context instead." if belonging else ".")
+        )
+    columns, is_table = _split_context(fitted, context, n_users, fields)
+    n_rows = len(columns[0]) if columns else 0
+    if len(columns) != n_contexts or n_rows != n_users:
+        shape = (n_rows, len(columns)) if is_table else (len(columns),)
+        raise ValueError(
+            f"context has shape {shape}, but the model has {n_contexts} context columns{beside} and there are "
+            f"{n_users} users: give one value for each column, or a table with a row for each user."
+        )
+    return Contexts(columns, fields, not is_table)
+
+
+def report_unknown_contexts(
+    fitted: FittedModel, columns: list[Column], levels: np.ndarray, what: str, then: str
+) -> None:
+    """Report contexts never seen as ``handle_unknown`` says; "ignore" warns, as a ranking does not show them."""
+    if fitted.handle_unknown == "ignore":
+        fitted = replace(fitted, handle_unknown="warn")
+    fitted.report_unknown(columns, levels, (levels < 0).any(axis=1), what, then)
+
+
+def warn_of_own_contexts(fitted: FittedModel, contexts: Contexts, levels: np.ndarray, items: np.ndarray) -> None:
+    """Warn where ``context`` has other values than items, or users, have always had.
+
+    ``levels`` (n_users, n_fields): those of users and contexts.
+    """
+    for field in contexts.fields:
+        given, users = levels[:, field], np.flatnonzero(levels[:, 0] >= 0)
+        of_item, of_user = (own_values(fitted.own_contexts, owner, field) for owner in ("item", "user"))
+        name = _name(fitted, field)
+        if of_user is not None:
+            n_other = np.count_nonzero(of_user[levels[users, 0]] != given[users])
+            if contexts.is_one_for_all and len(given) > 1 and n_other:
+                warn_user(
+                    f"In fit each user had always the same value in {name}. context gives one for all, and "
+                    f"{n_other} of {len(given)} users had another. Give a table with a row for each user.",
+                    UserWarning,
+                )
+        elif of_item is not None:
+            own = of_item[items]
+            if (own != own[0]).any() or (given != own[0]).any():
+                warn_user(
+                    f"In fit each item had always the same value in {name}, and some of the {len(items)} items to "
+                    "choose from had another than context has: they are ranked as what they are not. Give "
+                    "item_context instead, a table with the values of each item.",
+                    UserWarning,
+                )
+
+
+def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list[int]) -> tuple[list[Column], bool]:
+    """Split ``context`` into columns of a value for each user; tell whether it was a table."""
+    if nw.dependencies.is_into_dataframe(context):
+        names = [fitted.feature_names[f] for f in fields] if fitted.feature_names else []
+        columns = split_columns(context, fitted.estimator_name, "context")
+        return order_columns(columns, context, names, "context"), True
+    # Arrays stay as they are: as objects, datetimes would be whole numbers.
+    values = np.asarray(context, dtype=None if isinstance(context, (np.ndarray, np.generic)) else object)
+    if values.size == 0 and n_users == 0:
+        return [Column(f"column {j} of context", []) for j in range(len(fields))], True
+    if values.ndim == 2:
+        return split_columns(context, fitted.estimator_name, "context"), True
+    if len(fields) == 1 and n_users > 1 and values.size == n_users:
+        return [split_column(context, "context")], True
+    row = [values[()]] if values.ndim == 0 else list(values)  # for all
+    return [Column(f"column {j} of context", [value] * n_users) for j, value in enumerate(row)], False
+
+
+def _name(fitted: FittedModel, field: int) -> str:
+    """Name a field of the model in a message."""
+    return f"column {field}" + (f" ({fitted.feature_names[field]!r})" if fitted.feature_names else "")
+
+
+def _shown(fitted: FittedModel, items: np.ndarray) -> str:
+    """Write the first of some items in a message."""
+    ids = fitted.levels.ids[1][items[:5]].tolist()
+    return ", ".join(map(repr, ids)) + (", ..." if len(items) > 5 else "")

@@ -1,0 +1,69 @@
+"""Learn which context columns belong to the user or to the item: each has always had the same value. No ids.
+
+The value of each user and item is kept, so that a rating that comes later can show that it was not for good.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_FIELDS = {"user": 0, "item": 1}
+_MAX_CHANCE = 0.01  # that values which have nothing to do with users or items agree in all ratings
+_CHUNK = 2**16  # ratings that are compared at a time: most columns are told from the first ones
+
+
+def no_own_contexts(n_fields: int) -> dict[str, Any]:
+    """Give what is known before the first rating: plain containers, which every format of stored models can hold."""
+    none = [np.empty(0, dtype=np.int32)] * (n_fields - 2)
+    return {"n_ratings": 0, "user": none, "item": none}
+
+
+def with_ratings(
+    known: dict[str, Any], codes: list[np.ndarray], weights: np.ndarray | None, n_levels: list[int]
+) -> dict[str, Any]:
+    """Learn from more ratings; those of weight 0 do not count.
+
+    For "user" and "item" there is an array for each context column, the level that each of them has always had, or
+    None where one had several.
+    """
+    if weights is not None and not weights.all():
+        codes = [column[weights > 0] for column in codes]
+    learned = {"n_ratings": known["n_ratings"] + len(codes[0])}
+    for owner, field in _FIELDS.items():
+        learned[owner] = [
+            _followed(values, n_levels[field], codes[field], context)
+            for values, context in zip(known[owner], codes[2:], strict=True)
+        ]
+    return learned
+
+
+def own_values(known: dict[str, Any] | None, owner: str, field: int) -> np.ndarray | None:
+    """Give the level of a context column that each "user" or "item" has; None if the column does not belong to them.
+
+    It does not either where too few ratings say so.
+    """
+    values = None if known is None else known[owner][field - 2]
+    if values is None:
+        return None
+    # That two of them have the same value, to the power of how often one was rated again.
+    agreement = np.sum((np.bincount(values) / len(values)) ** 2)
+    return values if agreement ** (known["n_ratings"] - len(values)) <= _MAX_CHANCE else None
+
+
+def _followed(values: np.ndarray | None, n_owners: int, owners: np.ndarray, context: np.ndarray) -> np.ndarray | None:
+    """Give the context level of each owner, known ones and those of more ratings; None where one has several."""
+    if values is None:
+        return None
+    values = np.concatenate([values, np.full(n_owners - len(values), -1, dtype=np.int32)])
+    for start in range(0, len(owners), _CHUNK):
+        own, given = owners[start : start + _CHUNK], context[start : start + _CHUNK]
+        known = values[own]
+        new = known < 0
+        if new.any():
+            values[own[new]] = given[new]
+            known = values[own]
+        if (known != given).any():
+            return None
+    return values
