@@ -57,6 +57,11 @@ def plural(kind: str) -> str:
     return {"number": "numbers", "datetime": "datetimes", ZONED: "datetimes with a time zone"}.get(kind, kind)
 
 
+def ids_of(kind: str) -> str:
+    """Write ids of a kind, for a message."""
+    return f"ids that are {plural(kind)}" if kind == ZONED else f"{kind} ids"
+
+
 def shown(value: Any) -> str:
     """Write an id as Python does, for a message."""
     return repr(value.item() if isinstance(value, np.generic) else value)

@@ -14,6 +14,7 @@ from sklearn_mf._ids.factorize import factorize, number_array
 from sklearn_mf._ids.kinds import (
     ZONED,
     datetime_array,
+    ids_of,
     kind_of,
     kind_of_column,
     number_levels,
@@ -157,7 +158,7 @@ def find_levels(
         if {kind, fitted_kind} == {"datetime", ZONED}:
             remedy = "Give both a time zone or neither, for example with pandas' tz_localize and tz_convert."
         raise ValueError(
-            f"Ids in {label} are {plural(kind)} (such as {shown(levels[0])}), but {of} {fitted_kind} ids (such as "
+            f"Ids in {label} are {plural(kind)} (such as {shown(levels[0])}), but {of} {ids_of(fitted_kind)} (such as "
             f"{shown(fitted[0])}). {remedy}"
         )
     return _align(levels, fitted, sorter)

@@ -85,7 +85,9 @@ def test_a_column_with_a_zone_is_refused_after_a_fit_without(name):
 
 @pytest.mark.parametrize("name", NAIVE_COLUMNS)
 def test_a_column_without_a_zone_is_refused_after_a_fit_with(name):
-    with pytest.raises(ValueError, match=r"are datetimes .*fitted on datetime with a time zone ids .*tz_localize"):
+    with pytest.raises(
+        ValueError, match=r"are datetimes .*fitted on ids that are datetimes with a time zone .*tz_localize"
+    ):
         fitted(AWARE).predict(table(NAIVE_COLUMNS[name]()))
     fitted(DAYS).predict(table(NAIVE_COLUMNS[name]()))
 
