@@ -70,10 +70,10 @@ def _report_unknown(fitted: FittedModel, users: Column, contexts: Contexts, indi
     asked = indices[:, [0, *contexts.fields]]
     unknown = (asked < 0).any(axis=1)
     what, then = "recommend was given", "Items are ranked without them."
-    if fitted.handle_unknown == "ignore":  # of users it is documented what they get
-        report_unknown_contexts(fitted, contexts.columns, asked[:, 1:], what, then)
-    else:
+    if fitted.handle_unknown != "ignore":
         fitted.report_unknown([users, *contexts.columns], asked, unknown, what, then)
+    elif contexts.columns:  # of users it is documented what they get
+        report_unknown_contexts(fitted, contexts.columns, asked[:, 1:], what, then)
     return unknown
 
 

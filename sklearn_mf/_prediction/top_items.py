@@ -70,9 +70,9 @@ class Candidates:
             unknown |= levels < 0
         return unknown
 
-    def pairs(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Put the items at these places, and what goes with them, into a copy of rows of levels."""
-        pairs = rows.copy()
+    def pairs(self, rows: np.ndarray, repeats: int | np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Repeat rows of levels, and put the items at these places, and what goes with them, into them."""
+        pairs = np.repeat(rows, repeats, axis=0)
         for of_field, levels in self.levels.items():
             pairs[:, of_field] = levels[places]
         return pairs
@@ -98,7 +98,7 @@ def top_items(
         else:
             kept = tiles.places(own, out, k)
         start = np.cumsum([0, *map(len, kept)], dtype=np.int64)
-        pairs = candidates.pairs(np.repeat(own, np.diff(start), axis=0), np.concatenate(kept))
+        pairs = candidates.pairs(own, np.diff(start), np.concatenate(kept))
         best(k, start, pairs[:, 1].copy(), model.scores(pairs, _ONE_THREAD), found[part], values[part])
 
     # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
@@ -114,7 +114,7 @@ def _best_of_all(model: Model, row: np.ndarray, candidates: Candidates, excluded
     """Find the places of the k best items of one row, in no order, from the scores of all."""
     places = np.arange(len(candidates), dtype=np.int32)
     places = np.delete(places, excluded.place[excluded.start[0] : excluded.stop[0]])
-    values = model.scores(candidates.pairs(np.broadcast_to(row, (len(places), len(row))), places), _ONE_THREAD)
+    values = model.scores(candidates.pairs(row[None], len(places), places), _ONE_THREAD)
     _check_finite(values)
     if len(places) <= k:
         return places
