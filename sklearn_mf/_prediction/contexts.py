@@ -167,6 +167,10 @@ def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list
         names = [fitted.feature_names[f] for f in fields] if fitted.feature_names else []
         columns = split_columns(context, fitted.estimator_name, "context")
         return order_columns(columns, context, names, "context"), True
+    if nw.dependencies.is_into_series(context):
+        context = nw.from_native(context, series_only=True).to_list()
+    elif hasattr(context, "to_pylist"):  # an Array of pyarrow, which narwhals does not take
+        context = context.to_pylist()
     # Arrays stay as they are: as objects, datetimes would be whole numbers.
     values = np.asarray(context, dtype=None if isinstance(context, (np.ndarray, np.generic)) else object)
     if values.size == 0 and n_users == 0:

@@ -113,7 +113,8 @@ def _excluded_places(
     if len(pairs[0]) == 0:
         return Excluded.nothing(len(users))
     asked, codes = factorize(users)
-    rows = Levels([asked], [None]).encode_field(0, pairs[0], threads)
+    kinds = levels.kinds and levels.kinds[:1]
+    rows = Levels([asked], [None], kinds).encode_field(0, pairs[0], threads)
     place = np.full(levels.counts[1] + 1, -1, dtype=np.int32)  # -1, an unknown item, is at its end
     place[items] = np.arange(len(items), dtype=np.int32)
     places = place[levels.encode_field(1, pairs[1], threads)]

@@ -157,3 +157,24 @@ def test_categories_that_no_row_has_say_nothing():
     days = pd.Categorical.from_codes([1, 2, 1, 2], categories=pd.Index([DAYS[0], AWARE[1], AWARE[2]], dtype=object))
     with pytest.raises(ValueError, match="time zone"):
         fitted(days).predict(table(DAYS))
+
+
+@pytest.mark.parametrize(("then", "now"), [(AWARE, DAYS), (DAYS, AWARE)], ids=["with", "without"])
+def test_users_that_are_times(then, now):
+    """Users asked and users of the pairs to leave out are compared as the ids they are."""
+    model = fitted_users(then)
+    with pytest.raises(ValueError, match="time zone"):
+        model.recommend(then, n_items=1, exclude=list(zip(now, "abab", strict=True)))
+    assert model.recommend(then, n_items=1, exclude=list(zip(then, "abab", strict=True)))[0].shape == (4, 1)
+
+
+@pytest.mark.parametrize("column", [pl.Series, pd.Series, lambda days: pl.Series(days).to_arrow()])
+def test_one_row_of_contexts_as_a_column(column):
+    model = fitted(DAYS)
+    with pytest.raises(ValueError, match="time zone"):
+        model.recommend([1, 2], context=column(AWARE[:1]))
+
+
+def fitted_users(days):
+    rows = [[day, item] for day, item in zip(days, "abab", strict=True)]
+    return MatrixFactorizationRegressor(2, max_iter=1, random_state=0).fit(rows, Y)
