@@ -27,9 +27,11 @@ class _BoundedReader(io.RawIOBase):
         self.file, self.name, self.limit, self.advice, self.n_read = file, name, limit, advice, 0
 
     def readable(self) -> bool:
+        """Tell that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Read some bytes; raise an OSError beyond the limit, or where the data are damaged."""
         try:
             data = self.file.read(len(buffer))
         except Exception as error:
@@ -44,6 +46,7 @@ class _BoundedReader(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
+        """Close the file that is read."""
         if not self.closed:
             self.file.close()
         super().close()
