@@ -13,6 +13,7 @@ from sklearn_mf.datasets._rows import Rows
 from sklearn_mf.datasets._tokens import is_number
 
 USER, ITEM, RATING, TIME = "user", "item", "rating", "time"
+_NO_RATING = "number that is no rating"
 
 # Words of names, in the singular. A name with one of the later roles has that role: book_rating is a rating.
 _WORDS = {
@@ -22,7 +23,8 @@ _WORDS = {
     "place poi hotel joke article asin isbn iid sku show series course beer wine video news document doc paper store "
     "shop podcast episode location",
     RATING: "rating rate star score overall grade mark vote preference",
-    TIME: "time timestamp date datetime ts",
+    TIME: "time timestamp date datetime ts when",
+    _NO_RATING: "year month week day hour minute age zip",
 }
 _ROLES = {word: role for role, words in _WORDS.items() for word in words.split()}
 _LETTERS = {"u": USER, "i": ITEM, "r": RATING, "t": TIME}  # as whole names
@@ -42,7 +44,6 @@ _TYPES = re.compile(r":(token|float)(_seq)?$")  # that RecBole writes behind nam
 
 _WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
 _DEFAULT_PLACES = (0, 1, 2)
-_ADVICE = "Give columns, by name or place: user, item, ..., rating"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def read_name(name: str) -> Name:
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+", name)
     words = tuple(word for part in parts for word in _split_word(part.lower()))
     roles = [_ROLES[word] for word in words if word in _ROLES]
-    role = next((role for role in (TIME, RATING) if role in roles), roles[-1] if roles else None)
+    of_ids = [role for role in roles if role in (USER, ITEM)][-1:]
+    role = next((role for role in (TIME, RATING, *of_ids, _NO_RATING) if role in roles), None)
     if not name[:1].isalpha() or _ABOUT.intersection(words) or (role in (TIME, RATING) and "id" in words):
         role = None
     return Name(role, role is not None and all(word in _ROLES or word in _NEUTRAL for word in words), words)
@@ -96,7 +98,7 @@ def has_header(rows: Rows, columns: Sequence[int | str] | None) -> bool:
     names = list(map(read_name, first))
     if first[rating].lower() in _WORDS_FOR_MISSING or not first[rating][:1].isalpha():
         return False
-    roles = {name.role for name in names if name.is_plain}
+    roles = {name.role for name in names if name.is_plain} - {_NO_RATING}
     if RATING in roles or len(roles) >= 2:
         return True
     if len(rows.line_numbers) > 1:
@@ -173,9 +175,9 @@ def _choose_by_words(rows: Rows, names: list[str]) -> list[int]:
         return [places[0] for places in found.values()]
     places = _find_places(_DEFAULT_PLACES, names, rows)
     for place, (role, candidates) in zip(places, found.items(), strict=True):
-        is_other = read[place].role not in (None, role)
+        is_other = read[place].role not in (None, role) and (read[place].role != _NO_RATING or role == RATING)
         if is_other or len(candidates) > 1 or (candidates and place not in candidates):
-            _raise_unclear(rows, names, f"the {role}s", names[place], [names[other] for other in candidates])
+            _raise_unclear(rows, f"the {role}s", place, candidates)
     _check_named(rows, names, places)
     return places
 
@@ -210,15 +212,23 @@ def _check_roles(rows: Rows, names: list[str], places: list[int], columns: Seque
     others = [place for place in _find_role(read, RATING) if place != places[-1]]
     if isinstance(columns[-1], str):
         others = [place for place in others if place in places]
-    if others and read[places[-1]].role in (USER, ITEM, TIME):
-        _raise_unclear(rows, names, "the ratings", names[places[-1]], [names[place] for place in others])
+    if others and read[places[-1]].role in (USER, ITEM, TIME, _NO_RATING):
+        _raise_unclear(rows, "the ratings", places[-1], others)
 
 
-def _raise_unclear(rows: Rows, names: list[str], what: str, name: str, candidates: list[str]) -> NoReturn:
+def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int]) -> NoReturn:
     """Say which column would be taken, which others there are, and what to give."""
-    others = f"there is a column {quote(candidates[0])}" if len(candidates) == 1 else f"there are {quote(candidates)}"
-    problem = f"but {others}" if candidates else "whose name says something else, and no other name fits,"
+    names = rows.get_row(0)
+    problem = "whose name says something else"
+    if candidates:
+        others = [names[candidate] for candidate in candidates]
+        problem = f"but there is a column {quote(others[0])}" if len(others) == 1 else f"but there are {quote(others)}"
+    found = [_find_role(list(map(read_name, names)), role) for role in (USER, ITEM, RATING)]
+    example = ""
+    if all(found) and len({places[0] for places in found}) == 3:
+        given = tuple(places[0] if names.count(names[places[0]]) > 1 else names[places[0]] for places in found)
+        example = f", such as columns={quote(given)}"
     raise ValueError(
-        f"{rows.locate(0)}: {what} would be taken from {quote(name)}, {problem} among {quote(names)}. {_ADVICE}, such "
-        f"as columns=({quote(names[0])}, {quote(names[-2])}, {quote(names[-1])}); times are given by time."
+        f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among {quote(names)}. Give "
+        f"columns, by name or place: user, item, any contexts, and last the rating{example}. Times are given by time."
     )

@@ -18,8 +18,10 @@ _DATETIME = re.compile(
 
 
 def look_like_times(values: np.ndarray) -> bool:
-    """Tell whether all numbers are whole ones that lie in the years 1985 to 2128, in seconds or milliseconds."""
-    if not len(values) or values.dtype.kind not in "if" or not np.all(values == np.floor(values)):
+    """Tell whether they are datetimes, or all whole numbers of the years 1985 to 2128, in seconds or milliseconds."""
+    if values.dtype.kind not in "if" or not len(values):
+        return values.dtype.kind == "M"
+    if not np.all(values == np.floor(values)):
         return False
     low, high = values.min(), values.max()
     return any(unit * _SECONDS[0] <= low and high < unit * _SECONDS[1] for unit in (1, 1000))
@@ -27,13 +29,9 @@ def look_like_times(values: np.ndarray) -> bool:
 
 def find_nameless_times(rows: Rows, others: list[int]) -> list[int]:
     """Find the columns, but for the others, that look like times in a file without a header."""
-    found = []
-    for place in range(rows.n_values):
-        first = rows.values[place].strip()
-        is_candidate = place not in others and is_number(first) and look_like_times(np.array([float(first)]))
-        if is_candidate and look_like_times(read_times(rows.get_column(place, 0))):
-            found.append(place)
-    return found
+    places = [place for place in range(rows.n_values) if place not in others]
+    likely = [place for place in places if look_like_times(read_times([rows.values[place]]))]  # by the first row
+    return [place for place in likely if look_like_times(read_times(rows.get_column(place, 0)))]
 
 
 def read_times(tokens: list[str]) -> np.ndarray:
@@ -47,12 +45,12 @@ def read_times(tokens: list[str]) -> np.ndarray:
     tokens = [token.strip() for token in tokens]
     is_missing = [token.lower() in _MISSING for token in tokens]
     known = [token for token, missing in zip(tokens, is_missing, strict=True) if not missing]
-    if all(map(is_number, known)):
+    if known and all(map(is_number, known)):
         filled = ["nan" if missing else token for token, missing in zip(tokens, is_missing, strict=True)]
-        if known and not any(is_missing) and all(re.fullmatch(r"[+-]?\d{1,18}", token) for token in known):
+        if not any(is_missing) and all(re.fullmatch(r"[+-]?\d{1,18}", token) for token in known):
             return np.array(list(map(int, tokens)), dtype=np.int64)
         return np.array(list(map(float, filled)))
-    datetimes = _read_datetimes(tokens, is_missing)
+    datetimes = _read_datetimes(tokens, is_missing) if known else None
     return np.array(tokens, dtype=object) if datetimes is None else datetimes
 
 
