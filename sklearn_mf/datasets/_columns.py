@@ -42,6 +42,8 @@ _ABOUT = {
 _OF_CLOCKS = {"unix", "epoch", "timestamp", "ts"}  # preferred where a file has dates, too
 _TYPES = re.compile(r":(token|float)(_seq)?$")  # that RecBole writes behind names
 
+_LONGEST_NAME = 100  # characters; beyond, it is no name, and taking it apart would take long
+
 _WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
 _DEFAULT_PLACES = (0, 1, 2)
 
@@ -57,7 +59,7 @@ class Name:
 
 def read_name(name: str) -> Name:
     """Find the role of a column by the words of its name."""
-    name = _TYPES.sub("", name.strip())
+    name = _TYPES.sub("", name.strip()) if len(name) <= _LONGEST_NAME else ""
     if name.lower() in _LETTERS:
         return Name(_LETTERS[name.lower()], True, (name.lower(),))
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+", name)

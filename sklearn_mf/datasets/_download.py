@@ -34,11 +34,21 @@ Answer = TypeVar("Answer")
 class _GuardedRedirects(HTTPRedirectHandler):
     """Follow redirects to https on the same or a listed host only: never to plain http, files or inner networks."""
 
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Follow a redirect, and close the answer if it leads nowhere."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except Exception:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
         """Return the next request, or raise an OSError: not worth another try."""
-        target = urlsplit(newurl)
-        if target.scheme != "https" or target.hostname not in (urlsplit(req.full_url).hostname, *_HOSTS):
-            fp.close()
+        asked, target = urlsplit(req.full_url), urlsplit(newurl)
+        is_known = target.hostname in (asked.hostname, *_HOSTS) and target.port in (None, 443, asked.port)
+        if target.scheme != "https" or not is_known:
             raise OSError(
                 f"{shorten(req.full_url)} cannot be downloaded: it is redirected to {quote(newurl)}, which is not "
                 f"https on the same host or on {' or '.join(_HOSTS)}. Get the file by other means."

@@ -148,13 +148,11 @@ def _split_quoted(text: str, sep: str, path: str, escape: str | None = None) -> 
     if len(sep) > 1:  # the csv module has separators of one character
         mark = next(character for character in map(chr, range(0xE000, 0xF900)) if character not in text)
         text = text.replace(sep, mark)
-    reader = csv.reader(_read_lines(text), delimiter=mark, escapechar=escape, skipinitialspace=True, strict=True)
+    reader = csv.reader(_read_lines(text, sep), delimiter=mark, escapechar=escape, skipinitialspace=True, strict=True)
     values: list[str] = []
     line_numbers, n_values, line_number = [], 0, 1
     try:
         for row in reader:
-            if sep == " " and row and not row[-1]:  # spaces at the end of a line
-                row.pop()
             if len(row) > 1 or (row and row[0].strip()):
                 n_values = n_values or len(row)
                 if len(row) != n_values:
@@ -172,9 +170,14 @@ def _split_quoted(text: str, sep: str, path: str, escape: str | None = None) -> 
     return Rows(path, sep, n_values, values, line_numbers)
 
 
-def _read_lines(text: str) -> Iterator[str]:
-    """Yield the lines of a text one by one, with their ends as they are."""
-    return (match[0] for match in _LINE_WITH_END.finditer(text))
+def _read_lines(text: str, sep: str) -> Iterator[str]:
+    """Yield the lines of a text one by one, with their ends as they are; spaces that separate end no line."""
+    for match in _LINE_WITH_END.finditer(text):
+        line = match[0]
+        if sep == " ":
+            values = line.rstrip("\r\n")
+            line = values.rstrip(" ") + line[len(values) :]
+        yield line
 
 
 def _raise_wrong_width(where: str, row: list[str], n_values: int, sep: str) -> None:

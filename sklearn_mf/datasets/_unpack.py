@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import zipfile
@@ -81,8 +82,11 @@ def open_member(archive: Path, member: str, limit: int, advice: str) -> BinaryIO
 
 
 def raise_damaged(name: str, error: Exception, advice: str) -> NoReturn:
-    """Raise an OSError about a file that cannot be unpacked; one of the disk stays as it is."""
-    if isinstance(error, OSError) and error.errno is not None:
+    """Raise an OSError about a file that cannot be unpacked; one of the disk stays as it is.
+
+    EINVAL is none of the disk: it comes from looking in front of the file, where a damaged directory of it points.
+    """
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         raise error
     raise OSError(f"{name} is damaged: {shorten(error)}. {advice}") from error
 

@@ -20,7 +20,9 @@ TIMES = ["timestamp", "time", "timestamp:float", "unixReviewTime", "date", "revi
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 1, 3, 2), (3, 2, 1, 0), (2, 3, 0, 1)])
-@pytest.mark.parametrize("names", [*zip(USERS, ITEMS, RATINGS, TIMES, strict=False), ("UserIDs", "bookid", "mark", "ts")])
+@pytest.mark.parametrize(
+    "names", [*zip(USERS, ITEMS, RATINGS, TIMES, strict=False), ("UserIDs", "bookid", "mark", "ts")]
+)
 def test_columns_are_found_by_their_words_in_any_order(tmp_path, order, names):
     values = ["ann", "12", "4.5", "978300760"]
     lines = [",".join(row[place] for place in order) for row in (names, values)]
@@ -35,7 +37,9 @@ def test_columns_are_found_by_their_words_in_any_order(tmp_path, order, names):
 @pytest.mark.parametrize("before", ["timestamp", "time", "date", "year", "week", "item_date"])
 def test_times_are_never_the_ratings(tmp_path, name, before):
     path = write(tmp_path, f"who,what,{before},{name}\nann,12,978300760,4\n")
-    with pytest.raises(ValueError, match="Give columns, by name or place: user, item, any contexts, and last the rating"):
+    with pytest.raises(
+        ValueError, match="Give columns, by name or place: user, item, any contexts, and last the rating"
+    ):
         load_ratings(path)
     path = write(tmp_path, f"user,item,{before},{name}\nann,12,978300760,4\n")
     assert load_ratings(path).target.tolist() == [4]
@@ -83,14 +87,14 @@ WORDS = ["4,5", "?", "-", "NA", "*****", "4/5", "5 stars", "\\N", "#", "", "1_0"
 @pytest.mark.parametrize("rating", WORDS)
 @pytest.mark.parametrize("ids", ["1;2", "ann;12", "ann;B00", "user;film"])
 def test_a_first_rating_that_is_no_number_is_not_dropped(tmp_path, rating, ids):
-    with pytest.raises(ValueError, match="line 1: the rating .* is not a finite number.*If the first row holds names"):
+    with pytest.raises(ValueError, match=r"line 1: the rating .* is not a finite number.*If the first row holds names"):
         load_ratings(write(tmp_path, f"{ids};{rating}\nbob;C1;3\n"))
 
 
 def test_a_first_row_that_may_be_names_or_not_is_refused(tmp_path):
     for first in ("ann;B00;good", "V1;V2;V3", "ann;movie;good"):
         path = write(tmp_path, f"{first}\nbob;C1;3\n")
-        with pytest.raises(ValueError, match="line 1: .* may hold names, or ids and the rating .*Give header=True"):
+        with pytest.raises(ValueError, match=r"line 1: .* may hold names, or ids and the rating .*Give header=True"):
             load_ratings(path)
         assert load_ratings(path, header=True).target.tolist() == [3]
     assert load_ratings(write(tmp_path, "V1;V2;V3\n1;2;3\n")).feature_names == ["V1", "V2"]  # numbers follow
@@ -99,7 +103,9 @@ def test_a_first_row_that_may_be_names_or_not_is_refused(tmp_path):
 def test_the_last_of_the_columns_must_not_be_the_times(tmp_path):
     path = write(tmp_path, "1\t2\t3\t978300760\n4\t5\t1\t978300761\n")
     for columns in ((0, 1, 2, 3), (0, 1, 3)):
-        with pytest.raises(ValueError, match="ratings would be taken from column 3, which holds times such as 978300760"):
+        with pytest.raises(
+            ValueError, match="ratings would be taken from column 3, which holds times such as 978300760"
+        ):
             load_ratings(path, columns=columns)
     with_context = load_ratings(path, columns=(0, 1, 3, 2))
     assert with_context.data.tolist() == [[1, 2, 978300760], [4, 5, 978300761]]
@@ -118,17 +124,20 @@ def test_the_last_of_the_columns_must_not_be_the_times(tmp_path):
         (["978300760", "978300700"], np.array([978300760, 978300700])),
         (["978300760000", "978300700000"], np.array([978300760000, 978300700000])),
         (["2020-01-02", "2020-01-01"], np.array(["2020-01-02", "2020-01-01"], "M8[D]")),
-        (["2020-01-02 10:00:00", "2020-01-01T10:00:00.123456789"], ["2020-01-02T10:00:00", "2020-01-01T10:00:00.123456789"]),
+        (
+            ["2020-01-02 10:00:00", "2020-01-01T10:00:00.123456789"],
+            ["2020-01-02T10:00:00", "2020-01-01T10:00:00.123456789"],
+        ),
         (["2020-01-01T00:00:00Z", "2020-01-01 00:30:00+01:00"], ["2020-01-01T00:00:00", "2019-12-31T23:30:00"]),
     ],
 )
 def test_times_are_returned_and_split_by(tmp_path, header, texts, expected):
     path = write(tmp_path, header + "".join(f"1,{i},3,{text}\n" for i, text in enumerate(texts)))
     ratings = load_ratings(path)
-    np.testing.assert_array_equal(ratings.times, np.asarray(expected, None if len(header) < 0 else ratings.times.dtype))
+    np.testing.assert_array_equal(ratings.times, np.asarray(expected, ratings.times.dtype))
     (_, test), *_ = LeaveLastOut(times=ratings.times).split(ratings.data)
     assert test.tolist() == [int(ratings.times[1] > ratings.times[0])]
-    _, test = next(GlobalTimeSplit(0.5, times=ratings.times).split(ratings.data))
+    _, test = next(GlobalTimeSplit(test_size=0.5, times=ratings.times).split(ratings.data))
     assert test.tolist() == [int(ratings.times[1] > ratings.times[0])]
     assert len(load_ratings(path, return_X_y=True)) == 2
 

