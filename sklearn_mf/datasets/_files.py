@@ -96,7 +96,7 @@ def load_ratings(
     >>> from sklearn_mf.datasets import load_ratings
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "ratings.csv"
-    ...     _ = path.write_text("when,user,film,stars,date\nx,ann,12,4.5,2020-03-01\ny,bob,7,3,2020-03-02\n")
+    ...     _ = path.write_text("user,date,film,stars\nann,2020-03-01,12,4.5\nbob,2020-03-02,7,3\n")
     ...     ratings = load_ratings(path)
     >>> ratings.data
     array([['ann', 12],

@@ -21,6 +21,8 @@ def read_digits(tokens: list[str]) -> np.ndarray | None:
 
     Spaces and leading zeros are something else.
     """
+    if not tokens or not tokens[0].isdigit():
+        return None
     text = " ".join(tokens)
     if not text.isascii() or not text.replace(" ", "").isdigit() or max(map(len, tokens)) > _MOST_DIGITS:
         return None
