@@ -12,6 +12,7 @@ from sklearn_mf._ids.checks import check_ratings
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_columns, split_ids
+from sklearn_mf.datasets._messages import quote, shorten
 
 # Formats that cannot tell an entry that is not stored from a rating of 0, and what would happen to zeros.
 _FORMATS_WITHOUT_ZEROS = {
@@ -220,8 +221,8 @@ def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarr
     if len(unknown_rows):
         row, n_unknown = unknown_rows[0], len(np.unique(codes[unknown_rows]))
         raise ValueError(
-            f"In row {row}, {column.label} has the id {_format_id(levels[codes[row]])}, which is not among the "
-            f"{len(ids)} ids in {name} ({n_unknown} such ids in all). Add it there, or leave its ratings out."
+            f"In row {row}, {shorten(column.label)} has the id {_format_id(levels[codes[row]])}, which is not among "
+            f"the {len(ids)} ids in {name} ({n_unknown} such ids in all). Add it there, or leave its ratings out."
         )
     return places[codes], ids
 
@@ -245,4 +246,4 @@ def _format_pair(user: Any, item: Any) -> str:
 
 def _format_id(id_: Any) -> str:
     """Write an id for a message."""
-    return str(id_) if isinstance(id_, np.datetime64) else repr(id_.item() if isinstance(id_, np.generic) else id_)
+    return str(id_) if isinstance(id_, np.datetime64) else quote(id_.item() if isinstance(id_, np.generic) else id_)

@@ -12,14 +12,17 @@ import zipfile
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.error import ContentTooShortError, HTTPError, URLError
-from urllib.request import urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from sklearn_mf._utils.warnings import warn_user
+from sklearn_mf.datasets._messages import quote, shorten
 
 TIMEOUT = 30.0  # seconds in which the server must send something
 _BLOCK_BYTES = 2**20  # read at a time
+_HOSTS = ("files.grouplens.org", "grouplens.org")  # that a redirect may lead to, beside the host that was asked
 
 # Worth another try: request timeout and too many requests, besides all from 500 on; not a full disk.
 _TEMPORARY_STATUS_CODES = (408, 429)
@@ -28,14 +31,47 @@ _TEMPORARY_ERRORS = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTP
 Answer = TypeVar("Answer")
 
 
-def download_archive(url: str, path: Path, md5: str | None, *, n_retries: int, delay: float) -> None:
-    """Download the zip archive at ``url``; ``path`` appears once it is whole and has the checksum ``md5``, if any."""
+class _GuardedRedirects(HTTPRedirectHandler):
+    """Follow redirects to https on the same or a listed host only: never to plain http, files or inner networks."""
+
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        """Follow a redirect, and close the answer if it leads nowhere."""
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except Exception:
+            fp.close()
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
+        """Return the next request, or raise an OSError: not worth another try."""
+        asked, target = urlsplit(req.full_url), urlsplit(newurl)
+        is_known = target.hostname in (asked.hostname, *_HOSTS) and target.port in (None, 443, asked.port)
+        if target.scheme != "https" or not is_known:
+            raise OSError(
+                f"{shorten(req.full_url)} cannot be downloaded: it is redirected to {quote(newurl)}, which is not "
+                f"https on the same host or on {' or '.join(_HOSTS)}. Get the file by other means."
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open_url(url: str) -> Any:
+    """Ask for what is at ``url``."""
+    return build_opener(_GuardedRedirects).open(url, timeout=TIMEOUT)
+
+
+def download_archive(url: str, path: Path, md5: str | None, *, limit: int, n_retries: int, delay: float) -> None:
+    """Download the zip archive at ``url``, which has at most ``limit`` bytes.
+
+    ``path`` appears once the archive is whole and has the checksum ``md5``, if any.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     advice = f"Try again later, or get the file by other means and put it into {path.parent}."
     part = path.with_name(f"{path.name}.part_{uuid.uuid4().hex}")  # a unique name, as others may download the same
     try:
         with part.open("x+b") as file:
-            found = _try_several_times(lambda: _copy_archive(url, file), url, advice, n_retries, delay)
+            found = _try_several_times(lambda: _copy_archive(url, file, limit), url, advice, n_retries, delay)
         if md5 is not None and found != md5:
             raise OSError(
                 f"The download of {url} is damaged or another file: expected the MD5 checksum {md5}, found {found}. "
@@ -56,7 +92,7 @@ def fetch_md5(url: str, *, n_retries: int, delay: float) -> str | None:
     """Fetch the MD5 checksum in the small file of the publisher at ``url``; warn and return None if there is none."""
 
     def read_start() -> bytes:
-        with urlopen(url, timeout=TIMEOUT) as response:
+        with _open_url(url) as response:
             return response.read(1000)
 
     consequence = "The archive is not compared with a checksum."
@@ -81,30 +117,55 @@ def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_r
             error.close()
             if error.code < 500 and error.code not in _TEMPORARY_STATUS_CODES:  # the answer would be the same
                 raise OSError(
-                    f"{url} cannot be downloaded: the server answers {error.code} ({error.reason}). {advice}"
+                    f"{url} cannot be downloaded: the server answers {error.code} ({shorten(error.reason)}). {advice}"
                 ) from error
             problem: Exception = error
         except _TEMPORARY_ERRORS as error:
             problem = error
+        except ValueError as error:  # what urllib says of redirects to addresses that are none
+            raise OSError(f"{url} cannot be downloaded: {shorten(error)}. {advice}") from error
         if n_left:
-            warn_user(f"Retry downloading from url: {url} ({problem})", UserWarning)
+            warn_user(f"Retry downloading from url: {url} ({shorten(problem)})", UserWarning)
             time.sleep(delay)
-    raise OSError(f"{url} could not be downloaded in {n_retries + 1} attempts: {problem}. {advice}") from problem
+    raise OSError(
+        f"{url} could not be downloaded in {n_retries + 1} attempts: {shorten(problem)}. {advice}"
+    ) from problem
 
 
-def _copy_archive(url: str, file: BinaryIO) -> str:
-    """Write the archive at ``url`` to ``file``; return its MD5 checksum."""
+def _read_announced_length(response: Any) -> int | None:
+    """Return how many bytes the server announces, or None; other than a number is an error that may pass."""
+    announced = response.headers.get("Content-Length")
+    if announced is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", announced.strip()):
+        raise URLError(f"the server announces {quote(announced)} as the number of bytes")
+    return int(announced)
+
+
+def _copy_archive(url: str, file: BinaryIO, limit: int) -> str:
+    """Write the archive at ``url`` to ``file``, but no more than ``limit`` bytes; return its MD5 checksum."""
     file.seek(0)  # an attempt before may have left something
     file.truncate()
     digest, n_bytes = hashlib.md5(usedforsecurity=False), 0
-    with urlopen(url, timeout=TIMEOUT) as response:
-        announced = response.headers.get("Content-Length")
+    with _open_url(url) as response:
+        announced = _read_announced_length(response)
+        _check_size(url, announced or 0, limit)
         while block := response.read(_BLOCK_BYTES):
+            n_bytes += len(block)
+            _check_size(url, n_bytes, limit)
             file.write(block)
             digest.update(block)
-            n_bytes += len(block)
-    if announced is not None and n_bytes != int(announced):
+    if announced is not None and n_bytes != announced:
         raise ContentTooShortError(f"{n_bytes} of {announced} bytes came", ("", response.headers))
     if announced is None and not zipfile.is_zipfile(file):
         raise ContentTooShortError(f"{n_bytes} bytes came, and they are no whole zip archive", ("", response.headers))
     return digest.hexdigest()
+
+
+def _check_size(url: str, n_bytes: int, limit: int) -> None:
+    """Refuse more bytes than the archive can have: not worth another try."""
+    if n_bytes > limit:
+        raise OSError(
+            f"{url} sends more than {limit / 1e6:,.0f} MB, and the archive of the publisher is smaller; what came was "
+            "removed. Open the address in a browser to see what is there."
+        )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import gzip
 from collections.abc import Sequence
-from numbers import Integral
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -14,38 +11,52 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-_SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # that are found by themselves, the first ones first
-_WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
-_DEFAULT_COLUMNS = (0, 1, 2)
+from sklearn_mf.datasets._columns import choose_columns, choose_time, has_header, read_name
+from sklearn_mf.datasets._messages import quote, shorten
+from sklearn_mf.datasets._rows import Rows, split_rows
+from sklearn_mf.datasets._times import find_nameless_times, look_like_times, read_times
+from sklearn_mf.datasets._tokens import is_number, read_digits
+from sklearn_mf.datasets._unpack import read_maybe_gzipped
 
 
 def load_ratings(
     path: str | PathLike,
     *,
-    columns: Sequence[int | str] = _DEFAULT_COLUMNS,
+    columns: Sequence[int | str] | None = None,
+    time: int | str | None = None,
     sep: str | None = None,
     header: bool | None = None,
     encoding: str | None = None,
     return_X_y: bool = False,
 ) -> Any:
-    r"""Read a file with one rating per line.
+    r"""Read a file of ratings, one in each row.
 
     Parameters
     ----------
     path : str or path-like
-        Text file, or the same compressed by gzip.
+        Text file, or the same compressed by gzip. Values may be in double quotes; a quoted value may hold separators
+        and line ends, and quotes that are doubled or follow a backslash.
 
-    columns : sequence of int or str, default=(0, 1, 2)
-        Places (from 0) or, with a header, names of the columns: user, item, any contexts, and last the rating.
+    columns : sequence of int or str, or None, default=None
+        Places (from 0) or, with a header, names of the columns: user, item, any contexts, and last the rating. None
+        takes the columns of a header whose names have the words for these (``userId``, ``movie_id``, ``Book-Rating``,
+        ``stars``, ``rating:float``), in any order, and the first three if there is no header or it has no such words.
+        Where the names leave it open, an error says so.
+
+    time : int, str or None, default=None
+        Place or name of the column of times. None finds it by the words of a header (``timestamp``, ``reviewTime``), or
+        without a header by numbers that are seconds or milliseconds of the years 1985 to 2128.
 
     sep : str or None, default=None
         The text between the values. None finds ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space by itself.
 
     header : bool or None, default=None
-        Whether the first line holds names. With None it does if its rating is a word and its ids are not all numbers.
+        Whether the first row holds names. None finds out by its words, and by numbers in the row that follows. If both
+        may be, an error says so.
 
     encoding : str or None, default=None
-        Encoding of the text. None reads UTF-8, or Latin-1 if the file is not valid UTF-8.
+        Encoding of the text. None reads UTF-8, UTF-16 with a byte order mark, or Latin-1 if the file is not valid
+        UTF-8.
 
     return_X_y : bool, default=False
         Whether to return ``(X, y)`` only.
@@ -53,16 +64,31 @@ def load_ratings(
     Returns
     -------
     ratings : :class:`~sklearn.utils.Bunch` or tuple of (X, y)
-        With ``data`` (n_ratings, n_columns - 1), the ids: int64 when all id columns are ints, else object with Python
-        ints and strings; ``target`` (n_ratings,) float64, the ratings; ``feature_names`` (list of str) of the id
-        columns, from the header or ``["user", "item", ...]``. A column is read as ints only if every value equals
-        ``str(int(value))``: ``"0012"`` stays text.
+        With
+
+        * ``data`` (n_ratings, n_columns - 1): the ids, int64 when all id columns are ints, else object with Python ints
+          and strings. A column is read as ints only if every value equals ``str(int(value))``: ``"0012"`` stays text;
+        * ``target`` (n_ratings,) float64: the ratings;
+        * ``times`` (n_ratings,) or None: when each was given, where the file says so: int64 or float64 as in the file,
+          datetime64 (in UTC if there are zones) of dates as in ISO 8601, else the texts, as objects. Missing ones are
+          NaN, NaT or empty;
+        * ``feature_names`` (list of str): of the id columns, from the header or ``["user", "item", ...]``.
+
+        Spaces around values are left out.
 
     Raises
     ------
     ValueError
-        If a line has more or fewer values than the first, an empty id or a rating that is not a finite number (the
-        error names the line), if a column is missing or has no name, or if the file has no ratings.
+        If a row has more or fewer values than the first, an empty id, a rating that is not a finite number, or a quote
+        that does not end (the error names the line); if a column is missing or has no name; if it is not clear which
+        columns hold users, items and ratings, or whether there is a header; if the ratings look like times; or if the
+        file has no ratings.
+    OSError
+        If the file cannot be opened, or is compressed by gzip and unpacks to far more than ratings do.
+
+    See Also
+    --------
+    sklearn_mf.model_selection.LeaveLastOut : Split by ``times``.
 
     Examples
     --------
@@ -70,36 +96,32 @@ def load_ratings(
     >>> from sklearn_mf.datasets import load_ratings
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "ratings.csv"
-    ...     _ = path.write_text("user,film,stars\nann,12,4.5\nbob,7,3\n")
+    ...     _ = path.write_text("user,date,film,stars\nann,2020-03-01,12,4.5\nbob,2020-03-02,7,3\n")
     ...     ratings = load_ratings(path)
     >>> ratings.data
     array([['ann', 12],
            ['bob', 7]], dtype=object)
     >>> ratings.feature_names, ratings.target
     (['user', 'film'], array([4.5, 3. ]))
+    >>> ratings.times
+    array(['2020-03-01', '2020-03-02'], dtype='datetime64[D]')
     """
-    if len(columns) < 3:
-        raise ValueError(f"columns={columns!r} must name at least three columns: user, item and rating.")
+    if columns is not None and (isinstance(columns, str) or len(columns) < 3):
+        raise ValueError(f"columns={quote(columns)} must name at least three columns: user, item and rating.")
     name = fspath(path)
-    lines, line_numbers = _read_lines(Path(path), encoding)
-    if not lines:
+    rows = split_rows(_read_text(Path(path), encoding), sep, name)
+    if not rows.values:
         raise ValueError(f"{name} has no ratings: it is empty.")
-    sep = _find_separator(lines[0]) if sep is None else sep
-    if sep == " ":  # several spaces may line up columns
-        lines = [" ".join(line.split()) for line in lines]
-    names = _split_line(lines[0], sep)
-    places = _find_columns(columns, names, name)
     if header is None:
-        header = _has_header(columns, [names[place] for place in places])
-    if header:
-        _check_names(columns, places, names, name)
-        lines, line_numbers = lines[1:], line_numbers[1:]
-    if not lines:
+        header = isinstance(time, str) or has_header(rows, columns)
+    start = 1 if header else 0  # the first row of ratings
+    places = choose_columns(rows, columns, bool(header))
+    if start == len(rows.line_numbers):
         raise ValueError(f"{name} has no ratings: it ends after the header.")
 
-    *id_tokens, rating_tokens = _take_columns(lines, line_numbers, sep, places, len(names), name)
-    y = _parse_ratings(rating_tokens, lines, line_numbers, name)
-    ids = [_parse_ids(tokens, lines, line_numbers, name) for tokens in id_tokens]
+    y = _parse_ratings(rows, places[-1], start)
+    _check_no_times(rows, places, start, y, columns)
+    ids = [_parse_ids(rows, place, start) for place in places[:-1]]
     if all(isinstance(column, np.ndarray) for column in ids):
         X = np.stack(ids, axis=1)
     else:
@@ -108,136 +130,82 @@ def load_ratings(
             X[:, j] = column.tolist() if isinstance(column, np.ndarray) else column
     if return_X_y:
         return X, y
+    names = rows.get_row(0)
     contexts = [f"context_{j}" for j in range(1, len(ids) - 1)]
-    feature_names = [names[place] for place in places[:-1]] if header else ["user", "item", *contexts]
-    return Bunch(data=X, target=y, feature_names=feature_names)
+    feature_names = [names[place] for place in places[:-1]] if start else ["user", "item", *contexts]
+    return Bunch(data=X, target=y, times=_load_times(rows, time, places, start), feature_names=feature_names)
 
 
-def _read_lines(path: Path, encoding: str | None) -> tuple[list[str], Sequence[int]]:
-    """Read the lines that are not blank, and their numbers in the file, from 1."""
-    data = path.read_bytes()
+def _read_text(path: Path, encoding: str | None) -> str:
+    """Read a text, and find its encoding if none is given."""
+    data = read_maybe_gzipped(path, "Unpack it to read it all the same.")
+    if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
     try:
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        data = data.removeprefix(codecs.BOM_UTF8)
         if encoding is not None:
-            text = data.decode(encoding)
-        else:
-            if b"\0" in data:
-                raise ValueError("it has NUL bytes. Is it UTF-16 (give encoding), or compressed other than by gzip?")
-            try:
-                text = data.decode("utf-8")
-            except UnicodeDecodeError:
-                text = data.decode("latin-1")
-    except (EOFError, OSError, LookupError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as text: {error}") from error
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    if all(map(str.strip, lines)):
-        return lines, range(1, len(lines) + 1)
-    kept = [(line, number) for number, line in enumerate(lines, 1) if line.strip()]
-    return [line for line, _ in kept], [number for _, number in kept]
+            return data.decode(encoding).removeprefix("\ufeff")
+        if b"\0" in data:
+            raise ValueError("it has NUL bytes. Is it UTF-16 (give encoding), or compressed other than by gzip?")
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return data.removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as text: {shorten(error)}") from error
 
 
-def _find_separator(line: str) -> str:
-    """Find the separator that makes at least three values of a line; a comma if there is none."""
-    for sep in _SEPARATORS:
-        if line.count(sep) >= 2:
-            return sep
-    return ","
+def _check_no_times(rows: Rows, places: list[int], start: int, y: np.ndarray, columns: Any) -> None:
+    """Refuse ratings that are times by their values, unless their column is given by name or named as ratings."""
+    is_named = columns is not None and isinstance(columns[-1], str)
+    if is_named or not look_like_times(y) or (start and read_name(rows.get_row(0)[places[-1]]).role == "rating"):
+        return
+    raise ValueError(
+        f"{rows.locate(start)}: the ratings would be taken from column {places[-1]}, which holds times such as "
+        f"{y[0]:.0f}. Give columns: user, item, any contexts, and last the rating; times are given by time, such as "
+        f"time={places[-1]}."
+    )
 
 
-def _split_line(line: str, sep: str) -> list[str]:
-    """Split a line into its values, some of which may be quoted."""
-    if '"' in line and len(sep) == 1:
-        return list(map(str.strip, next(csv.reader([line], delimiter=sep, skipinitialspace=True))))
-    return list(map(str.strip, line.split(sep)))
-
-
-def _find_columns(columns: Sequence[int | str], names: list[str], path: str) -> list[int]:
-    """Find the places of columns that are given by place or by name."""
-    places = []
-    for column in columns:
-        if isinstance(column, str):
-            if column not in names:
-                raise ValueError(f"{path}, line 1: no column {column!r} among {names}.")
-            places.append(names.index(column))
-        elif isinstance(column, Integral) and 0 <= column < len(names):
-            places.append(int(column))
-        else:
+def _load_times(rows: Rows, time: int | str | None, places: list[int], start: int) -> np.ndarray | None:
+    """Read the column of times; return None if there is none."""
+    place = choose_time(rows, time, bool(start), places)
+    if place is None and not start:
+        found = find_nameless_times(rows, [*places[:2], places[-1]])
+        if len(found) > 1:
             raise ValueError(
-                f"{path}, line 1: no column {column!r} (counted from 0) among the {len(names)} values {names}. A line "
-                "needs a user, an item and a rating; give sep or columns if the file is laid out otherwise."
+                f"{rows.locate(0)}: several columns look like times: {quote(found)}. Give time, such as "
+                f"time={found[0]}; or return_X_y=True if times do not matter."
             )
-    if len(set(places)) < len(places):
-        raise ValueError(f"columns={columns!r} names a column twice.")
-    return places
+        place = found[0] if found else None
+    return None if place is None else read_times(rows.get_column(place, start))
 
 
-def _has_header(columns: Sequence[int | str], first_values: list[str]) -> bool:
-    """Tell whether the values of the first line are names: its rating is a word, and its ids are not all numbers."""
-    if any(isinstance(column, str) for column in columns):
-        return True
-    *ids, rating = first_values
-    if _is_number(rating) or rating.lower() in _WORDS_FOR_MISSING:
-        return False
-    return not all(map(_is_number, ids))
-
-
-def _check_names(columns: Sequence[int | str], places: list[int], names: list[str], path: str) -> None:
-    """Refuse columns without a name, and default columns if the ratings are in another one."""
-    picked = [names[place] for place in places]
-    if "" in picked:
-        raise ValueError(
-            f"{path}, line 1: column {places[picked.index('')]} has no name among {names}. Was the table written with "
-            "its index? Give columns."
-        )
-    lower = [name.lower() for name in names]
-    if tuple(columns) == _DEFAULT_COLUMNS and "rating" in lower and lower.index("rating") != places[-1]:
-        raise ValueError(
-            f"{path}, line 1: the ratings would be taken from {picked[-1]!r}, but there is a column "
-            f"{names[lower.index('rating')]!r} among {names}. Give columns, by name or place: user, item, ..., rating."
-        )
-
-
-def _take_columns(
-    lines: list[str], line_numbers: Sequence[int], sep: str, places: list[int], n_values: int, path: str
-) -> list[list[str]]:
-    """Return the values of each of the columns at these places."""
-    has_quotes = len(sep) == 1 and any('"' in line for line in lines)
-    if not has_quotes and all(line.count(sep) + 1 == n_values for line in lines):
-        values = "\n".join(lines).replace(sep, "\n").split("\n")  # passes in C over the whole file
-        return [values[place::n_values] for place in places]
-    rows = [_split_line(line, sep) for line in lines]
-    for row, number, line in zip(rows, line_numbers, lines, strict=True):
-        if len(row) != n_values:
-            raise ValueError(
-                f"{path}, line {number}: {len(row)} instead of {n_values} values between {sep!r}: {line!r}."
-            )
-    return [[row[place] for row in rows] for place in places]
-
-
-def _parse_ratings(tokens: list[str], lines: list[str], line_numbers: Sequence[int], path: str) -> np.ndarray:
+def _parse_ratings(rows: Rows, place: int, start: int) -> np.ndarray:
     """Turn ratings into floats; each distinct token is parsed once."""
-    value_of = {token: float(token) if _is_number(token) else np.nan for token in set(tokens)}
+    tokens = rows.get_column(place, start)
+    value_of = {token: float(token) if is_number(token) else np.nan for token in set(tokens)}
     wrong_rows = [tokens.index(token) for token, value in value_of.items() if not np.isfinite(value)]
     if wrong_rows:
-        row = min(wrong_rows)
+        row = start + min(wrong_rows)
+        hint = "" if row else " If the first row holds names, give header=True."
         raise ValueError(
-            f"{path}, line {line_numbers[row]}: the rating {tokens[row].strip()!r} is not a finite number: "
-            f"{lines[row]!r}."
+            f"{rows.locate(row)}: the rating {quote(tokens[row - start].strip())} is not a finite number: "
+            f"{rows.quote_row(row)}.{hint}"
         )
     return np.array(list(map(value_of.__getitem__, tokens)))
 
 
-def _parse_ids(tokens: list[str], lines: list[str], line_numbers: Sequence[int], path: str) -> np.ndarray | list[str]:
+def _parse_ids(rows: Rows, place: int, start: int) -> np.ndarray | list[str]:
     """Turn ids into int64 if Python writes each int as its token, else keep the texts; parse each distinct one once."""
+    tokens = rows.get_column(place, start)
+    numbers = read_digits(tokens)
+    if numbers is not None:
+        return numbers
     id_of = {token: token.strip() for token in set(tokens)}
     empty_rows = [tokens.index(token) for token, id_ in id_of.items() if not id_]
     if empty_rows:
-        row = min(empty_rows)
-        raise ValueError(f"{path}, line {line_numbers[row]}: an id is empty: {lines[row]!r}.")
+        row = start + min(empty_rows)
+        raise ValueError(f"{rows.locate(row)}: an id is empty: {rows.quote_row(row)}.")
     try:
         int_of = {token: int(id_) for token, id_ in id_of.items()}
         if all(str(int_of[token]) == id_ for token, id_ in id_of.items()):
@@ -245,12 +213,3 @@ def _parse_ids(tokens: list[str], lines: list[str], line_numbers: Sequence[int],
     except (ValueError, OverflowError):
         pass
     return list(map(id_of.__getitem__, tokens))
-
-
-def _is_number(token: str) -> bool:
-    """Tell whether a token is a number, also NaN or infinity."""
-    try:
-        float(token)
-    except ValueError:
-        return False
-    return "_" not in token  # Python reads 1_0 as 10

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zipfile
-import zlib
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_scalar
 
 from sklearn_mf.datasets._download import download_archive, fetch_md5
+from sklearn_mf.datasets._messages import quote
 from sklearn_mf.datasets._movielens_reading import LAYOUTS, has_ratings, read_movies, read_ratings, read_users
 
 ARCHIVE_URL = "https://files.grouplens.org/datasets/movielens/ml-{variant}.zip"
@@ -31,6 +29,7 @@ MD5 = {
     "25m": "6b51fb2759a8657d3bfcbfc42b592ada",
 }
 
+_LARGEST_GROWTH = 2  # how many times as large as when this was written an archive may be
 
 _DESCR = """MovieLens {variant}: {n_ratings} ratings of films.
 
@@ -128,8 +127,10 @@ def fetch_movielens(
     ValueError
         If there is no such variant, or a line cannot be read (the error names it).
     OSError
-        If the data are not on disk and ``download_if_missing=False``, if they cannot be downloaded, or if the download
-        is cut short or has the wrong checksum. No part of it is left on disk then.
+        If the data are not on disk and ``download_if_missing=False``, if they cannot be downloaded, if the download is
+        cut short, has the wrong checksum, is larger than the publisher's or redirected elsewhere, or if an archive is
+        damaged, encrypted or unpacks to more than the publisher's. No part of a failed download is left on disk; an
+        archive that was there before stays.
     ImportError
         If ``as_frame=True`` and pandas is not installed.
 
@@ -155,9 +156,9 @@ def fetch_movielens(
     >>> titles = dict(zip(ratings.movies.id, ratings.movies.title))  # doctest: +SKIP
     """
     if variant not in list(LAYOUTS):  # a list compares what cannot be hashed
-        meant = str(variant).lower().removeprefix("ml-")
+        meant = variant.lower().removeprefix("ml-") if isinstance(variant, str) else ""
         hint = f" Did you mean {meant!r}?" if meant in LAYOUTS else ""
-        raise ValueError(f"variant={variant!r} is none of {', '.join(map(repr, LAYOUTS))}.{hint}")
+        raise ValueError(f"variant={quote(variant)} is none of {', '.join(map(repr, LAYOUTS))}.{hint}")
     check_scalar(n_retries, "n_retries", Integral, min_val=0)
     check_scalar(delay, "delay", Real, min_val=0)
     if as_frame:
@@ -165,6 +166,7 @@ def fetch_movielens(
     layout = LAYOUTS[variant]
     home = _choose_data_home(data_home)
     location = _find_on_disk(home, variant)
+    is_new = location is None
     if location is None:
         if not download_if_missing:
             raise OSError(
@@ -176,8 +178,10 @@ def fetch_movielens(
         X, y, times = read_ratings(location, layout)
         movies = None if return_X_y else read_movies(location, layout)
         users = None if return_X_y else read_users(location, layout)
-    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise OSError(f"{location} is damaged: {error}. Remove it to have it downloaded again.") from error
+    except (OSError, ValueError):
+        if is_new:  # the next call must not find it; what was there before is the caller's
+            location.unlink(missing_ok=True)
+        raise
 
     frame = None
     if as_frame:
@@ -223,7 +227,8 @@ def _download(folder: Path, variant: str, n_retries: int, delay: float) -> Path:
     url = ARCHIVE_URL.format(variant=variant)
     archive = folder / f"ml-{variant}.zip"
     md5 = MD5.get(variant) or fetch_md5(f"{url}.md5", n_retries=n_retries, delay=delay)
-    download_archive(url, archive, md5, n_retries=n_retries, delay=delay)
+    limit = _LARGEST_GROWTH * LAYOUTS[variant].archive_bytes
+    download_archive(url, archive, md5, limit=limit, n_retries=n_retries, delay=delay)
     return archive
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import re
-import zipfile
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
@@ -14,12 +13,17 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 from sklearn.utils import Bunch
 
+from sklearn_mf.datasets._messages import quote, shorten
+from sklearn_mf.datasets._unpack import open_gzip, open_member
+
 
 @dataclass(frozen=True)
 class Layout:
     """Describe the files of a variant: their names, and how the values of a line of ratings are separated."""
 
     folder: str  # in the archive
+    n_ratings: int  # as the publisher says, or more than it will ever be
+    archive_bytes: int  # the same
     ratings: str = "ratings.csv"
     movies: str = "movies.csv"
     users: str | None = None
@@ -29,10 +33,13 @@ class Layout:
 
 _DAT_FILES = {"ratings": "ratings.dat", "movies": "movies.dat", "sep": b"::", "header": False}
 LAYOUTS = {
-    "100k": Layout("ml-100k", "u.data", "u.item", "u.user", b"\t", False),
-    "1m": Layout("ml-1m", users="users.dat", **_DAT_FILES),
-    "10m": Layout("ml-10M100K", **_DAT_FILES),
-    **{variant: Layout(f"ml-{variant}") for variant in ("20m", "25m", "32m", "latest-small")},
+    "100k": Layout("ml-100k", 100_000, 5_000_000, "u.data", "u.item", "u.user", b"\t", False),
+    "1m": Layout("ml-1m", 1_000_209, 6_000_000, users="users.dat", **_DAT_FILES),
+    "10m": Layout("ml-10M100K", 10_000_054, 66_000_000, **_DAT_FILES),
+    "20m": Layout("ml-20m", 20_000_263, 199_000_000),
+    "25m": Layout("ml-25m", 25_000_095, 262_000_000),
+    "32m": Layout("ml-32m", 32_000_204, 239_000_000),
+    "latest-small": Layout("ml-latest-small", 1_000_000, 10_000_000),  # ten times what it has: it is replaced
 }
 
 # The flags of u.item in their order, from the README of 100k.
@@ -43,6 +50,11 @@ _GENRES_100K = [
 ]
 # fmt: on
 _GENRES_OF_NONE = ("unknown", "(no genres listed)")
+
+_LARGEST_LINE = 64  # bytes of a rating, on average; in the publisher's files it is below 28
+_LARGEST_TABLE = 2**24  # bytes of films or of people; the publisher's have 4 MB at most
+_LONGEST_LINE_SHOWN = 1000  # bytes that are decoded for a message, which shows fewer characters
+_ADVICE = "Remove it to have it downloaded again."
 
 _BLOCK_BYTES = 2**24  # bytes of ratings parsed at a time
 _DIGITS = b"0123456789"
@@ -55,14 +67,13 @@ def has_ratings(folder: Path, layout: Layout) -> bool:
 
 def _open_file(location: Path, layout: Layout, name: str) -> BinaryIO | None:
     """Open a file of the archive or folder by its name; return None if it is not there."""
-    if location.is_dir():
-        if (location / name).is_file():
-            return (location / name).open("rb")
-        compressed = location / f"{name}.gz"
-        return gzip.open(compressed) if compressed.is_file() else None
-    with zipfile.ZipFile(location) as archive:
-        member = f"{layout.folder}/{name}"
-        return archive.open(member) if member in archive.namelist() else None
+    limit = _LARGEST_LINE * layout.n_ratings if name == layout.ratings else _LARGEST_TABLE
+    if not location.is_dir():
+        return open_member(location, f"{layout.folder}/{name}", limit, _ADVICE)
+    if (location / name).is_file():
+        return (location / name).open("rb")
+    compressed = location / f"{name}.gz"
+    return open_gzip(compressed, limit, _ADVICE) if compressed.is_file() else None
 
 
 def read_ratings(location: Path, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -70,14 +81,14 @@ def read_ratings(location: Path, layout: Layout) -> tuple[np.ndarray, np.ndarray
     name = f"{location / layout.ratings}"
     file = _open_file(location, layout, layout.ratings)
     if file is None:
-        raise OSError(f"{location} has no {layout.folder}/{layout.ratings}. Remove it to have it downloaded again.")
+        raise OSError(f"{location} has no {layout.folder}/{layout.ratings}. {_ADVICE}")
     pairs, ratings, times = [], [], []
     n_lines, n_values = 0, 0
     with file:
         if layout.header:
-            header = file.readline().decode("utf-8-sig", "replace").strip()
+            header = file.readline(_BLOCK_BYTES).decode("utf-8-sig", "replace").strip()
             if header not in ("userId,movieId,rating,timestamp", "userId,movieId,rating"):
-                raise ValueError(f"{name}, line 1: {header!r} instead of 'userId,movieId,rating,timestamp'.")
+                raise ValueError(f"{name}, line 1: {quote(header)} instead of 'userId,movieId,rating,timestamp'.")
             n_lines, n_values = 1, header.count(",") + 1
         while block := file.read(_BLOCK_BYTES):
             block += file.readline()  # up to the end of a line
@@ -108,7 +119,8 @@ def _parse_block(
     shapes = block.translate(None, _DIGITS + b"\r")
     n_rows = shapes.count(b"\n")
     points = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("."))
-    is_good = shapes.replace(shape_with_point, shape_of_whole) == shape_of_whole * n_rows
+    is_good = len(shapes) >= n_rows * len(shape_of_whole)  # else what is compared would be larger than the block
+    is_good = is_good and shapes.replace(shape_with_point, shape_of_whole) == shape_of_whole * n_rows
     is_good = is_good and _have_one_decimal(block, points)
     if is_good:
         text = block.translate(bytes.maketrans(sep[:1], b" "), b".")
@@ -138,22 +150,23 @@ def _have_one_decimal(block: bytes, points: np.ndarray) -> bool:
 
 def _raise_bad_line(block: bytes, sep: bytes, n_values: int, name: str, n_lines_before: int) -> NoReturn:
     """Find the first line of a block that is not as it should be, and say which it is."""
-    lines = block.removesuffix(b"\n").split(b"\n")
     values = [rb"\d{1,18}", rb"\d{1,18}", rb"\d{1,17}(\.\d)?"]
     if n_values == 4:
         values.append(rb"\d{1,18}")
     good_line = re.compile(re.escape(sep).join(values) + rb"\r?")
-    wrong = next(i for i, text in enumerate(lines) if not good_line.fullmatch(text))
-    text = lines[wrong].decode("utf-8", "replace")
+    # A file gives one line at a time: a list of millions of short ones would be many times the block.
+    lines = (line.removesuffix(b"\n") for line in io.BytesIO(block))
+    wrong, line = next((i, line) for i, line in enumerate(lines) if not good_line.fullmatch(line))
+    text = quote(line[:_LONGEST_LINE_SHOWN].decode("utf-8", "replace"))
     raise ValueError(
-        f"{name}, line {n_lines_before + wrong + 1}: {text!r} is not {sep.decode()!r} between {len(values)} numbers: "
+        f"{name}, line {n_lines_before + wrong + 1}: {text} is not {sep.decode()!r} between {len(values)} numbers: "
         "ids of user and item, a rating with at most one decimal"
         + (", and a time in seconds." if len(values) == 4 else ".")
     )
 
 
-def _read_lines(location: Path, layout: Layout, name: str) -> list[str] | None:
-    """Read the lines of a text file; return None if it is not there."""
+def _read_text(location: Path, layout: Layout, name: str) -> str | None:
+    """Read a text file; return None if it is not there."""
     file = _open_file(location, layout, name)
     if file is None:
         return None
@@ -163,27 +176,36 @@ def _read_lines(location: Path, layout: Layout, name: str) -> list[str] | None:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:  # 100k and 1m
         text = data.decode("latin-1")
-    return [line for line in text.replace("\r\n", "\n").split("\n") if line]
+    return text.replace("\r\n", "\n")
+
+
+def _split_lines(text: str) -> list[str]:
+    """Split a text into its lines, empty ones left out."""
+    return re.findall("[^\n]+", text)
 
 
 def read_movies(location: Path, layout: Layout) -> Bunch | None:
     """Read the table of films; return None if it is not there."""
-    lines = _read_lines(location, layout, layout.movies)
-    if lines is None:
+    text = _read_text(location, layout, layout.movies)
+    if text is None:
         return None
     try:
-        ids, titles, genres = _transpose(_split_movie_lines(lines, layout.sep), 3)
+        ids, titles, genres = _transpose(_split_movies(text, layout.sep), 3)
         ids = np.array(list(map(int, ids)), dtype=np.int64)
-    except (ValueError, IndexError, csv.Error) as error:
-        raise ValueError(f"{location / layout.movies} cannot be read as a table of films: {error}.") from error
+    except (ValueError, OverflowError, IndexError, csv.Error) as error:
+        raise ValueError(f"{location / layout.movies} cannot be read as a table of films: {shorten(error)}.") from error
     genres = ["" if genre in _GENRES_OF_NONE else genre for genre in genres]
     return Bunch(id=ids, title=np.array(titles, dtype=object), genres=np.array(genres, dtype=object))
 
 
-def _split_movie_lines(lines: list[str], sep: bytes) -> list:
-    """Split each line of the table of films into id, title and genres."""
+def _split_movies(text: str, sep: bytes) -> list:
+    """Split the table of films into id, title and genres of each; only that with commas has quotes, and a header."""
     if sep == b",":
-        return list(csv.reader(lines))[1:]
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        if rows and rows[0] != ["movieId", "title", "genres"]:
+            raise ValueError(f"line 1 is {quote(rows[0])} instead of movieId,title,genres")
+        return rows[1:]
+    lines = _split_lines(text)
     if sep == b"::":  # which a title may have in it
         return [(*line.split("::", 1)[:1], *line.split("::", 1)[1].rsplit("::", 1)) for line in lines]
     rows = [line.split("|") for line in lines]  # id, title, two dates, address, a flag for each genre
@@ -192,16 +214,19 @@ def _split_movie_lines(lines: list[str], sep: bytes) -> list:
 
 def read_users(location: Path, layout: Layout) -> Bunch | None:
     """Read the table of people; return None if the variant has none or it is not there."""
-    lines = None if layout.users is None else _read_lines(location, layout, layout.users)
-    if lines is None:
+    text = None if layout.users is None else _read_text(location, layout, layout.users)
+    if text is None:
         return None
     sep, first, second = ("::", "gender", "age") if layout.sep == b"::" else ("|", "age", "gender")
     keys = ("id", first, second, "occupation", "zip")
     try:
-        columns = dict(zip(keys, _transpose([line.split(sep) for line in lines], len(keys)), strict=True))
+        rows = [line.split(sep) for line in _split_lines(text)]
+        columns = dict(zip(keys, _transpose(rows, len(keys)), strict=True))
         ids, ages = (np.array(list(map(int, columns.pop(key))), dtype=np.int64) for key in ("id", "age"))
-    except ValueError as error:
-        raise ValueError(f"{location / str(layout.users)} cannot be read as a table of users: {error}.") from error
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{location / str(layout.users)} cannot be read as a table of users: {shorten(error)}."
+        ) from error
     return Bunch(id=ids, age=ages, **{key: np.array(column, dtype=object) for key, column in columns.items()})
 
 
@@ -209,5 +234,5 @@ def _transpose(rows: list, n_columns: int) -> list[tuple]:
     """Turn rows into columns, and refuse a row that has more or fewer values."""
     for row in rows:
         if len(row) != n_columns:
-            raise ValueError(f"{row!r} has {len(row)} values instead of {n_columns}")
+            raise ValueError(f"{quote(row)} has {len(row)} values instead of {n_columns}")
     return list(zip(*rows, strict=True)) if rows else [()] * n_columns

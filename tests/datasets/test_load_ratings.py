@@ -56,7 +56,7 @@ def test_encodings(tmp_path, encoding, given):
 def test_files_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "ratings.gz"
     path.write_bytes(gzip.compress(b"1,2,3\n" * 100)[:-20])
-    with pytest.raises(ValueError, match=r"ratings.gz cannot be read as text"):
+    with pytest.raises(OSError, match=r"ratings.gz is damaged: "):
         load_ratings(path)
     with pytest.raises(ValueError, match=r"ratings.csv cannot be read as text: 'ascii' codec"):
         load_ratings(write(tmp_path, "Zoë,Amélie,4\n"), encoding="ascii")
@@ -100,8 +100,9 @@ def test_columns_by_place_and_by_name(tmp_path):
         ("1,2,\n2,3,4\n", "line 1: the rating '' is not a finite number"),
         ("a,b,NA\nc,d,3\n", "line 1: the rating 'NA' is not a finite number"),
         ("1;2;3,5\n2;3;4\n", "line 1: the rating '3,5' is not a finite number"),
-        (",user,item,rating\n0,1,2,3\n", "line 1: column 0 has no name among .* written with its index"),
-        ("rating,movieId,userId\n5,1,2\n", "would be taken from 'userId', but there is a column 'rating'"),
+        (",user,item,a\n0,1,2,3\n", "line 1: the users would be taken from ''"),
+        (",who,what\n0,1,2\n", "line 1: column 0 has no name among .* written with its index"),
+        ("rating,movieId,whose\n5,1,2\n", "the users would be taken from 'rating', whose name says something else"),
         ("1,2,3\n\0\0", "cannot be read as text: it has NUL bytes"),
         ("1,2,3\n1,2,1_0\n", "line 2: the rating '1_0' is not a finite number"),
         ("", "has no ratings: it is empty"),

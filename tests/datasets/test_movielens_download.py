@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from helpers.broken_archives import BROKEN
 from helpers.movielens_files import ARCHIVES, FILES, files_below, md5, zipped
 
 from sklearn_mf.datasets import _download, _movielens, fetch_movielens
@@ -15,7 +16,7 @@ from sklearn_mf.datasets import _download, _movielens, fetch_movielens
 class Server:
     """Answers to a path, in turn (the last one stays): (status, body[, length announced]), or "silence".
 
-    With a status of "stall" the body is sent, and then nothing.
+    With a status of "stall" the body is sent, and then nothing. A status (302, address) is a redirect.
     """
 
     def __init__(self):
@@ -31,6 +32,13 @@ class Server:
                     server.over.wait(5)
                     return
                 status, body, *length = answer
+                if isinstance(status, tuple):
+                    status, target = status
+                    self.send_response(status)
+                    self.send_header("Location", target)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 self.send_response(200 if status == "stall" else status)
                 if not length or length[0] is not None:
                     self.send_header("Content-Length", str(length[0] if length else len(body)))
@@ -165,6 +173,87 @@ def test_more_bytes_than_announced_are_a_wrong_checksum(tmp_path, server):
     with pytest.raises(OSError, match="expected the MD5 checksum"):
         fetch_movielens("1m", data_home=tmp_path)
     assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "1.5", "", "9" * 5000, "0x10", "²"])
+def test_a_length_that_is_no_number_is_an_oserror(tmp_path, server, length):
+    server.answers["/ml-1m.zip"] = [(200, ARCHIVES["1m"], length)]
+    with (
+        pytest.warns(UserWarning, match="Retry"),
+        pytest.raises(OSError, match=r"in 2 attempts: .*the server announces '") as error,
+    ):
+        fetch_movielens("1m", data_home=tmp_path, n_retries=1, delay=0)
+    assert len(str(error.value)) < 1000
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("variant", ["1m", "latest-small"])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_download_has_a_largest_size(tmp_path, server, monkeypatch, variant, announced):
+    monkeypatch.setattr(_download, "_BLOCK_BYTES", 2**16)
+    limit = 2 * _movielens.LAYOUTS[variant].archive_bytes
+    body = b"x" * (limit + 2**17)
+    server.answers[f"/ml-{variant}.zip"] = [(200, body) if announced else (200, body, None)]
+    with pytest.raises(OSError, match=rf"ml-{variant}.zip sends more than {limit / 1e6:.0f} MB"):
+        fetch_movielens(variant, data_home=tmp_path)
+    assert len(server.requests) == 1
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_archive_is_not_kept(tmp_path, server, monkeypatch, kind):
+    for checksums in ({"1m": md5(BROKEN[kind])}, {}):  # of the publisher, or none
+        monkeypatch.setattr(_movielens, "MD5", checksums)
+        server.answers["/ml-1m.zip.md5"] = [(200, md5(BROKEN[kind]).encode())]
+        server.answers["/ml-1m.zip"] = [(200, BROKEN[kind])]
+        with pytest.raises(OSError, match=r"ml-1m.zip"):
+            fetch_movielens("1m", data_home=tmp_path, n_retries=0)
+        assert files_below(tmp_path) == []
+    server.answers["/ml-1m.zip"] = [(200, ARCHIVES["1m"])]
+    monkeypatch.setattr(_movielens, "MD5", {"1m": md5(ARCHIVES["1m"])})
+    assert len(fetch_movielens("1m", data_home=tmp_path).target) == 3
+
+
+def test_an_archive_with_a_wrong_line_is_not_kept(tmp_path, server, monkeypatch):
+    other = zipped({**FILES["1m"], "ml-1m/ratings.dat": b"1::2::x::4\n"})
+    monkeypatch.setattr(_movielens, "MD5", {"1m": md5(other)})
+    server.answers["/ml-1m.zip"] = [(200, other)]
+    with pytest.raises(ValueError, match="line 1"):
+        fetch_movielens("1m", data_home=tmp_path)
+    assert files_below(tmp_path) == []
+
+
+TARGETS = [
+    "http://{host}/other.zip",
+    "https://example.invalid/ml-1m.zip",
+    "https://{host}.example.invalid/ml-1m.zip",
+    "https://grouplens.org@example.invalid/ml-1m.zip",
+    "ftp://{host}/ml-1m.zip",
+    "file:///etc/hostname",
+    "/other.zip",
+    "https://[bad/",
+    "https://" + "y" * 50_000,
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_redirects_lead_to_https_on_known_hosts_only(tmp_path, server, target, code):
+    server.answers["/other.zip"] = [(200, ARCHIVES["1m"])]
+    server.answers["/ml-1m.zip"] = [((code, target.format(host=server.url.removeprefix("http://"))), b"")]
+    with pytest.raises(OSError, match=r"ml-1m.zip cannot be downloaded: ") as error:
+        fetch_movielens("1m", data_home=tmp_path)
+    assert server.requests == ["/ml-1m.zip"]
+    assert len(str(error.value)) < 1000
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "files.grouplens.org", "grouplens.org"])
+def test_redirects_to_https_on_known_hosts_are_followed(host):
+    request = _download.Request("http://127.0.0.1/ml-1m.zip")
+    handler = _download._GuardedRedirects()
+    new = handler.redirect_request(request, None, 302, "Found", {}, f"https://{host}/x.zip")
+    assert new.full_url == f"https://{host}/x.zip"
 
 
 @pytest.mark.parametrize("status", [403, 404])

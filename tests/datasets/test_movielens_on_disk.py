@@ -359,7 +359,7 @@ def test_a_damaged_archive_on_disk_is_named(tmp_path):
             fetch_movielens("1m", data_home=tmp_path)
     unpack(tmp_path, {"movielens/ml-1m/ratings.dat.gz": gzip.compress(b"1::2::3\n" * 99)[:-10]})
     (tmp_path / "ml-1m.zip").unlink()
-    with pytest.raises(OSError, match="ml-1m is damaged"):
+    with pytest.raises(OSError, match=r"ml-1m.ratings\.dat\.gz is damaged"):
         fetch_movielens("1m", data_home=tmp_path)
 
 

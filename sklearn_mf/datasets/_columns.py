@@ -1,0 +1,236 @@
+"""Find out which columns of a file hold users, items, ratings and times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import NoReturn
+
+from sklearn_mf.datasets._messages import quote
+from sklearn_mf.datasets._rows import Rows
+from sklearn_mf.datasets._tokens import is_number
+
+USER, ITEM, RATING, TIME = "user", "item", "rating", "time"
+_NO_RATING = "number that is no rating"
+
+# Words of names, in the singular. A name with one of the later roles has that role: book_rating is a rating.
+_WORDS = {
+    USER: "user reviewer customer member visitor client buyer reader viewer listener rater account uid consumer person "
+    "people player subscriber student learner guest voter critic",
+    ITEM: "item movie film product book business song track artist album game app anime manga recipe restaurant venue "
+    "place poi hotel joke article asin isbn iid sku show series course beer wine video news document doc paper store "
+    "shop podcast episode location",
+    RATING: "rating rate star score overall grade mark vote preference",
+    TIME: "time timestamp date datetime ts when",
+    _NO_RATING: "year month week day hour minute age zip",
+}
+_ROLES = {word: role for role, words in _WORDS.items() for word in words.split()}
+_LETTERS = {"u": USER, "i": ITEM, "r": RATING, "t": TIME}  # as whole names
+# What leaves a name as plain as it was; and what makes it the name of something about a user, item or rating.
+# fmt: off
+_NEUTRAL = {
+    "id", "key", "code", "index", "unix", "utc", "epoch", "review", "reviewed", "rated", "given", "created",
+    "at", "of", "on", "in", "the", "sec", "second",
+}
+_ABOUT = {
+    "avg", "average", "mean", "median", "std", "count", "num", "number", "n", "total", "sum", "min", "max", "predicted",
+    "expected",
+}
+# fmt: on
+_OF_CLOCKS = {"unix", "epoch", "timestamp", "ts"}  # preferred where a file has dates, too
+_TYPES = re.compile(r":(token|float)(_seq)?$")  # that RecBole writes behind names
+
+_LONGEST_NAME = 100  # characters; beyond, it is no name, and taking it apart would take long
+
+_WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
+_DEFAULT_PLACES = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Name:
+    """Hold what the words of a column's name say: its role, and whether they say nothing else."""
+
+    role: str | None
+    is_plain: bool
+    words: tuple[str, ...]
+
+
+def read_name(name: str) -> Name:
+    """Find the role of a column by the words of its name."""
+    name = _TYPES.sub("", name.strip()) if len(name) <= _LONGEST_NAME else ""
+    if name.lower() in _LETTERS:
+        return Name(_LETTERS[name.lower()], True, (name.lower(),))
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+", name)
+    words = tuple(word for part in parts for word in _split_word(part.lower()))
+    roles = [_ROLES[word] for word in words if word in _ROLES]
+    of_ids = [role for role in roles if role in (USER, ITEM)][-1:]
+    role = next((role for role in (TIME, RATING, *of_ids, _NO_RATING) if role in roles), None)
+    if not name[:1].isalpha() or _ABOUT.intersection(words) or (role in (TIME, RATING) and "id" in words):
+        role = None
+    return Name(role, role is not None and all(word in _ROLES or word in _NEUTRAL for word in words), words)
+
+
+def _split_word(word: str) -> list[str]:
+    """Split userid into user and id, and take the plural off; return other words as they are."""
+    for stem in (word, word.removesuffix("s")):
+        if stem in _ROLES or stem in _NEUTRAL:
+            return [stem]
+    for i in range(len(word) - 2, 1, -1):
+        if word[:i] in _ROLES or word[:i] in _NEUTRAL:
+            rest = _split_word(word[i:])
+            if all(part in _ROLES or part in _NEUTRAL for part in rest):
+                return [word[:i], *rest]
+    return [word]
+
+
+def has_header(rows: Rows, columns: Sequence[int | str] | None) -> bool:
+    """Tell whether the first row holds names, and refuse to guess where it may be either.
+
+    It does where ids and rating are no numbers and its words are those of ratings, or of two roles; or where the next
+    row has a number for an id. It does not where the rating cannot be a name, such as ``4,5``, ``?`` and ``NA``.
+    """
+    if columns is not None and any(isinstance(column, str) for column in columns):
+        return True
+    first = rows.get_row(0)
+    *ids, rating = _find_places(_DEFAULT_PLACES if columns is None else columns, first, rows)
+    if any(is_number(first[place]) for place in (*ids, rating)):
+        return False
+    names = list(map(read_name, first))
+    if first[rating].lower() in _WORDS_FOR_MISSING or not first[rating][:1].isalpha():
+        return False
+    roles = {name.role for name in names if name.is_plain} - {_NO_RATING}
+    if RATING in roles or len(roles) >= 2:
+        return True
+    if len(rows.line_numbers) > 1:
+        second = rows.get_row(1)
+        if is_number(second[rating]) and any(is_number(second[place]) for place in ids):
+            return True
+    raise ValueError(
+        f"{rows.locate(0)}: {rows.quote_row(0)} may hold names, or ids and the rating {quote(first[rating])}, which is "
+        "not a number. Give header=True if it holds names; else correct that rating."
+    )
+
+
+def choose_columns(rows: Rows, columns: Sequence[int | str] | None, header: bool) -> list[int]:
+    """Find the places of user, item, any contexts and rating."""
+    first = rows.get_row(0)
+    if columns is None:
+        return _choose_by_words(rows, first) if header else _find_places(_DEFAULT_PLACES, first, rows)
+    places = _find_places(columns, first, rows)
+    if header:
+        _check_named(rows, first, places)
+        _check_roles(rows, first, places, columns)
+    return places
+
+
+def choose_time(rows: Rows, time: int | str | None, header: bool, places: list[int]) -> int | None:
+    """Find the place of the times by ``time`` or by the words of the header; None if it has none."""
+    first = rows.get_row(0)
+    if time is not None:
+        (place,) = _find_places((time,), first, rows)
+        return place
+    if not header:
+        return None
+    found = _find_role([read_name(name) for name in first], TIME, only_plain=True)
+    found = [place for place in found if place not in (*places[:2], places[-1])]
+    if len(found) > 1:
+        names = [first[place] for place in found]
+        raise ValueError(
+            f"{rows.locate(0)}: several columns may be the times: {quote(names)}. Give time, by name or place, such as "
+            f"time={quote(names[0])}; or return_X_y=True if times do not matter."
+        )
+    return found[0] if found else None
+
+
+def _find_places(columns: Sequence[int | str], names: list[str], rows: Rows) -> list[int]:
+    """Find the places of columns that are given by place or by name."""
+    places = []
+    for column in columns:
+        if isinstance(column, str):
+            if names.count(column) != 1:
+                problem = "no column" if column not in names else "several columns"
+                raise ValueError(f"{rows.locate(0)}: {problem} {quote(column)} among {quote(names)}.")
+            places.append(names.index(column))
+        elif isinstance(column, Integral) and not isinstance(column, bool) and 0 <= column < len(names):
+            places.append(int(column))
+        else:
+            raise ValueError(
+                f"{rows.locate(0)}: no column {quote(column)} (counted from 0) among the {len(names)} values "
+                f"{quote(names)}. A line needs a user, an item and a rating; give sep or columns if the file is laid "
+                "out otherwise."
+            )
+    if len(set(places)) < len(places):
+        raise ValueError(f"columns={quote(columns)} names a column twice.")
+    return places
+
+
+def _choose_by_words(rows: Rows, names: list[str]) -> list[int]:
+    """Take the columns whose names say that they are users, items and ratings, else the first three.
+
+    Where names say something about these, but not enough, it refuses to guess.
+    """
+    read = list(map(read_name, names))
+    found = {role: _find_role(read, role) for role in (USER, ITEM, RATING)}
+    if all(len(places) == 1 for places in found.values()):
+        return [places[0] for places in found.values()]
+    places = _find_places(_DEFAULT_PLACES, names, rows)
+    for place, (role, candidates) in zip(places, found.items(), strict=True):
+        is_other = read[place].role not in (None, role) and (read[place].role != _NO_RATING or role == RATING)
+        if is_other or len(candidates) > 1 or (candidates and place not in candidates):
+            _raise_unclear(rows, f"the {role}s", place, candidates)
+    _check_named(rows, names, places)
+    return places
+
+
+def _find_role(names: list[Name], role: str, only_plain: bool = False) -> list[int]:
+    """Find the columns of a role: those whose names say nothing else, or if there are none, others."""
+    plain = [place for place, name in enumerate(names) if name.role == role and name.is_plain]
+    if role == TIME and len(plain) > 1:
+        of_clocks = [place for place in plain if _OF_CLOCKS.intersection(names[place].words)]
+        return of_clocks if len(of_clocks) == 1 else plain
+    if plain or only_plain:
+        return plain
+    return [place for place, name in enumerate(names) if name.role == role]
+
+
+def _check_named(rows: Rows, names: list[str], places: list[int]) -> None:
+    """Refuse columns without a name."""
+    nameless = [place for place in places if not names[place]]
+    if nameless:
+        raise ValueError(
+            f"{rows.locate(0)}: column {nameless[0]} has no name among {quote(names)}. Was the table written with its "
+            "index? Give columns."
+        )
+
+
+def _check_roles(rows: Rows, names: list[str], places: list[int], columns: Sequence[int | str]) -> None:
+    """Refuse given columns of which the last is no rating by its name, while another is.
+
+    One that is given by its name may be what the caller wants, unless the rating is among the columns before it.
+    """
+    read = list(map(read_name, names))
+    others = [place for place in _find_role(read, RATING) if place != places[-1]]
+    if isinstance(columns[-1], str):
+        others = [place for place in others if place in places]
+    if others and read[places[-1]].role in (USER, ITEM, TIME, _NO_RATING):
+        _raise_unclear(rows, "the ratings", places[-1], others)
+
+
+def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int]) -> NoReturn:
+    """Say which column would be taken, which others there are, and what to give."""
+    names = rows.get_row(0)
+    problem = "whose name says something else"
+    if candidates:
+        others = [names[candidate] for candidate in candidates]
+        problem = f"but there is a column {quote(others[0])}" if len(others) == 1 else f"but there are {quote(others)}"
+    found = [_find_role(list(map(read_name, names)), role) for role in (USER, ITEM, RATING)]
+    example = ""
+    if all(found) and len({places[0] for places in found}) == 3:
+        given = tuple(places[0] if names.count(names[places[0]]) > 1 else names[places[0]] for places in found)
+        example = f", such as columns={quote(given)}"
+    raise ValueError(
+        f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among {quote(names)}. Give "
+        f"columns, by name or place: user, item, any contexts, and last the rating{example}. Times are given by time."
+    )

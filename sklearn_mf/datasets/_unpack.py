@@ -1,0 +1,96 @@
+"""Read compressed files so that they cannot fill the memory, and that all damage is an OSError."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from sklearn_mf.datasets._messages import shorten
+
+# What a file compressed by gzip may unpack to, when no publisher says how large it is. Ratings shrink to a third or a
+# tenth, and gzip can shrink nothing to less than a thousandth.
+_LARGEST_RATIO = 50
+_ALWAYS_UNPACKED = 2**26  # bytes, whatever the ratio: repetitive small files shrink to very little
+
+
+class _BoundedReader(io.RawIOBase):
+    """Read a compressed file up to a number of bytes.
+
+    What decompressors raise about broken, encrypted or oddly compressed data (zipfile alone has RuntimeError,
+    NotImplementedError, BadZipFile, EOFError, zlib.error, LZMAError) comes as an OSError that names the file.
+    """
+
+    def __init__(self, file: Any, name: str, limit: int, advice: str):
+        self.file, self.name, self.limit, self.advice, self.n_read = file, name, limit, advice, 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes; raise an OSError beyond the limit, or where the data are damaged."""
+        try:
+            data = self.file.read(len(buffer))
+        except Exception as error:
+            raise_damaged(self.name, error, self.advice)
+        self.n_read += len(data)
+        if self.n_read > self.limit:
+            raise OSError(
+                f"{self.name} unpacks to more than {_in_megabytes(self.limit)}, which no such file of ratings does. "
+                f"{self.advice}"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file that is read."""
+        if not self.closed:
+            self.file.close()
+        super().close()
+
+
+def open_gzip(path: Path, limit: int, advice: str) -> BinaryIO:
+    """Open a file compressed by gzip; it may unpack to ``limit`` bytes, or more if it is large itself."""
+    limit = max(limit, _LARGEST_RATIO * path.stat().st_size)
+    return io.BufferedReader(_BoundedReader(gzip.open(path), str(path), limit, advice), 2**20)
+
+
+def read_maybe_gzipped(path: Path, advice: str) -> bytes:
+    """Read a file, and unpack it if it is compressed by gzip."""
+    with path.open("rb") as file:
+        is_gzipped = file.read(2) == b"\x1f\x8b"
+    if not is_gzipped:
+        return path.read_bytes()
+    with open_gzip(path, _ALWAYS_UNPACKED, advice) as file:
+        return file.read()
+
+
+def open_member(archive: Path, member: str, limit: int, advice: str) -> BinaryIO | None:
+    """Open a file of a zip archive, which may unpack to ``limit`` bytes; return None if it is not there."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            if member not in opened.namelist():
+                return None
+            file = opened.open(member)
+    except Exception as error:
+        raise_damaged(str(archive), error, advice)
+    return io.BufferedReader(_BoundedReader(file, str(archive), limit, advice), 2**20)
+
+
+def raise_damaged(name: str, error: Exception, advice: str) -> NoReturn:
+    """Raise an OSError about a file that cannot be unpacked; one of the disk stays as it is.
+
+    EINVAL is none of the disk: it comes from looking in front of the file, where a damaged directory of it points.
+    """
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise error
+    raise OSError(f"{name} is damaged: {shorten(error)}. {advice}") from error
+
+
+def _in_megabytes(n_bytes: int) -> str:
+    """Write a number of bytes for a message."""
+    return f"{n_bytes / 1e6:,.0f} MB"
