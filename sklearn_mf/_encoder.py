@@ -74,7 +74,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns of X.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, when all are strings.
 
     See Also
