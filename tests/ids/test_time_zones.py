@@ -16,6 +16,8 @@ DAYS = [datetime(2024, 1, 1) + timedelta(days=k) for k in range(4)]
 AWARE = [day.replace(tzinfo=timezone.utc) for day in DAYS]
 BERLIN = [day.astimezone(timezone(timedelta(hours=1))) for day in AWARE]
 Y = [1.0, 2, 3, 4]
+# scikit-learn 1.6 does not see the names of polars frames.
+names_of_polars = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 
 
 def arrow(days, zone):
@@ -76,6 +78,7 @@ def fitted(days, **parameters):
     return MatrixFactorizationRegressor(rank=1, max_iter=2, handle_unknown="error", **parameters).fit(table(days), Y)
 
 
+@names_of_polars
 @pytest.mark.parametrize("name", AWARE_COLUMNS)
 def test_a_column_with_a_zone_is_refused_after_a_fit_without(name):
     with pytest.raises(ValueError, match=r"column 2 \('day'\) of X are datetimes with a time zone .*on datetime ids"):
@@ -83,6 +86,7 @@ def test_a_column_with_a_zone_is_refused_after_a_fit_without(name):
     fitted(AWARE).predict(table(AWARE_COLUMNS[name]()))
 
 
+@names_of_polars
 @pytest.mark.parametrize("name", NAIVE_COLUMNS)
 def test_a_column_without_a_zone_is_refused_after_a_fit_with(name):
     with pytest.raises(

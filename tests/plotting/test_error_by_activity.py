@@ -195,6 +195,8 @@ def counts_of(display):
     return display.item_counts.tolist(), display.user_counts.tolist()
 
 
+# scikit-learn 1.6 does not see the names of polars frames.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("names", [["user", "item"], ["pipeline__user", "remainder__item"]])
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas])
 def test_tables_are_matched_by_name_in_any_order(names, frame):
