@@ -116,15 +116,13 @@ INLINE judged judge_poisson(const sgd_config *config, float target, float predic
     return (judged){half, target - mu, larger(mu, target)};
 }
 
+/* A chain of comparisons: as a switch it costs the loop of the squared loss, which does not use it, four percent (GCC 12). */
 INLINE judged judge(const sgd_config *config, float target, float prediction)
 {
 #define JUDGE(name)                                                                                                    \
-    case sgd_##name:                                                                                                   \
+    if (config->loss == sgd_##name)                                                                                    \
         return judge_##name(config, target, prediction);
-    switch (config->loss) {
-        SGD_LOSSES(JUDGE)
-    default:
-        return judge_squared_error(config, target, prediction);
-    }
+    SGD_LOSSES(JUDGE)
 #undef JUDGE
+    return judge_squared_error(config, target, prediction);
 }
