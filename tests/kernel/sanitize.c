@@ -89,8 +89,9 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     const int64_t n = start[BLOCKS];
     int32_t *index = take(n * m * sizeof(int32_t));
     double *y = take(n * sizeof(double)), *w = take(n * sizeof(double));
-    grid_scatter(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1], offset,
-              GROUPS, next, index, y, weighted ? w : NULL);
+    if (grid_scatter(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1],
+                     offset, GROUPS, n, next, index, y, weighted ? w : NULL) != -1)
+        fail("a row has no place in its block");
     float *target = take(n * sizeof(float)), *weight = take(n * sizeof(float));
     uint8_t *batch_kinds = take(n / SGD_BATCH + BLOCKS);
     int32_t *context_rows = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
