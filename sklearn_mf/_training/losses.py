@@ -6,6 +6,7 @@ A new loss is a class here, listed in ``LOSSES``, and a function of the kernel (
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(ABC):
     """Say what an error costs. The fields of a loss are those parameters of the estimator that it has."""
 
     name: ClassVar[str]
@@ -51,13 +52,13 @@ class Loss:
         """Name and parameters, such as "huber, epsilon=1.35"."""
         return ", ".join([self.name, *(f"{f.name}={getattr(self, f.name)}" for f in fields(self))])
 
+    @abstractmethod
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
         """Give the loss of each rating, at least 0; ``f`` is the intercept plus what biases and factors add to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
         """Find the f of least loss that is the same for all ratings."""
-        raise NotImplementedError
 
     def unit(self, scale: float) -> float:
         """Give the factor that turns a loss on the standardized scale into one on the scale of y."""
@@ -67,7 +68,7 @@ class Loss:
         """Turn scores into predicted ratings."""
         return f
 
-    def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
+    def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:  # noqa: B027, of most
         """Raise a ValueError if the loss is not defined for ratings of positive weight."""
 
     def mean(self, y: np.ndarray, f: np.ndarray | float, scale: float, weights: np.ndarray | None) -> float:
