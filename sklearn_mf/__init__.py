@@ -2,7 +2,12 @@
 
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder
+    from sklearn_mf._prediction.seen import SeenPairs
+    from sklearn_mf._ranker import MatrixFactorizationRanker
     from sklearn_mf._regressor import MatrixFactorizationRegressor
+    from sklearn_mf._training.als import PreferenceHyperparameters
+    from sklearn_mf._training.confidence import ConfidenceRule
+    from sklearn_mf._training.fit_pairs import Preferences, PreferenceState
     from sklearn_mf._training.hyperparameters import Hyperparameters
     from sklearn_mf._training.learned import TrainingState
     from sklearn_mf._training.losses import LOSSES
@@ -15,14 +20,20 @@ except ModuleNotFoundError as error:
     ) from error
 
 __version__ = "0.1.0"
-__all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRegressor"]
+__all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRanker", "MatrixFactorizationRegressor"]
 
 # What a stored model may hold beside arrays, numbers and text; skops.io.load(file, trusted=TRUSTED_TYPES) takes it.
 TRUSTED_TYPES: list[str] = [
     f"{stored.__module__}.{stored.__qualname__}"
     for stored in (
         MatrixFactorizationEncoder,
+        MatrixFactorizationRanker,
         MatrixFactorizationRegressor,
+        ConfidenceRule,
+        Preferences,
+        PreferenceHyperparameters,
+        PreferenceState,
+        SeenPairs,
         Hyperparameters,
         TrainingState,
         *LOSSES.values(),

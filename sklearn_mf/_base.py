@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
@@ -31,8 +32,17 @@ class CheckedInput:
     """Hold a table of ids taken apart, and its ratings and weights, checked."""
 
     columns: list[Column]
-    y: np.ndarray  # (n_rows,)
+    y: np.ndarray | None  # (n_rows,)
     weights: np.ndarray | None  # (n_rows,)
+
+    def those_that_count(
+        self, codes: list[np.ndarray]
+    ) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
+        """Give codes, ratings and weights of the rows whose weight is not 0."""
+        if self.weights is None or self.weights.all():
+            return codes, self.y, self.weights
+        rows = np.flatnonzero(self.weights)
+        return [column[rows] for column in codes], None if self.y is None else self.y[rows], self.weights[rows]
 
     def fit_levels(self, threads: Threads) -> tuple[Levels, CodedRatings]:
         """Learn the levels; warn of columns that can hardly be categories."""
@@ -45,11 +55,11 @@ class CheckedInput:
     def grow_levels(self, levels: Levels, threads: Threads) -> tuple[Levels, CodedRatings, np.ndarray]:
         """Add the levels that are new; return all, the ratings that count, and their rows in X."""
         grown, codes = levels.grow(self.columns, self.weights, threads)
-        rows, y, weights = np.arange(len(self.y)), self.y, self.weights
-        if weights is not None and not weights.all():
-            rows = np.flatnonzero(weights)
-            codes, y, weights = [column[rows] for column in codes], y[rows], weights[rows]
-        return grown, CodedRatings(codes, y, weights, grown.counts), rows
+        return grown, CodedRatings(*self.those_that_count(codes), grown.counts), self.rows_that_count()
+
+    def rows_that_count(self) -> np.ndarray:
+        """Give the places of the rows whose weight is not 0."""
+        return np.arange(len(self.columns[0])) if self.weights is None else np.flatnonzero(self.weights)
 
 
 def frozen_copy(estimator: Any) -> Any:
@@ -61,6 +71,12 @@ def frozen_copy(estimator: Any) -> Any:
     frozen = object.__new__(type(estimator))
     frozen.__dict__ = dict(vars(estimator))
     return frozen
+
+
+def generator_of(estimator: Any, *count: int) -> np.random.Generator:
+    """Draw from ``random_state``; ``count`` tells one batch from another."""
+    seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
+    return np.random.default_rng([seed, *count])
 
 
 def check_shape(columns: list[Column], estimator_name: str, label: str = "X") -> None:
@@ -94,6 +110,21 @@ def check_input(
     weights = check_weights(sample_weight, len(columns[0]))
     loss.check_targets(y, weights)
     return CheckedInput(columns, y, weights)
+
+
+def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, reset: bool) -> CheckedInput:
+    """Check pairs and, where they are given, ratings; names go to ``frozen``, a copy of the estimator."""
+    name = type(frozen).__name__
+    columns = split_columns(X, name)
+    check_shape(columns, name)
+    if reset and len(columns) > 2:
+        raise ValueError(
+            f"X has {len(columns)} columns, and {name} takes two: users and items. Leave the others out, or predict "
+            "ratings with MatrixFactorizationRegressor, which takes contexts."
+        )
+    validate_data(frozen, X, reset=reset, skip_check_array=True)
+    y = None if y is None else check_ratings(y, len(columns[0]))
+    return CheckedInput(columns, y, check_weights(sample_weight, len(columns[0])))
 
 
 def check_query(frozen: Any, X: Any) -> list[Column]:
@@ -172,15 +203,15 @@ def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) 
 
 
 def fitted_model(frozen: Any) -> FittedModel:
-    """Give what the reading methods work on; ``frozen`` is a copy of a fitted estimator."""
+    """Give what the reading methods work on; ``frozen`` is a copy of a fitted regressor."""
     return FittedModel(
         levels_of(frozen),
         model_of(frozen),
-        frozen._training_state.hyper.loss.inverse_link,
-        tuple(frozen.rating_range_) if frozen.clip else None,
         frozen.handle_unknown,
         list(getattr(frozen, "feature_names_in_", [])),
         type(frozen).__name__,
+        frozen._training_state.hyper.loss.inverse_link,
+        tuple(frozen.rating_range_) if frozen.clip else None,
         vars(frozen).get("_own_contexts"),
     )
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import sklearn
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils import Bunch, Tags, check_random_state, check_scalar
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import (
@@ -24,6 +21,7 @@ from sklearn_mf._base import (
     encode_validation,
     fitted_model,
     frozen_copy,
+    generator_of,
     learn_own_contexts,
     learned_so_far,
     levels_of,
@@ -32,9 +30,9 @@ from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.explain import explain
-from sklearn_mf._prediction.model import MAX_CHUNK
-from sklearn_mf._prediction.recommend import recommend
-from sklearn_mf._prediction.similar import find_similar
+from sklearn_mf._prediction.fitted import FittedModel
+from sklearn_mf._prediction.recommend import Question
+from sklearn_mf._recommender import Recommender, check_count
 from sklearn_mf._training.fit import fit_first_batch, fit_ratings
 from sklearn_mf._training.fold_in import fold_in_levels
 from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
@@ -43,26 +41,11 @@ from sklearn_mf._training.losses import LOSSES, make_loss
 from sklearn_mf._training.online import update_on_batch
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
+from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
 
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # before scikit-learn 1.9
 
-    class CallbackSupportMixin:
-        """Stand in for scikit-learn's class of estimators that take callbacks."""
-
-    def with_callbacks(method: Callable) -> Callable:
-        """Return the method as it is."""
-        return method
-
-
-# Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
-# every estimator with this tag; nothing else reads the tag.
-_CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
-
-
-class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recommender):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
@@ -280,6 +263,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
     array([4. , 3.4])
     """
 
+    _value_name: ClassVar[str] = "rating"
     _parameter_constraints: ClassVar[dict] = {
         "rank": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -428,7 +412,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
                 stopping,
                 None if held is None else encode_validation(held, levels, threads),
                 None if start is None else Start(start, _places_in(before, levels, given.columns)),
-                _generator_of(self),
+                generator_of(self),
                 threads,
                 callback,
             )
@@ -468,13 +452,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             if is_first:
                 levels, coded = given.fit_levels(threads)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _generator_of(self), threads)
+                learned = fit_first_batch(coded, hyper, generator_of(self), threads)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, _ = given.grow_levels(levels_of(frozen), threads)
                 learn_own_contexts(frozen, coded, goes_on=True)
                 step_factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](known.n_iter, 0)
-                rng = _generator_of(self, known.n_iter)
+                rng = generator_of(self, known.n_iter)
                 learned = update_on_batch(known, coded, hyper, step_factor, rng, threads)
         if self.verbose:
             print(f"Batch {learned.n_iter}  {hyper.loss.training_line(learned.losses[-1])}")
@@ -536,32 +520,6 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         learned = fold_in_levels(known, coded, is_new.argmax(axis=1), hyper)
         return adopt(self, frozen, levels, learned)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the ratings of pairs.
-
-        Parameters
-        ----------
-        X : array-like or dataframe of shape (n_pairs, n_columns)
-            Ids, in the columns and of the kinds given to ``fit``.
-
-        Returns
-        -------
-        y : ndarray of shape (n_pairs,), float64
-            Predicted ratings. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
-        """
-        frozen = frozen_copy(self)
-        check_is_fitted(frozen)
-        columns, fitted = check_query(frozen, X), fitted_model(frozen)
-        with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
-            return fitted.predict(columns, threads)
-
     def recommend(
         self,
         users: ArrayLike,
@@ -571,7 +529,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         candidates: ArrayLike | None = None,
         context: Any = None,
         item_context: Any = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
+        as_frame: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Any:
         """Find the items with the highest predicted ratings for each user.
 
         Parameters
@@ -602,6 +561,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
             from an item to its value, or to a list of them. Each item is then ranked in its own context. A frame names
             the context columns that it has, where ``fit`` saw names. Otherwise its columns are all context columns, in
             the order of ``fit``, or all those where each item always had the same value in ``fit``.
+
+        as_frame : bool, default=False
+            Whether to return a pandas frame with a row for each item that was found: user, item, place (from 1 on) and
+            rating. Users and items are called as the columns of ``fit``, where these had names.
 
         Returns
         -------
@@ -659,97 +622,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         array([['Brazil'],
                ['Alien']], dtype=object)
         """
-        frozen = frozen_copy(self)
-        check_is_fitted(frozen)
-        n_items = _check_count(n_items, "n_items")
-        with Threads(count_threads(self.n_jobs)) as threads:
-            fitted = fitted_model(frozen)
-            return recommend(fitted, users, n_items, exclude, candidates, context, item_context, threads)
-
-    def similar_items(self, items: ArrayLike, n_items: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """Find the items whose factors point in the most similar direction.
-
-        Parameters
-        ----------
-        items : array-like of shape (n_queries,)
-            Item ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar items.
-
-        n_items : int, default=10
-            How many for each, at least 1. An item is not similar to itself: there are at most one less than the model
-            has items.
-
-        Returns
-        -------
-        similar : ndarray of shape (n_queries, min(n_items, n_known - 1))
-            Item ids, most similar first, filled as those of :meth:`recommend`. Items whose factors are all zero are
-            similar to none.
-
-        similarities : ndarray of shape (n_queries, min(n_items, n_known - 1)), float64
-            Cosines of the angle between the factors, -1 to 1; NaN where there is no item.
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted.
-        ValueError
-            If the model has no factors (``rank=0``), or as in :meth:`recommend`.
-
-        Examples
-        --------
-        >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> from sklearn_mf.datasets import make_ratings
-        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
-        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
-        >>> similar, cosines = model.similar_items([3, 14], 5)
-        >>> similar.shape
-        (2, 5)
-        """
-        frozen = frozen_copy(self)
-        check_is_fitted(frozen)
-        n_items = _check_count(n_items, "n_items")
-        with Threads(count_threads(self.n_jobs)) as threads:
-            return find_similar(fitted_model(frozen), 1, items, n_items, threads)
-
-    def similar_users(self, users: ArrayLike, n_users: int = 10) -> tuple[np.ndarray, np.ndarray]:
-        """Find the users whose factors point in the most similar direction.
-
-        Parameters
-        ----------
-        users : array-like of shape (n_queries,)
-            User ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar users.
-
-        n_users : int, default=10
-            How many for each, at least 1. A user is not similar to themselves: there are at most one less than the
-            model has users.
-
-        Returns
-        -------
-        similar : ndarray of shape (n_queries, min(n_users, n_known - 1))
-            User ids, most similar first, as the items of :meth:`similar_items`.
-
-        similarities : ndarray of shape (n_queries, min(n_users, n_known - 1)), float64
-            Cosines, NaN where there is no user.
-
-        Raises
-        ------
-        NotFittedError, ValueError
-            As :meth:`similar_items`.
-
-        Examples
-        --------
-        >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> from sklearn_mf.datasets import make_ratings
-        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
-        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
-        >>> similar, cosines = model.similar_users([15], 3)
-        >>> cosines.shape
-        (1, 3)
-        """
-        frozen = frozen_copy(self)
-        check_is_fitted(frozen)
-        n_users = _check_count(n_users, "n_users")
-        with Threads(count_threads(self.n_jobs)) as threads:
-            return find_similar(fitted_model(frozen), 0, users, n_users, threads)
+        frozen, n_items = self._frozen(), check_count(n_items, "n_items")
+        return frozen._answer(Question(users, n_items, exclude, candidates, context, item_context), as_frame)
 
     def explain(self, X: Any) -> Bunch:
         """Take predictions apart.
@@ -784,21 +658,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         >>> [f"{name} {values[0]:.2f}" for name, values in parts.items()]  # doctest: +ELLIPSIS
         ['intercept 3.60', 'user_bias 0...', 'item_bias 0...', 'context 0.00', ...]
         """
-        frozen = frozen_copy(self)
-        check_is_fitted(frozen)
+        frozen = self._frozen()
         columns, fitted = check_query(frozen, X), fitted_model(frozen)
         with Threads(count_threads(self.n_jobs)) as threads:
             return Bunch(**explain(fitted, columns, threads))
-
-    @property
-    def user_factors_(self) -> np.ndarray:
-        """Factor rows of the users, ``factors_[0]``."""
-        return self.factors_[0]
-
-    @property
-    def item_factors_(self) -> np.ndarray:
-        """Factor rows of the items, ``factors_[1]``."""
-        return self.factors_[1]
 
     @property
     def user_biases_(self) -> np.ndarray:
@@ -810,19 +673,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         """Biases of the items, ``biases_[1]``."""
         return self.biases_[1]
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = _CATEGORICAL_TAG
-        tags.input_tags.string = True
-        return tags
+    def _view(self) -> FittedModel:
+        return fitted_model(self)
 
-
-def _check_count(n: int, name: str) -> int:
-    """Check how many are asked for; a bool is no number."""
-    check_scalar(n, name, Integral, min_val=1)
-    if isinstance(n, bool):
-        raise TypeError(f"{name} must be an instance of int, not bool: give how many are wanted.")
-    return int(n)
+    def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
+        if y is None:
+            raise ValueError("recommend_from needs y, the ratings of the pairs in X.")
+        self.categories_, self._sorters = [self.categories_[0][:0], self.categories_[1]], [None, self._sorters[1]]
+        self.factors_, self.biases_ = ([users[:0], items] for users, items in (self.factors_, self.biases_))
+        self._training_state = self._training_state.without_users()
+        self.fold_in(X, y, sample_weight)
 
 
 def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
@@ -852,12 +712,6 @@ def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
         int(model.n_iter_no_change),
         model.validation_fraction,
     )
-
-
-def _generator_of(model: MatrixFactorizationRegressor, *count: int) -> np.random.Generator:
-    """Draw from ``random_state``; ``count`` tells one batch from another."""
-    seed = check_random_state(model.random_state).randint(np.iinfo(np.int32).max)
-    return np.random.default_rng([seed, *count])
 
 
 def _places_in(model: MatrixFactorizationRegressor, levels: Levels, columns: list[Column]) -> list[np.ndarray]:

@@ -173,6 +173,8 @@ def _drop_unused(ids: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tup
 
 def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Join levels of two arrays of one kind, none of them changed by it."""
+    if not len(fitted):
+        return new
     if fitted.dtype == new.dtype or fitted.dtype.kind == "O":
         return np.concatenate([fitted, new.astype(fitted.dtype)])
     if fitted.dtype.kind == "M":

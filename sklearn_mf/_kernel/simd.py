@@ -2,6 +2,7 @@
 
 import os
 
+import sklearn_mf._kernel.als as als
 import sklearn_mf._kernel.partners as partners
 import sklearn_mf._kernel.sgd as sgd
 
@@ -15,6 +16,7 @@ def select_simd(name: str) -> str:
             "'baseline'."
         )
     partners.select_wide(chosen != "baseline")
+    als.select_simd(chosen)
     return chosen
 
 

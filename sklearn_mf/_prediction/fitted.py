@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ class FittedModel:
 
     levels: Levels
     model: Model
-    inverse_link: Callable[[np.ndarray], np.ndarray]
-    rating_range: tuple[float, float] | None  # bounds of ratings; None does not bound them
     handle_unknown: str
     feature_names: list[str]  # empty where X had no names
     estimator_name: str
+    inverse_link: Callable[[np.ndarray], np.ndarray] | None = None  # None leaves scores as they are
+    rating_range: tuple[float, float] | None = None  # bounds of ratings; None does not bound them
     own_contexts: dict[str, Any] | None = None  # what own_contexts.py learned; None of models stored before it was
+    has_average_rows: bool = False  # the last row of each field stands for ids never seen
+    is_mirrored: bool = False  # users and items have changed places
 
     def predict(self, columns: list[Column], threads: Threads) -> np.ndarray:
         """Predict the ratings of rows of ids, float64 (n_rows,)."""
@@ -34,15 +36,40 @@ class FittedModel:
         if self.handle_unknown != "ignore":
             unknown = (indices < 0).any(axis=1)
             self.report_unknown(columns, indices, unknown)
-        ratings = self.model.scores(indices, threads)
+        ratings = self.model.scores(self.rows_of(indices), threads)
         self.to_ratings(ratings)
         if self.handle_unknown == "nan":
             ratings[unknown] = np.nan
         return ratings
 
+    def rows_of(self, indices: np.ndarray) -> np.ndarray:
+        """Give the rows of the model for indices: an id never seen, -1, has none, or the average one."""
+        if not self.has_average_rows:
+            return indices
+        return np.where(indices < 0, np.array(self.levels.counts, dtype=np.int32), indices)
+
+    def mirrored(self) -> FittedModel:
+        """Exchange users and items."""
+        order = [1, 0, *range(2, len(self.levels.ids))]
+        own, levels, model = self.own_contexts, self.levels, self.model
+        return replace(
+            self,
+            levels=replace(
+                levels,
+                ids=[levels.ids[f] for f in order],
+                sorters=[levels.sorters[f] for f in order],
+                kinds=levels.kinds and [levels.kinds[f] for f in order],
+            ),
+            model=replace(model, factors=[model.factors[f] for f in order], biases=[model.biases[f] for f in order]),
+            feature_names=[self.feature_names[f] for f in order] if self.feature_names else [],
+            own_contexts=own and {**own, "user": own["item"], "item": own["user"]},
+            is_mirrored=not self.is_mirrored,
+        )
+
     def to_ratings(self, scores: np.ndarray) -> None:
         """Turn scores into ratings, in place: through the link of the loss, and within bounds."""
-        scores[...] = self.inverse_link(scores)
+        if self.inverse_link is not None:
+            scores[...] = self.inverse_link(scores)
         if self.rating_range is not None:
             np.clip(scores, *self.rating_range, out=scores)
 

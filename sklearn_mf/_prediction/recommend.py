@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,44 +21,65 @@ from sklearn_mf._prediction.contexts import (
     warn_of_own_contexts,
 )
 from sklearn_mf._prediction.fitted import FittedModel
+from sklearn_mf._prediction.lists import Lists
+from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._prediction.top_items import Candidates, Excluded, top_items
 from sklearn_mf._utils.threads import Threads
 
 
-def recommend(
-    fitted: FittedModel,
-    users: ArrayLike,
-    n_items: int,
-    exclude: Any,
-    candidates: ArrayLike | None,
-    context: Any,
-    item_context: Any,
-    threads: Threads,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find ids and ratings of the top items of each user, as ``MatrixFactorizationRegressor.recommend`` says."""
-    column = id_column(users, "users")
-    table = None if item_context is None else take_item_contexts(fitted, item_context)
-    contexts = take_contexts(fitted, context, len(column), [] if table is None else table.fields)
-    pairs = None if exclude is None else _pair_columns(fitted, exclude)
-    items = _candidate_indices(fitted, candidates, threads)
-    n_items = min(n_items, len(items))  # before anything of this size is made
+@dataclass(frozen=True)
+class Question:
+    """Hold what is asked: the top items of users or, with ``field`` 1, the top users of items.
+
+    Messages speak of ``caller`` and of its parameters.
+    """
+
+    ids: ArrayLike
+    n: int
+    exclude: Any = None
+    candidates: ArrayLike | None = None
+    context: Any = None
+    item_context: Any = None
+    seen: SeenPairs | None = None  # pairs to leave out, instead of ``exclude``
+    field: int = 0
+    caller: str = "recommend"
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Name what is asked about, and what is found."""
+        return ("users", "items") if self.field == 0 else ("items", "users")
+
+
+def recommend(fitted: FittedModel, question: Question, threads: Threads) -> Lists:
+    """Find the top items of each user, or the top users of each item, as the methods of the estimators say."""
+    column = id_column(question.ids, question.names[0])
+    table = None if question.item_context is None else take_item_contexts(fitted, question.item_context)
+    contexts = take_contexts(fitted, question.context, len(column), [] if table is None else table.fields)
+    pairs = None if question.exclude is None else _pair_columns(fitted, question.exclude)
+    if question.field == 1:
+        fitted, pairs = fitted.mirrored(), pairs and pairs[::-1]
+    items = _candidate_indices(fitted, question, threads)
+    n_items = min(question.n, len(items))  # before anything of this size is made
     among = Candidates(items, {} if table is None else table.levels(fitted, items, threads))
     if len(column) == 0:
-        return fitted.levels.decode(1, np.empty((0, n_items), dtype=np.int32)), np.empty((0, n_items))
+        return Lists(fitted, column, np.empty((0, n_items), dtype=np.int32), np.empty((0, n_items)))
     indices = np.full((len(column), len(fitted.levels.ids)), -1, dtype=np.int32)
     for field, one in [(0, column), *zip(contexts.fields, contexts.columns, strict=True)]:
         indices[:, field] = fitted.levels.encode_field(field, one, threads)
-    unknown = _report_unknown(fitted, column, contexts, indices)
+    unknown = _report_unknown(fitted, question, column, contexts, indices)
     warn_of_own_contexts(fitted, contexts, indices, items)
     excluded = Excluded.nothing(len(column))
     if pairs is not None:
         excluded = _excluded_places(fitted.levels, pairs, column, items, threads)
-    found, ratings = top_items(fitted.model, indices, among, excluded, n_items, threads)
+    elif question.seen is not None:
+        of_field = question.seen.excluded if question.field == 0 else question.seen.excluded_users
+        excluded = of_field(indices[:, 0], items, fitted.levels.counts[1])
+    found, ratings = top_items(fitted.model, fitted.rows_of(indices), among, excluded, n_items, threads)
     fitted.to_ratings(ratings)
     if fitted.handle_unknown == "nan":
         ratings[unknown] = np.nan
         ratings[np.isin(found, items[among.have_unknown_contexts()])] = np.nan
-    return fitted.levels.decode(1, found), ratings
+    return Lists(fitted, column, found, ratings)
 
 
 def id_column(ids: Any, label: str) -> Column:
@@ -65,11 +87,13 @@ def id_column(ids: Any, label: str) -> Column:
     return split_ids(ids, label)
 
 
-def _report_unknown(fitted: FittedModel, users: Column, contexts: Contexts, indices: np.ndarray) -> np.ndarray:
+def _report_unknown(
+    fitted: FittedModel, question: Question, users: Column, contexts: Contexts, indices: np.ndarray
+) -> np.ndarray:
     """Report users and contexts never seen; return which rows have some."""
     asked = indices[:, [0, *contexts.fields]]
     unknown = (asked < 0).any(axis=1)
-    what, then = "recommend was given", "Items are ranked without them."
+    what, then = f"{question.caller} was given", f"{question.names[1].capitalize()} are ranked without them."
     if fitted.handle_unknown != "ignore":
         fitted.report_unknown([users, *contexts.columns], asked, unknown, what, then)
     elif contexts.columns:  # of users it is documented what they get
@@ -87,18 +111,20 @@ def _pair_columns(fitted: FittedModel, exclude: Any) -> list[Column]:
     return order_columns(columns, exclude, fitted.feature_names[:2], "exclude")[:2]
 
 
-def _candidate_indices(fitted: FittedModel, candidates: ArrayLike | None, threads: Threads) -> np.ndarray:
+def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads) -> np.ndarray:
     """Find the indices of the items to choose from, in order."""
+    candidates, found_name = question.candidates, question.names[1]
     if candidates is None:
         return np.arange(fitted.levels.counts[1], dtype=np.int32)
     ids = id_column(list(candidates) if isinstance(candidates, (set, frozenset)) else candidates, "candidates")
     if len(ids) == 0:
-        raise ValueError("candidates is empty: give the items to choose from, or None for all.")
+        raise ValueError(f"candidates is empty: give the {found_name} to choose from, or None for all.")
     found = fitted.levels.encode_field(1, ids, threads)
     if (found < 0).any():
         raise ValueError(
-            f"Items not seen in fit: {describe_unknown([ids], found[:, None])}. Leave them out, as nothing is known "
-            "of them: candidates[numpy.isin(candidates, model.categories_[1])] has the others."
+            f"{found_name.capitalize()} not seen in fit: {describe_unknown([ids], found[:, None])}. Leave them out, as "
+            "nothing is known of them: candidates[numpy.isin(candidates, "
+            f"model.categories_[{1 - question.field}])] has the others."
         )
     return np.unique(found)
 

@@ -35,6 +35,15 @@ class TrainingState:
             coefficients=grow_each(self.coefficients, n_levels[1::-1]),
         )
 
+    def without_users(self) -> TrainingState:
+        """Leave out what belongs to users, of a model of two fields."""
+        return replace(
+            self,
+            level_weights=[self.level_weights[0][:0], self.level_weights[1]],
+            centers=[None if self.centers[0] is None else self.centers[0][:0], self.centers[1]],
+            coefficients=[self.coefficients[0], None if self.coefficients[1] is None else self.coefficients[1][:0]],
+        )
+
 
 @dataclass(frozen=True)
 class Learned:

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sklearn_mf._training.learned import Learned
 from sklearn_mf._training.losses import Loss, SquaredError
 
-Attributes = Callable[[Learned], dict[str, Any]]
+Attributes = Callable[[Any], dict[str, Any]]
 
 
 class Callback:
@@ -19,7 +18,7 @@ class Callback:
 
     Parameters
     ----------
-    estimator : MatrixFactorizationRegressor or None
+    estimator : estimator or None
         Its ``verbose`` and its callbacks say what is told.
 
     loss : Loss
@@ -27,10 +26,20 @@ class Callback:
 
     max_epochs : int or None
         The number of epochs, where it is known.
+
+    epoch_name : str, default="Epoch"
+        What ``verbose`` calls an epoch.
     """
 
-    def __init__(self, estimator: Any = None, loss: Loss | None = None, max_epochs: int | None = None):
+    def __init__(
+        self,
+        estimator: Any = None,
+        loss: Loss | None = None,
+        max_epochs: int | None = None,
+        epoch_name: str = "Epoch",
+    ):
         self._estimator, self._loss, self._max_epochs = estimator, loss or SquaredError(), max_epochs
+        self._epoch_name = epoch_name
         self._verbose = 0 if estimator is None else estimator.verbose
         self._n_epochs, self._start = 0, time.perf_counter()
         self._fit_context = self._epoch_context = None
@@ -54,21 +63,24 @@ class Callback:
             self._epoch_context = self._fit_context.subcontext(task_name="epoch")
             self._epoch_context = self._epoch_context.call_on_fit_task_begin(**self._given)
 
-    def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Learned]) -> bool:
+    def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Any]) -> bool:
         """Tell of an epoch, with the loss on the scale of y; return whether a callback asks to stop."""
+        held_out = "" if score is None else f"  held-out {self._loss.score_name} {score:.4f}"
+        return self.end_round(lambda: f"step {step:.4g}  {self._loss.training_line(loss)}{held_out}", learned)
+
+    def end_round(self, describe: Callable[[], str], learned: Callable[[], Any]) -> bool:
+        """Tell of an epoch in the words of ``describe``; return whether a callback asks to stop."""
         if self._verbose:
             total = f"/{self._max_epochs}" if self._max_epochs else ""
-            held_out = "" if score is None else f"  held-out {self._loss.score_name} {score:.4f}"
             seconds = time.perf_counter() - self._start
-            seen = self._loss.training_line(loss)
-            print(f"Epoch {self._n_epochs}{total}  step {step:.4g}  {seen}{held_out}  {seconds:.2f} s")
+            print(f"{self._epoch_name} {self._n_epochs}{total}  {describe()}  {seconds:.2f} s")
         if self._fit_context is None:
             return False
         return self._epoch_context.call_on_fit_task_end(
             **self._given, reconstruction_attributes=lambda: self.attributes(learned())
         )
 
-    def end_fit(self, learned: Learned) -> None:
+    def end_fit(self, learned: Any) -> None:
         """Tell that the fit ends."""
         if self._fit_context is not None:
             self._fit_context.call_on_fit_task_end(

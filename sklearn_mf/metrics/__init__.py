@@ -1,6 +1,7 @@
 """Measure how good rankings and recommendations are: metrics by group, metrics of a catalog, scorers."""
 
 from sklearn_mf.metrics._catalog import catalog_coverage, novelty
+from sklearn_mf.metrics._catalog_scorer import make_catalog_scorer
 from sklearn_mf.metrics._lists import ranking_of_lists
 from sklearn_mf.metrics._ndcg_and_auc import auc_by_group, ndcg_at_k
 from sklearn_mf.metrics._scorer import make_ranking_scorer
@@ -10,6 +11,7 @@ __all__ = [
     "auc_by_group",
     "catalog_coverage",
     "hit_rate_at_k",
+    "make_catalog_scorer",
     "make_ranking_scorer",
     "map_at_k",
     "mrr_at_k",

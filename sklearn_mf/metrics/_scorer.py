@@ -74,7 +74,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     """
     if isinstance(metric, functools.partial) and not metric.args:  # its keywords are checked and shown as any
         metric, kwargs = metric.func, {**metric.keywords, **kwargs}
-    _check_metric(metric, kwargs)
+    check_metric(metric, kwargs)
     return RankingScorer(metric, check_column(user_column, "user_column"), kwargs)
 
 
@@ -97,7 +97,7 @@ class RankingScorer:
     def __repr__(self) -> str:
         shown = {} if self._user_column == 0 else {"user_column": self._user_column}
         keywords = [f"{name}={value!r}" for name, value in {**shown, **self._kwargs}.items()]
-        return f"make_ranking_scorer({', '.join([_metric_name(self._metric), *keywords])})"
+        return f"make_ranking_scorer({', '.join([metric_name(self._metric), *keywords])})"
 
     def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> RankingScorer:
         """Set whether, or under what name, weights are routed to this scorer; see scikit-learn's metadata routing."""
@@ -136,7 +136,7 @@ def _make_request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRe
     return request
 
 
-def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
+def check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     """Refuse now what would otherwise fail after the first fit of a search."""
     given = [name for name in _ARGUMENTS_FROM_SCORER if name in kwargs]
     if given:
@@ -150,21 +150,21 @@ def _check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     )
     if not accepts_groups:
         raise TypeError(
-            f"{_metric_name(metric)} is no metric that takes groups: give a ranking metric of sklearn_mf.metrics, such "
+            f"{metric_name(metric)} is no metric that takes groups: give a ranking metric of sklearn_mf.metrics, such "
             "as ndcg_at_k, or a function called like it, metric(y_true, y_score, groups=..., sample_weight=...). "
             "For other metrics use sklearn.metrics.make_scorer."
         )
     try:
         signature.bind([], [], groups=[], sample_weight=None, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{_metric_name(metric)} cannot be called with what is given: {error}.") from error
+        raise TypeError(f"{metric_name(metric)} cannot be called with what is given: {error}.") from error
     if str(getattr(metric, "__module__", "")).startswith("sklearn_mf.metrics."):
         for name in _CHECKS.keys() & kwargs.keys():
             _CHECKS[name](kwargs[name])
 
 
-def _metric_name(metric: Any) -> str:
+def metric_name(metric: Any) -> str:
     """Return the name of a metric for messages."""
     if isinstance(metric, functools.partial):  # its own repr shows an address
-        return f"partial({_metric_name(metric.func)}, ...)"
+        return f"partial({metric_name(metric.func)}, ...)"
     return getattr(metric, "__name__", repr(metric))

@@ -1,0 +1,46 @@
+"""Hold what was found for each id that was asked about, and give it as arrays or as a data frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_pandas_support
+
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.tables import Column
+from sklearn_mf._prediction.fitted import FittedModel
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Hold a list for each of the ids of a column, best first."""
+
+    fitted: FittedModel
+    asked: Column
+    found: np.ndarray  # int32 (n_asked, k): indices, -1 for none
+    values: np.ndarray  # float64 (n_asked, k), NaN where there is none
+    fields: tuple[int, int] = (0, 1)  # of what is asked about, and of what is found
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the ids that were found and their values."""
+        return self.fitted.levels.decode(self.fields[1], self.found), self.values
+
+    def frame(self, value_name: str, caller: str) -> Any:
+        """Make a pandas frame with a row for each id that was found, and its place from 1 on."""
+        pandas = check_pandas_support(caller)
+        names = [self._name_of(field) for field in self.fields]
+        if names[0] == names[1]:
+            names[1] = f"similar_{names[0]}"
+        rows, places = np.nonzero(self.found >= 0)
+        levels, codes = factorize(self.asked)
+        ids = self.fitted.levels.decode(self.fields[1], self.found[rows, places])
+        columns = [levels[codes[rows]], ids, places + 1, self.values[rows, places]]
+        return pandas.DataFrame(dict(zip([*names, "place", value_name], columns, strict=True)))
+
+    def _name_of(self, field: int) -> str:
+        """Call a field as fit did, or "user" and "item"."""
+        if self.fitted.feature_names:
+            return self.fitted.feature_names[field]
+        return ("user", "item")[1 - field if self.fitted.is_mirrored else field]

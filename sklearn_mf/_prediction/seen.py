@@ -1,0 +1,104 @@
+"""Hold the pairs that a model was fitted on, for lists without them and for explanations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_mf._prediction.top_items import Excluded
+
+_MAX_SHORT_WEIGHTS = 256  # different weights that fit a byte
+
+
+@dataclass(frozen=True)
+class SeenPairs:
+    """Hold the items of each user: those of user u are ``index[start[u]:start[u + 1]]``, in rising order.
+
+    A pair takes four bytes, and one or four more where weights differ. Users who came later, or have more items than
+    in the fit, are in ``changed``.
+    """
+
+    start: np.ndarray  # int64 (n_users + 1,)
+    index: np.ndarray  # int32 (n_pairs,)
+    weight: np.ndarray | None  # float32 (n_pairs,), or uint8 places in weight_table; None when all are 1
+    weight_table: np.ndarray | None = None  # float32 (n_weights,)
+    changed: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @classmethod
+    def of_pairs(cls, start: np.ndarray, index: np.ndarray, weight: np.ndarray | None) -> SeenPairs:
+        """Keep pairs, with their weights in a byte where they are few."""
+        if weight is None:
+            return cls(start, index, None)
+        few = np.unique(weight[: 16 * _MAX_SHORT_WEIGHTS])
+        if len(few) <= _MAX_SHORT_WEIGHTS:
+            table = np.unique(weight)
+            if len(table) <= _MAX_SHORT_WEIGHTS:
+                return cls(start, index, np.searchsorted(table, weight).astype(np.uint8), table)
+        return cls(start, index, weight)
+
+    def of_user(self, user: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give the items of a user, in rising order, and their weights, float32."""
+        if user in self.changed:
+            return self.changed[user]
+        if user >= len(self.start) - 1:
+            return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+        part = slice(self.start[user], self.start[user + 1])
+        items = self.index[part]
+        if self.weight is None:
+            return items, np.ones(len(items), dtype=np.float32)
+        weights = self.weight[part]
+        return items, weights if self.weight_table is None else self.weight_table[weights]
+
+    def with_user(self, user: int, items: np.ndarray, weights: np.ndarray) -> SeenPairs:
+        """Put these items in the place of a user's."""
+        return replace(self, changed={**self.changed, user: (items, weights)})
+
+    def with_item(self, item: int, users: np.ndarray, weights: np.ndarray) -> SeenPairs:
+        """Add an item, which has a higher index than all before, to its users."""
+        grown = {}
+        for user, weight in zip(users.tolist(), weights, strict=True):
+            items, own = self.of_user(user)
+            grown[user] = np.append(items, np.int32(item)), np.append(own, weight)
+        return replace(self, changed={**self.changed, **grown})
+
+    def excluded(self, users: np.ndarray, items: np.ndarray, n_items: int) -> Excluded:
+        """Give the places among ``items`` that each of ``users`` has seen; -1 is a user never seen, who has none."""
+        if not self.changed and len(items) == n_items:
+            bounds = np.append(self.start, self.start[-1])  # users never seen, -1, are at its end
+            last = len(self.start) - 1
+            rows = np.where(users < 0, last, users)
+            return Excluded(bounds[rows], bounds[rows + 1], self.index)
+        place = np.full(n_items, -1, dtype=np.int32)
+        place[items] = np.arange(len(items), dtype=np.int32)
+        asked, rows = np.unique(users, return_inverse=True)
+        places = [place[self.of_user(user)[0]] if user >= 0 else place[:0] for user in asked.tolist()]
+        places = [some[some >= 0] for some in places]
+        stop = np.cumsum([len(some) for some in places], dtype=np.int64)
+        start = stop - [len(some) for some in places]
+        return Excluded(start[rows], stop[rows], np.concatenate([*places, place[:0]]))
+
+    def excluded_users(self, items: np.ndarray, users: np.ndarray, n_users: int) -> Excluded:
+        """Give the places among ``users`` that have seen each of ``items``; -1 is an item never seen."""
+        place = np.full(n_users, -1, dtype=np.int32)
+        place[users] = np.arange(len(users), dtype=np.int32)
+        asked, rows = np.unique(items, return_inverse=True)
+        row_of = np.full(int(max(asked[-1], self.index.max(initial=-1))) + 1, -1)
+        row_of[asked[asked >= 0]] = np.flatnonzero(asked >= 0)
+        found = np.flatnonzero(row_of[self.index] >= 0)
+        owners = np.searchsorted(self.start, found, side="right") - 1
+        is_kept = ~np.isin(owners, list(self.changed))
+        pairs = [(owners[is_kept], self.index[found[is_kept]])]
+        for user, (own, _) in self.changed.items():
+            own = own[np.isin(own, asked)]
+            pairs.append((np.full(len(own), user), own))
+        owners, seen = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        counts = place[owners] >= 0
+        table = sparse.csr_array(
+            (np.ones(counts.sum(), dtype=bool), (row_of[seen[counts]], place[owners[counts]])),
+            shape=(len(asked), len(users)),
+        )
+        table.sort_indices()
+        start = table.indptr.astype(np.int64)
+        return Excluded(start[rows], start[rows + 1], table.indices.astype(np.int32, copy=False))

@@ -1,0 +1,326 @@
+"""Provide what regressor and ranker have in common: lists of users and items, from factors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import sklearn
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_scalar
+from sklearn.utils.fixes import parse_version
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf._base import check_query, frozen_copy, levels_of
+from sklearn_mf._prediction.fitted import FittedModel
+from sklearn_mf._prediction.model import MAX_CHUNK
+from sklearn_mf._prediction.recommend import Question, recommend
+from sklearn_mf._prediction.similar import find_similar
+from sklearn_mf._utils.threads import Threads, count_threads
+
+# Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
+# every estimator with this tag; nothing else reads the tag.
+_CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
+
+
+class Recommender(BaseEstimator):
+    """Answer what users, items and their factors are asked; how they are learned is the subclass's."""
+
+    _value_name: ClassVar[str]  # of what is predicted, in data frames
+
+    @abstractmethod
+    def _view(self) -> FittedModel:
+        """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
+
+    @abstractmethod
+    def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Learn the users of X, known or not, from what is given here alone; ``self`` is a copy of the estimator."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the ratings of pairs; of the ranker, their preferences.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_pairs, n_columns)
+            Ids, in the columns and of the kinds given to ``fit``.
+
+        Returns
+        -------
+        y : ndarray of shape (n_pairs,), float64
+            Predicted ratings or preferences. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
+        """
+        frozen = self._frozen()
+        columns, fitted = check_query(frozen, X), frozen._view()
+        with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
+            return fitted.predict(columns, threads)
+
+    def recommend_from(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_items: int = 10,
+        candidates: ArrayLike | None = None,
+        as_frame: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | Any:
+        """Recommend items to users who are not in the model, from what they rated or chose; the model stays as it is.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_pairs, 2)
+            Users, with any ids, and items that the model knows. A user whom the model knows is treated as a new one,
+            who has nothing but these pairs.
+
+        y : array-like of shape (n_pairs,), default=None
+            Ratings. The regressor needs them; the ranker takes None as in ``fit``.
+
+        sample_weight : array-like of shape (n_pairs,), default=None
+            Weights, as in ``fold_in``.
+
+        n_items : int, default=10
+            How many items for each user, at least 1.
+
+        candidates : array-like of shape (n_candidates,), default=None
+            Ids of the items to choose from. None: all that the model knows.
+
+        as_frame : bool, default=False
+            Whether to return a pandas frame, as ``recommend`` does, instead of arrays.
+
+        Returns
+        -------
+        users : ndarray of shape (n_users,)
+            The users of X, in sorted order.
+
+        items, values : ndarrays of shape (n_users, min(n_items, n_candidates))
+            As ``recommend`` gives them. Items in X are left out for their user.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If an item is not known, or as in ``fold_in`` and ``recommend``.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Casablanca"]]
+        >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
+        >>> users, items, preferences = model.recommend_from([["dora", "Alien"]], n_items=1)
+        >>> items
+        array([['Brazil']], dtype=object)
+        """
+        frozen, n_items = self._frozen(), check_count(n_items, "n_items")
+        if frozen.n_features_in_ > 2:
+            raise ValueError(
+                f"recommend_from is for models of two columns, and this one has {frozen.n_features_in_}. Call "
+                "fold_in on a copy (copy.deepcopy) and recommend with the contexts."
+            )
+        frozen._learn_users(X, y, sample_weight)
+        column = check_query(frozen, X)[0]
+        with Threads(count_threads(self.n_jobs)) as threads:
+            ids = np.unique(levels_of(frozen).decode(0, levels_of(frozen).encode_field(0, column, threads)))
+        question = Question(ids, n_items, exclude=X, candidates=candidates, caller="recommend_from")
+        answer = frozen._answer(question, as_frame)
+        return answer if as_frame else (ids, *answer)
+
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = 10,
+        *,
+        exclude: Any = None,
+        candidates: ArrayLike | None = None,
+        context: Any = None,
+        as_frame: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray] | Any:
+        """Find the users with the highest predictions for each item.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_items,)
+            Item ids. One never seen in ``fit`` is reported as ``handle_unknown`` says.
+
+        n_users : int, default=10
+            How many users for each item, at least 1.
+
+        exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
+            (user, item) pairs to leave out, users first, as in ``recommend``.
+
+        candidates : array-like of shape (n_candidates,), default=None
+            Ids of the users to choose from. None: all that were seen in ``fit``.
+
+        context : array-like, default=None
+            As in ``recommend``, for models with context columns: one value for each of them, or a table with a row for
+            each item.
+
+        as_frame : bool, default=False
+            Whether to return a pandas frame with a row for each user that was found, instead of arrays.
+
+        Returns
+        -------
+        users : ndarray of shape (n_items, min(n_users, n_candidates))
+            User ids, best first, filled as the items of ``recommend``.
+
+        values : ndarray of shape (n_items, min(n_users, n_candidates)), float64
+            What ``predict`` gives for these pairs, NaN where there is no user.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As ``recommend``.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> users, ratings = model.recommend_users(["Casablanca"], 1, exclude=X)
+        >>> users
+        array([['ann']], dtype=object)
+        """
+        frozen = self._frozen()
+        n_users = check_count(n_users, "n_users")
+        question = Question(items, n_users, exclude, candidates, context, field=1, caller="recommend_users")
+        return frozen._answer(question, as_frame)
+
+    def similar_items(
+        self, items: ArrayLike, n_items: int = 10, *, as_frame: bool = False
+    ) -> tuple[np.ndarray, np.ndarray] | Any:
+        """Find the items whose factors point in the most similar direction.
+
+        Parameters
+        ----------
+        items : array-like of shape (n_queries,)
+            Item ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar items.
+
+        n_items : int, default=10
+            How many for each, at least 1. An item is not similar to itself: there are at most one less than the model
+            has items.
+
+        as_frame : bool, default=False
+            Whether to return a pandas frame with a row for each item that was found, instead of arrays.
+
+        Returns
+        -------
+        similar : ndarray of shape (n_queries, min(n_items, n_known - 1))
+            Item ids, most similar first, filled as those of ``recommend``. Items whose factors are all zero are
+            similar to none.
+
+        similarities : ndarray of shape (n_queries, min(n_items, n_known - 1)), float64
+            Cosines of the angle between the factors, -1 to 1; NaN where there is no item.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If the model has no factors (``rank=0``), or as in ``recommend``.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = model.similar_items([3, 14], 5)
+        >>> similar.shape
+        (2, 5)
+        """
+        return self._find_similar(1, items, check_count(n_items, "n_items"), as_frame)
+
+    def similar_users(
+        self, users: ArrayLike, n_users: int = 10, *, as_frame: bool = False
+    ) -> tuple[np.ndarray, np.ndarray] | Any:
+        """Find the users whose factors point in the most similar direction.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_queries,)
+            User ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar users.
+
+        n_users : int, default=10
+            How many for each, at least 1. A user is not similar to themselves: there are at most one less than the
+            model has users.
+
+        as_frame : bool, default=False
+            Whether to return a pandas frame with a row for each user that was found, instead of arrays.
+
+        Returns
+        -------
+        similar : ndarray of shape (n_queries, min(n_users, n_known - 1))
+            User ids, most similar first, as the items of :meth:`similar_items`.
+
+        similarities : ndarray of shape (n_queries, min(n_users, n_known - 1)), float64
+            Cosines, NaN where there is no user.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As :meth:`similar_items`.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = model.similar_users([15], 3)
+        >>> cosines.shape
+        (1, 3)
+        """
+        return self._find_similar(0, users, check_count(n_users, "n_users"), as_frame)
+
+    def _frozen(self) -> Any:
+        """Copy the fitted estimator as it is now."""
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
+        return frozen
+
+    def _answer(self, question: Question, as_frame: bool) -> Any:
+        """Answer a question; ``self`` is a copy of the estimator."""
+        with Threads(count_threads(self.n_jobs)) as threads:
+            lists = recommend(self._view(), question, threads)
+        return lists.frame(self._value_name, question.caller) if as_frame else lists.arrays()
+
+    def _find_similar(self, field: int, ids: ArrayLike, n: int, as_frame: bool) -> Any:
+        """Find the most similar levels of a field."""
+        frozen = self._frozen()
+        with Threads(count_threads(self.n_jobs)) as threads:
+            lists = find_similar(frozen._view(), field, ids, n, threads)
+        return lists.frame("similarity", f"similar_{('users', 'items')[field]}") if as_frame else lists.arrays()
+
+    @property
+    def user_factors_(self) -> np.ndarray:
+        """Factor rows of the users, ``factors_[0]``."""
+        return self.factors_[0]
+
+    @property
+    def item_factors_(self) -> np.ndarray:
+        """Factor rows of the items, ``factors_[1]``."""
+        return self.factors_[1]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = _CATEGORICAL_TAG
+        tags.input_tags.string = True
+        return tags
+
+
+def check_count(n: int, name: str) -> int:
+    """Check how many are asked for; a bool is no number."""
+    check_scalar(n, name, Integral, min_val=1)
+    if isinstance(n, bool):
+        raise TypeError(f"{name} must be an instance of int, not bool: give how many are wanted.")
+    return int(n)

@@ -1,0 +1,150 @@
+"""Fit a model of preferences to pairs, and solve users or items that come later. Arrays, no ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sklearn_mf._training.als import ALSSolver, PreferenceHyperparameters
+from sklearn_mf._training.confidence import ConfidenceRule
+from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs
+from sklearn_mf._training.progress import Callback
+from sklearn_mf._utils.threads import Threads, one_blas_thread
+
+_MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
+
+
+@dataclass(frozen=True)
+class PreferenceState:
+    """Hold what later pairs are solved and explained with."""
+
+    hyper: PreferenceHyperparameters
+    rule: ConfidenceRule | None  # of ratings; None where the fit had none
+    unit: float  # of the weights: their mean over pairs in the fit
+    w0: float
+    grams: list[np.ndarray]  # float64 (rank, rank) of users and of items: the sum of each row's product with itself
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """Hold the rows of users and items, with one more for those never seen, and how they came about."""
+
+    rows: list[np.ndarray]  # float32 (n_levels + 1, rank); the last is the mean of the others
+    state: PreferenceState
+    objectives: list[float] = field(default_factory=list)
+
+    def solver_of(self, target_field: int) -> RowSolver:
+        """Give what solves rows of a side from those of the other."""
+        return RowSolver(self.state, self.rows[1 - target_field][:-1], 1 - target_field)
+
+
+class RowSolver:
+    """Solve rows of one side exactly, in double precision, with those of the other side held."""
+
+    def __init__(self, state: PreferenceState, other: np.ndarray, other_field: int):
+        self._hyper, self._other = state.hyper, other
+        self._unobserved = state.w0 * len(other)
+        self._gram = state.w0 * state.grams[other_field]
+
+    def system(self, index: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the matrix A of a row and the rows q_j of its pairs: A x = sum_j c_j q_j."""
+        q = self._other[index].astype(np.float64)
+        weight = weight.astype(np.float64)
+        ridge = self._hyper.ridges(weight.sum(), self._unobserved)
+        matrix = self._gram + (q.T * weight) @ q
+        matrix[np.diag_indices_from(matrix)] += ridge
+        return matrix, q
+
+    def solve(self, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Solve a row, float64 (rank,)."""
+        with one_blas_thread():  # the same sums on any number of threads
+            matrix, q = self.system(index, weight)
+            return solve_symmetric(matrix, weight.astype(np.float64) @ q)
+
+
+def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve a positive system; where there is hardly a penalty, give the shortest solution."""
+    try:
+        solved = np.linalg.solve(matrix, right)
+        if np.isfinite(solved).all():
+            return solved
+    except np.linalg.LinAlgError:
+        pass
+    return np.linalg.pinv(matrix, _MIN_RELATIVE_EIGENVALUE, hermitian=True) @ right
+
+
+def fit_pairs(
+    pairs: CodedPairs,
+    hyper: PreferenceHyperparameters,
+    rule: ConfidenceRule | None,
+    rng: np.random.Generator,
+    threads: Threads,
+    callback: Callback,
+) -> tuple[Preferences, PairsBySide]:
+    """Alternate until the objective hardly falls; return the rows, and the pairs by user. The codes are used up."""
+    by_user, by_item, unit = distinct_pairs(pairs)
+    pairs.codes.clear()  # to make room
+    solver = ALSSolver((by_user, by_item), hyper, rng, threads)
+    state = PreferenceState(hyper, rule, unit, solver.w0, [])
+    objectives: list[float] = []
+
+    def preferences() -> Preferences:
+        solver.solve_users()
+        rows = [_with_average(solver.rows(f)) for f in range(2)]
+        return Preferences(rows, replace(state, grams=[solver.gram(f) for f in range(2)]), list(objectives))
+
+    for _ in range(hyper.max_iter):
+        callback.begin_epoch()
+        objective, decrease = solver.alternate()
+        objectives.append(objective / len(by_user.index))
+        share = decrease / objective if objective > 0 else 0.0
+        told = f"objective {objectives[-1]:.5f}  decrease {share:.1e}"
+        if callback.end_round(lambda told=told: told, preferences) or share < hyper.tol:
+            break
+    return preferences(), by_user
+
+
+@dataclass(frozen=True)
+class SolvedRow:
+    """Hold a level that was solved, with its partners in rising order and their weights."""
+
+    field: int
+    level: int
+    partners: np.ndarray  # int32 (n,)
+    weights: np.ndarray  # float32 (n,)
+
+
+def fold_in_pairs(
+    known: Preferences, pairs: CodedPairs, target_field: np.ndarray
+) -> tuple[Preferences, list[SolvedRow]]:
+    """Solve the levels in ``target_field`` of each row, everything else held as it is.
+
+    Returns the grown model, and what was solved.
+    """
+    rows = [_grown(own, n) for own, n in zip(known.rows, pairs.n_levels, strict=True)]
+    grams, solved = [gram.copy() for gram in known.state.grams], []
+    for f in np.unique(target_field).tolist():
+        given = pairs.of_rows(np.flatnonzero(target_field == f))
+        side, solver = distinct_pairs(given, known.state.unit)[f], known.solver_of(f)
+        for level in np.unique(given.codes[f]).tolist():
+            part = slice(side.start[level], side.start[level + 1])
+            partners = side.index[part]
+            weights = np.ones(len(partners), dtype=np.float32) if side.weight is None else side.weight[part]
+            before = rows[f][level].astype(np.float64)
+            rows[f][level] = solver.solve(partners, weights)
+            after = rows[f][level].astype(np.float64)
+            grams[f] += np.outer(after, after) - np.outer(before, before)
+            solved.append(SolvedRow(f, level, partners, weights))
+    return replace(known, rows=rows, state=replace(known.state, grams=grams)), solved
+
+
+def _with_average(rows: np.ndarray) -> np.ndarray:
+    """Put the mean of all rows below them."""
+    return np.concatenate([rows, rows.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)])
+
+
+def _grown(rows: np.ndarray, n_levels: int) -> np.ndarray:
+    """Copy rows, with rows of zeros for new levels before the last, which is that of levels never seen."""
+    new = np.zeros((n_levels + 1 - len(rows), rows.shape[1]), dtype=rows.dtype)
+    return np.concatenate([rows[:-1], new, rows[-1:]])

@@ -1,0 +1,101 @@
+"""Hold the distinct pairs of user and item that were observed, by user and by item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+_LARGEST_WEIGHT = 1e12  # relative to the mean of the fit: beyond, single precision overflows
+
+
+@dataclass(frozen=True)
+class PairsBySide:
+    """Hold the pairs of each row of one side: those of row r are ``start[r]:start[r + 1]``, in rising order."""
+
+    start: np.ndarray  # int64 (n_rows + 1,)
+    index: np.ndarray  # int32 (n_pairs,): rows of the other side
+    weight: np.ndarray | None  # float32 (n_pairs,); None when all are 1
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of this side."""
+        return len(self.start) - 1
+
+    @property
+    def masses(self) -> np.ndarray:
+        """Summed weight of each row, float64 (n_rows,)."""
+        if self.weight is None or len(self.index) == 0:
+            return np.diff(self.start).astype(np.float64)
+        masses = np.zeros(self.n_rows)
+        filled = np.flatnonzero(np.diff(self.start))
+        masses[filled] = np.add.reduceat(self.weight, self.start[filled], dtype=np.float64)
+        return masses
+
+
+@dataclass
+class CodedPairs:
+    """Hold rows of X as codes, and how much each counts. Each row counts."""
+
+    codes: list[np.ndarray]  # int32 (n_rows,) of users and of items; cleared by what uses them up
+    confidence: np.ndarray | None  # float64 (n_rows,), at least 0; None is 1 everywhere
+    n_levels: list[int]
+
+    def of_rows(self, rows: np.ndarray) -> CodedPairs:
+        """Give some of the rows."""
+        confidence = None if self.confidence is None else self.confidence[rows]
+        return CodedPairs([column[rows] for column in self.codes], confidence, self.n_levels)
+
+
+def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsBySide, PairsBySide, float]:
+    """Add up what is said of each pair; return the pairs by user, by item, and the unit of their weights.
+
+    Weights are divided by their mean, or by ``unit``. The result is the same for any order of the rows.
+    """
+    codes, largest = pairs.codes, 1.0
+    if pairs.confidence is None:
+        given = np.ones(len(codes[0]), dtype=np.float32)
+    else:
+        largest = float(pairs.confidence.max()) if unit is None else unit
+        given = np.minimum(pairs.confidence / largest, _LARGEST_WEIGHT).astype(np.float32)
+    table = sparse.coo_array((given, (codes[0], codes[1])), shape=tuple(pairs.n_levels))
+    table.has_canonical_format = True  # it is not, but SciPy's sums of repeated pairs would depend on their order
+    by_user = table.tocsc().tocsr()  # in counting passes; rows are in order then
+    del table, given
+    by_user = _merge_repeated(by_user)
+    # Of weights that are all 1 the mean is not exactly 1 in every order of the sum.
+    mean = float(by_user.data.mean(dtype=np.float64)) if by_user.data.min() < by_user.data.max() else by_user.data[0]
+    if unit is None:
+        by_user.data /= np.float32(mean)
+        unit = float(mean) * largest
+    elif pairs.confidence is None:
+        by_user.data /= np.float32(unit)
+    return _by_side(by_user), _by_side(by_user.tocsc()), unit
+
+
+def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
+    """Add up pairs that are there several times, which follow each other, from the smallest number on."""
+    n_rows = table.shape[0]
+    rows = np.repeat(np.arange(n_rows, dtype=np.int32), np.diff(table.indptr))
+    is_first = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
+    is_first[1:] |= table.indices[1:] != table.indices[:-1]
+    if is_first.all():
+        return table
+    first = np.flatnonzero(is_first)
+    pair = np.cumsum(is_first) - 1
+    is_repeated = (np.diff(np.append(first, len(rows))) > 1)[pair]
+    where = np.flatnonzero(is_repeated)
+    data = table.data.astype(np.float64)
+    data[where] = data[where[np.lexsort((data[where], pair[where]))]]
+    sums = np.add.reduceat(data, first).astype(np.float32)
+    start = np.zeros(n_rows + 1, dtype=table.indptr.dtype)
+    np.cumsum(np.bincount(rows[first], minlength=n_rows), out=start[1:])
+    return sparse.csr_array((sums, table.indices[first], start), shape=table.shape)
+
+
+def _by_side(table: sparse.csr_array | sparse.csc_array) -> PairsBySide:
+    """Take the arrays of a compressed table, with None for weights that are all 1."""
+    weight = None if (table.data == 1).all() else table.data
+    return PairsBySide(table.indptr.astype(np.int64), table.indices.astype(np.int32, copy=False), weight)

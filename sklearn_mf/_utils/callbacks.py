@@ -1,0 +1,19 @@
+"""Take scikit-learn's callbacks where it has them (1.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:
+        """Stand in for scikit-learn's class of estimators that take callbacks."""
+
+    def with_callbacks(method: Callable) -> Callable:
+        """Return the method as it is."""
+        return method
+
+
+__all__ = ["CallbackSupportMixin", "with_callbacks"]

@@ -1,0 +1,208 @@
+"""Score lists over the whole catalog by any metric of rankings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import _safe_indexing
+
+from sklearn_mf._ids.checks import check_ratings, check_weights
+from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.levels import find_ids
+from sklearn_mf._ids.names import order_columns
+from sklearn_mf._ids.pick import split_pairs
+from sklearn_mf._ids.tables import Column, split_columns
+from sklearn_mf._utils.warnings import warn_user
+from sklearn_mf.metrics._lists import ranking_of_lists
+from sklearn_mf.metrics._rankings import check_k
+from sklearn_mf.metrics._scorer import RankingScorer, check_metric, metric_name
+
+
+def make_catalog_scorer(
+    metric: Callable[..., float], *, X: Any, relevant: float | None = None, k: int = 10, **kwargs: Any
+) -> CatalogScorer:
+    """Make a scorer of lists over the whole catalog, for cross-validation and search of both estimators.
+
+    The scorer recommends ``k`` items to each user of the scored fold, among all that the estimator knows but those that
+    the user has in ``X`` outside of the fold. Then it asks where the held-out items are in these lists.
+
+    Parameters
+    ----------
+    metric : callable
+        A metric of this module that takes ``groups``, such as :func:`ndcg_at_k`, or a function that is called in the
+        same way. Greater is better.
+
+    X : array-like or dataframe of shape (n_pairs, >= 2)
+        All pairs that are cross-validated: the X of the search. Those that are not in the scored fold are left out of
+        the lists, so that the estimator need not keep its pairs.
+
+    relevant : float or None, default=None
+        Held-out ratings from this one on count 1, all else counts 0. None: every held-out pair counts 1.
+
+    k : int, default=10
+        Length of the lists, at least 1.
+
+    **kwargs : object
+        Further keywords of the metric.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y=None, sample_weight=None) -> float``, for ``scoring`` of
+        :class:`~sklearn.model_selection.GridSearchCV`, :func:`~sklearn.model_selection.cross_val_score` and others.
+
+    Raises
+    ------
+    TypeError
+        If ``metric`` is not such a function, or does not know a keyword that is given, or ``relevant`` is no number.
+    ValueError
+        If ``k`` or a keyword is out of range, or ``X`` has fewer than two columns.
+
+    Notes
+    -----
+    Users of the fold whom the estimator does not know are left out, with one warning; items that it does not know are
+    left out too, and so are users without a relevant pair. The score is NaN, with an ``UndefinedMetricWarning``, if
+    none is left.
+
+    References
+    ----------
+    Cremonesi, Koren and Turrin (2010). "Performance of recommender algorithms on top-N recommendation tasks." RecSys.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn_mf import MatrixFactorizationRanker
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> from sklearn_mf.metrics import make_catalog_scorer, recall_at_k
+    >>> from sklearn_mf.model_selection import PerUserShuffleSplit
+    >>> X, y = make_ratings(100, 50, 2_000, random_state=0, return_X_y=True)
+    >>> scorer = make_catalog_scorer(recall_at_k, X=X, relevant=4)
+    >>> model, cv = MatrixFactorizationRanker(8, random_state=0), PerUserShuffleSplit(2, random_state=0)
+    >>> scores = cross_val_score(model, X, y, scoring=scorer, cv=cv)
+    >>> scores.shape
+    (2,)
+    """
+    check_k(k)
+    if relevant is not None and (isinstance(relevant, bool) or not isinstance(relevant, Real)):
+        raise TypeError(f"relevant must be a number or None, not {relevant!r}.")
+    keywords = {"k": int(k), **kwargs}
+    try:
+        takes_relevant = "relevant" in inspect.signature(metric).parameters
+    except (TypeError, ValueError):  # check_metric says what is wrong
+        takes_relevant = False
+    if takes_relevant:
+        keywords["relevant"] = 1  # of what counts 1
+    check_metric(metric, keywords)
+    split_pairs(X, 0, 1, "make_catalog_scorer", "X")
+    return CatalogScorer(metric, X, relevant, keywords)
+
+
+class CatalogScorer(RankingScorer):
+    """Score an estimator by lists over the whole catalog; made by :func:`make_catalog_scorer`."""
+
+    def __init__(self, metric: Callable[..., float], X: Any, relevant: float | None, kwargs: dict[str, Any]):
+        super().__init__(metric, 0, kwargs)
+        self._X, self._relevant = X, relevant
+
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Score ``estimator`` on the held-out pairs ``X`` and, with ``relevant``, their ratings ``y``."""
+        if not (hasattr(estimator, "recommend") and hasattr(estimator, "categories_")):
+            raise TypeError(
+                f"make_catalog_scorer scores fitted estimators that recommend, and {type(estimator).__name__} does "
+                "not. Give MatrixFactorizationRanker or MatrixFactorizationRegressor."
+            )
+        exclude = _pairs_outside(self._X, X, estimator)
+        return score_catalog(estimator, X, y, sample_weight, self._metric, self._relevant, exclude, self._kwargs)
+
+    def __repr__(self) -> str:
+        shown = {**self._kwargs, "relevant": self._relevant}
+        keywords = [f"{name}={value!r}" for name, value in shown.items() if value is not None]
+        return f"make_catalog_scorer({', '.join([metric_name(self._metric), 'X=...', *keywords])})"
+
+
+def score_catalog(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    metric: Callable[..., float],
+    relevant: float | None,
+    exclude: Any,
+    kwargs: dict[str, Any],
+) -> float:
+    """Score the lists of an estimator on held-out pairs, as :func:`make_catalog_scorer` says."""
+    columns = _pair_columns(X, estimator)
+    n_rows = len(columns[0])
+    weights = check_weights(sample_weight, n_rows)
+    counts = np.ones(n_rows, dtype=bool) if weights is None else weights > 0
+    if y is not None:
+        ratings = check_ratings(y, n_rows)
+        if relevant is not None:
+            counts &= ratings >= relevant
+    elif relevant is not None:
+        raise ValueError(f"relevant={relevant} needs y, the ratings of the held-out pairs. Give y, or relevant=None.")
+    (users, user_codes), (items, item_codes) = (factorize(column) for column in columns)
+    is_known = find_ids(columns[0].label, users, estimator.categories_[0], "the model was fitted on") >= 0
+    n_unknown = len(users) - np.count_nonzero(is_known)
+    if n_unknown:
+        warn_user(
+            f"{n_unknown} of {len(users)} users to score have no pairs in training: their lists would be those of "
+            "anybody, and they are left out. Hold out some pairs of each user, as PerUserShuffleSplit does.",
+            UserWarning,
+        )
+    counts &= is_known[user_codes]
+    counts &= (find_ids(columns[1].label, items, estimator.categories_[1], "the model was fitted on") >= 0)[item_codes]
+    rows = np.flatnonzero(counts)
+    if not len(rows):
+        warn_user(
+            "The score of the catalog is undefined and set to NaN: no relevant held-out pair has a user and an item "
+            "that the model knows.",
+            UndefinedMetricWarning,
+        )
+        return float("nan")
+    asked, places = np.unique(user_codes[rows], return_inverse=True)
+    lists, _ = estimator.recommend(users[asked], kwargs["k"], exclude=exclude)
+    pairs = Column("user", users[asked]), Column("item", items)
+    ranking = ranking_of_lists(lists, users[asked], _table(pairs, places, item_codes[rows]), np.ones(len(rows)))
+    if weights is not None:
+        means = np.bincount(places, weights[rows]) / np.bincount(places)
+        _, of_user = factorize(Column("groups", ranking.groups))
+        kwargs = {**kwargs, "sample_weight": means[of_user]}
+    return metric(**ranking, **kwargs)
+
+
+def _table(columns: tuple[Column, Column], users: np.ndarray, items: np.ndarray) -> Any:
+    """Put ids of two kinds beside each other: a table that keeps the type of each."""
+    return [list(pair) for pair in zip(columns[0].values[users], columns[1].values[items], strict=True)]
+
+
+def _pair_columns(X: Any, estimator: Any) -> list[Column]:
+    """Take the columns of users and items, by the names of ``fit`` where it has them."""
+    columns = split_columns(X, type(estimator).__name__)
+    return order_columns(columns, X, list(getattr(estimator, "feature_names_in_", []))[:2], "X")[:2]
+
+
+def _pairs_outside(X: Any, fold: Any, estimator: Any) -> Any:
+    """Give the rows of X whose pairs are not in the fold."""
+    numbers, n_items = [], 0
+    of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
+    codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
+    n_items = int(max(own.max() for own in codes[1])) + 1
+    numbers = [codes[0][part].astype(np.int64) * n_items + codes[1][part] for part in range(2)]
+    return _safe_indexing(X, np.flatnonzero(~np.isin(numbers[0], numbers[1])))
+
+
+def _codes_in_common(column: Column, other: Column) -> list[np.ndarray]:
+    """Number the ids of two columns alike; ids of the second that the first has not get one number more."""
+    levels, codes = factorize(column)
+    own, own_codes = factorize(other)
+    places = find_ids(other.label, own, levels, "X of make_catalog_scorer has")
+    return [codes, np.where(places < 0, len(levels), places)[own_codes]]
