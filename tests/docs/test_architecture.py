@@ -15,9 +15,11 @@ KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 
 # What each wing, or module of the top, imports of the package; wings without an entry of their own import nothing.
 IMPORTS_OF_WINGS = {
-    "__init__": {"_encoder", "_regressor", "_training"},
+    "__init__": {"_encoder", "_prediction", "_ranker", "_regressor", "_training"},
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
-    "_regressor": {"_base", "_ids", "_prediction", "_training", "_utils"},
+    "_regressor": {"_base", "_ids", "_prediction", "_recommender", "_training", "_utils"},
+    "_ranker": {"_base", "_ids", "_prediction", "_recommender", "_training", "_utils", "metrics"},
+    "_recommender": {"_base", "_ids", "_prediction", "_utils"},
     "_base": {"_ids", "_prediction", "_training", "_utils"},
     "_training": {"_kernel", "_prediction.model", "_utils"},
     "_prediction": {"_ids", "_kernel", "_utils"},
@@ -30,15 +32,17 @@ IMPORTS_OF_WINGS = {
 }
 # Which modules of its own wing each module imports. A module may import what stands above it in its list.
 ORDER_WITHIN_WINGS = {
-    "_utils": ["threads", "warnings"],
-    "_kernel": ["sgd", "grid", "partners", "hashing", "selection", "simd", "__init__"],
+    "_utils": ["callbacks", "threads", "warnings"],
+    "_kernel": ["sgd", "grid", "partners", "hashing", "selection", "als", "simd", "__init__"],
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
     "_prediction": [
-        "model", "fitted", "top_items", "own_contexts", "contexts", "recommend", "similar", "explain",
+        "model", "fitted", "lists", "top_items", "seen", "own_contexts", "contexts", "recommend", "similar", "explain",
+        "shares",
     ],
     "_training": [
         "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",
         "learned", "progress", "run", "schedules", "fit", "online", "fold_in",
+        "confidence", "pairs", "als", "fit_pairs",
     ],
 }  # fmt: skip
 LARGEST_FILE, LARGEST_FUNCTION, MOST_PARAMETERS = 500, 60, 8  # lines without docstrings
