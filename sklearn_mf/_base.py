@@ -116,15 +116,14 @@ def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLi
     """Check pairs and, where they are given, ratings; names go to ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
     columns = split_columns(X, name)
-    check_shape(columns, name)
-    if reset and len(columns) > 2:
-        raise ValueError(
-            f"X has {len(columns)} columns, and {name} takes two: users and items. Leave the others out, or predict "
-            "ratings with MatrixFactorizationRegressor, which takes contexts."
-        )
-    validate_data(frozen, X, reset=reset, skip_check_array=True)
+    checks = [
+        lambda: check_shape(columns, name),
+        lambda: validate_data(frozen, X, reset=reset, skip_check_array=True),
+    ]
+    for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
+        check()
     y = None if y is None else check_ratings(y, len(columns[0]))
-    return CheckedInput(columns, y, check_weights(sample_weight, len(columns[0])))
+    return CheckedInput(frozen._take_fields(columns), y, check_weights(sample_weight, len(columns[0])))
 
 
 def check_query(frozen: Any, X: Any) -> list[Column]:

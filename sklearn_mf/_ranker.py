@@ -484,7 +484,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         if n_items is not None:
             n_items = check_count(n_items, "n_items")
         seen = frozen._kept_pairs("explain", "fit with keep_pairs=True")
-        columns, fitted = check_query(frozen, X), frozen._view()
+        columns, fitted = frozen._take_fields(check_query(frozen, X)), frozen._view()
         with Threads(count_threads(self.n_jobs)) as threads:
             solver = frozen._preferences.solver_of(0)
             return Bunch(**explain_pairs(fitted, columns, seen, solver.system, n_items, threads))
@@ -524,6 +524,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         """
         frozen = self._frozen()
         frozen._kept_pairs("score", "score with sklearn_mf.metrics.make_catalog_scorer(ndcg_at_k, X=X) instead")
+        frozen._take_fields(check_query(frozen, X))
         return score_catalog(frozen, X, y, sample_weight, ndcg_at_k, self.relevant, "seen", {"k": 10})
 
     @property
@@ -534,7 +535,17 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             own.flags.writeable = False
         return rows
 
+    def _take_fields(self, columns: list[Column]) -> list[Column]:
+        """Give the columns, of which there must be two."""
+        if len(columns) > 2:
+            raise ValueError(
+                f"X has {len(columns)} columns, and {type(self).__name__} takes two: users and items. Leave the others "
+                "out, or predict ratings with MatrixFactorizationRegressor, which takes contexts."
+            )
+        return columns
+
     def _view(self) -> FittedModel:
+        """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
         return FittedModel(
             levels_of(self),
             Model(self._preferences.rows, self._no_biases, 0.0),
@@ -545,6 +556,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         )
 
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
         known = self._preferences
         self._preferences = replace(known, rows=[known.rows[0][-1:], known.rows[1]])
         self._seen_pairs = None

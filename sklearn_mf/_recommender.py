@@ -15,6 +15,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import check_query, frozen_copy, levels_of
+from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import MAX_CHUNK
 from sklearn_mf._prediction.recommend import Question, recommend
@@ -31,13 +32,17 @@ class Recommender(BaseEstimator):
 
     _value_name: ClassVar[str]  # of what is predicted, in data frames
 
+    def _take_fields(self, columns: list[Column]) -> list[Column]:
+        """Give the columns of a table that are fields of the model."""
+        return columns
+
     @abstractmethod
     def _view(self) -> FittedModel:
         """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
 
     @abstractmethod
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Learn the users of X, known or not, from what is given here alone; ``self`` is a copy of the estimator."""
+        """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the ratings of pairs; of the ranker, their preferences.
@@ -60,7 +65,7 @@ class Recommender(BaseEstimator):
             If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
         """
         frozen = self._frozen()
-        columns, fitted = check_query(frozen, X), frozen._view()
+        columns, fitted = frozen._take_fields(check_query(frozen, X)), frozen._view()
         with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
             return fitted.predict(columns, threads)
 
@@ -188,7 +193,7 @@ class Recommender(BaseEstimator):
         >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
         >>> users, ratings = model.recommend_users(["Casablanca"], 1, exclude=X)
         >>> users
-        array([['ann']], dtype=object)
+        array([['cem']], dtype=object)
         """
         frozen = self._frozen()
         n_users = check_count(n_users, "n_users")

@@ -674,9 +674,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return self.biases_[1]
 
     def _view(self) -> FittedModel:
+        """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
         return fitted_model(self)
 
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
         if y is None:
             raise ValueError("recommend_from needs y, the ratings of the pairs in X.")
         self.categories_, self._sorters = [self.categories_[0][:0], self.categories_[1]], [None, self._sorters[1]]

@@ -115,7 +115,10 @@ class Levels:
             ids.append(own)
             sorters.append(sorter)
             grown_codes.append(place[codes[j]])
-        return Levels(ids, sorters, self.kinds), grown_codes
+        kinds = self.kinds and [
+            kind if len(own) else new for kind, own, new in zip(self.kinds, self.ids, brought.kinds, strict=True)
+        ]
+        return Levels(ids, sorters, kinds), grown_codes
 
 
 def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_pandas_support
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import Column
@@ -29,7 +28,10 @@ class Lists:
 
     def frame(self, value_name: str, caller: str) -> Any:
         """Make a pandas frame with a row for each id that was found, and its place from 1 on."""
-        pandas = check_pandas_support(caller)
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError(f"{caller} with as_frame=True needs pandas: pip install pandas.") from error
         names = [self._name_of(field) for field in self.fields]
         if names[0] == names[1]:
             names[1] = f"similar_{names[0]}"

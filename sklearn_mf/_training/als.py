@@ -12,7 +12,8 @@ from sklearn_mf._training.pairs import PairsBySide
 from sklearn_mf._utils.threads import Threads, chunks
 
 _N_STEPS = 3  # of conjugate gradients in an alternation
-_MAX_FINAL_STEPS, _FINAL_TOLERANCE = 100, 1e-12  # of the users at the end; of the squared residual
+_MAX_FINAL_STEPS = 100  # of the users at the end
+_TOLERANCE = 1e-12  # of the squared residual of a row: what is below is rounding
 _START_LENGTH = 0.1  # of the row of an item before the first alternation
 _GRAM_CHUNK = 2**14  # rows; the order of sums depends on their number alone
 _CHUNK_WORK = 2**18  # of a task, in pairs; a row counts as some more
@@ -35,7 +36,9 @@ class PreferenceHyperparameters:
 
         ``unobserved`` is w0 n_other, the weight of all pairs of a row that were not observed.
         """
-        return np.minimum(self.alpha * (masses + unobserved) + self.damping, _LARGEST_RIDGE).astype(np.float32)
+        with np.errstate(over="ignore"):
+            ridges = self.alpha * (masses + unobserved) + self.damping
+        return np.minimum(ridges, _LARGEST_RIDGE).astype(np.float32)
 
     def weight_of_unobserved(self, n_pairs: int, n_users: int, n_items: int) -> float:
         """Give w0, the weight of every pair: ``unobserved_weight`` times the observed ones, spread over all."""
@@ -83,13 +86,13 @@ class ALSSolver:
 
     def alternate(self) -> tuple[float, float]:
         """Solve users and then items; return the objective before the items, and its decrease in both."""
-        users = self._solve(0, _N_STEPS, 0.0)
-        items = self._solve(1, _N_STEPS, 0.0)
+        users = self._solve(0, _N_STEPS)
+        items = self._solve(1, _N_STEPS)
         return float(items[0] + users[2]), float(users[1] + items[1])
 
     def solve_users(self) -> None:
         """Solve the users until single precision ends it."""
-        self._solve(0, _MAX_FINAL_STEPS, _FINAL_TOLERANCE)
+        self._solve(0, _MAX_FINAL_STEPS)
 
     def rows(self, field: int) -> np.ndarray:
         """Give the rows of a side, float32 (n_rows, rank)."""
@@ -100,17 +103,18 @@ class ALSSolver:
         return self._gram(field)[: self._rank, : self._rank]
 
     def _gram(self, field: int) -> np.ndarray:
+        """Give the Gram matrix of rows as they are kept, with zeros beyond the rank."""
         rows = self._rows[field]
         parts = self._threads.map(lambda part: gram(rows[part]), chunks(len(rows), _GRAM_CHUNK))
         return np.sum(parts, axis=0)
 
-    def _solve(self, field: int, n_steps: int, tolerance: float) -> np.ndarray:
+    def _solve(self, field: int, n_steps: int) -> np.ndarray:
         """Solve the rows of a side; return what the kernel tells, added up."""
         side, own, other = self._sides[field], self._rows[field], self._rows[1 - field]
         held = (self.w0 * self._gram(1 - field)).astype(np.float32)
 
         def solve_part(part: slice) -> tuple[float, float, float]:
-            return side.solve(part.start, part.stop, held, other, own, n_steps, tolerance)
+            return side.solve(part.start, part.stop, held, other, own, n_steps, _TOLERANCE)
 
         return np.sum(self._threads.map(solve_part, self._chunks[field]), axis=0)
 

@@ -58,7 +58,8 @@ def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsB
         given = np.ones(len(codes[0]), dtype=np.float32)
     else:
         largest = float(pairs.confidence.max()) if unit is None else unit
-        given = np.minimum(pairs.confidence / largest, _LARGEST_WEIGHT).astype(np.float32)
+        with np.errstate(over="ignore"):
+            given = np.minimum(pairs.confidence / largest, _LARGEST_WEIGHT).astype(np.float32)
     table = sparse.coo_array((given, (codes[0], codes[1])), shape=tuple(pairs.n_levels))
     table.has_canonical_format = True  # it is not, but SciPy's sums of repeated pairs would depend on their order
     by_user = table.tocsc().tocsr()  # in counting passes; rows are in order then

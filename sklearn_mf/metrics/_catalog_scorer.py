@@ -7,10 +7,10 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.utils import _safe_indexing
 
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._ids.factorize import factorize
@@ -192,12 +192,18 @@ def _pair_columns(X: Any, estimator: Any) -> list[Column]:
 
 def _pairs_outside(X: Any, fold: Any, estimator: Any) -> Any:
     """Give the rows of X whose pairs are not in the fold."""
-    numbers, n_items = [], 0
     of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
     codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
     n_items = int(max(own.max() for own in codes[1])) + 1
     numbers = [codes[0][part].astype(np.int64) * n_items + codes[1][part] for part in range(2)]
-    return _safe_indexing(X, np.flatnonzero(~np.isin(numbers[0], numbers[1])))
+    return _rows_of(X, np.flatnonzero(~np.isin(numbers[0], numbers[1])))
+
+
+def _rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Give some rows of a table of any type."""
+    if nw.dependencies.is_into_dataframe(X):
+        return nw.from_native(X, eager_only=True)[rows].to_native()
+    return X[rows] if isinstance(X, np.ndarray) else [X[row] for row in rows.tolist()]
 
 
 def _codes_in_common(column: Column, other: Column) -> list[np.ndarray]:

@@ -47,10 +47,17 @@ def test_constants_are_documented():
             assert f".{name}\n" in page or callable(getattr(module, name)), name
 
 
-def test_every_parameter_is_in_the_docstring():
-    names = inspect.signature(sklearn_mf.MatrixFactorizationRegressor).parameters
-    for name in names:
-        assert re.search(rf"^    {name} : ", sklearn_mf.MatrixFactorizationRegressor.__doc__, flags=re.MULTILINE), name
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        sklearn_mf.MatrixFactorizationRegressor,
+        sklearn_mf.MatrixFactorizationRanker,
+        sklearn_mf.MatrixFactorizationEncoder,
+    ],
+)
+def test_every_parameter_is_in_the_docstring(estimator):
+    for name in inspect.signature(estimator).parameters:
+        assert re.search(rf"^    {name} : ", estimator.__doc__, flags=re.MULTILINE), name
 
 
 def test_links_in_the_documents_lead_somewhere():

@@ -1,0 +1,103 @@
+"""Check scores over the whole catalog: what is left out, what is relevant, and how searches use them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.preferences import model, pairs
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
+
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k, precision_at_k, recall_at_k
+from sklearn_mf.model_selection import PerUserShuffleSplit
+
+CV = PerUserShuffleSplit(2, test_size=0.2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return pairs(n=1500)
+
+
+def test_it_is_score_for_a_model_that_keeps_no_pairs(data):
+    X, y = data
+    train, test = next(CV.split(X))
+    kept = model(relevant=4).fit(X[train], y[train])
+    without = model(keep_pairs=False).fit(X[train], y[train])
+    scorer = make_catalog_scorer(ndcg_at_k, X=X, relevant=4)
+    assert scorer(without, X[test], y[test]) == kept.score(X[test], y[test]) == scorer(kept, X[test], y[test])
+    assert repr(scorer) == "make_catalog_scorer(ndcg_at_k, X=..., k=10, relevant=4)"
+
+
+def test_precision_and_recall_by_hand(data):
+    X, _ = data
+    train, test = next(CV.split(X))
+    fitted = model(keep_pairs=False).fit(X[train])
+    hits, found, wanted = [], [], []
+    for user in np.unique(X[test][:, 0]):
+        mine = set(X[test][X[test][:, 0] == user, 1]) & set(fitted.categories_[1])
+        if mine:
+            items = fitted.recommend([user], 5, exclude=X[train])[0][0]
+            hits.append(len(mine & set(items)))
+            wanted.append(len(mine))
+    found = np.array(hits)
+    assert make_catalog_scorer(precision_at_k, X=X, k=5)(fitted, X[test]) == pytest.approx((found / 5).mean())
+    assert make_catalog_scorer(recall_at_k, X=X, k=5)(fitted, X[test]) == pytest.approx((found / wanted).mean())
+
+
+@pytest.mark.parametrize("estimator", [model(), MatrixFactorizationRegressor(4, random_state=0, max_iter=3)])
+def test_both_estimators_in_searches(estimator, data):
+    X, y = data
+    scorer = make_catalog_scorer(ndcg_at_k, X=X, relevant=4)
+    search = GridSearchCV(estimator, {"rank": [2, 8]}, scoring=scorer, cv=CV).fit(X, y)
+    assert 0 < search.best_score_ < 1
+    assert (cross_val_score(estimator, X, y, scoring=scorer, cv=CV) > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore:.* users to score have no pairs in training")  # of half the pairs
+def test_halving_search(data):
+    X, y = data
+    search = HalvingGridSearchCV(
+        model(), {"rank": [2, 8]}, scoring=make_catalog_scorer(recall_at_k, X=X), cv=CV, random_state=0,
+        min_resources=len(X) // 2,
+    )  # fmt: skip
+    assert 0 < search.fit(X, y).best_score_ < 1
+
+
+def test_frames_in_any_order_of_columns(data):
+    X, y = data
+    frame = pd.DataFrame({"user": X[:, 0].astype(str), "item": X[:, 1]})
+    turned = frame[["item", "user"]].assign(more=1)
+    train, test = next(CV.split(X))
+    fitted = model(keep_pairs=False).fit(frame.iloc[train], y[train])
+    one, two = (make_catalog_scorer(ndcg_at_k, X=table) for table in (frame, turned))
+    assert one(fitted, frame.iloc[test]) == two(fitted, turned.iloc[test])
+
+
+def test_weights_are_those_of_users(data):
+    X, _ = data
+    train, test = next(CV.split(X))
+    fitted = model().fit(X[train])
+    scorer = make_catalog_scorer(ndcg_at_k, X=X)
+    users = np.unique(X[test][:, 0])
+    scores = np.array([scorer(fitted, X[test][X[test][:, 0] == user]) for user in users])
+    weights = np.random.default_rng(0).random(len(users))
+    expected = np.average(scores, weights=weights)
+    assert scorer(fitted, X[test], None, weights[np.searchsorted(users, X[test][:, 0])]) == pytest.approx(expected)
+
+
+def test_what_is_wrong_is_said_at_once(data):
+    X, _ = data
+    with pytest.raises(TypeError, match="relevant must be a number"):
+        make_catalog_scorer(ndcg_at_k, X=X, relevant="4")
+    with pytest.raises(ValueError, match="k"):
+        make_catalog_scorer(ndcg_at_k, X=X, k=0)
+    with pytest.raises(TypeError, match="no metric that takes groups"):
+        make_catalog_scorer(np.mean, X=X)
+    with pytest.raises(ValueError, match="columns user and item"):
+        make_catalog_scorer(ndcg_at_k, X=X[:, :1])
+    with pytest.raises(TypeError, match="cannot be called"):
+        make_catalog_scorer(ndcg_at_k, X=X, colour=1)
+    with pytest.raises(TypeError, match="Ridge does not"):
+        make_catalog_scorer(ndcg_at_k, X=X)(Ridge().fit(X, X[:, 0]), X)
