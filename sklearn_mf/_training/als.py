@@ -25,8 +25,8 @@ class PreferenceHyperparameters:
     """Say what a model of preferences minimizes, and how long to train. Names are the ranker's."""
 
     rank: int
-    alpha: float
-    damping: float
+    alpha: float | None  # None is chosen on held-out pairs, before a solver is told
+    damping: float | None
     unobserved_weight: float
     max_iter: int
     tol: float

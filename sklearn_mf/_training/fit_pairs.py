@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sklearn_mf._training.als import ALSSolver, PreferenceHyperparameters
+from sklearn_mf._training.choose_penalties import Score, choose_penalties
 from sklearn_mf._training.confidence import ConfidenceRule
 from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs
 from sklearn_mf._training.progress import Callback
@@ -81,10 +82,15 @@ def fit_pairs(
     rng: np.random.Generator,
     threads: Threads,
     callback: Callback,
+    score: Score,
 ) -> tuple[Preferences, PairsBySide]:
-    """Alternate until the objective hardly falls; return the rows, and the pairs by user. The codes are used up."""
+    """Alternate until the objective hardly falls; return the rows, and the pairs by user. The codes are used up.
+
+    ``score`` judges penalties that are not given.
+    """
     by_user, by_item, unit = distinct_pairs(pairs)
     pairs.codes.clear()  # to make room
+    hyper = choose_penalties(by_user, by_item.n_rows, hyper, rng, threads, score)
     solver = ALSSolver((by_user, by_item), hyper, rng, threads)
     state = PreferenceState(hyper, rule, unit, solver.w0, [])
     objectives: list[float] = []

@@ -18,6 +18,12 @@ class PairsBySide:
     index: np.ndarray  # int32 (n_pairs,): rows of the other side
     weight: np.ndarray | None  # float32 (n_pairs,); None when all are 1
 
+    @classmethod
+    def of_table(cls, table: sparse.csr_array | sparse.csc_array) -> PairsBySide:
+        """Take the arrays of a compressed table, with None for weights that are all 1."""
+        weight = None if (table.data == 1).all() else table.data
+        return cls(table.indptr.astype(np.int64), table.indices.astype(np.int32, copy=False), weight)
+
     @property
     def n_rows(self) -> int:
         """Number of rows of this side."""
@@ -72,7 +78,7 @@ def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsB
         unit = float(mean) * largest
     elif pairs.confidence is None:
         by_user.data /= np.float32(unit)
-    return _by_side(by_user), _by_side(by_user.tocsc()), unit
+    return PairsBySide.of_table(by_user), PairsBySide.of_table(by_user.tocsc()), unit
 
 
 def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
@@ -94,9 +100,3 @@ def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
     start = np.zeros(n_rows + 1, dtype=table.indptr.dtype)
     np.cumsum(np.bincount(rows[first], minlength=n_rows), out=start[1:])
     return sparse.csr_array((sums, table.indices[first], start), shape=table.shape)
-
-
-def _by_side(table: sparse.csr_array | sparse.csc_array) -> PairsBySide:
-    """Take the arrays of a compressed table, with None for weights that are all 1."""
-    weight = None if (table.data == 1).all() else table.data
-    return PairsBySide(table.indptr.astype(np.int64), table.indices.astype(np.int32, copy=False), weight)

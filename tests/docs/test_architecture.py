@@ -36,13 +36,13 @@ ORDER_WITHIN_WINGS = {
     "_kernel": ["sgd", "grid", "partners", "hashing", "selection", "als", "simd", "__init__"],
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
     "_prediction": [
-        "model", "fitted", "lists", "top_items", "seen", "own_contexts", "contexts", "recommend", "similar", "explain",
-        "shares",
+        "model", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts", "recommend", "similar",
+        "explain", "shares",
     ],
     "_training": [
         "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",
         "learned", "progress", "run", "schedules", "fit", "online", "fold_in",
-        "confidence", "pairs", "als", "fit_pairs",
+        "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
 }  # fmt: skip
 LARGEST_FILE, LARGEST_FUNCTION, MOST_PARAMETERS = 500, 60, 8  # lines without docstrings

@@ -13,7 +13,6 @@ from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 
 from sklearn_mf import MatrixFactorizationRanker
-from sklearn_mf.datasets import make_ratings
 from sklearn_mf.model_selection import PerUserShuffleSplit
 
 N_USERS, N_ITEMS = 60, 40
@@ -78,8 +77,6 @@ def test_weights_mean_repetition():
 
 
 def test_lists_beat_the_most_popular_and_are_what_predict_says():
-    X, y = make_ratings(300, 200, 9_000, random_state=0, return_X_y=True)
-    X, places = np.unique(X, axis=0, return_index=True)
     X, _ = pairs(n=4000, n_users=200, n_items=80)
     train, test = next(PerUserShuffleSplit(1, test_size=0.2, random_state=0).split(X))
     fitted = model(rank=16, max_iter=10).fit(X[train])

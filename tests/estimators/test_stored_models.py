@@ -9,7 +9,7 @@ import pytest
 from helpers.serving import make_model, ratings
 
 import sklearn_mf
-from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRanker, MatrixFactorizationRegressor
 from sklearn_mf._training.losses import LOSSES
 
 X, y = ratings()
@@ -88,3 +88,20 @@ def test_skops_needs_no_other_type(tmp_path):
     for loss in LOSSES:
         unknown = skops_io.get_untrusted_types(data=skops_io.dumps(make_model(loss=loss)))
         assert set(unknown) <= set(sklearn_mf.TRUSTED_TYPES)
+
+
+@ways
+@pytest.mark.parametrize("kind", IDS)
+@pytest.mark.parametrize("rated", [False, True])
+def test_a_ranker_is_stored(store, kind, rated, tmp_path):
+    fitted = MatrixFactorizationRanker(3, max_iter=2, random_state=0).fit(IDS[kind], y if rated else None)
+    loaded = store(fitted, tmp_path)
+    users = IDS[kind][:5, 0]
+    for found, expected in zip(loaded.recommend(users, 4), fitted.recommend(users, 4), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    for name, expected in fitted.explain(IDS[kind][:5]).items():
+        np.testing.assert_array_equal(loaded.explain(IDS[kind][:5])[name], expected)
+    if kind == "int":
+        for one in (loaded, fitted):
+            one.fold_in([[777, 1], [777, 2]], [4.0, 5.0] if rated else None)
+        np.testing.assert_array_equal(loaded.recommend([777])[0], fitted.recommend([777])[0])

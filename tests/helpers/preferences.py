@@ -6,7 +6,9 @@ from sklearn_mf import MatrixFactorizationRanker
 
 
 def model(**parameters):
-    return MatrixFactorizationRanker(**{"rank": 6, "max_iter": 5, "random_state": 0, **parameters})
+    return MatrixFactorizationRanker(
+        **{"rank": 6, "max_iter": 5, "alpha": 0.01, "damping": 2.0, "random_state": 0, **parameters}
+    )
 
 
 def pairs(seed=0, n_users=60, n_items=40, n=900):

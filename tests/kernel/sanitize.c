@@ -1,4 +1,5 @@
 /* Drives the C files over exactly sized heap arrays and with threads, for tests/kernel/sanitize.sh. */
+#include "als.h"
 #include "grid.h"
 #include "hashing.h"
 #include "partners.h"
@@ -351,6 +352,44 @@ static void choose(int n_rows, int n_columns, int tile, int k, int room)
         free(all[a]);
 }
 
+/* Rows of one side from those of the other: with rows of all lengths, and the last alone beside empty places. */
+static void solve_side(int rank, int n_rows, int weighted)
+{
+    const int n_other = 23;
+    int64_t *start = take(sizeof *start * (n_rows + 1));
+    for (int r = 0; r < n_rows; r++)
+        start[r + 1] = start[r] + draw() % (n_other + 1);
+    const int64_t n = start[n_rows];
+    int32_t *index = take(sizeof *index * n);
+    float *weight = take(sizeof *weight * n), *ridge = take(sizeof *ridge * n_rows);
+    float *gram = take(sizeof *gram * rank * rank), *other = take(sizeof *other * n_other * rank);
+    float *own = take(sizeof *own * n_rows * rank), *scratch = take(sizeof *scratch * ALS_VECTORS * rank);
+    float *sums = take(sizeof *sums * rank * rank);
+    double *total = take(sizeof *total * rank * rank);
+    for (int64_t i = 0; i < n; i++) {
+        index[i] = draw() % n_other;
+        weight[i] = 1.0f + draw() % 3;
+    }
+    for (int r = 0; r < n_rows; r++)
+        ridge[r] = 1.0f;
+    for (int i = 0; i < n_other * rank; i++)
+        other[i] = (float)(draw() % 7) / 7.0f - 0.5f;
+    als_gram(n_other, rank, other, sums, total);
+    for (int i = 0; i < rank * rank; i++)
+        gram[i] = (float)(0.1 * total[i]);
+    const als_side side = {rank, 4, 1e-12f, start, index, weighted ? weight : NULL, ridge, gram, other, own};
+    als_sums told = {0.0, 0.0, 0.0};
+    als_solve(&side, 0, n_rows, scratch, &told);
+    const double first = told.objective;
+    told.objective = 0.0;
+    als_solve(&side, 0, n_rows, scratch, &told);
+    if (told.objective > first * 1.0001)
+        fail("the objective has risen");
+    void *const all[] = {start, index, weight, ridge, gram, other, own, scratch, sums, total};
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++)
+        free(all[a]);
+}
+
 int main(void)
 {
     const char *const simd[] = {"baseline", "avx2", "avx512"};
@@ -374,6 +413,10 @@ int main(void)
         for (int width = PARTNERS_LANES; width <= 20 * PARTNERS_LANES; width += PARTNERS_LANES)
             for (int n = 1; n < 500; n *= 3)
                 sum_partners(width, n);
+        als_select_simd(simd[s]);
+        for (int rank = ALS_LANES; rank <= 10 * ALS_LANES; rank += ALS_LANES)
+            for (int n_rows = 1; n_rows < 12; n_rows += 2)
+                solve_side(rank, n_rows, n_rows % 3);
         printf("%s: no findings\n", simd[s]);
     }
     hash();
