@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import validate_data
 
@@ -61,6 +62,18 @@ def frozen_copy(estimator: Any) -> Any:
     frozen = object.__new__(type(estimator))
     frozen.__dict__ = dict(vars(estimator))
     return frozen
+
+
+def set_all_or_none(estimator: Any, params: dict[str, Any]) -> Any:
+    """Set parameters as scikit-learn does, or none of them where one is refused."""
+    for name in params:
+        outer, is_nested, _ = name.partition("__")
+        if is_nested and not hasattr(getattr(estimator, outer, estimator), "set_params"):
+            raise ValueError(f"Invalid parameter {name!r} for {type(estimator).__name__}: {outer} has no parameters.")
+    frozen = frozen_copy(estimator)
+    BaseEstimator.set_params(frozen, **params)
+    estimator.__dict__ = vars(frozen)
+    return estimator
 
 
 def check_shape(columns: list[Column], estimator_name: str, label: str = "X") -> None:

@@ -16,7 +16,7 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sklearn_mf._base import check_query, fitted_model, frozen_copy
+from sklearn_mf._base import check_query, fitted_model, frozen_copy, set_all_or_none
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.fitted import FittedModel
@@ -133,7 +133,8 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such parameter, or a parameter of the regressor is set while ``regressor`` is None.
+            If there is no such parameter, or a parameter of the regressor is set while ``regressor`` is None; then
+            none is set.
         """
         nested = [name for name in params if name.startswith("regressor__")]
         if nested and params.get("regressor", self.regressor) is None:
@@ -141,7 +142,7 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
                 f"{nested[0]} cannot be set while regressor is None: give "
                 "regressor=MatrixFactorizationRegressor(rank=8) to search over its parameters."
             )
-        return super().set_params(**params)
+        return set_all_or_none(self, params)
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationEncoder:

@@ -27,6 +27,7 @@ from sklearn_mf._base import (
     learn_own_contexts,
     learned_so_far,
     levels_of,
+    set_all_or_none,
 )
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
@@ -104,7 +105,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
     Parameters
     ----------
     rank : int, default=32
-        Number of latent factors, at least 0; 0 learns biases only (and their centers, with implicit features).
+        Number of latent factors, at least 0 and below 2**31; 0 learns biases only (and their centers, with implicit
+        features).
 
     learning_rate : float, default=0.15
         Initial step, above 0, on the standardized scale. The step of one rating is bounded by the curvature of its
@@ -281,7 +283,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "rank": [Interval(Integral, 0, None, closed="left")],
+        "rank": [Interval(Integral, 0, 2**31, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -362,6 +364,26 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    def set_params(self, **params: Any) -> MatrixFactorizationRegressor:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name. They are checked by ``fit``.
+
+        Returns
+        -------
+        self : MatrixFactorizationRegressor
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; then none is set.
+        """
+        return set_all_or_none(self, params)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
