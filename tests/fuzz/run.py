@@ -25,7 +25,7 @@ def run_batch(seed, n_calls):
     """Make the calls of a batch in this process; print what they end in, as JSON. The last call is in a file."""
     from helpers import fuzz_functions, fuzz_models
     from helpers.fuzz_choices import for_each_call
-    from helpers.fuzz_judge import judge, show
+    from helpers.fuzz_judge import judge
 
     faulthandler.enable()
     counts, faults, names = Counter(), {}, Counter()
@@ -33,7 +33,7 @@ def run_batch(seed, n_calls):
 
     def count(call):
         if last_call:
-            Path(last_call).write_text(show(call), errors="replace")
+            Path(last_call).write_text(f"{sum(names.values())}, {call.name}")
         outcome = judge(call)
         names[call.name] += 1
         counts[outcome.what if outcome.status == "documented" else outcome.status] += 1

@@ -60,7 +60,7 @@ LEVELS = {
     "integers beyond int64": lambda n: objects([2**63 + i for i in range(n)]),
     "fractions of integers": lambda n: objects([float(i) for i in range(n)]),
 }
-if hasattr(np.dtypes, "StringDType"):
+if hasattr(getattr(np, "dtypes", None), "StringDType"):  # from NumPy 2 on
     LEVELS["string dtype"] = lambda n: np.array([f"id {i}" for i in range(n)], dtype=np.dtypes.StringDType())
 COMMON = ["int64", "text", "text objects"]  # drawn as often as all others together
 
@@ -156,7 +156,7 @@ BAD_TABLES = [
     lambda columns, rng: np.ones((3, 2), dtype="m8[s]"),
     lambda columns, rng: np.ones((3, 2), dtype="V4"),
     lambda columns, rng: np.ma.masked_array(np.ones((3, 2)), np.eye(3, 2)),
-    lambda columns, rng: sparse.eye_array(3).tocsr(),
+    lambda columns, rng: sparse.csr_array(np.eye(3)),
     lambda columns, rng: sparse.coo_matrix(np.eye(3)),
     lambda columns, rng: pd.DataFrame(as_array(columns), columns=["same"] * len(columns)),
     lambda columns, rng: pd.DataFrame(as_array(columns)).rename(columns={0: "zero"}),
@@ -252,7 +252,7 @@ BAD_LISTS = [
     lambda ids, rng: ids[:1],
     lambda ids, rng: pd.DataFrame({"a": [1]}),
     lambda ids, rng: pl.Series([1, None]),
-    lambda ids, rng: sparse.eye_array(2).tocsr(),
+    lambda ids, rng: sparse.csr_array(np.eye(2)),
     lambda ids, rng: np.ones(2, dtype=[("user", int)]),
     lambda ids, rng: np.array(["NaT", "2020"], dtype="M8[D]"),
     lambda ids, rng: bytearray(b"abc"),

@@ -57,4 +57,6 @@ def test_ratings_that_spread_far_less_than_before(growing_ratings, implicit_feat
     before = model.predict(X)
     with pytest.raises(ValueError, match="warm_start goes on from a model of ratings that spread far more"):
         model.fit(X, y * unit)
+    with pytest.raises(ValueError, match="warm_start goes on from a model of ratings that spread far more"):
+        model.fit(X[:1], [6e-302])
     np.testing.assert_array_equal(model.predict(X), before)
