@@ -86,6 +86,8 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
             sample_weight = np.full(n_rows, float(sample_weight))
         weights = sample_weight
         if not _is_plain(weights):
+            if np.iscomplexobj(weights):
+                raise TypeError("they are complex")
             with np.errstate(over="ignore"):
                 weights = np.ma.asarray(weights, dtype=np.float64)
         weights = np.ma.filled(weights, np.nan)

@@ -111,7 +111,9 @@ def test_ratings_that_are_no_numbers_are_named_by_row(value, method):
         getattr(model, method)(X, [1, 2, value, 4])
 
 
-@pytest.mark.parametrize("weights", [10**400, [1, 10**400, 1, 1], [1, {}, 1, 1], [1, [2], 1, 1]])
+@pytest.mark.parametrize(
+    "weights", [10**400, [1, 10**400, 1, 1], [1, {}, 1, 1], [1, [2], 1, 1], np.ones(4, complex), [1, 1j, 1, 1]]
+)
 def test_weights_that_are_no_numbers(weights):
     with pytest.raises(ValueError, match="sample_weight must be an array of numbers"):
         MatrixFactorizationRegressor().fit(X, Y, weights)

@@ -75,10 +75,12 @@ def run_in_process(seed, n_calls, seconds):
     return found
 
 
-def run_all(first_seed, n_calls, batch, seconds):
+def run_all(first_seed, n_calls, batch, seconds, most_seconds):
     """Run all batches; print faults as they are found, each kind once, and then the table."""
     counts, names, seen, start = Counter(), Counter(), Counter(), time.monotonic()
     for number, first in enumerate(range(0, n_calls, batch)):
+        if time.monotonic() - start > most_seconds:
+            break
         found = run_in_process(first_seed + number, min(batch, n_calls - first), seconds)
         counts.update(found["counts"])
         names.update(found["names"])
@@ -99,11 +101,12 @@ def main():
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0, help="of the first batch; the others count on from it")
     parser.add_argument("--seconds", type=float, default=300, help="after which a batch hangs")
+    parser.add_argument("--most-seconds", type=float, default=float("inf"), help="after which no further batch begins")
     parser.add_argument("--here", action="store_true", help="one batch in this process")
     given = parser.parse_args()
     if given.here:
         return run_batch(given.seed, given.calls)
-    return 0 if run_all(given.seed, given.calls, given.batch, given.seconds) else 1
+    return 0 if run_all(given.seed, given.calls, given.batch, given.seconds, given.most_seconds) else 1
 
 
 if __name__ == "__main__":
