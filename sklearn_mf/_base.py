@@ -24,6 +24,7 @@ from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
+_OF_A_FIT_IN_COURSE = "_callback_fit_ctx", "_skl_callbacks_to_teardown"  # scikit-learn's names
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,17 @@ def frozen_copy(estimator: Any) -> Any:
     frozen = object.__new__(type(estimator))
     frozen.__dict__ = dict(vars(estimator))
     return frozen
+
+
+class WholeStates:
+    """Give pickle, copy and the like the attributes as they are at one moment.
+
+    Python gives them the dictionary itself, which changes while they go through it: for the length of a fit
+    scikit-learn notes there what calls its callbacks. A copy has no part in that fit.
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in dict(vars(self)).items() if name not in _OF_A_FIT_IN_COURSE}
 
 
 def check_shape(columns: list[Column], estimator_name: str, label: str = "X") -> None:

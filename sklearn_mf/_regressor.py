@@ -16,6 +16,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import (
+    WholeStates,
     adopt,
     attributes_of,
     check_input,
@@ -62,7 +63,7 @@ except ImportError:  # before scikit-learn 1.9
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
-class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, WholeStates, BaseEstimator):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context

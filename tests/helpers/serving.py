@@ -1,5 +1,6 @@
 """A model that is read by threads while another one changes it, and answers that whole states give."""
 
+import pickle
 import sys
 import threading
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ READERS = {
     "recommend few of candidates": lambda model, users, items: model.recommend(users[:2], 3, candidates=items),
     "similar_items": lambda model, users, items: model.similar_items(items, 3),
     "similar_users": lambda model, users, items: model.similar_users(users, 3),
+    "pickle": lambda model, users, items: pickle.loads(pickle.dumps(model)).recommend(users, 5),
 }
 
 
