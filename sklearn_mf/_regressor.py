@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import sklearn
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import Bunch, Tags, check_random_state, check_scalar
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import (
+    WholeStates,
     adopt,
     attributes_of,
     check_input,
@@ -27,7 +28,6 @@ from sklearn_mf._base import (
     learn_own_contexts,
     learned_so_far,
     levels_of,
-    set_all_or_none,
 )
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
@@ -63,7 +63,7 @@ except ImportError:  # before scikit-learn 1.9
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
-class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, WholeStates):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
@@ -364,26 +364,6 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, BaseEst
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
-
-    def set_params(self, **params: Any) -> MatrixFactorizationRegressor:
-        """Set parameters.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters by name. They are checked by ``fit``.
-
-        Returns
-        -------
-        self : MatrixFactorizationRegressor
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter; then none is set.
-        """
-        return set_all_or_none(self, params)
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

@@ -86,7 +86,7 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
             sample_weight = np.full(n_rows, float(sample_weight))
         weights = sample_weight
         if not _is_plain(weights):
-            if np.iscomplexobj(weights):
+            if getattr(getattr(weights, "dtype", None), "kind", "") == "c":
                 raise TypeError("they are complex")
             with np.errstate(over="ignore"):
                 weights = np.ma.asarray(weights, dtype=np.float64)

@@ -119,7 +119,7 @@ def test_constructors_change_nothing_that_is_given():
 NO_NUMBERS = ["text", {}, [10**400], [[1.0], [1.0, 2.0]], [object()], ["a", "b"], [1j, 2.0]]
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=str)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=[str(n) for n in range(len(NO_NUMBERS))])
 @pytest.mark.parametrize(
     ("display", "name"),
     [
