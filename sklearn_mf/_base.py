@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
@@ -25,6 +26,7 @@ from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
+_OF_A_FIT_IN_COURSE = "_callback_fit_ctx", "_skl_callbacks_to_teardown"  # scikit-learn's names
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,45 @@ def generator_of(estimator: Any, *count: int) -> np.random.Generator:
     """Draw from ``random_state``; ``count`` tells one batch from another."""
     seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
     return np.random.default_rng([seed, *count])
+
+
+class WholeStates(BaseEstimator):
+    """Give the attributes of an estimator as they are at one moment, and change them in one step."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give pickle, copy and the like a dictionary of their own.
+
+        Python would give them that of the estimator, which changes while they go through it: for the length of a fit
+        scikit-learn notes there what calls its callbacks. A copy has no part in that fit.
+        """
+        return {name: value for name, value in dict(vars(self)).items() if name not in _OF_A_FIT_IN_COURSE}
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters, or none of them where one is refused.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name. They are checked by ``fit``.
+
+        Returns
+        -------
+        self : estimator
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter; then none is set.
+        """
+        for name in params:
+            outer, is_nested, _ = name.partition("__")
+            if is_nested and not hasattr(params.get(outer, getattr(self, outer, self)), "set_params"):
+                raise ValueError(f"Invalid parameter {name!r} for {type(self).__name__}: {outer} has no parameters.")
+        frozen = frozen_copy(self)
+        super(WholeStates, frozen).set_params(**params)
+        self.__dict__ = vars(frozen)
+        return self
 
 
 def check_shape(columns: list[Column], estimator_name: str, label: str = "X") -> None:

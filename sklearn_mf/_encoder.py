@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import linear_sum_assignment
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import TransformerMixin, _fit_context, clone
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sklearn_mf._base import check_query, fitted_model, frozen_copy
+from sklearn_mf._base import WholeStates, check_query, fitted_model, frozen_copy
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.fitted import FittedModel
@@ -26,7 +26,7 @@ from sklearn_mf._utils.threads import Threads, one_blas_thread
 _ONE_THREAD = Threads(1)
 
 
-class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
+class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
     r"""Turn columns of ids into the biases and factors that a factorization of ``y`` learns for them.
 
     For use next to other features, with any downstream model: each column of ids becomes ``1 + rank`` columns, the bias
@@ -133,7 +133,8 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such parameter, or a parameter of the regressor is set while ``regressor`` is None.
+            If there is no such parameter, or a parameter of the regressor is set while ``regressor`` is None; then
+            none is set.
         """
         nested = [name for name in params if name.startswith("regressor__")]
         if nested and params.get("regressor", self.regressor) is None:
@@ -250,9 +251,10 @@ class MatrixFactorizationEncoder(TransformerMixin, BaseEstimator):
         names : ndarray of shape (n_columns * (1 + rank),), object
             The names, each a str.
         """
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        rank = self.regressor_.user_factors_.shape[1]
+        frozen = frozen_copy(self)
+        check_is_fitted(frozen)
+        names = _check_feature_names_in(frozen, input_features)
+        rank = frozen.regressor_.user_factors_.shape[1]
         each = ["bias", *(f"factor{r}" for r in range(rank))]
         return np.array([f"{name}_{feature}" for name in names for feature in each], dtype=object)
 

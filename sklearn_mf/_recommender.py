@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import sklearn
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf._base import check_query, frozen_copy, levels_of
+from sklearn_mf._base import WholeStates, check_query, frozen_copy, levels_of
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import MAX_CHUNK
@@ -27,7 +26,7 @@ from sklearn_mf._utils.threads import Threads, count_threads
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
-class Recommender(BaseEstimator):
+class Recommender(WholeStates):
     """Answer what users, items and their factors are asked; how they are learned is the subclass's."""
 
     _value_name: ClassVar[str]  # of what is predicted, in data frames

@@ -87,7 +87,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     Parameters
     ----------
     rank : int, default=32
-        Number of latent factors, at least 0; 0 learns biases only (and their centers, with implicit features).
+        Number of latent factors, at least 0 and below 2**31; 0 learns biases only (and their centers, with implicit
+        features).
 
     learning_rate : float, default=0.15
         Initial step, above 0, on the standardized scale. The step of one rating is bounded by the curvature of its
@@ -265,7 +266,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     _value_name: ClassVar[str] = "rating"
     _parameter_constraints: ClassVar[dict] = {
-        "rank": [Interval(Integral, 0, None, closed="left")],
+        "rank": [Interval(Integral, 0, 2**31, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions(set(SCHEDULES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -691,16 +692,25 @@ def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
     """Give what training is told of the parameters."""
     return Hyperparameters(
         int(model.rank),
-        model.learning_rate,
-        model.alpha,
-        model.alpha_bias,
-        model.damping,
+        _float_of(model, "learning_rate"),
+        _float_of(model, "alpha"),
+        _float_of(model, "alpha_bias"),
+        _float_of(model, "damping"),
         model.implicit_features,
-        model.alpha_implicit,
+        _float_of(model, "alpha_implicit"),
         bool(model.fit_bias),
-        make_loss(model.loss, **model.get_params(deep=False)),
+        make_loss(model.loss, epsilon=_float_of(model, "epsilon"), quantile=_float_of(model, "quantile")),
         bool(model.positive),
     )
+
+
+def _float_of(model: MatrixFactorizationRegressor, name: str) -> float:
+    """Give a parameter as a float, whatever type of number it is."""
+    try:
+        return float(getattr(model, name))
+    except OverflowError:
+        message = f"The '{name}' parameter of {type(model).__name__} is an int beyond floats: give a finite number."
+        raise ValueError(message) from None
 
 
 def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
@@ -708,7 +718,7 @@ def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
     return StoppingRule(
         model.schedule,
         int(model.max_iter),
-        model.tol,
+        None if model.tol is None else _float_of(model, "tol"),
         bool(model.early_stopping),
         bool(model.refit),
         int(model.n_iter_no_change),

@@ -27,7 +27,7 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
             f"{name} holds text or dates; ratings are numbers. Convert it, for example with {name}.astype(float)."
         )
     if not _is_plain(y):  # what is plain is converted a part at a time
-        y = y.astype(np.float64)
+        y = _as_floats(y, name)
     if len(y) != n_rows:
         raise ValueError(
             f"{of} and {name} have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one "
@@ -40,6 +40,28 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
             "An unknown rating is a row to leave out."
         )
     return y
+
+
+def _as_floats(values: np.ndarray, name: str) -> np.ndarray:
+    """Convert a 1D array to float64, and name the first row that has no such number."""
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+        try:
+            return values.astype(np.float64)
+        except (TypeError, ValueError, OverflowError):
+            row = next(row for row, value in enumerate(values.tolist()) if not _is_number(value))
+    raise ValueError(
+        f"{name} must be an array of numbers that float64 holds, and row {row} has a {type(values[row]).__name__} that "
+        "is none. Convert it, or leave the row out."
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value can be a float64."""
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _is_plain(array: Any) -> bool:
@@ -62,9 +84,14 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
     try:
         if isinstance(sample_weight, Real) and not isinstance(sample_weight, np.ndarray):
             sample_weight = np.full(n_rows, float(sample_weight))
-        weights = sample_weight if _is_plain(sample_weight) else np.ma.asarray(sample_weight, dtype=np.float64)
+        weights = sample_weight
+        if not _is_plain(weights):
+            if getattr(getattr(weights, "dtype", None), "kind", "") == "c":
+                raise TypeError("they are complex")
+            with np.errstate(over="ignore"):
+                weights = np.ma.asarray(weights, dtype=np.float64)
         weights = np.ma.filled(weights, np.nan)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}.") from error
     if weights.shape != (n_rows,):
         raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of {of}.")

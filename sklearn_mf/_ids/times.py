@@ -101,7 +101,12 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
         series = nw.from_native(times, series_only=True)
         has_zone = getattr(series.dtype, "time_zone", None) is not None
         times = series.to_numpy()
-    values = np.asarray(times)
+    try:
+        values = np.asarray(times)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be a 1D array, one time a row of X, and cannot be read as one: {error}."
+        ) from error
     if isinstance(times, (list, tuple)):
         _refuse_rounded_ints(times, values, name)
     if values.ndim != 1:
@@ -129,8 +134,9 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
 
 def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
     """Tell which of the times, as ``check_times`` returns them, are not before the instant; bool (n_rows,)."""
-    if np.ndim(at):
-        raise ValueError(f"at must be a single number or datetime, got an array of shape {np.shape(at)}.")
+    shape = np.shape(np.asarray(at, dtype=object))
+    if shape:
+        raise ValueError(f"at must be a single number or datetime, got an array of shape {shape}.")
     if kind == _NUMBERS and isinstance(at, (float, np.floating)) and times.dtype.kind in "iu" and math.isfinite(at):
         at = math.ceil(at)  # the same for ints, and not rounded
     if isinstance(at, str):

@@ -63,8 +63,10 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
     n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
     if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_SAFE_NUMBER):
         raise ValueError(OUT_OF_SCALE_MESSAGE)
-    strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]]), len(levels), axis=0)
-    strength = np.minimum(strength * n[:, None] + hyper.damping_of(f), LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
+    strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]], dtype=np.float64), len(levels), axis=0)
+    with np.errstate(over="ignore"):
+        strength = strength * n[:, None]
+    strength = np.minimum(strength + hyper.damping_of(f), LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
     centers = np.zeros((len(levels), rank + 1))
     if grown.state.centers[f] is not None:
         codes = [ratings.indices[:, 0], ratings.indices[:, 1]]

@@ -76,7 +76,10 @@ def update_on_batch(
 
 def _check_weights(weights: np.ndarray | None) -> None:
     """Raise a ValueError if weights, relative to those that the model began with, vanish or overflow."""
-    if weights is not None and not (weights.sum() > 0 and weights.max() <= np.finfo(np.float32).max):
+    limits = np.finfo(np.float32)
+    if weights is not None and weights.max() < limits.smallest_subnormal:
+        raise ValueError("The weights are too small for single precision, relative to the first. Rescale them.")
+    if weights is not None and not weights.max() <= limits.max:
         raise ValueError(OUT_OF_SCALE_MESSAGE)
 
 

@@ -19,6 +19,8 @@ from sklearn_mf._training.scaling import TargetScale, mean_scale_and_range
 from sklearn_mf._training.sgd import SGDSolver
 from sklearn_mf._utils.threads import Threads
 
+_LARGEST_START = 1e17  # of standardized factors and biases; their squares are within single precision
+
 
 class TrainingRun:
     """Train on ratings, which are used up: ``solver`` does it, ``learned`` gives the result at any time."""
@@ -110,7 +112,9 @@ class TrainingRun:
         for f, (row_of, place) in enumerate(zip(self._grid.row_of, start.places, strict=True)):
             known = (place >= 0) & (self._grid.row_weights[row_of] > 0)
             rows, place = row_of[known], place[known]
-            factors, bias = scale.from_y(model.factors[f][place], model.biases[f][place])
+            with np.errstate(all="ignore"):
+                factors, bias = scale.from_y(model.factors[f][place], model.biases[f][place])
+            _check_of_same_scale(factors, bias)
             self._parameters.rows[rows, : self._hyper.rank], self._parameters.bias[rows] = factors, bias
 
     def _coefficients_of(self, start: Start) -> list[np.ndarray]:
@@ -123,9 +127,21 @@ class TrainingRun:
             old = start.learned.state.coefficients[f]
             if old is not None:
                 known = other >= 0
-                coefficients[(row_of - row_of.min())[known]] = old[other[known]] / unit
+                with np.errstate(all="ignore"):
+                    started = old[other[known]] / unit
+                _check_of_same_scale(started)
+                coefficients[(row_of - row_of.min())[known]] = started
             found.append(coefficients)
         return found
+
+
+def _check_of_same_scale(*arrays: np.ndarray) -> None:
+    """Raise a ValueError if standardized parameters to start from are too large for the loss to be finite."""
+    if not all(np.abs(array).max(initial=0.0) <= _LARGEST_START for array in arrays):  # NaN is none, either
+        raise ValueError(
+            "warm_start goes on from a model of ratings that spread far more than those in y. Rescale y as those were, "
+            "or fit anew with warm_start=False."
+        )
 
 
 def _find_scale(

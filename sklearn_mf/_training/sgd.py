@@ -41,8 +41,6 @@ class SGDSolver:
         self.grid, self.parameters, self.hyper, self.baseline = grid, parameters, hyper, baseline
         self._rng, self._threads = rng, threads
         self._total_weight = len(grid.target) if grid.weight is None else float(grid.weight.sum(dtype=np.float64))
-        if not self._total_weight > 0:
-            raise ValueError("The weights are too small for single precision, relative to the first. Rescale them.")
         self._before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
         self.centers = None
         if hyper.implicit_features is not None and learn_centers:

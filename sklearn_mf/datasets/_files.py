@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from numbers import Integral
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def load_ratings(
         that does not end (the error names the line); if a column is missing or has no name; if it is not clear which
         columns hold users, items and ratings, or whether there is a header; if the ratings look like times; or if the
         file has no ratings.
+    TypeError
+        If ``path``, ``sep``, ``header`` or ``encoding`` is not of the type described above.
     OSError
         If the file cannot be opened, or is compressed by gzip and unpacks to far more than ratings do.
 
@@ -106,8 +109,10 @@ def load_ratings(
     >>> ratings.times
     array(['2020-03-01', '2020-03-02'], dtype='datetime64[D]')
     """
-    if columns is not None and (isinstance(columns, str) or len(columns) < 3):
+    is_list = hasattr(columns, "__getitem__") and hasattr(columns, "__len__") and not isinstance(columns, (str, dict))
+    if columns is not None and not (is_list and len(columns) >= 3):
         raise ValueError(f"columns={quote(columns)} must name at least three columns: user, item and rating.")
+    _check_types(path, sep, header, encoding)
     name = fspath(path)
     rows = split_rows(_read_text(Path(path), encoding), sep, name)
     if not rows.values:
@@ -134,6 +139,19 @@ def load_ratings(
     contexts = [f"context_{j}" for j in range(1, len(ids) - 1)]
     feature_names = [names[place] for place in places[:-1]] if start else ["user", "item", *contexts]
     return Bunch(data=X, target=y, times=_load_times(rows, time, places, start), feature_names=feature_names)
+
+
+def _check_types(path: Any, sep: Any, header: Any, encoding: Any) -> None:
+    """Refuse arguments of the wrong type before the file is read."""
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(f"path must be a str or path-like, the place of a file of ratings, not {type(path).__name__}.")
+    for name, value in [("sep", sep), ("encoding", encoding)]:
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be a str or None, not {quote(value)}.")
+    if header is not None and not isinstance(header, (bool, np.bool_, Integral)):
+        raise TypeError(f"header must be a bool or None, not {quote(header)}.")
+    if "\0" in str(fspath(path)):
+        raise ValueError(f"path={quote(path)} has a NUL character, which no file has in its name.")
 
 
 def _read_text(path: Path, encoding: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral, Real
 from typing import Any
 
@@ -88,8 +89,10 @@ def make_ratings(
     for name, size in [("n_users", n_users), ("n_items", n_items), ("n_ratings", n_ratings)]:
         check_scalar(size, name, Integral, min_val=1)
     check_scalar(rank, "rank", Integral, min_val=0)
-    check_scalar(noise, "noise", Real, min_val=0)
-    check_scalar(tail, "tail", Real, min_val=0)
+    for value, name in [(noise, "noise"), (tail, "tail")]:
+        check_scalar(value, name, Real, min_val=0)
+        if not value <= sys.float_info.max:
+            raise ValueError(f"{name} must be finite.")
     if rating_step is not None:
         check_scalar(rating_step, "rating_step", Real, min_val=0, include_boundaries="neither")
     if n_ratings > n_users * n_items:
@@ -132,7 +135,12 @@ def make_ratings(
 
 def _check_range(rating_range: tuple[float, float], rating_step: float | None) -> None:
     """Refuse a range that is empty or narrower than a step."""
+    is_pair = np.iterable(rating_range) and len(rating_range) == 2
+    if not is_pair or not all(isinstance(end, Real) for end in rating_range):
+        raise ValueError(f"rating_range={rating_range!r} must be two numbers, the lowest and the highest rating.")
     low, high = rating_range
+    if not abs(low) + abs(high) <= sys.float_info.max:
+        raise ValueError(f"rating_range={rating_range!r} must be of finite numbers, at most 1e308 in all.")
     if not low < high:
         raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
     if rating_step is not None and rating_step > high - low:

@@ -9,7 +9,7 @@ within a tie.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from numbers import Integral, Real
 from typing import Any
 
@@ -111,7 +111,8 @@ def rank_and_count_relevant(
     """Return k as a number, the rankings, and how many ratings of each tie are relevant."""
     k, relevant = check_k(k), check_relevant(relevant)
     rankings = rank_groups(y_true, y_score, groups, sample_weight)
-    is_relevant = rankings.y_true >= relevant  # in the type of y_true: the float32 nearest to 3.3 is at least 3.3
+    with np.errstate(over="ignore"):  # a float32 is below what is beyond float32
+        is_relevant = rankings.y_true >= relevant  # in the type of y_true: the float32 nearest to 3.3 is at least 3.3
     return k, rankings, np.add.reduceat(is_relevant, rankings.tie_starts, dtype=np.int64)
 
 
@@ -139,7 +140,10 @@ def enumerate_runs(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_scores(y_score: ArrayLike) -> None:
     """Refuse scores that are NaN or infinite, and say where they come from."""
-    scores = np.asarray(y_score)
+    try:
+        scores = np.asarray(y_score)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y_score must be an array of numbers: {error}.") from error
     bad = np.flatnonzero(~np.isfinite(scores)) if scores.dtype.kind == "f" else ()
     if len(bad):
         raise ValueError(
@@ -162,9 +166,7 @@ def check_shift(shift: float) -> float:
     """Check what is added to ratings to make gains, and return it."""
     if isinstance(shift, bool) or not isinstance(shift, Real):
         raise TypeError(f"shift must be a number, to add to all ratings, not {shift!r}.")
-    if not isfinite(shift):
-        raise ValueError(f"shift == {shift}, must be finite: a number to add to all ratings.")
-    return float(shift)
+    return _as_finite_float(shift, "shift", "a number to add to all ratings")
 
 
 def check_gain(gain: str) -> str:
@@ -178,6 +180,15 @@ def check_relevant(relevant: float) -> float:
     """Check the lowest rating that counts as relevant, and return it."""
     if isinstance(relevant, bool) or not isinstance(relevant, Real):
         raise TypeError(f"relevant must be a number, the lowest rating that counts as relevant, not {relevant!r}.")
-    if not isfinite(relevant):
-        raise ValueError(f"relevant == {relevant}, must be finite: the lowest rating that counts as relevant.")
-    return float(relevant)
+    return _as_finite_float(relevant, "relevant", "the lowest rating that counts as relevant")
+
+
+def _as_finite_float(value: Real, name: str, what: str) -> float:
+    """Turn a number into a float; refuse NaN, infinity and what is beyond floats."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise ValueError(f"{name} == {number}, must be finite: {what}.")
+    return number

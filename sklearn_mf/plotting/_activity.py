@@ -17,6 +17,7 @@ from sklearn_mf.plotting._lookup import (
     split_user_and_item,
 )
 from sklearn_mf.plotting._shared import (
+    as_array,
     check_true_and_predicted,
     check_whole_number,
     format_three_digits,
@@ -304,7 +305,7 @@ def _count_training_ratings(X: Any, X_train: Any, display: str, known: list[list
 
 def _check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
     """Check numbers of training ratings, one for each row, and return them as int64."""
-    array = np.asarray(counts)
+    array = as_array(counts, name)
     if array.shape != (n_rows,):
         raise ValueError(f"{name}.shape == {array.shape}, expected {(n_rows,)}: one count a rating.")
     if array.dtype.kind not in "iu" or array.min() < 0:
@@ -319,13 +320,13 @@ def _choose_bin_starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> n
             raise ValueError(f"bins={bins!r} must be 'log', a number of bins, or the first number of each.")
         n_steps = 2 * len(str(counts.max(initial=1))) + 1
         return np.array([(1, 3)[step % 2] * 10 ** (step // 2) for step in range(n_steps)])
-    if np.ndim(bins) == 0:
+    starts = as_array(bins, "bins")
+    if starts.ndim == 0:
         check_whole_number(bins, "bins", at_least=1)
         if not len(counts):
             return np.array([1])
         inner = np.quantile(counts, np.arange(1, bins) / bins, method="higher")
         return np.unique(np.append(1, inner)).astype(np.int64)
-    starts = np.asarray(bins)
     is_list = starts.ndim == 1 and len(starts) and starts.dtype.kind in "iu"
     if not is_list or starts[0] != 1 or (np.diff(starts) <= 0).any():
         raise ValueError(f"bins={bins!r} must be whole numbers, ascending from 1.")

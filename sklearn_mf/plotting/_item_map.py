@@ -14,6 +14,8 @@ from sklearn_mf._ids.tables import split_ids
 from sklearn_mf.plotting._labels import place_labels, shorten
 from sklearn_mf.plotting._lookup import choose_texts, names_of_pair, split_user_and_item
 from sklearn_mf.plotting._shared import (
+    as_floats,
+    as_list,
     background_color,
     check_whole_number,
     find_fitted_model,
@@ -110,13 +112,15 @@ class ItemMapDisplay:
         labels: ArrayLike = (),
         asked: bool = False,
     ):
-        self.coordinates = np.asarray(coordinates, dtype=np.float64)
-        self.explained_variance_ratio = np.asarray(explained_variance_ratio, dtype=np.float64)
-        self.biases = None if biases is None else np.asarray(biases, dtype=np.float64)
-        self.labeled = np.asarray(labeled, dtype=np.intp)
-        self.labels = [str(label) for label in labels]
+        self.coordinates = as_floats(coordinates, "coordinates")
+        self.explained_variance_ratio = as_floats(explained_variance_ratio, "explained_variance_ratio")
+        self.biases = None if biases is None else as_floats(biases, "biases")
+        rows = as_floats(labeled, "labeled")
+        if (rows != np.round(rows)).any():
+            raise ValueError("labeled must be whole numbers, of rows of coordinates.")
+        self.labels = [str(label) for label in as_list(labels, "labels")]
         self.asked = asked
-        n_items = len(self.coordinates)
+        n_items = len(self.coordinates) if self.coordinates.ndim else 0
         if self.coordinates.shape != (n_items, 2) or self.explained_variance_ratio.shape != (2,):
             raise ValueError(
                 f"coordinates.shape == {self.coordinates.shape} and explained_variance_ratio.shape == "
@@ -128,13 +132,12 @@ class ItemMapDisplay:
             bad = np.argwhere(~np.isfinite(np.zeros(0) if getattr(self, name) is None else getattr(self, name)))
             if len(bad):
                 raise ValueError(f"{name} has NaN or infinity, the first in row {bad[0, 0]}.")
-        if self.labeled.shape != (len(self.labels),):
-            raise ValueError(
-                f"labeled has {self.labeled.size} rows and labels {len(self.labels)} texts; give a text each."
-            )
-        outside = (self.labeled < 0) | (self.labeled >= n_items)
+        if rows.shape != (len(self.labels),):
+            raise ValueError(f"labeled has {rows.size} rows and labels {len(self.labels)} texts; give a text each.")
+        outside = (rows < 0) | (rows >= n_items)
         if outside.any():
-            raise ValueError(f"labeled has {self.labeled[outside][0]}, and coordinates the rows 0 to {n_items - 1}.")
+            raise ValueError(f"labeled has {rows[outside][0]:.0f}, and coordinates the rows 0 to {n_items - 1}.")
+        self.labeled = rows.astype(np.intp)
 
     @classmethod
     def from_estimator(

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_mf.plotting._shared import find_fitted_model, make_axes_if_none, merge_style, require_matplotlib
+from sklearn_mf.plotting._shared import (
+    as_floats,
+    find_fitted_model,
+    make_axes_if_none,
+    merge_style,
+    require_matplotlib,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -193,7 +199,7 @@ class LossCurveDisplay:
 
 def _check_curve(values: ArrayLike, name: str) -> np.ndarray:
     """Check a list of finite numbers, one an epoch, and return it as an array."""
-    array = np.asarray(values, dtype=np.float64)
+    array = as_floats(values, name)
     if array.ndim != 1:
         raise ValueError(f"{name} must be a list or 1D array of numbers, got an array of shape {array.shape}.")
     if not np.isfinite(array).all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from sklearn_mf.plotting._search_results import (
     sort_values,
 )
 from sklearn_mf.plotting._shared import (
+    as_floats,
+    as_list,
     ink_color,
     luma,
     make_axes_if_none,
@@ -132,8 +134,9 @@ class SearchHeatMapDisplay:
         best: tuple[int, ...] | None = None,
         spread: ArrayLike | None = None,
     ):
-        self.scores = np.asarray(scores, dtype=np.float64)
-        self.x_values, self.y_values = list(x_values), None if y_values is None else list(y_values)
+        self.scores = as_floats(scores, "scores")
+        self.x_values = as_list(x_values, "x_values")
+        self.y_values = None if y_values is None else as_list(y_values, "y_values")
         self.x_name, self.y_name, self.score_name = x_name, y_name, score_name
         self.greater_is_better = greater_is_better
         self.kind = "line" if y_values is None else "scatter" if self.scores.ndim == 1 else "heatmap"
@@ -149,8 +152,8 @@ class SearchHeatMapDisplay:
         if best is None:
             goodness = self.scores if greater_is_better else -self.scores
             best = np.unravel_index(np.nanargmax(goodness), shape)
-        self.best = tuple(int(place) for place in best)
-        self.spread = None if spread is None else np.asarray(spread, dtype=np.float64)
+        self.best = _check_place(best, shape)
+        self.spread = None if spread is None else as_floats(spread, "spread")
         if self.spread is not None and (self.kind != "line" or self.spread.shape != shape):
             raise ValueError(f"spread.shape == {self.spread.shape}: give one for each of x_values, to a line alone.")
 
@@ -414,6 +417,15 @@ class SearchHeatMapDisplay:
         while digits < 6 and any(f"{value:.{digits}f}" == f"{best:.{digits}f}" for value in values[values != best]):
             digits += 1
         return f".{digits}f"
+
+
+def _check_place(best: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Check the place of the best score, a whole number for each dimension of the scores."""
+    best = as_list(best, "best")
+    is_place = len(best) == len(shape) and all(isinstance(place, Integral) for place in best)
+    if not is_place or not all(0 <= place < n for place, n in zip(best, shape, strict=True)):
+        raise ValueError(f"best={best} is no place in scores of shape {shape}: give a whole number for each dimension.")
+    return tuple(int(place) for place in best)
 
 
 def _set_axis(axis: Any, values: list) -> np.ndarray:

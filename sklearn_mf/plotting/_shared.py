@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ def find_fitted_model(estimator: Any, attributes: tuple[str, ...], display: str)
 
 def check_true_and_predicted(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
     """Check that there are as many true as predicted ratings, at least one, and return them as float64."""
-    if np.ndim(y_true) == 0 or not len(y_true):
+    if as_array(y_true, "y_true").ndim == 0 or not len(y_true):
         raise ValueError("y_true must be a list or array of one rating or more.")
     n_rows = len(y_true)
     true = check_ratings(y_true, n_rows, "y_true", "y_true")
@@ -114,13 +115,40 @@ def check_true_and_predicted(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.n
     return true.astype(np.float64), predicted.astype(np.float64)
 
 
+def as_array(values: Any, name: str) -> np.ndarray:
+    """Make an array of what a display is given, and refuse rows of different lengths."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must be an array of numbers, all its rows of one length: {error}.") from error
+
+
+def as_floats(values: Any, name: str) -> np.ndarray:
+    """Make an array of float64 of what a display is given, and refuse what holds other than numbers."""
+    array = as_array(values, name)
+    try:
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"it holds {array.dtype}")
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}.") from error
+
+
+def as_list(values: Any, name: str) -> list:
+    """List what a display is given, and refuse what has no order."""
+    if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
+        raise TypeError(f"{name} must be a list or array, not {type(values).__name__}.")
+    return list(values)
+
+
 def _check_predictions(y_pred: Any) -> None:
     """Refuse predictions that are NaN or infinite, and say where they come from."""
     if np.ma.isMaskedArray(y_pred):
         return
     try:
-        values = np.asarray(y_pred, dtype=np.float64)
-    except (TypeError, ValueError):
+        values = as_floats(y_pred, "y_pred")
+    except ValueError:
         return  # not numbers, which check_ratings refuses
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):

@@ -130,3 +130,23 @@ def test_leading_zeros_stay(real_ratings):
     X, _ = real_ratings("movietweetings-100k")
     assert isinstance(X[0, 0], int)
     assert any(item.startswith("0") for item in X[:100, 1])
+
+
+@pytest.mark.parametrize("given", [
+    {"path": None}, {"path": 5}, {"path": b"x"}, {"sep": 5}, {"sep": b","}, {"header": "no"}, {"encoding": 5},
+])  # fmt: skip
+def test_arguments_of_the_wrong_type_are_named(tmp_path, given):
+    (name,) = given
+    with pytest.raises(TypeError, match=f"{name} must be"):
+        load_ratings(**{"path": write(tmp_path, "1,2,3\n"), **given})
+
+
+@pytest.mark.parametrize("columns", [5, "abc", [0, 1], {0: 1}, {0, 1, 2}])
+def test_columns_that_are_no_list_of_three(tmp_path, columns):
+    with pytest.raises(ValueError, match="must name at least three columns"):
+        load_ratings(write(tmp_path, "1,2,3\n"), columns=columns)
+
+
+def test_a_path_with_a_nul_character():
+    with pytest.raises(ValueError, match="has a NUL character"):
+        load_ratings("a\0b")

@@ -74,3 +74,18 @@ def test_noise_free_ratings_are_learned():
 def test_make_ratings_refuses(bad, message):
     with pytest.raises(ValueError, match=message):
         make_ratings(**bad)
+
+
+@pytest.mark.parametrize("value", [None, 5, "ab", (1,), (1, 2, 3), ("a", "b"), [1, [2]]])
+def test_ranges_that_are_no_two_numbers(value):
+    with pytest.raises(ValueError, match="must be two numbers"):
+        make_ratings(rating_range=value)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 10**400])
+def test_numbers_that_are_not_finite(value):
+    for given in ({"noise": value}, {"tail": value}, {"rating_range": (0, value)}):
+        with pytest.raises(ValueError, match=r"must be (of )?finite"):
+            make_ratings(5, 5, 5, **given)
+    with pytest.raises(ValueError, match="must be of finite numbers"):
+        make_ratings(rating_range=(-1e308, 1e308))

@@ -1,6 +1,9 @@
 """Check that errors about ratings, weights and parameters come before any work and leave the estimator alone."""
 
+import datetime
+
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.four_ratings import X, Y, fit
 from sklearn.exceptions import NotFittedError
@@ -98,3 +101,26 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(failure, monkeypatch):
             model.fit([[5, 6], [7, 8]], [1, 2])
     assert vars(model) == before
     np.testing.assert_array_equal(model.predict(X), predictions)
+
+
+@pytest.mark.parametrize("value", [10**400, {}, object(), datetime.date(2020, 1, 1), pd.NA])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fold_in"])
+def test_ratings_that_are_no_numbers_are_named_by_row(value, method):
+    model = fit()
+    with pytest.raises(ValueError, match=f"y must be an array of numbers .* row 2 has a {type(value).__name__} "):
+        getattr(model, method)(X, [1, 2, value, 4])
+
+
+@pytest.mark.parametrize(
+    "weights", [10**400, [1, 10**400, 1, 1], [1, {}, 1, 1], [1, [2], 1, 1], np.ones(4, complex), [1, 1j, 1, 1]]
+)
+def test_weights_that_are_no_numbers(weights):
+    with pytest.raises(ValueError, match="sample_weight must be an array of numbers"):
+        MatrixFactorizationRegressor().fit(X, Y, weights)
+
+
+@pytest.mark.parametrize("given", ["y", "sample_weight"])
+def test_numbers_beyond_float64_are_infinite(given):
+    numbers = np.array([1, 2, 3, 4], dtype=np.longdouble) * np.longdouble("1e4000")
+    with pytest.raises(ValueError, match=r"infinity|must be finite"):
+        MatrixFactorizationRegressor().fit(**{"X": X, "y": Y, given: numbers})

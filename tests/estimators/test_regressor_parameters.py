@@ -6,9 +6,11 @@ import joblib
 import numpy as np
 import pytest
 
-from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
 from sklearn_mf._training.schedules import TrainingHistory
 from sklearn_mf.datasets import make_ratings
+
+FLOAT_TYPES = [float, np.float16, np.float32, np.float64, np.longdouble]
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +240,41 @@ def test_fitted_state_stands_once(ratings):
     model.factors_ = [rows[:, :0] for rows in marked]
     n_floats = sum(rows.size for rows in marked)
     assert len(pickle.dumps(model)) < size - 4 * n_floats + 1000
+
+
+@pytest.mark.parametrize("bad", [{"rang": 1}, {"": 1}, {"rank__x": 1}, {"regressor__rang": 1}, {"regressor__": 1}])
+@pytest.mark.parametrize("cls", [MatrixFactorizationRegressor, MatrixFactorizationEncoder])
+def test_set_params_sets_all_or_none(cls, bad):
+    """Whatever the place of the name that is refused."""
+    model = cls(random_state=0)
+    if cls is MatrixFactorizationEncoder:
+        model.set_params(regressor=MatrixFactorizationRegressor())
+    before = repr(model)
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        model.set_params(random_state=1, **bad)
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        model.set_params(**bad, random_state=1)
+    assert repr(model) == before
+    assert model.set_params(random_state=1) is model
+    assert model.random_state == 1
+
+
+@pytest.mark.parametrize("rank", [2**31, 10**14, 2**70])
+def test_ranks_that_nothing_can_hold(rank):
+    with pytest.raises(ValueError, match="The 'rank' parameter"):
+        MatrixFactorizationRegressor(rank=rank).fit([[1, 2], [2, 3]], [1, 2])
+
+
+@pytest.mark.parametrize("value", [np.inf, 10**400])
+@pytest.mark.parametrize("name", ["learning_rate", "alpha", "alpha_bias", "damping", "alpha_implicit", "tol"])
+def test_numbers_beyond_floats_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+        MatrixFactorizationRegressor(**{name: value}).fit([[1, 2], [2, 3]], [1, 2])
+
+
+def test_parameters_may_be_of_any_float_type():
+    X, y = make_ratings(20, 10, 100, random_state=0, return_X_y=True)
+    names = ["learning_rate", "alpha", "alpha_bias", "damping", "alpha_implicit", "tol"]
+    whole = [MatrixFactorizationRegressor(random_state=0, **dict.fromkeys(names, kind(0.5))) for kind in FLOAT_TYPES]
+    for model in whole[1:]:
+        np.testing.assert_array_equal(model.fit(X, y).predict(X), whole[0].fit(X, y).predict(X))

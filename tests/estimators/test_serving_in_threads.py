@@ -1,5 +1,6 @@
 """Check that readers in threads see a model as it was before or after a change, never between."""
 
+import pickle
 import threading
 
 import numpy as np
@@ -51,6 +52,37 @@ def test_readers_of_an_encoder_see_whole_states(reader):
         done.set()
         thread.join()
     assert not failures
+
+
+class Meanwhile:
+    """Call a function at the moment that this object is pickled, or made an array."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __reduce__(self):
+        self.function()
+        return str, ("pickled",)
+
+    def __array__(self, dtype=None, copy=None):
+        self.function()
+        return np.array(["user", "item"], dtype=dtype)
+
+
+def test_a_model_is_pickled_as_it_was():
+    """scikit-learn notes in the model that a fit is in course, and removes the note."""
+    model, (X, y) = make_model(), ratings(seed=1)
+    expected = model.predict(X)
+    model.note = Meanwhile(lambda: model.fit(X, y))
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.predict(X), expected)
+
+
+def test_names_of_features_are_of_one_state():
+    encoder = MatrixFactorizationEncoder(MatrixFactorizationRegressor(2, max_iter=2), random_state=0)
+    encoder.fit(*ratings())
+    meanwhile = Meanwhile(lambda: encoder.set_params(regressor__rank=5).fit(*ratings(seed=1)))
+    assert len(encoder.get_feature_names_out(meanwhile)) == 6
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

@@ -1,5 +1,6 @@
 """A model that is read by threads while another one changes it, and answers that whole states give."""
 
+import pickle
 import sys
 import threading
 from contextlib import contextmanager
@@ -30,17 +31,20 @@ READERS = {
     "recommend few of candidates": lambda model, users, items: model.recommend(users[:2], 3, candidates=items),
     "similar_items": lambda model, users, items: model.similar_items(items, 3),
     "similar_users": lambda model, users, items: model.similar_users(users, 3),
+    "pickle": lambda model, users, items: pickle.loads(pickle.dumps(model)).recommend(users, 5),
 }
 
 
+def new_ratings(step):
+    return ratings(seed=step, n=40, first_user=1000 * step)
+
+
 def fold_in(model, step):
-    X, y = ratings(seed=step, n=40, first_user=1000 * step)
-    model.fold_in(X, y)
+    model.fold_in(*new_ratings(step))
 
 
 def partial_fit(model, step):
-    X, y = ratings(seed=step, n=40, first_user=1000 * step)
-    model.partial_fit(X, y)
+    model.partial_fit(*new_ratings(step))
 
 
 def refit(model, step):
@@ -66,7 +70,10 @@ def switching_often(seconds=1e-6):
 def read_while_writing(read, write, n_readers=2, n_steps=12):
     """Answers seen by threads while a model is changed step by step, and those of the states before and after each."""
     model = make_model()
-    users, items = np.arange(6), np.arange(8, 14)
+    # Users that come later, the first of each batch: their rows are just past the end of the arrays of before.
+    new_users = [new_ratings(step)[0][:, 0].min() for step in range(1, n_steps)]
+    users = np.append(np.arange(6), new_users)
+    items = np.resize(np.arange(8, 14), len(users))
     states, seen, failures, done = [read(model, users, items)], [], [], threading.Event()
 
     def read_on():

@@ -404,3 +404,22 @@ def test_bad_shifts_and_gains_are_refused(bad, error, message):
     given = {"y_true": [1, 3, 2], "y_score": [1, 2, 3], "groups": [0, 0, 0]}
     with pytest.raises(error, match=message):
         ndcg_at_k(**given, **bad)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), np.inf])
+def test_numbers_beyond_floats(value):
+    for metric, name in [*((metric, "relevant") for metric in OF_RELEVANT), (ndcg_at_k, "shift")]:
+        with pytest.raises(ValueError, match=f"{name} == -?inf, must be finite"):
+            metric([1, 2], [1, 2], groups=[1, 1], **{name: value})
+
+
+@pytest.mark.parametrize("metric", [precision_at_k, hit_rate_at_k])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_no_short_float_is_relevant_above_its_largest(metric, dtype):
+    assert metric(np.array([1, 2], dtype), [1, 2], groups=[1, 1], relevant=-1e300) == 1
+    assert precision_at_k(np.array([1, 2], dtype), [1, 2], groups=[1, 1], relevant=1e300) == 0
+
+
+def test_scores_in_lists_of_different_lengths():
+    with pytest.raises(ValueError, match="y_score must be an array of numbers"):
+        ndcg_at_k([1, 2], [1, [2, 3]], groups=[1, 1])

@@ -454,3 +454,11 @@ def test_a_share_in_place_of_an_instant(share):
 def test_a_number_of_ratings_in_place_of_an_instant(times):
     with pytest.raises(ValueError, match=r"To hold out the last 2 ratings, give test_size=2\.$"):
         next(GlobalTimeSplit(2, times=times).split(USERS))
+
+
+@pytest.mark.parametrize("splitter", BY_TIME)
+def test_times_in_lists_of_different_lengths(splitter):
+    with pytest.raises(ValueError, match="times must be a 1D array, one time a row of X, and cannot be read as one"):
+        list(splitter(times=[1, [2, 3], 4, 5, 6]).split(USERS))
+    with pytest.raises(ValueError, match=r"at must be a single number or datetime, got an array of shape \(2,\)"):
+        list(GlobalTimeSplit(at=[1, [2, 3]], times=SECONDS).split(USERS))

@@ -114,3 +114,45 @@ def test_constructors_change_nothing_that_is_given():
     display = PredictedRatingsDisplay(y_true=y, y_pred=y)
     np.testing.assert_array_equal(display.y_true, before)
     assert display.y_true is not y
+
+
+NO_NUMBERS = ["text", {}, [10**400], [[1.0], [1.0, 2.0]], [object()], ["a", "b"], [1j, 2.0]]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=[str(n) for n in range(len(NO_NUMBERS))])
+@pytest.mark.parametrize(
+    ("display", "name"),
+    [
+        (LossCurveDisplay, "loss_curve"),
+        (ItemMapDisplay, "coordinates"),
+        (ItemMapDisplay, "biases"),
+        (ItemMapDisplay, "labeled"),
+        (SearchHeatMapDisplay, "scores"),
+        (SearchHeatMapDisplay, "spread"),
+    ],
+)
+def test_what_holds_no_numbers_is_named(display, name, value):
+    of_map = {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0]}
+    of_search = {"scores": [1.0], "x_values": [1], "x_name": "", "score_name": ""}
+    given = {LossCurveDisplay: {}, ItemMapDisplay: of_map, SearchHeatMapDisplay: of_search}[display]
+    with pytest.raises(ValueError, match=f"{name} must be an array of numbers"):
+        display(**{**given, name: value})
+
+
+@pytest.mark.parametrize("best", [(1,), (-1,), (0, 0), (0.5,), (None,), (2**70,)])
+def test_places_of_the_best_that_are_none(best):
+    with pytest.raises(ValueError, match=r"best=.* is no place in scores of shape \(1,\)"):
+        SearchHeatMapDisplay(scores=[1.0], x_values=[1], x_name="", score_name="", best=best)
+
+
+@pytest.mark.parametrize("name", ["x_values", "y_values", "best"])
+def test_what_is_no_list(name):
+    given = {"scores": [1.0], "x_values": [1], "x_name": "", "score_name": "", name: 5}
+    with pytest.raises(TypeError, match=f"{name} must be a list or array, not int"):
+        SearchHeatMapDisplay(**given)
+
+
+@pytest.mark.parametrize("labeled", [[0.5], [np.nan]])
+def test_labeled_rows_are_whole_numbers(labeled):
+    with pytest.raises(ValueError, match="labeled must be whole numbers"):
+        ItemMapDisplay(coordinates=np.eye(2), explained_variance_ratio=[1, 0], labeled=labeled, labels=["a"])

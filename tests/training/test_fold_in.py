@@ -205,3 +205,12 @@ def test_a_warning_is_given_once():
     with pytest.warns(ConvergenceWarning):
         model.fit(X, y)
     model.fold_in([[900, 1]], [5.0])
+
+
+@pytest.mark.parametrize("strength", [1e300, 10**300])
+def test_strengths_and_weights_beyond_floats(growing_ratings, strength):
+    """What a penalty and a weight come to is bounded, as in fit."""
+    X, _, y, _ = growing_ratings
+    model = make_model(alpha=strength, alpha_bias=strength).fit(X, y)
+    model.fold_in([[-1, X[0, 1]], [-1, X[1, 1]]], [1, 2], [1e30, 1e-30])
+    assert np.isfinite(model.predict([[-1, X[0, 1]]])).all()

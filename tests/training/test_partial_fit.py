@@ -229,3 +229,15 @@ def test_later_batches_of_counts_can_be_zeros():
     assert model.predict(X).mean() < before
     with pytest.raises(ValueError, match="are the same"):
         make_model(loss="poisson").partial_fit(X, np.zeros(400))
+
+
+@both_models
+@pytest.mark.parametrize("weight", [1e-300, 1e-60])
+def test_weights_that_vanish_beside_the_first(implicit_features, weight):
+    """All of a batch, which leaves nothing to learn from; some of a batch are as good as 0."""
+    X, y = make_ratings(20, 10, 100, random_state=0, return_X_y=True)
+    model = make_model(implicit_features=implicit_features).partial_fit(X, y)
+    with pytest.raises(ValueError, match="too small for single precision"):
+        model.partial_fit(X, y, np.full(len(y), weight))
+    model.partial_fit(X, y, np.where(np.arange(len(y)) < 5, 1.0, weight))
+    assert np.isfinite(model.predict(X)).all()

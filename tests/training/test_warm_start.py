@@ -46,3 +46,17 @@ def test_warm_start_refuses_another_model(growing_ratings):
         model.fit(np.column_stack([X, X[:, 0] % 3]), y)
     model.set_params(rank=7, warm_start=False).fit(X, y)
     assert model.user_factors_.shape[1] == 7
+
+
+@both_models
+@pytest.mark.parametrize("unit", [0.0, 1e-25])
+def test_ratings_that_spread_far_less_than_before(growing_ratings, implicit_features, unit):
+    """Factors of before would overflow single precision; nothing is divided, and the model stays."""
+    X, _, y, _ = growing_ratings
+    model = make_model(warm_start=True, implicit_features=implicit_features).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="warm_start goes on from a model of ratings that spread far more"):
+        model.fit(X, y * unit)
+    with pytest.raises(ValueError, match="warm_start goes on from a model of ratings that spread far more"):
+        model.fit(X[:1], [6e-302])
+    np.testing.assert_array_equal(model.predict(X), before)

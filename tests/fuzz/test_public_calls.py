@@ -1,0 +1,22 @@
+"""Check that calls of everything public, with good and bad arguments, succeed or fail as documented."""
+
+from collections import Counter
+
+import pytest
+from helpers import fuzz_functions, fuzz_models
+from helpers.fuzz_choices import for_each_call
+from helpers.fuzz_judge import judge
+
+
+@pytest.mark.parametrize("part", [fuzz_models, fuzz_functions], ids=["models", "functions"])
+def test_calls_succeed_or_fail_as_documented(part):
+    """Nothing that fails changes its object or its arguments; run.py makes many more such calls."""
+    counts = Counter()
+
+    def judge_and_count(call):
+        outcome = judge(call)
+        counts[outcome.status] += 1
+        assert outcome.status != "fault", outcome.details
+
+    for_each_call(part.MAKERS, judge_and_count, 150)
+    assert counts["success"] >= counts["documented"]
