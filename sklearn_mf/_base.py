@@ -81,6 +81,15 @@ def generator_of(estimator: Any, *count: int) -> np.random.Generator:
     return np.random.default_rng([seed, *count])
 
 
+def float_of(estimator: Any, name: str) -> float:
+    """Give a parameter as a float, whatever type of number it is."""
+    try:
+        return float(getattr(estimator, name))
+    except OverflowError:
+        message = f"The '{name}' parameter of {type(estimator).__name__} is an int beyond floats: give a finite number."
+        raise ValueError(message) from None
+
+
 class WholeStates(BaseEstimator):
     """Give the attributes of an estimator as they are at one moment, and change them in one step."""
 

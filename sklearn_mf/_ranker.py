@@ -12,7 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import check_pairs, check_query, frozen_copy, generator_of, levels_of
+from sklearn_mf._base import check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import Levels
@@ -165,7 +165,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     _value_name: ClassVar[str] = "preference"
     _parameter_constraints: ClassVar[dict] = {
-        "rank": [Interval(Integral, 1, None, closed="left")],
+        "rank": [Interval(Integral, 1, 2**31, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "unobserved_weight": [Interval(Real, 0, None, closed="left")],
@@ -253,8 +253,11 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             if ratings is not None:
                 distinct, places = factorize(Column("y", ratings))
                 distinct = distinct.astype(np.float64)
-                rule = ConfidenceRule.fit(self.confidence, distinct, mass_of_levels(places, len(distinct), weights))
-                confidence = _times(rule.of(distinct)[places], weights)
+                rule = ConfidenceRule.fit(
+                    float_of(self, "confidence"), distinct, mass_of_levels(places, len(distinct), weights)
+                )
+                confidence = _times(rule.of(distinct).astype(np.float32)[places], weights)
+                del places
             callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, None)
             pairs = CodedPairs(codes, confidence, levels.counts)
 
@@ -594,10 +597,11 @@ def _hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperpara
     """Give what training is told of the parameters."""
     return PreferenceHyperparameters(
         int(model.rank),
-        *(None if strength == "auto" else float(strength) for strength in (model.alpha, model.damping)),
-        float(model.unobserved_weight),
+        None if model.alpha == "auto" else float_of(model, "alpha"),
+        None if model.damping == "auto" else float_of(model, "damping"),
+        float_of(model, "unobserved_weight"),
         int(model.max_iter),
-        float(model.tol),
+        float_of(model, "tol"),
     )
 
 

@@ -20,6 +20,7 @@ from sklearn_mf._base import (
     check_validation,
     encode_validation,
     fitted_model,
+    float_of,
     frozen_copy,
     generator_of,
     learn_own_contexts,
@@ -692,25 +693,16 @@ def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
     """Give what training is told of the parameters."""
     return Hyperparameters(
         int(model.rank),
-        _float_of(model, "learning_rate"),
-        _float_of(model, "alpha"),
-        _float_of(model, "alpha_bias"),
-        _float_of(model, "damping"),
+        float_of(model, "learning_rate"),
+        float_of(model, "alpha"),
+        float_of(model, "alpha_bias"),
+        float_of(model, "damping"),
         model.implicit_features,
-        _float_of(model, "alpha_implicit"),
+        float_of(model, "alpha_implicit"),
         bool(model.fit_bias),
-        make_loss(model.loss, epsilon=_float_of(model, "epsilon"), quantile=_float_of(model, "quantile")),
+        make_loss(model.loss, epsilon=float_of(model, "epsilon"), quantile=float_of(model, "quantile")),
         bool(model.positive),
     )
-
-
-def _float_of(model: MatrixFactorizationRegressor, name: str) -> float:
-    """Give a parameter as a float, whatever type of number it is."""
-    try:
-        return float(getattr(model, name))
-    except OverflowError:
-        message = f"The '{name}' parameter of {type(model).__name__} is an int beyond floats: give a finite number."
-        raise ValueError(message) from None
 
 
 def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
@@ -718,7 +710,7 @@ def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
     return StoppingRule(
         model.schedule,
         int(model.max_iter),
-        None if model.tol is None else _float_of(model, "tol"),
+        None if model.tol is None else float_of(model, "tol"),
         bool(model.early_stopping),
         bool(model.refit),
         int(model.n_iter_no_change),

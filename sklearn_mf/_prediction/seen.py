@@ -8,8 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_mf._prediction.top_items import Excluded
+from sklearn_mf._utils.threads import chunks
 
 _MAX_SHORT_WEIGHTS = 256  # different weights that fit a byte
+_CHUNK = 2**20  # pairs whose weights are looked up at a time
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class SeenPairs:
         if len(few) <= _MAX_SHORT_WEIGHTS:
             table = np.unique(weight)
             if len(table) <= _MAX_SHORT_WEIGHTS:
-                return cls(start, index, np.searchsorted(table, weight).astype(np.uint8), table)
+                places = [np.searchsorted(table, weight[part]).astype(np.uint8) for part in chunks(len(weight), _CHUNK)]
+                return cls(start, index, np.concatenate(places), table)
         return cls(start, index, weight)
 
     def of_user(self, user: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,9 +92,14 @@ class ALSSolver:
         items = self._solve(1, _N_STEPS)
         return float(items[0] + users[2]), float(users[1] + items[1])
 
-    def solve_users(self) -> None:
-        """Solve the users until single precision ends it."""
+    @contextmanager
+    def users_solved(self, is_last: bool = True) -> Iterator[None]:
+        """Solve the users until single precision ends it; where it is not the last step, take that back afterwards."""
+        before = None if is_last else self._rows[0].copy()
         self._solve(0, _MAX_FINAL_STEPS)
+        yield
+        if before is not None:
+            self._rows[0] = before
 
     def rows(self, field: int) -> np.ndarray:
         """Give the rows of a side, float32 (n_rows, rank)."""

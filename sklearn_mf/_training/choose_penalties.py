@@ -36,10 +36,7 @@ def choose_penalties(
     is_held = rng.random(len(by_user.index), dtype=np.float32) < _HELD_OUT
     if not is_held.any() or is_held.all():
         return candidates[0]
-    table = sparse.csr_array(
-        (np.ones(len(is_held), dtype=np.float32) if by_user.weight is None else by_user.weight, by_user.index,
-         by_user.start), shape=(by_user.n_rows, n_items),
-    )  # fmt: skip
+    table = by_user.table(n_items)
     training, held = (_part_of(table, chosen) for chosen in (~is_held, is_held))
     sides = PairsBySide.of_table(training), PairsBySide.of_table(training.tocsc())
     held_out, seed, scores = PairsBySide.of_table(held), int(rng.integers(2**63)), []
@@ -48,8 +45,8 @@ def choose_penalties(
         solver = ALSSolver(sides, small, np.random.default_rng(seed), threads)
         for _ in range(_N_ITERATIONS):
             solver.alternate()
-        solver.solve_users()
-        scores.append(score(solver.rows(0), solver.rows(1), sides[0], held_out))
+        with solver.users_solved():
+            scores.append(score(solver.rows(0), solver.rows(1), sides[0], held_out))
     return candidates[int(np.argmax(scores))]
 
 

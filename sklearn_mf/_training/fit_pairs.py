@@ -84,21 +84,21 @@ def fit_pairs(
     callback: Callback,
     score: Score,
 ) -> tuple[Preferences, PairsBySide]:
-    """Alternate until the objective hardly falls; return the rows, and the pairs by user. The codes are used up.
+    """Alternate until the objective hardly falls; return the rows, and the pairs by user. ``pairs`` are used up.
 
     ``score`` judges penalties that are not given.
     """
-    by_user, by_item, unit = distinct_pairs(pairs)
-    pairs.codes.clear()  # to make room
-    hyper = choose_penalties(by_user, by_item.n_rows, hyper, rng, threads, score)
-    solver = ALSSolver((by_user, by_item), hyper, rng, threads)
+    n_items = pairs.n_levels[1]
+    by_user, unit = distinct_pairs(pairs)
+    hyper = choose_penalties(by_user, n_items, hyper, rng, threads, score)
+    solver = ALSSolver((by_user, by_user.by_other_side(n_items)), hyper, rng, threads)
     state = PreferenceState(hyper, rule, unit, solver.w0, [])
     objectives: list[float] = []
 
-    def preferences() -> Preferences:
-        solver.solve_users()
-        rows = [_with_average(solver.rows(f)) for f in range(2)]
-        return Preferences(rows, replace(state, grams=[solver.gram(f) for f in range(2)]), list(objectives))
+    def preferences(is_last: bool = False) -> Preferences:
+        with solver.users_solved(is_last):
+            rows = [_with_average(solver.rows(f)) for f in range(2)]
+            return Preferences(rows, replace(state, grams=[solver.gram(f) for f in range(2)]), list(objectives))
 
     for _ in range(hyper.max_iter):
         callback.begin_epoch()
@@ -108,7 +108,7 @@ def fit_pairs(
         told = f"objective {objectives[-1]:.5f}  decrease {share:.1e}"
         if callback.end_round(lambda told=told: told, preferences) or share < hyper.tol:
             break
-    return preferences(), by_user
+    return preferences(is_last=True), by_user
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,11 @@ def fold_in_pairs(
     grams, solved = [gram.copy() for gram in known.state.grams], []
     for f in np.unique(target_field).tolist():
         given = pairs.of_rows(np.flatnonzero(target_field == f))
-        side, solver = distinct_pairs(given, known.state.unit)[f], known.solver_of(f)
-        for level in np.unique(given.codes[f]).tolist():
+        levels, solver = np.unique(given.codes[f]).tolist(), known.solver_of(f)
+        side, _ = distinct_pairs(given, known.state.unit)
+        if f == 1:
+            side = side.by_other_side(pairs.n_levels[1])
+        for level in levels:
             part = slice(side.start[level], side.start[level + 1])
             partners = side.index[part]
             weights = np.ones(len(partners), dtype=np.float32) if side.weight is None else side.weight[part]

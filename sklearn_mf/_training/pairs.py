@@ -24,6 +24,15 @@ class PairsBySide:
         weight = None if (table.data == 1).all() else table.data
         return cls(table.indptr.astype(np.int64), table.indices.astype(np.int32, copy=False), weight)
 
+    def table(self, n_other: int) -> sparse.csr_array:
+        """Give the pairs as a table with ``n_other`` columns."""
+        weight = np.ones(len(self.index), dtype=np.float32) if self.weight is None else self.weight
+        return sparse.csr_array((weight, self.index, self.start), shape=(self.n_rows, n_other))
+
+    def by_other_side(self, n_other: int) -> PairsBySide:
+        """Give the pairs by the rows of the other side."""
+        return PairsBySide.of_table(self.table(n_other).tocsc())
+
     @property
     def n_rows(self) -> int:
         """Number of rows of this side."""
@@ -54,31 +63,35 @@ class CodedPairs:
         return CodedPairs([column[rows] for column in self.codes], confidence, self.n_levels)
 
 
-def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsBySide, PairsBySide, float]:
-    """Add up what is said of each pair; return the pairs by user, by item, and the unit of their weights.
+def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsBySide, float]:
+    """Add up what is said of each pair; return the pairs by user, and the unit of their weights.
 
-    Weights are divided by their mean, or by ``unit``. The result is the same for any order of the rows.
+    Weights are divided by their mean, or by ``unit``. The result is the same for any order of the rows. ``pairs`` are
+    used up, to make room.
     """
-    codes, largest = pairs.codes, 1.0
-    if pairs.confidence is None:
+    codes, largest, is_alike = pairs.codes, 1.0, pairs.confidence is None
+    if is_alike:
         given = np.ones(len(codes[0]), dtype=np.float32)
     else:
         largest = float(pairs.confidence.max()) if unit is None else unit
         with np.errstate(over="ignore"):
-            given = np.minimum(pairs.confidence / largest, _LARGEST_WEIGHT).astype(np.float32)
+            given = np.minimum(pairs.confidence / largest, _LARGEST_WEIGHT).astype(np.float32, copy=False)
     table = sparse.coo_array((given, (codes[0], codes[1])), shape=tuple(pairs.n_levels))
     table.has_canonical_format = True  # it is not, but SciPy's sums of repeated pairs would depend on their order
-    by_user = table.tocsc().tocsr()  # in counting passes; rows are in order then
+    codes.clear()
+    pairs.confidence = None
+    by_item = table.tocsc()
     del table, given
-    by_user = _merge_repeated(by_user)
+    by_user = _merge_repeated(by_item.tocsr())  # in counting passes; rows are in order now
+    del by_item
     # Of weights that are all 1 the mean is not exactly 1 in every order of the sum.
     mean = float(by_user.data.mean(dtype=np.float64)) if by_user.data.min() < by_user.data.max() else by_user.data[0]
     if unit is None:
         by_user.data /= np.float32(mean)
         unit = float(mean) * largest
-    elif pairs.confidence is None:
+    elif is_alike:
         by_user.data /= np.float32(unit)
-    return PairsBySide.of_table(by_user), PairsBySide.of_table(by_user.tocsc()), unit
+    return PairsBySide.of_table(by_user), unit
 
 
 def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:

@@ -27,6 +27,13 @@ def tables(sides):
     return of_users, of_items.T
 
 
+def both_sides(pairs):
+    n_items = pairs.n_levels[1]
+    by_user, unit = distinct_pairs(pairs)
+    assert pairs.codes == []
+    return (by_user, by_user.by_other_side(n_items)), unit
+
+
 rows = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 4), st.floats(1e-6, 1e6)), min_size=1, max_size=60
 )  # fmt: skip
@@ -37,9 +44,9 @@ rows = st.lists(
 def test_pairs_are_summed_in_any_order(rows, seed, weighted):
     X, values = np.array([row[:2] for row in rows]), np.array([row[2] for row in rows])
     values = values if weighted else None
-    *sides, unit = distinct_pairs(coded(X, values))
+    sides, unit = both_sides(coded(X, values))
     order = np.random.default_rng(seed).permutation(len(X))
-    *shuffled, other_unit = distinct_pairs(coded(X[order], None if values is None else values[order]))
+    shuffled, other_unit = both_sides(coded(X[order], None if values is None else values[order]))
     assert unit == other_unit
     for one, other in zip(sides, shuffled, strict=True):
         assert np.array_equal(one.index, other.index)
@@ -55,11 +62,11 @@ def test_pairs_are_summed_in_any_order(rows, seed, weighted):
 def test_equal_weights_are_none_and_a_unit_is_kept():
     X = [[0, 1], [2, 3], [4, 4]]
     for values in (None, [1, 1, 1], [0.1, 0.1, 0.1], [3e300, 3e300, 3e300], [1e-300] * 3):
-        by_user, by_item, unit = distinct_pairs(coded(X, values))
+        (by_user, by_item), unit = both_sides(coded(X, values))
         assert by_user.weight is None
         assert by_item.weight is None
         assert unit == pytest.approx(1.0 if values is None else values[0])
-    by_user, _, unit = distinct_pairs(coded(X, [1, 2, 3]), unit=2.0)
+    by_user, unit = distinct_pairs(coded(X, [1, 2, 3]), unit=2.0)
     assert unit == 2.0
     assert by_user.weight.tolist() == [0.5, 1.0, 1.5]
     assert distinct_pairs(coded(X), unit=2.0)[0].weight.tolist() == [0.5] * 3
