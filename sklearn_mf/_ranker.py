@@ -253,9 +253,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             if ratings is not None:
                 distinct, places = factorize(Column("y", ratings))
                 distinct = distinct.astype(np.float64)
-                rule = ConfidenceRule.fit(
-                    float_of(self, "confidence"), distinct, mass_of_levels(places, len(distinct), weights)
-                )
+                mass = mass_of_levels(places, len(distinct), weights)
+                rule = ConfidenceRule.fit(float_of(self, "confidence"), distinct, mass)
                 confidence = _times(rule.of(distinct).astype(np.float32)[places], weights)
                 del places
             callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, None)

@@ -9,6 +9,7 @@ from scipy.special import ndtri
 
 _MAX_KNOTS = 1024  # places at which the rule is kept; between them it is interpolated
 _LARGEST_SCORE = 3.0  # in standard deviations
+_LARGEST_EXPONENT = 40.0  # beyond, single precision overflows
 _EXACT = 2.0**53  # integers below are exact in double precision, so that their sums have no order
 
 
@@ -35,7 +36,8 @@ class ConfidenceRule:
 
     def of(self, ratings: np.ndarray) -> np.ndarray:
         """Give the confidence of ratings, float64; beyond those of the fit it is that of the nearest."""
-        return np.exp(self.strength * np.interp(ratings, self.knots, self.scores))
+        exponents = self.strength * np.interp(ratings, self.knots, self.scores)
+        return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 
 def mass_of_levels(codes: np.ndarray, n_levels: int, weights: np.ndarray | None) -> np.ndarray:

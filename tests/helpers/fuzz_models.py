@@ -73,9 +73,9 @@ def loss_of(model):
 class Fitted:
     """Hold an estimator fitted on good input, the ids that it knows, and its table."""
 
-    def __init__(self, choose, make, **keywords):
+    def __init__(self, choose, make, n_columns=None, **keywords):
         is_meant_to_fail, choose.is_meant_to_fail = choose.is_meant_to_fail, False
-        self.choose, self.fields = choose, Fields(choose)
+        self.choose, self.fields = choose, Fields(choose, n_columns)
         self.model = make(choose, **keywords)
         self.n_rows = choose.integer(10, 30)
         self.X = self.fields.table(self.n_rows)

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import fractions
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -205,7 +206,8 @@ class Fields:
         """A table as that of fit, in another container now and then; or a bad one."""
         columns = self.columns(n_rows, unknown)
         if self.choose.is_bad():
-            return self.choose.pick(BAD_TABLES)(columns, self.choose.rng)
+            with suppress(UnicodeEncodeError):  # pandas refuses lone surrogates by itself
+                return self.choose.pick(BAD_TABLES)(columns, self.choose.rng)
         container = self.choose.pick(list(CONTAINERS)) if self.choose.chance(0.1) else self.container
         return contain(columns, container)
 
