@@ -447,8 +447,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
             or ``implicit_features`` was changed; or if all ratings of a first batch are the same.
         """
-        hyper, frozen = _hyperparameters_of(self), frozen_copy(self)
+        frozen = frozen_copy(self)
         is_first = not hasattr(frozen, "_training_state")
+        if not is_first:
+            frozen._validate_params()  # scikit-learn does it for the first batch alone
+        hyper = _hyperparameters_of(frozen)
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=is_first)
         with Threads(count_threads(self.n_jobs)) as threads:
             if is_first:

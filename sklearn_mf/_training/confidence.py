@@ -41,8 +41,8 @@ class ConfidenceRule:
 
 
 def mass_of_levels(codes: np.ndarray, n_levels: int, weights: np.ndarray | None) -> np.ndarray:
-    """Add up the weights of each level, float64 (n_levels,), the same for any order of the rows."""
+    """Add up the weights of each level, float64 (n_levels,), in any unit, the same for any order of the rows."""
     if weights is None:
         return np.bincount(codes, minlength=n_levels).astype(np.float64)
-    unit = weights.max() * (len(weights) / _EXACT)
-    return np.bincount(codes, np.rint(weights / unit), minlength=n_levels) * unit
+    shares = weights / weights.max()
+    return np.bincount(codes, np.rint(shares * (_EXACT / len(weights))), minlength=n_levels)

@@ -146,7 +146,8 @@ def score_catalog(
     if y is not None:
         ratings = check_ratings(y, n_rows)
         if relevant is not None:
-            counts &= ratings >= relevant
+            with np.errstate(over="ignore"):  # a float32 is below what is beyond float32
+                counts &= ratings >= relevant
     elif relevant is not None:
         raise ValueError(f"relevant={relevant} needs y, the ratings of the held-out pairs. Give y, or relevant=None.")
     (users, user_codes), (items, item_codes) = (factorize(column) for column in columns)

@@ -58,6 +58,8 @@ def check_rows(splitter: Any, X: Any, y: Any, groups: Any) -> int:
     check_consistent_length(X, y, groups)
     if groups is not None:
         warn_user(f"The groups parameter is ignored by {type(splitter).__name__}.", UserWarning)
+    if not hasattr(X, "shape") and not hasattr(X, "__len__"):
+        raise ValueError(f"{type(splitter).__name__} splits the rows of X, and X is {X!r}: give it a table.")
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if not n_rows:
         raise ValueError("X has no rows: there is nothing to split.")

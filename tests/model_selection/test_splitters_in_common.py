@@ -224,3 +224,10 @@ def test_groups_are_ignored_with_a_warning(cv, data):
         again = splits(cv, X, y=y, groups=X[:, 0])
     assert again == splits(cv, X)
     assert caught[0].filename == the_split.__code__.co_filename
+
+
+@pytest.mark.parametrize("cv", ALL, ids=repr)
+@pytest.mark.parametrize("X", [None, 5, iter([[1, 2]])], ids=["None", "a number", "an iterator"])
+def test_what_is_no_table_is_refused(cv, X, data):
+    with pytest.raises((TypeError, ValueError), match=r"X is|X must|[Ee]xpected"):
+        next(with_times(cv, data[2]).split(X))

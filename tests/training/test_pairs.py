@@ -112,7 +112,9 @@ def test_masses_have_no_order(weights):
     codes = np.array([0, 1, 0, 2, 1, 0])
     weights = None if weights is None else np.array(weights)
     expected = mass_of_levels(codes, 3, weights)
-    np.testing.assert_allclose(expected, np.bincount(codes, weights, minlength=3))
+    of_rows = np.bincount(codes, weights, minlength=3)
+    np.testing.assert_allclose(expected / expected.sum(), of_rows / of_rows.sum())
+    assert np.isfinite(mass_of_levels(codes, 3, np.full(6, 1e308))).all()
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(6)
         assert np.array_equal(mass_of_levels(codes[order], 3, None if weights is None else weights[order]), expected)

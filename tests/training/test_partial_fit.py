@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.continued_fits import both_models, make_like, make_model, rmse, state
+from sklearn.utils._param_validation import InvalidParameterError
 
+from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
 
 
@@ -241,3 +243,11 @@ def test_weights_that_vanish_beside_the_first(implicit_features, weight):
         model.partial_fit(X, y, np.full(len(y), weight))
     model.partial_fit(X, y, np.where(np.arange(len(y)) < 5, 1.0, weight))
     assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("name", ["schedule", "rank", "alpha", "n_jobs", "handle_unknown"])
+def test_parameters_of_a_later_batch_are_checked(name):
+    X, y = np.array([[0, 1], [1, 0], [2, 1]]), np.array([1.0, 2.0, 3.0])
+    model = MatrixFactorizationRegressor(rank=2, random_state=0).partial_fit(X, y)
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
+        model.set_params(**{name: "later"}).partial_fit(X, y)
