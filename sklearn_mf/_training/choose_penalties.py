@@ -15,6 +15,7 @@ from sklearn_mf._utils.threads import Threads
 BASE_ALPHA, BASE_DAMPING = 0.01, 2.0  # what is multiplied by one of the factors
 _FACTORS = 1.0, 0.7, 1.4  # the first is kept where no other is better
 _HELD_OUT = 0.1  # share of the pairs
+_WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # pairs in all; with few, others are held out in further rounds
 _LARGEST_RANK, _N_ITERATIONS = 64, 8  # enough to tell factors apart
 
 # Score rows of users and items: training pairs by user, and held-out ones.
@@ -33,21 +34,35 @@ def choose_penalties(
     if hyper.alpha is not None and hyper.damping is not None:
         return hyper
     candidates = [_with_penalties(hyper, factor) for factor in _FACTORS]
-    is_held = rng.random(len(by_user.index), dtype=np.float32) < _HELD_OUT
-    if not is_held.any() or is_held.all():
-        return candidates[0]
-    table = by_user.table(n_items)
-    training, held = (_part_of(table, chosen) for chosen in (~is_held, is_held))
-    sides = PairsBySide.of_table(training), PairsBySide.of_table(training.tocsc())
-    held_out, seed, scores = PairsBySide.of_table(held), int(rng.integers(2**63)), []
+    table, n_pairs = by_user.table(n_items), len(by_user.index)
+    n_rounds = int(np.clip(_WANTED_HELD_OUT / (_HELD_OUT * n_pairs), 1, _MOST_ROUNDS))
+    seeds, scores = rng.integers(2**63, size=n_rounds).tolist(), np.zeros(len(_FACTORS))
+    for seed in seeds:
+        is_held = np.random.default_rng(seed).random(n_pairs, dtype=np.float32) < _HELD_OUT
+        if is_held.any() and not is_held.all():
+            scores += _score_each(candidates, table, is_held, seed, threads, score)
+    return candidates[int(np.argmax(scores))]
+
+
+def _score_each(
+    candidates: list[PreferenceHyperparameters],
+    table: sparse.csr_array,
+    is_held: np.ndarray,
+    seed: int,
+    threads: Threads,
+    score: Score,
+) -> np.ndarray:
+    """Score small fits of each candidate without the pairs that are held out."""
+    training, held_out = _part_of(table, ~is_held), PairsBySide.of_table(_part_of(table, is_held))
+    sides, scores = (PairsBySide.of_table(training), PairsBySide.of_table(training.tocsc())), []
     for candidate in candidates:
-        small = replace(candidate, rank=min(hyper.rank, _LARGEST_RANK))
+        small = replace(candidate, rank=min(candidate.rank, _LARGEST_RANK))
         solver = ALSSolver(sides, small, np.random.default_rng(seed), threads)
         for _ in range(_N_ITERATIONS):
             solver.alternate()
         with solver.users_solved():
             scores.append(score(solver.rows(0), solver.rows(1), sides[0], held_out))
-    return candidates[int(np.argmax(scores))]
+    return np.array(scores)
 
 
 def _with_penalties(hyper: PreferenceHyperparameters, factor: float) -> PreferenceHyperparameters:
