@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils import Bunch
 
-from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
 from sklearn_mf.datasets import fetch_movielens, make_ratings
-from sklearn_mf.metrics import make_ranking_scorer, ndcg_at_k, recall_at_k
+from sklearn_mf.metrics import make_catalog_scorer, make_ranking_scorer, ndcg_at_k, recall_at_k
 from sklearn_mf.model_selection import PerUserShuffleSplit
 
 GRID = {"rank": [0, 2, 4, 8, 16, 32, 64], "learning_rate": [0.05, 0.1, 0.2, 0.4]}
@@ -84,6 +84,27 @@ def judge(models, X, y):
         ndcg = ndcg_at_k(y, predicted, groups=X[:, 0], k=10)
         recall = recall_at_k(y, predicted, groups=X[:, 0], k=10, relevant=RELEVANT)
         print(f"  {name:13}  {np.sqrt(np.mean((predicted - y) ** 2)):.4f}   {ndcg:.4f}     {recall:.4f}")
+
+
+def judge_lists(models, data):
+    """How many of the held-out films that a user liked are among ten of the whole catalog."""
+    scorer = make_catalog_scorer(ndcg_at_k, X=data.X, relevant=RELEVANT)
+    print("\nTen films of all, held-out fifth:\n                   NDCG@10")
+    for name, model in models.items():
+        print(f"  {name:13}  {scorer(model, data.X_test, data.y_test):.4f}")
+
+
+def show_lists(ranker, regressor, user, X, titles):
+    """The ten films that a user will most likely choose and like, beside those that would be rated best."""
+    lists = [model.recommend([user], 10, exclude=X)[0][0] for model in (ranker, regressor)]
+    texts = [[titles[item] for item in items] for items in lists]
+    width = max(map(len, texts[0])) + 2
+    print(f"\n{'What to offer (ranker)':{width}}Highest predicted rating (regressor)")
+    for offered, rated in zip(*texts, strict=True):
+        print(f"  {offered:{width}}{rated}")
+    parts = ranker.explain([[user, lists[0][0]]], n_items=3)
+    own = ", ".join(titles[item] for item in parts["items"][0])
+    print(f"{texts[0][0]} is offered because of {own}")
 
 
 def show_films(model, user, X, y, titles):
@@ -163,8 +184,12 @@ def main():
     biases = MatrixFactorizationRegressor(rank=0, implicit_features=None).fit(data.X_train, data.y_train)
     judge({"biases only": biases, "factorization": search.best_estimator_}, data.X_test, data.y_test)
 
+    ranker = MatrixFactorizationRanker(random_state=0).fit(data.X_train, data.y_train)
+    judge_lists({"ranker": ranker, "factorization": search.best_estimator_}, data)
+
     final = MatrixFactorizationRegressor(**search.best_params_, random_state=0).fit(data.X, data.y)
     show_films(final, user, data.X, data.y, data.titles)
+    show_lists(MatrixFactorizationRanker(random_state=0).fit(data.X, data.y), final, user, data.X, data.titles)
     if arguments.draw:
         draw(arguments.draw, search, data)
 

@@ -49,6 +49,8 @@ def test_the_example_of_recommendations_runs(monkeypatch, capsys, tmp_path):
     out = capsys.readouterr().out
     assert len(re.findall(r"^  \d\.\d\d  [A-Z][a-z]+ \d+$", out, flags=re.MULTILINE)) == 15
     assert "from how the two suit each other" in out
+    assert re.search(r"^  ranker +0\.\d{4}$", out, flags=re.MULTILINE)
+    assert "is offered because of" in out
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (ROOT / "docs/pictures").iterdir()}
 
 
