@@ -18,6 +18,16 @@ FILES = {
     "ml-latest-small": "ratings.csv",
     "movietweetings-100k": "ratings.dat",
 }
+# The sets that lists are measured on, and the rating from which on a pair is relevant: None takes every pair.
+RANKING_FILES = {
+    **dict(zip(FILES, zip(FILES.values(), [4, 4, 4, 8], strict=True), strict=True)),
+    "filmtrust": ("ratings.csv.gz", 4),
+    "yelp": ("ratings.csv.gz", 4),
+    "restaurants": ("ratings.csv.gz", 2),
+    "flixster": ("ratings.csv.gz", 4),
+    "coat": ("ratings.csv.gz", 4),
+    "steam-hours": ("ratings.csv.gz", None),
+}
 
 
 def real_sets():
@@ -33,6 +43,27 @@ def real_sets():
             continue
         X, y = load_ratings(path, return_X_y=True)
         yield name, X, y, splits(name, len(y))
+
+
+def ranking_sets(names=None):
+    """Yield (name, X, y, relevant) of the sets for lists, X as int codes; of coat the ratings that people chose."""
+    found = [name for name, (file, _) in RANKING_FILES.items() if (FOLDER / name / file).exists()]
+    if not found:
+        raise SystemExit(
+            f"No ratings in {FOLDER}: name their folder in SKLEARN_MF_DATA (docs/contributing.md says more)."
+        )
+    for name in names or RANKING_FILES:
+        file, relevant = RANKING_FILES[name]
+        if name not in found:
+            print(f"{name}: not found at {FOLDER / name / file} (SKLEARN_MF_DATA names the folder)")
+            continue
+        columns = ["user", "item", "part", "rating"] if name == "coat" else None
+        X, y = load_ratings(FOLDER / name / file, columns=columns, return_X_y=True)
+        if name == "coat":
+            is_selected = X[:, 2] == "selected"
+            X, y = X[is_selected, :2], y[is_selected]
+        codes = [np.unique(ids, return_inverse=True)[1] for ids in X.T]
+        yield name, np.column_stack(codes), y, relevant
 
 
 def generated_sets():
