@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mf._base import check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
 from sklearn_mf._ids.checks import check_new_levels
-from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.fitted import FittedModel
@@ -25,7 +24,7 @@ from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._prediction.shares import explain_pairs
 from sklearn_mf._recommender import Recommender, check_count
 from sklearn_mf._training.als import PreferenceHyperparameters
-from sklearn_mf._training.confidence import ConfidenceRule, mass_of_levels
+from sklearn_mf._training.confidence import ConfidenceRule, levels_and_masses
 from sklearn_mf._training.fit_pairs import Preferences, fit_pairs, fold_in_pairs
 from sklearn_mf._training.pairs import CodedPairs, PairsBySide
 from sklearn_mf._training.progress import Callback
@@ -251,14 +250,12 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             codes, ratings, weights = given.those_that_count(codes)
             rule, confidence = None, weights
             if ratings is not None:
-                distinct, places = factorize(Column("y", ratings))
-                distinct = distinct.astype(np.float64)
-                mass = mass_of_levels(places, len(distinct), weights)
-                rule = ConfidenceRule.fit(float_of(self, "confidence"), distinct, mass)
-                confidence = _times(rule.of(distinct).astype(np.float32)[places], weights)
-                del places
+                rule = ConfidenceRule.fit(float_of(self, "confidence"), *levels_and_masses(ratings, weights))
+                confidence = rule.of_rows(ratings, weights)
+                del ratings
             callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, None)
             pairs = CodedPairs(codes, confidence, levels.counts)
+            del codes, confidence
 
             def score(users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide) -> float:
                 return ndcg_of_held_out(
@@ -327,7 +324,9 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         indices = np.stack(codes, axis=1)
         is_new = indices >= np.array([len(ids) for ids in frozen.categories_])
         check_new_levels(is_new, indices[:, 0], given.rows_that_count(), bool(update_known))
-        confidence = weights if ratings is None else _times(rule.of(ratings.astype(np.float64)), weights)
+        confidence = weights
+        if ratings is not None:
+            confidence = rule.of(ratings.astype(np.float64)) * (1.0 if weights is None else weights)
         pairs = CodedPairs(codes, confidence, levels.counts)
         grown, solved = fold_in_pairs(known, pairs, is_new.argmax(axis=1))
         seen = frozen._seen_pairs
@@ -602,11 +601,6 @@ def _hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperpara
         int(model.max_iter),
         float_of(model, "tol"),
     )
-
-
-def _times(confidence: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Multiply confidences by weights, relative to the largest of both: their product overflows nowhere."""
-    return confidence if weights is None else confidence / confidence.max() * weights
 
 
 def _attributes_of(

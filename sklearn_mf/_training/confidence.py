@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from sklearn_mf._utils.threads import chunks
+
 _MAX_KNOTS = 1024  # places at which the rule is kept; between them it is interpolated
 _LARGEST_SCORE = 3.0  # in standard deviations
 _LARGEST_EXPONENT = 40.0  # beyond, single precision overflows
+_CHUNK = 2**20  # rows that are counted at a time
 _EXACT = 2.0**53  # integers below are exact in double precision, so that their sums have no order
 
 
@@ -34,15 +37,29 @@ class ConfidenceRule:
             levels, share = levels[kept], share[kept]
         return cls(strength, levels, np.clip(ndtri(share), -_LARGEST_SCORE, _LARGEST_SCORE))
 
+    def of_rows(self, ratings: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+        """Give the confidence of ratings times their weights, relative to the largest weight, float32."""
+        out, largest = np.empty(len(ratings), dtype=np.float32), 1.0 if weights is None else weights.max()
+        for part in chunks(len(ratings), _CHUNK):
+            confidence = self.of(ratings[part].astype(np.float64))
+            out[part] = confidence if weights is None else confidence * (weights[part] / largest)
+        return out
+
     def of(self, ratings: np.ndarray) -> np.ndarray:
         """Give the confidence of ratings, float64; beyond those of the fit it is that of the nearest."""
         exponents = self.strength * np.interp(ratings, self.knots, self.scores)
         return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 
-def mass_of_levels(codes: np.ndarray, n_levels: int, weights: np.ndarray | None) -> np.ndarray:
-    """Add up the weights of each level, float64 (n_levels,), in any unit, the same for any order of the rows."""
-    if weights is None:
-        return np.bincount(codes, minlength=n_levels).astype(np.float64)
-    shares = weights / weights.max()
-    return np.bincount(codes, np.rint(shares * (_EXACT / len(weights))), minlength=n_levels)
+def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Find the distinct ratings, rising, and the weight of each in any unit, the same for any order of the rows."""
+    largest = 1.0 if weights is None else weights.max()
+    levels, masses = np.empty(0), np.empty(0)
+    for part in chunks(len(ratings), _CHUNK):
+        own, codes = np.unique(ratings[part].astype(np.float64), return_inverse=True)
+        # Sums of integers, which are exact.
+        whole = None if weights is None else np.rint(weights[part] / largest * (_EXACT / len(weights)))
+        both = np.concatenate([levels, own]), np.concatenate([masses, np.bincount(codes, whole, minlength=len(own))])
+        levels, places = np.unique(both[0], return_inverse=True)
+        masses = np.bincount(places, both[1], minlength=len(levels))
+    return levels, masses

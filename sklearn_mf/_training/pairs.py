@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
 
+_CHUNK = 2**20  # pairs that are merged at a time
 _LARGEST_WEIGHT = 1e12  # relative to the mean of the fit: beyond, single precision overflows
 
 
@@ -26,8 +28,10 @@ class PairsBySide:
 
     def table(self, n_other: int) -> sparse.csr_array:
         """Give the pairs as a table with ``n_other`` columns."""
-        weight = np.ones(len(self.index), dtype=np.float32) if self.weight is None else self.weight
-        return sparse.csr_array((weight, self.index, self.start), shape=(self.n_rows, n_other))
+        n_pairs = len(self.index)
+        weight = np.ones(n_pairs, dtype=np.float32) if self.weight is None else self.weight
+        start = self.start.astype(np.int32) if n_pairs < 2**31 else self.start  # SciPy gives all indices one type
+        return sparse.csr_array((weight, self.index, start), shape=(self.n_rows, n_other))
 
     def by_other_side(self, n_other: int) -> PairsBySide:
         """Give the pairs by the rows of the other side."""
@@ -74,12 +78,14 @@ def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsB
         given = np.ones(len(codes[0]), dtype=np.float32)
     else:
         largest = float(pairs.confidence.max()) if unit is None else unit
-        with np.errstate(over="ignore"):
-            given = np.minimum(pairs.confidence / largest, _LARGEST_WEIGHT).astype(np.float32, copy=False)
+        given = np.empty(len(codes[0]), dtype=np.float32)
+        with np.errstate(over="ignore", under="ignore"):
+            np.divide(pairs.confidence, largest, out=given, casting="same_kind")
+        np.minimum(given, _LARGEST_WEIGHT, out=given)
+        pairs.confidence = None
     table = sparse.coo_array((given, (codes[0], codes[1])), shape=tuple(pairs.n_levels))
     table.has_canonical_format = True  # it is not, but SciPy's sums of repeated pairs would depend on their order
     codes.clear()
-    pairs.confidence = None
     by_item = table.tocsc()
     del table, given
     by_user = _merge_repeated(by_item.tocsr())  # in counting passes; rows are in order now
@@ -95,21 +101,41 @@ def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsB
 
 
 def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
-    """Add up pairs that are there several times, which follow each other, from the smallest number on."""
-    n_rows = table.shape[0]
-    rows = np.repeat(np.arange(n_rows, dtype=np.int32), np.diff(table.indptr))
-    is_first = np.ones(len(rows), dtype=bool)
-    np.not_equal(rows[1:], rows[:-1], out=is_first[1:])
-    is_first[1:] |= table.indices[1:] != table.indices[:-1]
-    if is_first.all():
+    """Add up pairs that are there several times, which follow each other, from the smallest number on; in place."""
+    n_kept, counts = 0, np.zeros(table.shape[0], dtype=np.int64)
+    for rows in _chunks_of_rows(table.indptr):
+        part = slice(table.indptr[rows.start], table.indptr[rows.stop])
+        own = np.repeat(
+            np.arange(rows.start, rows.stop, dtype=np.int32), np.diff(table.indptr[rows.start : rows.stop + 1])
+        )
+        first, sums = _sums_of_repeated(own, table.indices[part], table.data[part])
+        counts[rows] = np.bincount(own[first] - rows.start, minlength=rows.stop - rows.start)
+        # What is kept never reaches beyond what was read.
+        kept = slice(n_kept, n_kept + len(first))
+        table.indices[kept], table.data[kept] = table.indices[part][first], sums
+        n_kept = kept.stop
+    if n_kept == len(table.data):
         return table
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(table.indptr.dtype)
+    return sparse.csr_array((table.data[:n_kept], table.indices[:n_kept], start), shape=table.shape)
+
+
+def _sums_of_repeated(rows: np.ndarray, index: np.ndarray, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the place of each distinct pair among sorted ones, and the sum of its numbers, float32."""
+    is_first = np.ones(len(rows), dtype=bool)
+    is_first[1:] = (rows[1:] != rows[:-1]) | (index[1:] != index[:-1])
     first = np.flatnonzero(is_first)
+    if len(first) == len(rows):
+        return first, data
     pair = np.cumsum(is_first) - 1
-    is_repeated = (np.diff(np.append(first, len(rows))) > 1)[pair]
-    where = np.flatnonzero(is_repeated)
-    data = table.data.astype(np.float64)
-    data[where] = data[where[np.lexsort((data[where], pair[where]))]]
-    sums = np.add.reduceat(data, first).astype(np.float32)
-    start = np.zeros(n_rows + 1, dtype=table.indptr.dtype)
-    np.cumsum(np.bincount(rows[first], minlength=n_rows), out=start[1:])
-    return sparse.csr_array((sums, table.indices[first], start), shape=table.shape)
+    repeated = np.flatnonzero((np.diff(np.append(first, len(rows))) > 1)[pair])
+    numbers = data.astype(np.float64)
+    numbers[repeated] = numbers[repeated[np.lexsort((numbers[repeated], pair[repeated]))]]
+    return first, np.add.reduceat(numbers, first).astype(np.float32)
+
+
+def _chunks_of_rows(start: np.ndarray) -> list[slice]:
+    """Cut rows into chunks of some number of pairs, or of one row that has more."""
+    ends = np.searchsorted(start, np.arange(_CHUNK, start[-1], _CHUNK), side="left")
+    bounds = np.unique([0, *ends, len(start) - 1]).tolist()
+    return [slice(a, b) for a, b in pairwise(bounds)]

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from sklearn_mf._training.confidence import ConfidenceRule, mass_of_levels
+import sklearn_mf._training.confidence
+from sklearn_mf._training.confidence import ConfidenceRule, levels_and_masses
 from sklearn_mf._training.pairs import CodedPairs, distinct_pairs
 
 
@@ -80,8 +81,8 @@ def test_equal_weights_are_none_and_a_unit_is_kept():
 )
 def test_confidence_rises_with_the_rating_and_is_bounded(values, strength):
     y = np.array(values)
-    levels, codes = np.unique(y, return_inverse=True)
-    rule = ConfidenceRule.fit(strength, levels, mass_of_levels(codes, len(levels), None))
+    levels, masses = levels_and_masses(y, None)
+    rule = ConfidenceRule.fit(strength, levels, masses)
     found = rule.of(levels)
     assert (np.diff(found) >= 0).all()
     assert found[0] >= np.exp(-3 * strength) * (1 - 1e-9)
@@ -93,8 +94,7 @@ def test_confidence_rises_with_the_rating_and_is_bounded(values, strength):
 
 def test_confidence_depends_on_the_order_of_ratings_alone():
     plays = np.array([1, 1, 2, 3, 5, 8, 350_000.0])
-    levels, codes = np.unique(plays, return_inverse=True)
-    mass = mass_of_levels(codes, len(levels), None)
+    levels, mass = levels_and_masses(plays, None)
     rule, of_logs = (ConfidenceRule.fit(0.5, own, mass) for own in (levels, np.log(levels)))
     assert np.array_equal(rule.of(levels), of_logs.of(np.log(levels)))
 
@@ -108,13 +108,19 @@ def test_confidence_of_many_levels_is_interpolated():
 
 
 @pytest.mark.parametrize("weights", [None, [0.1, 0.7, 1e-3, 5, 0.2, 3]])
-def test_masses_have_no_order(weights):
-    codes = np.array([0, 1, 0, 2, 1, 0])
+def test_masses_have_no_order(weights, monkeypatch):
+    monkeypatch.setattr(sklearn_mf._training.confidence, "_CHUNK", 4)
+    ratings = np.array([1.5, 4.0, 1.5, -3.0, 4.0, 1.5])
     weights = None if weights is None else np.array(weights)
-    expected = mass_of_levels(codes, 3, weights)
-    of_rows = np.bincount(codes, weights, minlength=3)
-    np.testing.assert_allclose(expected / expected.sum(), of_rows / of_rows.sum())
-    assert np.isfinite(mass_of_levels(codes, 3, np.full(6, 1e308))).all()
+    levels, masses = levels_and_masses(ratings, weights)
+    assert levels.tolist() == [-3.0, 1.5, 4.0]
+    of_rows = np.bincount([1, 2, 1, 0, 2, 1], weights)
+    np.testing.assert_allclose(masses / masses.sum(), of_rows / of_rows.sum())
+    assert np.isfinite(levels_and_masses(ratings, np.full(6, 1e308))[1]).all()
+    rule = ConfidenceRule.fit(0.6, levels, masses)
+    confidence = rule.of_rows(ratings, weights)
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(6)
-        assert np.array_equal(mass_of_levels(codes[order], 3, None if weights is None else weights[order]), expected)
+        shuffled = None if weights is None else weights[order]
+        assert np.array_equal(levels_and_masses(ratings[order], shuffled)[1], masses)
+        assert np.array_equal(rule.of_rows(ratings[order], shuffled), confidence[order])
