@@ -60,7 +60,8 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
     s, t = _regression_of(grown, f, ratings, unit)
     if hyper.fit_bias:
         s = np.column_stack([s, np.ones(len(t))])
-    n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
+    with np.errstate(over="ignore"):  # told below
+        n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
     if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_SAFE_NUMBER):
         raise ValueError(OUT_OF_SCALE_MESSAGE)
     strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]], dtype=np.float64), len(levels), axis=0)

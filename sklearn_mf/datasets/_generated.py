@@ -95,6 +95,8 @@ def make_ratings(
             raise ValueError(f"{name} must be finite.")
     if rating_step is not None:
         check_scalar(rating_step, "rating_step", Real, min_val=0, include_boundaries="neither")
+        if not rating_step <= sys.float_info.max:
+            raise ValueError("rating_step must be finite.")
     if n_ratings > n_users * n_items:
         raise ValueError(f"n_ratings={n_ratings} is more than the {n_users * n_items} pairs of users and items.")
     _check_range(rating_range, rating_step)

@@ -214,3 +214,9 @@ def test_strengths_and_weights_beyond_floats(growing_ratings, strength):
     model = make_model(alpha=strength, alpha_bias=strength).fit(X, y)
     model.fold_in([[-1, X[0, 1]], [-1, X[1, 1]]], [1, 2], [1e30, 1e-30])
     assert np.isfinite(model.predict([[-1, X[0, 1]]])).all()
+
+
+def test_weights_that_add_up_beyond_floats(growing_ratings):
+    X, _, y, _ = growing_ratings
+    with pytest.raises(ValueError, match="far beyond those that the model began with"):
+        make_model().fit(X, y).fold_in([[-1, X[0, 1]], [-1, X[1, 1]]], [1, 2], [1e308, 1e308])
