@@ -25,7 +25,7 @@ from recommend import environment
 
 HERE = Path(__file__).resolve().parent
 SIZES = {"ml-1m": (0, 0, 0), "made": (100_000, 20_000, 10_000_000)}
-ALTERNATIONS = {"ml-1m": (2, 6), "made": (2, 4)}
+ALTERNATIONS = (2, 10)
 FORMS = ["pairs", "ratings", "relevant", "strengths"]
 
 
@@ -65,7 +65,7 @@ def print_speed(python, name, folder, arguments, results):
     size = results.get(python, "make", folder, name, *SIZES[name], key=f"{name} size")
     if not (Path(folder) / "X.npy").exists():
         run(python, "make", folder, name, *SIZES[name])
-    n1, n2 = ALTERNATIONS[name]
+    n1, n2 = ALTERNATIONS
     print(f"\n{name}: {size['n_pairs']} pairs of {size['shape'][0]} users and {size['shape'][1]} items")
     print(f"ours : implicit (ratio); fits of {n1} and {n2} alternations, {arguments.repeats} times\n")
     print("| rank | threads | alternation, s | alternation, CPU s | fit, s | fit, CPU s | memory, MB |")
