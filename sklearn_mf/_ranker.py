@@ -57,7 +57,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     will do, and counts with heavy tails too. Without y, or when all y are the same, every pair counts alike. What is
     said of a pair several times adds up.
 
-    Users and items are solved in turns, by three steps of conjugate gradients a row from where it was [4]_; at the end
+    Users and items are solved in turns, by two steps of conjugate gradients a row from where it was [4]_; at the end
     users are solved to single precision.
 
     Parameters

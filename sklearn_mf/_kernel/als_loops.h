@@ -99,6 +99,8 @@ TARGET static double NAME(add_pairs)(int rank, int product, ptrdiff_t n, const i
     case 64: return NAME(add_pairs_part)(64, 64, product, n, index, weight, other, x, out);
     case 128: return NAME(add_pairs_part)(128, 128, product, n, index, weight, other, x, out);
     }
+    if (rank > ALS_MOST)
+        return NAME(add_pairs_part)(rank, ALS_MOST, product, n, index, weight, other, x, out);
     return NAME(add_pairs_part)(rank, 0, product, n, index, weight, other, x, out);
 }
 
