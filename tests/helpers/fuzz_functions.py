@@ -196,7 +196,7 @@ def bytes_of_ratings(choose):
     if choose.chance(0.2):
         data = gzip.compress(data)
     if choose.is_bad():
-        place = choose.rng.integers(len(data))
+        place = choose.rng.integers(max(len(data), 1))
         cut, noise = data[:place], choose.rng.bytes(choose.integer(1, 20))
         data = choose.pick([cut, cut + noise, cut + noise + data[place:], data.replace(b"\n", b""), b"", b'"' + data])
     return data
