@@ -232,6 +232,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had names that are all strings.
 
+    See Also
+    --------
+    MatrixFactorizationRanker : Finds what to offer, from ratings or clicks.
+
     Notes
     -----
     A fit depends on the set of ratings and on ``random_state`` only: not on the order of the rows, the number of

@@ -20,11 +20,6 @@ enum {
 };
 #define ALS_LONGEST 1e30f /* step: beyond it, curvature is rounding */
 
-#ifdef SGD_HAVE_X86
-/* Masks of the first n of eight floats: eight numbers from 8 - n on. */
-static const int32_t first_of_eight[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-#endif
-
 #define SGD_SET baseline
 #define SGD_WIDTH 0
 #include "sgd_vector.h"
