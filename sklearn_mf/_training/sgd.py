@@ -168,8 +168,8 @@ def context_step_factor(grid: BlockGrid, learning_rate: float) -> np.ndarray:
     Far more ratings visit a context than a user or an item, and with whole steps it would follow the last of them. An
     epoch moves it by the mean of what ``n_groups`` blocks make of it, as ``row_weights / n_groups`` visits would.
     """
-    visits = np.maximum(grid.row_weights[grid.context_rows] / grid.n_groups, 1e-300)
-    return np.minimum(_MAX_CONTEXT_STEPS_PER_EPOCH / (visits * learning_rate), 1.0).astype(np.float32)
+    steps = np.maximum(grid.row_weights[grid.context_rows] / grid.n_groups * learning_rate, 1e-300)
+    return np.minimum(_MAX_CONTEXT_STEPS_PER_EPOCH / steps, 1.0).astype(np.float32)
 
 
 def copy_arrays(arrays: list[np.ndarray], into: list[np.ndarray] | None = None) -> list[np.ndarray]:

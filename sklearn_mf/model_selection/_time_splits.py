@@ -161,7 +161,7 @@ class LeaveLastOut(_TimeSplit):
         """Mark the last rows of each user who has more."""
         (users,) = encode_columns(self, X, ["user_column"])
         n_ratings = np.bincount(users)
-        n_test = np.where(n_ratings > self.n, self.n, 0)
+        n_test = np.where(n_ratings > self.n, min(self.n, len(users)), 0)
         if not n_test.any():
             raise ValueError(
                 f"No user has more than n={self.n} ratings (the most is {n_ratings.max()}), so none can be held out "

@@ -95,3 +95,13 @@ def test_parameters_of_a_regressor_that_there_is_not():
     assert encoder.regressor.rank == 3
     encoder = MatrixFactorizationEncoder().set_params(regressor=make(), regressor__rank=2)
     assert encoder.regressor.rank == 2
+
+
+@pytest.mark.parametrize("learning_rate", [1e-300, 1e-30])
+@pytest.mark.filterwarnings("ignore:Training ended with a loss above")
+def test_steps_of_contexts_that_vanish(learning_rate):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 5, size=(19, 4)), rng.integers(1, 6, size=19).astype(float)
+    weights = np.tile([1e30, 1e-30], 10)[:19]
+    model = MatrixFactorizationRegressor(1, learning_rate=learning_rate, max_iter=1, random_state=0)
+    assert np.isfinite(model.fit(X, y, weights).predict(X)).all()

@@ -462,3 +462,8 @@ def test_times_in_lists_of_different_lengths(splitter):
         list(splitter(times=[1, [2, 3], 4, 5, 6]).split(USERS))
     with pytest.raises(ValueError, match=r"at must be a single number or datetime, got an array of shape \(2,\)"):
         list(GlobalTimeSplit(at=[1, [2, 3]], times=SECONDS).split(USERS))
+
+
+def test_more_than_an_int_holds_is_more_than_anybody_has():
+    with pytest.raises(ValueError, match="No user has more than"):
+        next(LeaveLastOut(2**70, times=[1, 2, 3]).split([[0, 1], [0, 2], [1, 3]]))
