@@ -89,7 +89,8 @@ def _regression_of(grown: Learned, f: int, ratings: _SortedRatings, unit: np.nda
             v = grown.model.factors[g][indices[:, g]] / unit[:rank]
             c += grown.model.biases[g][indices[:, g]] / unit[rank] + np.einsum("ij,ij->i", s, v)
             s += v
-    return s, y / unit[rank] - c
+    with np.errstate(over="ignore"):  # told by the caller
+        return s, y / unit[rank] - c
 
 
 def _solve(

@@ -220,3 +220,9 @@ def test_weights_that_add_up_beyond_floats(growing_ratings):
     X, _, y, _ = growing_ratings
     with pytest.raises(ValueError, match="far beyond those that the model began with"):
         make_model().fit(X, y).fold_in([[-1, X[0, 1]], [-1, X[1, 1]]], [1, 2], [1e308, 1e308])
+
+
+def test_ratings_beyond_the_scale_of_the_fit(growing_ratings):
+    X, _, y, _ = growing_ratings
+    with pytest.raises(ValueError, match="far beyond those that the model began with"):
+        make_model().fit(X, y * 1e-3).fold_in([[-1, X[0, 1]], [-1, X[1, 1]]], [-1e308, 1e308])
