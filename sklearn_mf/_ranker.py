@@ -12,7 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
+from sklearn_mf._base import CheckedInput, check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import Column
@@ -24,13 +24,14 @@ from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._prediction.shares import explain_pairs
 from sklearn_mf._recommender import Recommender, check_count
 from sklearn_mf._training.als import PreferenceHyperparameters
+from sklearn_mf._training.choose_penalties import Score
 from sklearn_mf._training.confidence import ConfidenceRule, levels_and_masses
-from sklearn_mf._training.fit_pairs import Preferences, fit_pairs, fold_in_pairs
-from sklearn_mf._training.pairs import CodedPairs, PairsBySide
+from sklearn_mf._training.fit_pairs import Preferences, PreferenceState, fit_pairs, fold_in_pairs
+from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
-from sklearn_mf.metrics._catalog_scorer import score_catalog
+from sklearn_mf.metrics._catalog_scorer import Catalog, score_catalog
 from sklearn_mf.metrics._ndcg_and_auc import ndcg_at_k
 
 
@@ -53,9 +54,9 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     Ratings are not what is predicted. They say how sure it is that something was liked: the confidence of a rating y
     is :math:`\exp(\gamma z)`, divided by its mean over the pairs, where z is the normal score [3]_ of the share of
-    ratings below y, and :math:`\gamma` is ``confidence``. It depends on the order of the ratings alone, so any scale
-    will do, and counts with heavy tails too. Without y, or when all y are the same, every pair counts alike. What is
-    said of a pair several times adds up.
+    ratings below y and half of those equal to it, and :math:`\gamma` is ``confidence``. It depends on the order of the
+    ratings alone, so any scale will do, and counts with heavy tails too. Without y, or when all y are the same, every
+    pair counts alike. What is said of a pair several times adds up.
 
     Users and items are solved in turns, by two steps of conjugate gradients a row from where it was [4]_; at the end
     users are solved to single precision.
@@ -68,7 +69,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     alpha : float or "auto", default="auto"
         L2 strength per unit of confidence, of observed and unobserved pairs alike; at least 0. "auto" is 0.01 times a
         factor of 0.7, 1 or 1.4: the one whose lists find most of a tenth of the pairs, held out of fits of at most
-        rank 64. A fit then takes up to twice as long.
+        rank 64; with fewer than 50,000 pairs, in several rounds. A fit then takes 1.5 to 4 times as long, on a few
+        thousand pairs up to 20 times (tenths of a second).
 
     damping : float or "auto", default="auto"
         L2 strength per user and item, whatever they have; at least 0. "auto" is 2 times the same factor.
@@ -140,8 +142,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     Notes
     -----
     A fit depends on the set of pairs and on ``random_state`` only: not on the order of the rows, the number of threads
-    or what the ids are called. A weight of 3 is the same as the pair given three times, a weight of 0 the same as
-    leaving it out, and the scale of weights does not matter.
+    or what the ids are called, as long as their sorted order is the same. A weight of 3 is the same as the pair given
+    three times, a weight of 0 the same as leaving it out, and the scale of weights does not matter.
 
     References
     ----------
@@ -171,7 +173,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         "confidence": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "relevant": [Real, None],
+        "relevant": [Interval(Real, None, None, closed="neither"), None],
         "keep_pairs": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "warn", "error", "nan"})],
         "n_jobs": [Integral, None],
@@ -241,29 +243,22 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         TypeError
             If X is sparse, or an id is neither number, text, bytes nor datetime.
         """
-        hyper, frozen = _hyperparameters_of(self), frozen_copy(self)
-        callback = Callback(self, None, int(self.max_iter), "Iteration")
+        hyper = _hyperparameters_of(self)
+        callback = Callback(self, None, int(self.max_iter), "Iteration")  # it notes itself in the estimator
+        frozen = frozen_copy(self)
         given = check_pairs(frozen, X, y, sample_weight, reset=True)
         callback.begin_fit(X, y, sample_weight)
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, codes = Levels.fit(given.columns, given.weights, threads)
-            codes, ratings, weights = given.those_that_count(codes)
-            rule, confidence = None, weights
-            if ratings is not None:
-                rule = ConfidenceRule.fit(float_of(self, "confidence"), *levels_and_masses(ratings, weights))
-                confidence = rule.of_rows(ratings, weights)
-                del ratings
-            callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, None)
-            pairs = CodedPairs(codes, confidence, levels.counts)
-            del codes, confidence
-
-            def score(users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide) -> float:
-                return ndcg_of_held_out(
-                    users, items, (seen.start, seen.index), (held.start, held.index, held.weight), threads
-                )
-
-            preferences, by_user = fit_pairs(pairs, hyper, rule, generator_of(self), threads, callback, score)
-        seen = SeenPairs.of_pairs(by_user.start, by_user.index, by_user.weight) if self.keep_pairs else None
+            pairs, rule, weight_scale = _coded_pairs(given, codes, levels, float_of(self, "confidence"))
+            del codes
+            by_user, unit = distinct_pairs(pairs)
+            seen = SeenPairs.of_pairs(by_user.start, by_user.index, by_user.weight) if self.keep_pairs else None
+            callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, seen)
+            state = PreferenceState(hyper, rule, weight_scale, unit, 0.0, [])
+            preferences = fit_pairs(
+                by_user, levels.counts[1], state, generator_of(self), threads, callback, _score_with(threads)
+            )
         attributes = _attributes_of(frozen, levels, preferences, seen)
         callback.end_fit(preferences)
         self.__dict__ = {**vars(frozen), **attributes}
@@ -293,7 +288,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             Ratings, on the scale of those of ``fit``; None where ``fit`` had none.
 
         sample_weight : array-like of shape (n_pairs,), default=None
-            Weights, on the scale of those of ``fit``; None weighs each 1.
+            Weights, on the scale of those of ``fit``; None weighs each 1, also where those of ``fit`` were far from 1.
 
         update_known : bool, default=False
             Whether rows without a new id are allowed: they solve their user again, from what is given here alone.
@@ -317,23 +312,25 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         rule = known.state.rule
         if (rule is None) != (given.y is None):
             had, has = ("no y", "has y") if rule is None else ("y", "has none")
-            raise ValueError(f"fit had {had}, and fold_in {has}: give both ratings, or both none.")
+            raise ValueError(f"fit had {had}, and this call {has}: give both of them ratings, or none.")
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, codes = levels_of(frozen).grow(given.columns, given.weights, threads)
         codes, ratings, weights = given.those_that_count(codes)
         indices = np.stack(codes, axis=1)
         is_new = indices >= np.array([len(ids) for ids in frozen.categories_])
         check_new_levels(is_new, indices[:, 0], given.rows_that_count(), bool(update_known))
-        confidence = weights
-        if ratings is not None:
-            confidence = rule.of(ratings.astype(np.float64)) * (1.0 if weights is None else weights)
+        if weights is not None or known.state.weight_scale != 1.0:
+            with np.errstate(over="ignore"):
+                weights = (np.ones(len(indices)) if weights is None else weights) / known.state.weight_scale
+        confidence = weights if ratings is None else rule.of_rows(ratings, weights)
         pairs = CodedPairs(codes, confidence, levels.counts)
         grown, solved = fold_in_pairs(known, pairs, is_new.argmax(axis=1))
         seen = frozen._seen_pairs
         if seen is not None:
-            for row in solved:
-                add = seen.with_user if row.field == 0 else seen.with_item
-                seen = add(row.level, row.partners, row.weights)
+            of_users, of_items = (
+                {row.level: (row.partners, row.weights) for row in solved if row.field == f} for f in range(2)
+            )
+            seen = seen.with_users(of_users).with_items(of_items)
         self.__dict__ = {**vars(frozen), **_attributes_of(frozen, levels, grown, seen)}
         return self
 
@@ -499,14 +496,14 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         seen = frozen._kept_pairs("explain", "fit with keep_pairs=True")
         columns, fitted = frozen._take_fields(check_query(frozen, X)), frozen._view()
         with Threads(count_threads(self.n_jobs)) as threads:
-            solver = frozen._preferences.solver_of(0)
-            return Bunch(**explain_pairs(fitted, columns, seen, solver.system, n_items, threads))
+            return Bunch(**explain_pairs(fitted, columns, seen, frozen._preferences.system_of_user, n_items, threads))
 
     def score(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Score lists over the whole catalog: NDCG@10 of held-out pairs among all items that their users had not seen.
 
         An item of a held-out pair counts 1 if it is relevant, all others count 0. Users and items that the model does
-        not know are left out, users with a warning, and so are users without a relevant pair.
+        not know are left out, users with a warning, and so are users without a relevant pair. Pairs that the model was
+        fitted on are left out with a warning: lists do not repeat them, so the score of training pairs alone is NaN.
 
         Parameters
         ----------
@@ -517,7 +514,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             Their ratings: with ``relevant``, pairs rated lower do not count. None: every pair counts.
 
         sample_weight : array-like of shape (n_pairs,), default=None
-            Weights, at least 0. A pair of weight 0 is left out; a user counts with the mean weight of the others.
+            Weights, at least 0. A pair of weight 0 is left out; a user counts with the mean weight of the pairs that
+            are looked for.
 
         Returns
         -------
@@ -536,9 +534,12 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         sklearn_mf.metrics.make_catalog_scorer : Other metrics, for models that keep no pairs too.
         """
         frozen = self._frozen()
-        frozen._kept_pairs("score", "score with sklearn_mf.metrics.make_catalog_scorer(ndcg_at_k, X=X) instead")
-        frozen._take_fields(check_query(frozen, X))
-        return score_catalog(frozen, X, y, sample_weight, ndcg_at_k, self.relevant, "seen", {"k": 10})
+        seen = frozen._kept_pairs("score", "score with sklearn_mf.metrics.make_catalog_scorer(ndcg_at_k, X=X) instead")
+        columns = frozen._take_fields(check_query(frozen, X))
+        with Threads(1) as threads:
+            is_seen = seen.has(*levels_of(frozen).encode(columns, threads).T)
+        relevant = None if frozen.relevant is None else float_of(frozen, "relevant")
+        return score_catalog(Catalog(frozen, "seen", is_seen, relevant), X, y, sample_weight, ndcg_at_k, {"k": 10})
 
     @property
     def factors_(self) -> list[np.ndarray]:
@@ -552,8 +553,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         """Give the columns, of which there must be two."""
         if len(columns) > 2:
             raise ValueError(
-                f"X has {len(columns)} columns, and {type(self).__name__} takes two: users and items. Leave the others "
-                "out, or predict ratings with MatrixFactorizationRegressor, which takes contexts."
+                f"X has {len(columns)} columns, and {type(self).__name__} takes two: users and items. Ratings go into "
+                "y. Leave others out, or predict ratings with MatrixFactorizationRegressor, which takes contexts."
             )
         return columns
 
@@ -601,6 +602,31 @@ def _hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperpara
         int(model.max_iter),
         float_of(model, "tol"),
     )
+
+
+def _coded_pairs(
+    given: CheckedInput, codes: list[np.ndarray], levels: Levels, strength: float
+) -> tuple[CodedPairs, ConfidenceRule | None, float]:
+    """Give the pairs that count with their confidence, the rule for that, and the largest weight."""
+    codes, ratings, weights = given.those_that_count(codes)
+    rule, confidence, weight_scale = None, None, 1.0
+    if weights is not None:
+        weight_scale = float(weights.max())
+        confidence = weights = weights / weight_scale
+    if ratings is not None:
+        rule = ConfidenceRule.fit(strength, *levels_and_masses(ratings, weights))
+        confidence = rule.of_rows(ratings, weights)
+    return CodedPairs(codes, confidence, levels.counts), rule, weight_scale
+
+
+def _score_with(threads: Threads) -> Score:
+    """Give what judges penalties: lists of small fits."""
+
+    def score(users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide) -> float:
+        of_held = held.start, held.index, held.weight
+        return ndcg_of_held_out(users, items, (seen.start, seen.index), of_held, threads)
+
+    return score
 
 
 def _attributes_of(

@@ -14,6 +14,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import WholeStates, check_query, frozen_copy, levels_of
+from sklearn_mf._ids.levels import describe_unknown
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import MAX_CHUNK
@@ -131,10 +132,9 @@ class Recommender(WholeStates):
                 f"recommend_from is for models of two columns, and this one has {frozen.n_features_in_}. Call "
                 "fold_in on a copy (copy.deepcopy) and recommend with the contexts."
             )
+        _check_items_known(frozen, check_query(frozen, X)[1])
         frozen._learn_users(X, y, sample_weight)
-        column = check_query(frozen, X)[0]
-        with Threads(count_threads(self.n_jobs)) as threads:
-            ids = np.unique(levels_of(frozen).decode(0, levels_of(frozen).encode_field(0, column, threads)))
+        ids = np.sort(frozen.categories_[0], kind="stable")  # of users whose pairs have weight
         question = Question(ids, n_items, exclude=X, candidates=candidates, caller="recommend_from")
         answer = frozen._answer(question, as_frame)
         return answer if as_frame else (ids, *answer)
@@ -320,6 +320,17 @@ class Recommender(WholeStates):
         tags.input_tags.categorical = _CATEGORICAL_TAG
         tags.input_tags.string = True
         return tags
+
+
+def _check_items_known(frozen: Any, column: Column) -> None:
+    """Raise a ValueError if the model does not know an item."""
+    with Threads(1) as threads:
+        indices = levels_of(frozen).encode_field(1, column, threads)
+    if (indices < 0).any():
+        raise ValueError(
+            f"recommend_from was given items not seen in fit: {describe_unknown([column], indices[:, None])}. Leave "
+            "their rows out, as nothing is known of them."
+        )
 
 
 def check_count(n: int, name: str) -> int:

@@ -104,7 +104,7 @@ cdef class ALSSide:
         sums.objective, sums.decrease, sums.penalty = 0.0, 0.0, 0.0
         if first == last or rank == 0:
             return sums.objective, sums.decrease, sums.penalty
-        cdef float *scratch = <float *>malloc(ALS_VECTORS * rank * sizeof(float))
+        cdef float *scratch = <float *>malloc(<size_t>ALS_VECTORS * rank * sizeof(float))
         if scratch is NULL:
             raise MemoryError
         side.rank, side.n_steps, side.tolerance = rank, n_steps, tolerance

@@ -176,7 +176,7 @@ TARGET static void NAME(solve)(const als_side *side, ptrdiff_t first, ptrdiff_t 
         NAME(solve_rows)(side, first, last - first < ALS_ROWS ? (int)(last - first) : ALS_ROWS, scratch, sums);
 }
 
-/* The lower part of sum += rows^T rows, ALS_LANES x ALS_LANES numbers of it at a time. */
+/* The lower part of sum = rows^T rows, 8 x ALS_LANES numbers of it at a time. */
 TARGET static void NAME(gram)(ptrdiff_t n, int rank, const float *rows, float *sum)
 {
     for (int j = 0; j < rank; j += 8)

@@ -79,9 +79,13 @@ class FittedModel:
         indices: np.ndarray,
         unknown: np.ndarray,
         what: str = "X has",
-        then: str = "They are predicted from the other columns.",
+        then: str | None = None,
     ) -> None:
         """Warn of ids that were not seen in fit, or raise, as ``handle_unknown`` says."""
+        if then is None:
+            then = "They are predicted from the other columns."
+            if self.has_average_rows:
+                then = "The average user or item is taken for them."
         if self.handle_unknown in ("ignore", "nan") or not unknown.any():
             return
         found = f"{np.count_nonzero(unknown)} of {len(unknown)} rows: {describe_unknown(columns, indices)}."

@@ -35,6 +35,12 @@ class Lists:
         names = [self._name_of(field) for field in self.fields]
         if names[0] == names[1]:
             names[1] = f"similar_{names[0]}"
+        taken = [name for name in names if name in ("place", value_name)]
+        if taken:
+            raise ValueError(
+                f"as_frame=True has a column {taken[0]!r} of its own, and fit had a column of this name. Rename that "
+                "column before fit, or take the arrays."
+            )
         rows, places = np.nonzero(self.found >= 0)
         levels, codes = factorize(self.asked)
         ids = self.fitted.levels.decode(self.fields[1], self.found[rows, places])

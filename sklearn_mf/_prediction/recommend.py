@@ -94,6 +94,8 @@ def _report_unknown(
     asked = indices[:, [0, *contexts.fields]]
     unknown = (asked < 0).any(axis=1)
     what, then = f"{question.caller} was given", f"{question.names[1].capitalize()} are ranked without them."
+    if fitted.has_average_rows:
+        then = None
     if fitted.handle_unknown != "ignore":
         fitted.report_unknown([users, *contexts.columns], asked, unknown, what, then)
     elif contexts.columns:  # of users it is documented what they get

@@ -54,17 +54,31 @@ class SeenPairs:
         weights = self.weight[part]
         return items, weights if self.weight_table is None else self.weight_table[weights]
 
-    def with_user(self, user: int, items: np.ndarray, weights: np.ndarray) -> SeenPairs:
-        """Put these items in the place of a user's."""
-        return replace(self, changed={**self.changed, user: (items, weights)})
+    def with_users(self, pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> SeenPairs:
+        """Put these items and weights in the place of those of users."""
+        return replace(self, changed={**self.changed, **pairs})
 
-    def with_item(self, item: int, users: np.ndarray, weights: np.ndarray) -> SeenPairs:
-        """Add an item, which has a higher index than all before, to its users."""
+    def with_items(self, pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> SeenPairs:
+        """Add items, which have higher indices than all before, to the users and with the weights given for each."""
+        added: dict[int, list[tuple[int, float]]] = {}
+        for item in sorted(pairs):
+            for user, weight in zip(*(column.tolist() for column in pairs[item]), strict=True):
+                added.setdefault(user, []).append((item, weight))
         grown = {}
-        for user, weight in zip(users.tolist(), weights, strict=True):
-            items, own = self.of_user(user)
-            grown[user] = np.append(items, np.int32(item)), np.append(own, weight)
-        return replace(self, changed={**self.changed, **grown})
+        for user, new in added.items():
+            items, weights = self.of_user(user)
+            later = np.array([item for item, _ in new], dtype=np.int32)
+            their = np.array([weight for _, weight in new], dtype=np.float32)
+            grown[user] = np.concatenate([items, later]), np.concatenate([weights, their])
+        return self.with_users(grown)
+
+    def has(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Tell which pairs of indices are kept; -1 is in none."""
+        found, order = np.zeros(len(users), dtype=bool), np.argsort(users, kind="stable")
+        asked, first = np.unique(users[order], return_index=True)
+        for user, rows in zip(asked.tolist(), np.split(order, first[1:]), strict=True):
+            found[rows] = np.isin(items[rows], self.of_user(user)[0]) if user >= 0 else False
+        return found
 
     def excluded(self, users: np.ndarray, items: np.ndarray, n_items: int) -> Excluded:
         """Give the places among ``items`` that each of ``users`` has seen; -1 is a user never seen, who has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -11,31 +12,33 @@ from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._utils.threads import Threads, one_blas_thread
 
-System = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+# Give what a user was solved from, of the items that the model keeps and their weights: an object with ``items`` and
+# ``shares``, which takes the rows of other items.
+System = Callable[[int, np.ndarray, np.ndarray], Any]
 
 
 def explain_pairs(
     fitted: FittedModel, columns: list[Column], seen: SeenPairs, system: System, n_items: int | None, threads: Threads
 ) -> dict[str, np.ndarray]:
-    """Find the largest shares of the user's own items in each preference, as the ranker's ``explain`` says.
-
-    ``system`` gives A and the rows q of a user's items: their row is A^-1 sum_j c_j q_j.
-    """
+    """Find the largest shares of the user's own items in each preference, as the ranker's ``explain`` says."""
     preference, indices = fitted.predict(columns, threads), fitted.levels.encode(columns, threads)
-    rows = fitted.rows_of(indices)
+    rows, factors = fitted.rows_of(indices), fitted.model.factors[1]
     shares: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, dtype=np.int32), np.empty(0))] * len(rows)
-    for user in np.unique(indices[indices[:, 0] >= 0, 0]).tolist():
-        asked = np.flatnonzero(indices[:, 0] == user)
-        items, weights = seen.of_user(user)
-        if not len(items):
-            continue
-        with one_blas_thread():
-            matrix, q = system(items, weights)
-            targets = fitted.model.factors[1][rows[asked, 1]].astype(np.float64)
-            of_pairs = weights * (targets @ np.linalg.lstsq(matrix, q.T, rcond=None)[0])
-        for row, own in zip(asked.tolist(), of_pairs, strict=True):
-            order = np.argsort(-own, kind="stable")[:n_items]
-            shares[row] = items[order], own[order]
+    order = np.argsort(indices[:, 0], kind="stable")
+    users, first = np.unique(indices[order, 0], return_index=True)
+    groups = [group for group in zip(users.tolist(), np.split(order, first[1:]), strict=True) if group[0] >= 0]
+
+    def explain_user(group: tuple[int, np.ndarray]) -> None:
+        user, asked = group
+        own = system(user, *seen.of_user(user))
+        if not len(own.items):
+            return
+        for row, values in zip(asked.tolist(), own.shares(factors[rows[asked, 1]]), strict=True):
+            best = np.argsort(-values, kind="stable")[:n_items]
+            shares[row] = own.items[best], values[best]
+
+    with one_blas_thread():
+        threads.map(explain_user, groups)
     longest = max(len(own) for own, _ in shares)
     found, values = np.full((len(rows), longest), -1, dtype=np.int32), np.full((len(rows), longest), np.nan)
     for row, (items, own) in enumerate(shares):

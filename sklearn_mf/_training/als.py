@@ -1,4 +1,4 @@
-"""Solve users and items in turns, each side exactly enough with the other one held."""
+"""Solve users and items in turns, a few steps for each side with the other one held."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from sklearn_mf._utils.threads import chunks
 
-_MAX_KNOTS = 1024  # places at which the rule is kept; between them it is interpolated
+_MAX_KNOTS = 4096  # ratings that the rule keeps, at even shares
 _LARGEST_SCORE = 3.0  # in standard deviations
 _LARGEST_EXPONENT = 40.0  # beyond, single precision overflows
 _CHUNK = 2**20  # rows that are counted at a time
@@ -20,8 +20,9 @@ _EXACT = 2.0**53  # integers below are exact in double precision, so that their 
 class ConfidenceRule:
     """Give the confidence of a rating, which rises with the share of ratings below it.
 
-    A rating y has the normal score z of the middle of its share (van der Waerden 1952), within three standard
-    deviations, and the confidence exp(strength z). So any scale and any tail will do, and a constant y is 1.
+    A rating y has the normal score z of the share of ratings below it and half of those that equal it (van der Waerden
+    1952), within three standard deviations, and the confidence exp(strength z). So any scale and any tail will do, and
+    a constant y is 1. Between the ratings that are kept it is that of the next lower one: only the order counts.
     """
 
     strength: float
@@ -38,16 +39,18 @@ class ConfidenceRule:
         return cls(strength, levels, np.clip(ndtri(share), -_LARGEST_SCORE, _LARGEST_SCORE))
 
     def of_rows(self, ratings: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-        """Give the confidence of ratings times their weights, relative to the largest weight, float32."""
-        out, largest = np.empty(len(ratings), dtype=np.float32), 1.0 if weights is None else weights.max()
+        """Give the confidence of ratings times their weights, float32."""
+        out = np.empty(len(ratings), dtype=np.float32)
         for part in chunks(len(ratings), _CHUNK):
             confidence = self.of(ratings[part].astype(np.float64))
-            out[part] = confidence if weights is None else confidence * (weights[part] / largest)
+            with np.errstate(over="ignore", under="ignore"):
+                out[part] = confidence if weights is None else confidence * weights[part]
         return out
 
     def of(self, ratings: np.ndarray) -> np.ndarray:
-        """Give the confidence of ratings, float64; beyond those of the fit it is that of the nearest."""
-        exponents = self.strength * np.interp(ratings, self.knots, self.scores)
+        """Give the confidence of ratings, float64; below those of the fit it is that of the lowest."""
+        places = np.searchsorted(self.knots, ratings, side="right") - 1
+        exponents = self.strength * self.scores[np.maximum(places, 0)]
         return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 

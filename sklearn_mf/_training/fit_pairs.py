@@ -22,7 +22,8 @@ class PreferenceState:
 
     hyper: PreferenceHyperparameters
     rule: ConfidenceRule | None  # of ratings; None where the fit had none
-    unit: float  # of the weights: their mean over pairs in the fit
+    weight_scale: float  # largest sample weight of the fit: confidences are relative to it
+    unit: float  # of the confidences: their mean over pairs in the fit
     w0: float
     grams: list[np.ndarray]  # float64 (rank, rank) of users and of items: the sum of each row's product with itself
 
@@ -33,11 +34,40 @@ class Preferences:
 
     rows: list[np.ndarray]  # float32 (n_levels + 1, rank); the last is the mean of the others
     state: PreferenceState
+    n_items_of_fit: int
     objectives: list[float] = field(default_factory=list)
+    n_items_of_users: dict[int, int] = field(default_factory=dict)  # when users who came later were solved
 
     def solver_of(self, target_field: int) -> RowSolver:
         """Give what solves rows of a side from those of the other."""
         return RowSolver(self.state, self.rows[1 - target_field][:-1], 1 - target_field)
+
+    def system_of_user(self, user: int, items: np.ndarray, weights: np.ndarray) -> UserSystem:
+        """Give what a user was solved from: of the items that were there then, in rising order, those of the user."""
+        n_items = self.n_items_of_users.get(user, self.n_items_of_fit)
+        known, later = np.split(self.rows[1][:-1], [n_items])
+        n_own = np.searchsorted(items, n_items)
+        gram = self.state.grams[1]
+        if len(later):
+            gram = gram - later.T.astype(np.float64) @ later
+        solver = RowSolver(replace(self.state, grams=[self.state.grams[0], gram]), known, 1)
+        matrix, q = solver.system(items[:n_own], weights[:n_own])
+        return UserSystem(items[:n_own], weights[:n_own], matrix, q)
+
+
+@dataclass(frozen=True)
+class UserSystem:
+    """Hold what a user was solved from: A p = sum_j c_j q_j."""
+
+    items: np.ndarray  # int32 (n,)
+    weights: np.ndarray  # float32 (n,): c
+    matrix: np.ndarray  # float64 (rank, rank): A
+    q: np.ndarray  # float64 (n, rank)
+
+    def shares(self, targets: np.ndarray) -> np.ndarray:
+        """Give c_j <q_i, A^-1 q_j> for target rows q_i, float64 (n_targets, n)."""
+        solved = solve_symmetric(self.matrix, targets.T.astype(np.float64))
+        return self.weights * (self.q @ solved).T
 
 
 class RowSolver:
@@ -59,9 +89,8 @@ class RowSolver:
 
     def solve(self, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Solve a row, float64 (rank,)."""
-        with one_blas_thread():  # the same sums on any number of threads
-            matrix, q = self.system(index, weight)
-            return solve_symmetric(matrix, weight.astype(np.float64) @ q)
+        matrix, q = self.system(index, weight)
+        return solve_symmetric(matrix, weight.astype(np.float64) @ q)
 
 
 def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -76,29 +105,25 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def fit_pairs(
-    pairs: CodedPairs,
-    hyper: PreferenceHyperparameters,
-    rule: ConfidenceRule | None,
+    by_user: PairsBySide,
+    n_items: int,
+    state: PreferenceState,
     rng: np.random.Generator,
     threads: Threads,
     callback: Callback,
     score: Score,
-) -> tuple[Preferences, PairsBySide]:
-    """Alternate until the objective hardly falls; return the rows, and the pairs by user. ``pairs`` are used up.
-
-    ``score`` judges penalties that are not given.
-    """
-    n_items = pairs.n_levels[1]
-    by_user, unit = distinct_pairs(pairs)
-    hyper = choose_penalties(by_user, n_items, hyper, rng, threads, score)
+) -> Preferences:
+    """Alternate until the objective hardly falls. ``state`` has what is known before; ``score`` judges penalties."""
+    hyper = choose_penalties(by_user, n_items, state.hyper, rng, threads, score)
     solver = ALSSolver((by_user, by_user.by_other_side(n_items)), hyper, rng, threads)
-    state = PreferenceState(hyper, rule, unit, solver.w0, [])
+    state = replace(state, hyper=hyper, w0=solver.w0)
     objectives: list[float] = []
 
     def preferences(is_last: bool = False) -> Preferences:
         with solver.users_solved(is_last):
             rows = [_with_average(solver.rows(f)) for f in range(2)]
-            return Preferences(rows, replace(state, grams=[solver.gram(f) for f in range(2)]), list(objectives))
+            grams = [solver.gram(f) for f in range(2)]
+            return Preferences(rows, replace(state, grams=grams), n_items, list(objectives))
 
     for _ in range(hyper.max_iter):
         callback.begin_epoch()
@@ -108,7 +133,7 @@ def fit_pairs(
         told = f"objective {objectives[-1]:.5f}  decrease {share:.1e}"
         if callback.end_round(lambda told=told: told, preferences) or share < hyper.tol:
             break
-    return preferences(is_last=True), by_user
+    return preferences(is_last=True)
 
 
 @dataclass(frozen=True)
@@ -130,6 +155,23 @@ def fold_in_pairs(
     """
     rows = [_grown(own, n) for own, n in zip(known.rows, pairs.n_levels, strict=True)]
     grams, solved = [gram.copy() for gram in known.state.grams], []
+    with one_blas_thread():  # the same sums on any number of threads
+        _solve_targets(known, pairs, target_field, rows, grams, solved)
+    n_items = len(known.rows[1]) - 1
+    later = {row.level: n_items for row in solved if row.field == 0}
+    state = replace(known.state, grams=grams)
+    return replace(known, rows=rows, state=state, n_items_of_users={**known.n_items_of_users, **later}), solved
+
+
+def _solve_targets(
+    known: Preferences,
+    pairs: CodedPairs,
+    target_field: np.ndarray,
+    rows: list[np.ndarray],
+    grams: list[np.ndarray],
+    solved: list[SolvedRow],
+) -> None:
+    """Solve levels into ``rows``, add their products to ``grams``, and note them in ``solved``."""
     for f in np.unique(target_field).tolist():
         given = pairs.of_rows(np.flatnonzero(target_field == f))
         levels, solver = np.unique(given.codes[f]).tolist(), known.solver_of(f)
@@ -145,7 +187,6 @@ def fold_in_pairs(
             after = rows[f][level].astype(np.float64)
             grams[f] += np.outer(after, after) - np.outer(before, before)
             solved.append(SolvedRow(f, level, partners, weights))
-    return replace(known, rows=rows, state=replace(known.state, grams=grams)), solved
 
 
 def _with_average(rows: np.ndarray) -> np.ndarray:

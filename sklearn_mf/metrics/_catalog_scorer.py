@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -66,9 +67,13 @@ def make_catalog_scorer(
 
     Notes
     -----
-    Users of the fold whom the estimator does not know are left out, with one warning; items that it does not know are
-    left out too, and so are users without a relevant pair. The score is NaN, with an ``UndefinedMetricWarning``, if
-    none is left.
+    Users of the fold whom the estimator does not know are left out, with a warning, and so are pairs of the fold that
+    are outside of it too. Items that the estimator does not know are left out, and users without a relevant pair. The
+    score is NaN, with an ``UndefinedMetricWarning``, if none is left. A user counts with the mean weight of the pairs
+    that are left.
+
+    ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as one
+    that recommends the most popular items to everybody. A pipeline has no such methods.
 
     References
     ----------
@@ -117,10 +122,11 @@ class CatalogScorer(RankingScorer):
         if not (hasattr(estimator, "recommend") and hasattr(estimator, "categories_")):
             raise TypeError(
                 f"make_catalog_scorer scores fitted estimators that recommend, and {type(estimator).__name__} does "
-                "not. Give MatrixFactorizationRanker or MatrixFactorizationRegressor."
+                "not. Give MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
             )
-        exclude = _pairs_outside(self._X, X, estimator)
-        return score_catalog(estimator, X, y, sample_weight, self._metric, self._relevant, exclude, self._kwargs)
+        exclude, is_outside = _pairs_outside(self._X, X, estimator)
+        catalog = Catalog(estimator, exclude, is_outside, self._relevant)
+        return score_catalog(catalog, X, y, sample_weight, self._metric, self._kwargs)
 
     def __repr__(self) -> str:
         shown = {**self._kwargs, "relevant": self._relevant}
@@ -128,17 +134,26 @@ class CatalogScorer(RankingScorer):
         return f"make_catalog_scorer({', '.join([metric_name(self._metric), 'X=...', *keywords])})"
 
 
+@dataclass(frozen=True)
+class Catalog:
+    """Hold whose lists are scored, what they leave out, and which held-out ratings count."""
+
+    estimator: Any
+    exclude: Any  # as ``recommend`` takes it
+    is_seen: np.ndarray  # bool (n_held_out,): held-out pairs that are left out of the lists too
+    relevant: float | None
+
+
 def score_catalog(
-    estimator: Any,
+    catalog: Catalog,
     X: Any,
     y: ArrayLike | None,
     sample_weight: ArrayLike | None,
     metric: Callable[..., float],
-    relevant: float | None,
-    exclude: Any,
     kwargs: dict[str, Any],
 ) -> float:
     """Score the lists of an estimator on held-out pairs, as :func:`make_catalog_scorer` says."""
+    estimator, relevant = catalog.estimator, catalog.relevant
     columns = _pair_columns(X, estimator)
     n_rows = len(columns[0])
     weights = check_weights(sample_weight, n_rows)
@@ -150,6 +165,14 @@ def score_catalog(
                 counts &= ratings >= relevant
     elif relevant is not None:
         raise ValueError(f"relevant={relevant} needs y, the ratings of the held-out pairs. Give y, or relevant=None.")
+    n_seen = np.count_nonzero(catalog.is_seen)
+    if n_seen:
+        warn_user(
+            f"{n_seen} of {n_rows} pairs to score are in training too, and are left out: lists do not repeat what was "
+            "seen. Give held-out pairs, each once: numpy.unique(X, axis=0) before the split.",
+            UserWarning,
+        )
+        counts &= ~catalog.is_seen
     (users, user_codes), (items, item_codes) = (factorize(column) for column in columns)
     is_known = find_ids(columns[0].label, users, estimator.categories_[0], "the model was fitted on") >= 0
     n_unknown = len(users) - np.count_nonzero(is_known)
@@ -170,7 +193,7 @@ def score_catalog(
         )
         return float("nan")
     asked, places = np.unique(user_codes[rows], return_inverse=True)
-    lists, _ = estimator.recommend(users[asked], kwargs["k"], exclude=exclude)
+    lists, _ = estimator.recommend(users[asked], kwargs["k"], exclude=catalog.exclude)
     pairs = Column("user", users[asked]), Column("item", items)
     ranking = ranking_of_lists(lists, users[asked], _table(pairs, places, item_codes[rows]), np.ones(len(rows)))
     if weights is not None:
@@ -191,13 +214,17 @@ def _pair_columns(X: Any, estimator: Any) -> list[Column]:
     return order_columns(columns, X, list(getattr(estimator, "feature_names_in_", []))[:2], "X")[:2]
 
 
-def _pairs_outside(X: Any, fold: Any, estimator: Any) -> Any:
-    """Give the rows of X whose pairs are not in the fold."""
+def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray]:
+    """Give the rows of X whose pairs are there oftener than in the fold, and tell which pairs of the fold are these."""
     of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
     codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
     n_items = int(max(own.max() for own in codes[1])) + 1
     numbers = [codes[0][part].astype(np.int64) * n_items + codes[1][part] for part in range(2)]
-    return _rows_of(X, np.flatnonzero(~np.isin(numbers[0], numbers[1])))
+    pairs, places, n_all = np.unique(numbers[0], return_inverse=True, return_counts=True)
+    in_fold = np.searchsorted(pairs, numbers[1]).clip(max=len(pairs) - 1)
+    is_known = pairs[in_fold] == numbers[1]
+    is_outside = n_all > np.bincount(in_fold[is_known], minlength=len(pairs))
+    return _rows_of(X, np.flatnonzero(is_outside[places])), is_known & is_outside[in_fold]
 
 
 def _rows_of(X: Any, rows: np.ndarray) -> Any:

@@ -11,6 +11,11 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from sklearn_mf import MatrixFactorizationRanker
 
+# One of the checks scores what it fitted on.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.* pairs to score are in training too", "ignore:The score of the catalog is undefined"
+)
+
 
 class TwoOfTheColumns(MatrixFactorizationRanker):
     """Take the first two columns of wider tables."""

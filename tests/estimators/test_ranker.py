@@ -1,6 +1,7 @@
 """Check what the ranker promises: its objective, its lists, and that the same pairs give the same bits."""
 
 import pickle
+import threading
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.utils._param_validation import InvalidParameterError
 
+import sklearn_mf._utils.threads
 from sklearn_mf import MatrixFactorizationRanker
 from sklearn_mf.model_selection import PerUserShuffleSplit
 
@@ -183,9 +186,9 @@ def test_update_known_users():
 
 def test_fold_in_wants_ratings_as_fit_did():
     X, y = pairs()
-    with pytest.raises(ValueError, match="fit had no y, and fold_in has y"):
+    with pytest.raises(ValueError, match="fit had no y, and this call has y"):
         model().fit(X).fold_in([[999, 3]], [4.0])
-    with pytest.raises(ValueError, match="fit had y, and fold_in has none"):
+    with pytest.raises(ValueError, match="fit had y, and this call has none"):
         model().fit(X, y).fold_in([[999, 3]])
 
 
@@ -284,12 +287,20 @@ def test_score_is_the_ndcg_of_the_catalog():
 
 def test_score_says_whom_it_leaves_out():
     X, y = pairs()
-    fitted = model().fit(X[X[:, 0] < 50], y[X[:, 0] < 50])
+    train, test = next(PerUserShuffleSplit(1, test_size=0.3, random_state=0).split(X))
+    train = train[X[train, 0] < 50]
+    fitted = model().fit(X[train], y[train])
     with pytest.warns(UserWarning, match="10 of 60 users to score have no pairs in training"):
-        fitted.score(X, y)
+        score = fitted.score(X[test], y[test])
+    both = np.concatenate([test, train[:7]])
+    both = both[X[both, 0] < 50]
+    with pytest.warns(UserWarning, match="7 of .* pairs to score are in training too"):
+        assert fitted.score(X[both], y[both]) == score
+    with pytest.warns(UndefinedMetricWarning), pytest.warns(UserWarning, match="in training too"):
+        assert np.isnan(fitted.score(X[train], y[train]))
     with pytest.warns(UndefinedMetricWarning, match="no relevant held-out pair"):
         assert np.isnan(fitted.score([[3, 999]], [5.0]))
-    with pytest.raises(ValueError, match="relevant=4 needs y"):
+    with pytest.raises(ValueError, match=r"relevant=4\.0 needs y"):
         fitted.set_params(relevant=4).score(X)
 
 
@@ -342,3 +353,89 @@ def test_nothing_diverges(rank, alpha, damping, unobserved_weight, confidence, w
     curve = np.array(fitted.objective_curve_)
     assert np.isfinite(curve).all()
     assert (np.diff(curve) <= 0.01 * np.abs(curve[:-1]) + 1e-6).all()  # unpenalized rows have few digits
+
+
+@pytest.mark.parametrize("rated", [False, True])
+@pytest.mark.parametrize("scale", [None, 10.0, 1e-60, 1e60, "spread"])
+def test_fold_in_of_a_copy_of_a_user(rated, scale):
+    """A new user with the pairs, ratings and weights of a known one has the same row."""
+    X, y = pairs()
+    y = y if rated else None
+    weights = None if scale is None else np.full(len(X), scale if scale != "spread" else 1.0)
+    if scale == "spread":
+        weights = np.random.default_rng(0).random(len(X)) * 9 + 0.5
+    fitted = model(rank=10).fit(X, y, weights)
+    own = X[:, 0] == 7
+    copied = X[own] + [[992, 0]]
+    fitted.fold_in(copied, None if y is None else y[own], None if weights is None else weights[own])
+    np.testing.assert_allclose(fitted.user_factors_[-1], fitted.user_factors_[7], atol=2e-6)
+
+
+@pytest.mark.parametrize("weight", [1e-50, 1e200])
+def test_fold_in_without_weights_where_those_of_fit_were_far_from_one(weight):
+    X, y = pairs()
+    for ratings in (None, y):
+        fitted = model().fit(X, ratings, np.full(len(X), weight))
+        fitted.fold_in([[999, 3], [999, 4]], None if ratings is None else [4.0, 5.0])
+        assert np.isfinite(fitted.predict([[999, 3]])).all()
+
+
+def test_explain_adds_up_after_items_came_later():
+    X, y = pairs()
+    fitted = model(rank=10).fit(X, y).fold_in([[5, 900], [6, 900], [7, 900], [7, 901]], [5, 4, 5, 3])
+    fitted.fold_in([[700, 900], [700, 3]], [4, 2]).fold_in([[5, 902]], [1])
+    asked = np.array([[6, 900], [5, 3], [7, 901], [20, 900], [700, 900], [700, 902], [20, 5]])
+    parts = fitted.explain(asked, None)
+    np.testing.assert_allclose(np.nansum(parts.shares, axis=1), parts.preference, atol=1e-5)
+    assert 900 not in parts["items"][0]  # user 6 was solved before it came
+    assert 900 in parts["items"][4]
+
+
+def test_fold_in_of_many_looks_for_blas_once(monkeypatch):
+    made = []
+    real = sklearn_mf._utils.threads.ThreadpoolController
+    monkeypatch.setattr(sklearn_mf._utils.threads, "ThreadpoolController", lambda: made.append(1) or real())
+    fitted = model().fit(pairs()[0])
+    made.clear()
+    fitted.fold_in([[1000 + i, i % 30] for i in range(50)])
+    fitted.explain([[1000 + i, 3] for i in range(50)])
+    assert len(made) <= 2
+
+
+def test_visitors_whose_pairs_weigh_nothing_are_left_out():
+    X, _ = pairs()
+    fitted = model().fit(X)
+    users, items, _ = fitted.recommend_from([[1, 2], [1, 3], [2, 5]], None, [1, 1, 0])
+    assert users.tolist() == [1]
+    assert len(items) == 1
+    named = model().fit(X.astype(str).astype(object))
+    assert named.recommend_from([["a", "2"], ["b", "3"]], None, [1, 0])[0].tolist() == ["a"]
+
+
+def test_names_that_frames_need_are_told():
+    X, _ = pairs()
+    fitted = model().fit(pd.DataFrame(X, columns=["user", "place"]))
+    with pytest.raises(ValueError, match="as_frame=True has a column 'place' of its own"):
+        fitted.recommend([3], as_frame=True)
+
+
+def test_callbacks_see_models_that_can_be_scored_and_end():
+    callback = pytest.importorskip("sklearn.callback")
+    X, y = pairs()
+    plain = model().fit(X, y)
+    bar = callback.ProgressBar()
+    fitted = model().set_callbacks(bar).fit(X, y)
+    assert np.array_equal(fitted.user_factors_, plain.user_factors_)
+    assert not [thread for thread in threading.enumerate() if "RichProgress" in thread.name]
+    assert "_callback_fit_ctx" not in vars(fitted)
+    seen = []
+    monitor = callback.ScoringMonitor(scoring=lambda e, X, y: seen.append(e.recommend([1], 1)) or {"zero": 0.0})
+    fitted = model().set_callbacks(monitor).fit(X, y)
+    assert len(seen) >= 5
+    assert np.array_equal(fitted.user_factors_, plain.user_factors_)
+
+
+@pytest.mark.parametrize("relevant", [np.nan, np.inf, "4"])
+def test_relevant_is_a_finite_number(relevant):
+    with pytest.raises(InvalidParameterError, match="'relevant' parameter"):
+        model(relevant=relevant).fit(*pairs())

@@ -101,3 +101,16 @@ def test_what_is_wrong_is_said_at_once(data):
         make_catalog_scorer(ndcg_at_k, X=X, colour=1)
     with pytest.raises(TypeError, match="Ridge does not"):
         make_catalog_scorer(ndcg_at_k, X=X)(Ridge().fit(X, X[:, 0]), X)
+
+
+def test_pairs_that_are_outside_of_the_fold_too_are_left_out(data):
+    X, _ = data
+    train, test = next(CV.split(X))
+    fitted = model().fit(X[train])
+    expected = fitted.score(X[test])
+    repeated = np.concatenate([X, X[train[:50]]])
+    fold = np.concatenate([test, train[:50]])
+    with pytest.warns(UserWarning, match="50 of .* pairs to score are in training too"):
+        assert make_catalog_scorer(ndcg_at_k, X=repeated)(fitted, X[fold]) == expected
+    with pytest.warns(UserWarning, match="50 of .* pairs to score are in training too"):
+        assert fitted.score(X[fold]) == expected

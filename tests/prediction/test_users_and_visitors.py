@@ -74,7 +74,7 @@ def test_visitors_get_what_fold_in_would_give(data, parameters):
 def test_visitors_need_ratings_and_known_items(fitted):
     with pytest.raises(ValueError, match="needs y"):
         fitted.recommend_from([[999, 3]])
-    with pytest.raises(ValueError, match="new id"):
+    with pytest.raises(ValueError, match="items not seen in fit: 1 in column 1 of X \\(12345\\)"):
         fitted.recommend_from([[999, 12345]], [3.0])
 
 
