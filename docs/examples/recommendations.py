@@ -46,7 +46,8 @@ def load(arguments):
         # Some films are there twice: each title gets its first id, so that no film is recommended that was seen.
         first = {title: item for item, title in reversed(titles.items())}
         X = np.column_stack([ratings.data[:, 0], [first[titles[item]] for item in ratings.data[:, 1]]])
-        return Bunch(X=X, y=ratings.target, titles=titles)
+        once = np.sort(np.unique(X, axis=0, return_index=True)[1])  # who rated both of them
+        return Bunch(X=X[once], y=ratings.target[once], titles=titles)
     made = make_ratings(1000, 500, 80_000, rank=4, rating_step=1, noise=0.4, random_state=0)
     # Half of the genres like one end of a factor, half the other.
     strongest = np.abs(made.item_factors).argmax(axis=1)
