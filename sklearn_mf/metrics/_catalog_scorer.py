@@ -211,6 +211,8 @@ def _table(columns: tuple[Column, Column], users: np.ndarray, items: np.ndarray)
 def _pair_columns(X: Any, estimator: Any) -> list[Column]:
     """Take the columns of users and items, by the names of ``fit`` where it has them."""
     columns = split_columns(X, type(estimator).__name__)
+    if len(columns) < 2:
+        raise ValueError(f"X has {len(columns)} column(s), and lists are scored on pairs: give users and items.")
     return order_columns(columns, X, list(getattr(estimator, "feature_names_in_", []))[:2], "X")[:2]
 
 

@@ -99,6 +99,8 @@ def test_what_is_wrong_is_said_at_once(data):
         make_catalog_scorer(ndcg_at_k, X=X[:, :1])
     with pytest.raises(TypeError, match="cannot be called"):
         make_catalog_scorer(ndcg_at_k, X=X, colour=1)
+    with pytest.raises(ValueError, match=r"X has 1 column\(s\), and lists are scored on pairs"):
+        make_catalog_scorer(ndcg_at_k, X=X)(model().fit(X), X[:, :1])
     with pytest.raises(TypeError, match="Ridge does not"):
         make_catalog_scorer(ndcg_at_k, X=X)(Ridge().fit(X, X[:, 0]), X)
 
