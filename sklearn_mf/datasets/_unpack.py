@@ -20,8 +20,8 @@ _ALWAYS_UNPACKED = 2**26  # bytes, whatever the ratio: repetitive small files sh
 class _BoundedReader(io.RawIOBase):
     """Read a compressed file up to a number of bytes.
 
-    What decompressors raise about broken, encrypted or oddly compressed data (zipfile alone has RuntimeError,
-    NotImplementedError, BadZipFile, EOFError, zlib.error, LZMAError) comes as an OSError that names the file.
+    Broken, encrypted or oddly compressed data is an OSError that names the file. The decompressors have many kinds of
+    errors for it; zipfile alone has six.
     """
 
     def __init__(self, file: Any, name: str, limit: int, advice: str):
