@@ -8,7 +8,7 @@ try:
     from sklearn_mf._training.als import PreferenceHyperparameters
     from sklearn_mf._training.confidence import ConfidenceRule
     from sklearn_mf._training.fit_pairs import Preferences, PreferenceState
-    from sklearn_mf._training.hyperparameters import Hyperparameters
+    from sklearn_mf._training.hyperparameters import Damping, Hyperparameters
     from sklearn_mf._training.learned import TrainingState
     from sklearn_mf._training.losses import LOSSES
 except ModuleNotFoundError as error:
@@ -34,6 +34,7 @@ TRUSTED_TYPES: list[str] = [
         PreferenceHyperparameters,
         PreferenceState,
         SeenPairs,
+        Damping,
         Hyperparameters,
         TrainingState,
         *LOSSES.values(),

@@ -293,6 +293,7 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
         "factors_": learned.model.factors,
         "biases_": learned.model.biases,
         "intercept_": learned.model.intercept,
+        "damping_": learned.state.hyper.damping_table(len(levels.ids)),
         "rating_range_": learned.rating_range,
         "loss_curve_": learned.losses,
         "validation_scores_": learned.scores,

@@ -4,19 +4,20 @@
  *   p, q   factor rows of the user and the item            b      a row's bias
  *   s      sum of the factor rows of one rating            e      error, target - prediction
  *   z      center of a row, what it shrinks to             o      what a rating's own pair adds to its prediction
- *   w      weight of the rating                            lambda a row's own L2 strength, damping / n
+ *   w      weight of the rating                            n      summed weight of a row's ratings
+ *   delta  L2 strength of a row, whatever its n: one of its factors, one of its bias
  *   eta    the step of one rating, bounded                 g      eta * psi
  *   psi    - d loss / d prediction; e for the squared loss kappa  bound on the curvature of the loss; 1 for the squared
  *
  * One rating's share of the objective is
  *
- *   w (loss(target, x) + 1/2 sum_f (alpha + lambda_f) |V_f - z_f|^2 + (alpha_bias + lambda_f) (b_f - zb_f)^2),
+ *   w (loss(target, x) + 1/2 sum_f (alpha + delta / n_f) |V_f - z_f|^2 + (alpha_bias + delta_b / n_f) (b_f - zb_f)^2),
  *   x = sum_f b_f + sum_{f<g} <V_f, V_g> - o,      loss = e^2 / 2 with e = target - x, or one of sgd_loss.h,
  *
  * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f, so that
  *
- *   b_f <- b_f + eta (psi           - (alpha_bias + lambda_f) (b_f - zb_f))
- *   V_f <- V_f + eta (psi (s - V_f) - (alpha      + lambda_f) (V_f - z_f)), at least 0 where factors are positive.
+ *   b_f <- b_f + eta (psi           - (alpha_bias + delta_b / n_f) (b_f - zb_f))
+ *   V_f <- V_f + eta (psi (s - V_f) - (alpha      + delta / n_f)   (V_f - z_f)), at least 0 where factors are positive.
  *
  * Centers and o = <tie_u, tie_i> are zero without implicit features, and centers of context fields always; _training/centers.py
  * derives them.
@@ -26,7 +27,7 @@
  *
  *   c = kappa (sum_f |s - V_f|^2 + (number of biases))   from the square of the prediction's gradient
  *     + (m - 1) |psi|                                    from the interactions, which are bilinear in the m rows
- *     + max(alpha, alpha_bias) + max_f lambda_f          from the penalties
+ *     + max(alpha, alpha_bias) + max_f max(delta, delta_b) / n_f   from the penalties
  *
  * and eta = step w / (1 + step w c) < 1 / c keeps every step short of overshooting, whatever step, w and m are. It is the
  * first-order form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed
@@ -61,6 +62,12 @@ enum {
 typedef enum { SGD_LOSSES(SGD_LOSS_NUMBER) SGD_N_LOSSES } sgd_loss;
 extern const char *const sgd_loss_names[SGD_N_LOSSES];
 
+/* L2 strengths of a row of one field. */
+typedef struct {
+    float factors, bias;
+    float larger; /* of the two; of factors alone where biases do not move */
+} sgd_damping;
+
 typedef struct {
     float step;       /* learning rate of this epoch, >= 0 */
     float alpha;      /* L2 strength of factors, per rating */
@@ -70,12 +77,13 @@ typedef struct {
     float parameter; /* of the loss: epsilon of Huber's, the quantile */
     float offset;    /* what the loss adds to a prediction: the intercept, where targets are not centered (Poisson's) */
     int positive;    /* 1 to keep factors at 0 or above */
+    sgd_damping damping[3]; /* of users, of items, of levels of context fields */
 } sgd_config;
 
 /* What a row has beside its factors. */
 typedef struct {
     float bias;
-    float damping; /* lambda */
+    float per_rating; /* 1 / n */
 } sgd_scalars;
 
 /* What a user or an item has beside the center of its factors: SGD_LANES floats. The first of them make up o: pull of the

@@ -23,6 +23,11 @@ cdef extern from "sgd.h" nogil:
 
     const char *const sgd_loss_names[]
 
+    ctypedef struct sgd_damping:
+        float factors
+        float bias
+        float larger
+
     ctypedef struct sgd_config:
         float step
         float alpha
@@ -32,10 +37,11 @@ cdef extern from "sgd.h" nogil:
         float parameter
         float offset
         int positive
+        sgd_damping[3] damping
 
     ctypedef struct sgd_scalars:
         float bias
-        float damping
+        float per_rating
 
     ctypedef struct sgd_tables:
         int rank
@@ -102,6 +108,7 @@ class UpdateRule(NamedTuple):
     loss_parameter: float  # epsilon or the quantile
     loss_offset: float  # what the loss adds to a prediction: the intercept, where targets are not centered
     positive: bool  # whether factors are kept at 0 or above
+    damping: tuple  # (factors, bias) of users, of items and of context levels: L2 strength of a row
 
 
 cdef class SyncState:
@@ -159,6 +166,8 @@ cdef class SGDKernel:
         cdef float[:, ::1] rows = parameters.table
         cdef float[:, ::1] scalars = parameters.scalars
         cdef const float[:, ::1] ties = parameters.ties
+        if len(rule.damping) != 3:
+            raise ValueError(f"There are {len(rule.damping)} dampings, not those of users, items and contexts.")
         if not 0 <= rule.loss < SGD_N_LOSSES:
             raise ValueError(f"There is no loss of number {rule.loss} in the kernel.")
         _check_lengths(grid, parameters, context_step_factor)
@@ -235,10 +244,14 @@ cdef class SGDKernel:
 
     cdef sgd_config _config(self, float step):
         cdef sgd_config config
+        cdef int f
         rule = self.rule
         config.step, config.alpha, config.alpha_bias = step, rule.alpha, rule.alpha_bias
         config.fit_bias, config.positive = float(rule.fit_bias), rule.positive
         config.loss, config.parameter, config.offset = <sgd_loss><int>rule.loss, rule.loss_parameter, rule.loss_offset
+        for f, (factors, bias) in enumerate(rule.damping):
+            config.damping[f].factors, config.damping[f].bias = factors, bias
+            config.damping[f].larger = max(factors, bias if rule.fit_bias else 0.0)
         return config
 
 

@@ -89,11 +89,12 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
 {
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
     const float strongest = larger(alpha, fit_bias * alpha_bias);
+    const sgd_damping user_damping = config->damping[0], item_damping = config->damping[1];
     const int32_t *index = block->index + 2 * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
     sgd_scalars *users = block->users, *items = block->items;
     vec products[BATCH], squares[BATCH];
-    float b_u[BATCH], b_i[BATCH], lambda_u[BATCH], lambda_i[BATCH], dot[BATCH], norm[BATCH], seen[BATCH];
+    float b_u[BATCH], b_i[BATCH], per_u[BATCH], per_i[BATCH], dot[BATCH], norm[BATCH], seen[BATCH];
     float z_u[BATCH], z_i[BATCH]; /* centers of the biases */
     float prediction[BATCH], psi[BATCH], kappa[BATCH];
 #define MULTIPLY_ROWS(t)                                                                                            \
@@ -105,8 +106,8 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
         const sgd_scalars *u = users + index[2 * t], *i = items + index[2 * t + 1];
         b_u[t] = u->bias;
         b_i[t] = i->bias;
-        lambda_u[t] = u->damping;
-        lambda_i[t] = i->damping;
+        per_u[t] = u->per_rating;
+        per_i[t] = i->per_rating;
         z_u[t] = has_centers ? block->user_ties[(size_t)index[2 * t] * SGD_LANES + SGD_USER_BIAS] : 0.0f;
         z_i[t] = has_centers ? block->item_ties[(size_t)index[2 * t + 1] * SGD_LANES + SGD_ITEM_BIAS] : 0.0f;
     }
@@ -117,14 +118,15 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
 #pragma omp simd
     for (int t = 0; t < k; t++) {
         const float curved = general ? kappa[t] * (norm[t] + 2.0f * fit_bias) : norm[t] + 2.0f * fit_bias;
-        const float c = curved + strongest + larger(lambda_u[t], lambda_i[t]) + fabsf(psi[t]);
+        const float c = curved + strongest + larger(user_damping.larger * per_u[t], item_damping.larger * per_i[t]) +
+                        fabsf(psi[t]);
         const float eta = bounded_step(config->step * w[t], c), g = eta * psi[t];
-        /* b <- b + eta (psi - (alpha_bias + lambda) (b - zb)) */
-        b_u[t] += fit_bias * (g - eta * (alpha_bias + lambda_u[t]) * (b_u[t] - z_u[t]));
-        b_i[t] += fit_bias * (g - eta * (alpha_bias + lambda_i[t]) * (b_i[t] - z_i[t]));
+        /* b <- b + eta (psi - (alpha_bias + delta_b / n) (b - zb)) */
+        b_u[t] += fit_bias * (g - eta * (alpha_bias + user_damping.bias * per_u[t]) * (b_u[t] - z_u[t]));
+        b_i[t] += fit_bias * (g - eta * (alpha_bias + item_damping.bias * per_i[t]) * (b_i[t] - z_i[t]));
         steps->g[t] = g;
-        steps->keep_p[t] = 1.0f - eta * (alpha + lambda_u[t]);
-        steps->keep_q[t] = 1.0f - eta * (alpha + lambda_i[t]);
+        steps->keep_p[t] = 1.0f - eta * (alpha + user_damping.factors * per_u[t]);
+        steps->keep_q[t] = 1.0f - eta * (alpha + item_damping.factors * per_i[t]);
     }
 #pragma omp simd
     for (int t = 0; t < k; t++)
@@ -142,7 +144,7 @@ TARGET INLINE vec NAME(kept)(int positive, vec a)
     return a;
 }
 
-/* p <- p + eta (psi q - (alpha + lambda) (p - z)), and the same for q with the old p */
+/* p <- p + eta (psi q - (alpha + delta / n) (p - z)), and the same for q with the old p */
 TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int positive, int has_centers,
                                       int width, const NAME(steps) *steps)
 {
@@ -226,7 +228,7 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
         for (int f = 0; f < m; f++) {
             const sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
             bias[t] += scalars->bias;
-            lambda[t] = larger(lambda[t], scalars->damping);
+            lambda[t] = larger(lambda[t], config->damping[f < 2 ? f : 2].larger * scalars->per_rating);
         }
     }
     NAME(sum_each)(own, own_norm);
@@ -262,11 +264,12 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
             const float *z = has_centers && f < 2 ? v + width : NULL;
             const float z_bias =
                 z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
-            /* b_f <- b_f + eta (psi - (alpha_bias + lambda_f) (b_f - zb_f)) */
-            const float decay = config->alpha_bias + scalars->damping;
+            const sgd_damping damping = config->damping[f < 2 ? f : 2];
+            /* b_f <- b_f + eta (psi - (alpha_bias + delta_b / n) (b_f - zb_f)) */
+            const float decay = config->alpha_bias + damping.bias * scalars->per_rating;
             scalars->bias += config->fit_bias * (g - eta * decay * (scalars->bias - z_bias));
-            /* V_f <- V_f + eta (psi (s - V_f) - (alpha + lambda_f) (V_f - z_f)) */
-            const float pull = eta * (config->alpha + scalars->damping);
+            /* V_f <- V_f + eta (psi (s - V_f) - (alpha + delta / n) (V_f - z_f)) */
+            const float pull = eta * (config->alpha + damping.factors * scalars->per_rating);
             const vec keep = broadcast(1.0f - pull - g), move = broadcast(g);
             if (z) {
                 const vec toward = broadcast(pull);

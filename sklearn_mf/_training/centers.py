@@ -7,7 +7,7 @@ A row's center is predicted from the set N of its partners, the items that a use
 (SVD++ of Koren 2008 on both sides, "flipped" by Rendle, Zhang and Koren 2019). Given the rows, S is the ridge
 regression of the rows on the normalized matrix of who rated what, B: the alternating form of Agarwal and Chen (2009),
 
-    minimize  sum_u d_u |p_u - z_u|^2 + alpha_implicit sum_j |s_j|^2,    d_u = alpha n_u + damping.
+    minimize  sum_u d_u |p_u - z_u|^2 + alpha_implicit sum_j |s_j|^2,    d_u = alpha n_u + delta.
 
 Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after each epoch S takes
 one step along the residual of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp
@@ -58,7 +58,7 @@ class Centers:
         grid: BlockGrid,
         parameters: Parameters,
         hyper: Hyperparameters,
-        curvature: float,
+        curvatures: tuple[float, float],
         rng: np.random.Generator,
         threads: Threads,
     ):
@@ -66,7 +66,7 @@ class Centers:
         shape = max(partners.n_rows), parameters.width + LANES
         work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
         sides = [
-            CenterRegression(field, partners, parameters, grid, hyper, curvature, work, threads)
+            CenterRegression(field, partners, parameters, grid, hyper, curvatures, work, threads)
             for field in FIELDS_WITH_CENTERS[hyper.implicit_features]
         ]
         self._sides = [side for side in sides if side.has_effect]
@@ -118,13 +118,13 @@ class CenterRegression:
         parameters: Parameters,
         grid: BlockGrid,
         hyper: Hyperparameters,
-        curvature: float,
+        curvatures: tuple[float, float],
         work: list[np.ndarray],
         threads: Threads,
     ):
         other = 1 - field
         self.field, self._partners, self._rank, self._threads = field, partners, hyper.rank, threads
-        self._loss_curvature = curvature
+        self._curvatures = curvatures  # of the loss, in the unit of the penalties of factors and of biases
         n_own, n_other = partners.n_rows[field], partners.n_rows[other]
         place = slice(0, partners.n_rows[0]), slice(partners.n_rows[0], sum(partners.n_rows))
         own, others = place[field], place[other]
@@ -138,10 +138,11 @@ class CenterRegression:
         partners.sum(field, ones, counts, threads)
         # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
         self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
-        damping = parameters.damping[own].astype(np.float64)
         # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
+        strengths = zip((hyper.alpha, hyper.alpha_bias), hyper.damping.of(field), strict=True)
         self._strength = [
-            self._n * (min(alpha, LARGEST_SAFE_NUMBER) + damping) for alpha in (hyper.alpha, hyper.alpha_bias)
+            np.where(self._n > 0, self._n * min(alpha, LARGEST_SAFE_NUMBER) + min(damping, LARGEST_SAFE_NUMBER), 0.0)
+            for alpha, damping in strengths
         ]
         largest = [float(d.max()) for d in self._strength]
         self.has_effect = max(largest) > 0.0
@@ -221,8 +222,9 @@ class CenterRegression:
 
         m = squares / self._n_other.sum() / max(self._rank, 1)
         norm = self._norm[:, 0]
-        for column, (d, of_column) in enumerate(zip(self._strength, (m, 1.0), strict=True)):
-            share = d / np.maximum(d + self._n * of_column * self._loss_curvature, _TINY)
+        of_pair = m * self._curvatures[0], self._curvatures[1]
+        for column, (d, curvature) in enumerate(zip(self._strength, of_pair, strict=True)):
+            share = d / np.maximum(d + self._n * curvature, _TINY)
             part = np.minimum(share * norm**2, _MAX_PART_OF_A_ROW)
             self._pull[:, column] = part / norm
             if column == 0:

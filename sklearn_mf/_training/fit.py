@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
 from sklearn_mf._training.learned import Learned, Start
+from sklearn_mf._training.penalty_scale import with_penalty_scale
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.ratings import CodedRatings, HeldOut, Ratings, canonical_ratings, hold_out
 from sklearn_mf._training.run import TrainingRun
@@ -27,6 +28,7 @@ def fit_ratings(
 ) -> Learned:
     """Train on ratings; their codes are used up. ``held`` has ratings to stop by, or some are held out for it."""
     ratings = canonical_ratings(coded, hyper.rank, rng, threads)
+    hyper = with_penalty_scale(ratings, hyper, rng, threads)
     if stopping.has_fixed_length:
         run = TrainingRun(ratings, hyper, start, rng, threads, centers_ever_move(stopping.max_iter))
         history = run_schedule(run, fixed_epochs(stopping.schedule, stopping.max_iter), callback)
@@ -55,7 +57,7 @@ def fit_first_batch(coded: CodedRatings, hyper: Hyperparameters, rng: np.random.
             "The first batch fixes the mean and the scale of the ratings, but all of its ratings in y are the same. "
             "Begin with a batch of ratings that differ, or with fit."
         )
-    run = TrainingRun(ratings, hyper, None, rng, threads)
+    run = TrainingRun(ratings, hyper, None, rng, threads, is_first_batch=True)
     loss, _ = run.solver.epoch(1.0)
     for _ in range(_N_CENTER_STEPS):
         run.solver.update_centers()

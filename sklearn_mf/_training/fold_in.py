@@ -21,10 +21,11 @@ def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarr
 
     For each level the minimum, over its bias b and factors v, of
 
-        sum w/2 (y - c - b - <v, s>)^2 + (alpha n + damping)/2 |v - z|^2 + (alpha_bias n + damping)/2 (b - zb)^2
+        sum w/2 (y - c - b - <v, s>)^2 + (alpha n + delta)/2 |v - z|^2 + (alpha_bias n + delta_b)/2 (b - zb)^2
 
     on the standardized scale, with c what the other fields of a row predict and s the sum of their factors.
     """
+    hyper = hyper.with_damping_of(learned.state.hyper)
     grown, indices, y = learned.grown(coded.n_levels), np.stack(coded.codes, axis=1), coded.values
     weights = np.ones(len(y)) if coded.weights is None else coded.weights
     weights = weights / learned.state.weight_unit
@@ -67,7 +68,8 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
     strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]], dtype=np.float64), len(levels), axis=0)
     with np.errstate(over="ignore"):
         strength = strength * n[:, None]
-    strength = np.minimum(strength + hyper.damping_of(f), LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
+    factors, bias = hyper.damping.of(f)
+    strength = np.minimum(strength + np.array([factors] * rank + [bias]), LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
     centers = np.zeros((len(levels), rank + 1))
     if grown.state.centers[f] is not None:
         codes = [ratings.indices[:, 0], ratings.indices[:, 1]]

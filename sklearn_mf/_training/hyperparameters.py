@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from sklearn_mf._training.losses import Loss, SquaredError
 
 # Of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway.
 LARGEST_SAFE_NUMBER = 1e12
-_CONTEXT_DAMPING_RATIO = 5.0  # damping of a level of a context column, relative to that of a user or an item
+USUAL_DAMPING = 4.0  # of users and items, where nothing is known
+FACTOR_DAMPING = 5.0, 7.0  # of factors of users and of items, beside an estimate for their biases
+_CONTEXT_DAMPING = 20.0  # beside an estimate for users and items
+_CONTEXT_DAMPING_RATIO = 5.0  # relative to the mean of users and items, where these are given
+
+
+@dataclass(frozen=True)
+class Damping:
+    """Hold the L2 strength of a level, whatever its number of ratings: of users, of items, of context levels."""
+
+    factors: tuple[float, float, float]
+    biases: tuple[float, float, float]
+
+    @classmethod
+    def of_sides(cls, users: float, items: float) -> Damping:
+        """Take one of users and one of items, for factors and biases alike; contexts get five times their mean."""
+        of_each = users, items, _CONTEXT_DAMPING_RATIO * (users / 2 + items / 2)
+        return cls(of_each, of_each)
+
+    @classmethod
+    def of_biases(cls, users: float, items: float) -> Damping:
+        """Take what is estimated for biases; factors and contexts have constants."""
+        return cls((*FACTOR_DAMPING, _CONTEXT_DAMPING), (users, items, _CONTEXT_DAMPING))
+
+    def of(self, column: int) -> tuple[float, float]:
+        """Give that of factors and of biases of the levels of a column."""
+        return self.factors[min(column, 2)], self.biases[min(column, 2)]
 
 
 @dataclass(frozen=True)
@@ -20,16 +48,23 @@ class Hyperparameters:
     learning_rate: float
     alpha: float
     alpha_bias: float
-    damping: float
+    damping: Damping | None  # None is estimated from the ratings
     implicit_features: str | None
     alpha_implicit: float
     fit_bias: bool
     loss: Loss = field(default_factory=SquaredError)
     positive: bool = False
+    penalty_scale: float = 1.0  # of factors; chosen where ratings are not standardized
 
-    def damping_of(self, column: int) -> float:
-        """Give the damping of the levels of a column; that of contexts is larger."""
-        return self.damping * (1.0 if column < 2 else _CONTEXT_DAMPING_RATIO)
+    def damping_table(self, n_columns: int) -> np.ndarray:
+        """Give the damping of factors and of biases of each column, float64 (n_columns, 2)."""
+        return np.array([self.damping.of(column) for column in range(n_columns)], dtype=np.float64)
+
+    def with_damping_of(self, other: Hyperparameters) -> Hyperparameters:
+        """Take over a damping where there is none, and the scale of penalties that was chosen with it."""
+        if self.damping is not None:
+            return self
+        return replace(self, damping=other.damping, penalty_scale=other.penalty_scale)
 
     @property
     def structure(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from sklearn_mf._kernel.sgd import LOSS_CODES
 
 _LARGEST_COUNT = float(np.finfo(np.float32).max)
+_SMALLEST_UNIT = 1e-150  # of penalties
 _MAX_ROOT_STEPS = 5000  # more than halving the range of double precision down to its smallest number takes
 
 
@@ -26,6 +27,7 @@ class Baseline:
     offset: float  # on the scale of the loss: 0 where targets are centered
     loss: float  # its mean loss
     curvature: float = 1.0  # of the loss, about: steps are divided by it
+    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases: what makes strengths those of standardized y
 
 
 @dataclass(frozen=True)
@@ -247,8 +249,17 @@ class Poisson(Loss):
             )
 
     def baseline_at(self, intercept: float, y: np.ndarray, weights: np.ndarray | None, scale: float) -> Baseline:
-        """Measure what predicting e^intercept costs; the curvature of the loss there is e^intercept."""
-        return Baseline(intercept, self.mean(y, intercept, scale, weights), float(np.exp(intercept)))
+        """Measure what predicting e^intercept costs; the curvature m of the loss there is e^intercept.
+
+        There the loss is m/2 (y/m - 1 - f)^2 but for a constant. On the standardized scale, where y/m - 1 is divided by
+        its standard deviation s and factors by its root, a strength of 1 is m s for factors, and m for biases: so a
+        variance of counts beyond the mean makes penalties of factors stronger.
+        """
+        mean = float(np.exp(intercept))
+        with np.errstate(over="ignore"):
+            spread = mean * float(np.average((y / mean - 1.0) ** 2, weights=weights)) ** 0.5
+        units = max(spread or mean, _SMALLEST_UNIT), max(mean, _SMALLEST_UNIT)
+        return Baseline(intercept, self.mean(y, intercept, scale, weights), mean, units)
 
     def find_baseline(
         self,

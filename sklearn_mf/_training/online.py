@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_mf._training.centers import predict_centers
+from sklearn_mf._training.damping import damping_of_batch
 from sklearn_mf._training.grid import make_grid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
-from sklearn_mf._training.parameters import Parameters, damping_per_rating, initial_parameters
+from sklearn_mf._training.parameters import Parameters, initial_parameters, shares_of_ratings
 from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
 from sklearn_mf._training.sgd import SGDSolver
 from sklearn_mf._utils.threads import Threads
@@ -42,15 +43,24 @@ def update_on_batch(
     ratings = canonical_ratings(batch, hyper.rank, rng, threads, weight_unit=learned.state.weight_unit)
     _check_weights(ratings.weights)
     baseline = hyper.loss.baseline_at(learned.model.intercept, ratings.values, ratings.weights, scale.scale)
-    baseline = replace(baseline, loss=_LOSS_ALLOWANCE * (baseline.loss + 1.0))
+    units = learned.state.penalty_units
+    baseline = replace(baseline, loss=_LOSS_ALLOWANCE * (baseline.loss + 1.0), penalty_units=units)
     low, high = float(ratings.values.min()), float(ratings.values.max())
     if max(abs(y - learned.model.intercept) for y in (low, high)) / scale.scale > LARGEST_SAFE_NUMBER:
         raise ValueError(OUT_OF_SCALE_MESSAGE)
 
     grid = make_grid(ratings, scale, threads)
+    n_of_damping = learned.state.n_of_damping
+    if hyper.damping is None and n_of_damping is not None:
+        hyper, n_of_damping = damping_of_batch(hyper, grid, (learned.state.hyper.damping, n_of_damping), threads)
+    hyper = hyper.with_damping_of(learned.state.hyper)
     is_new = [used >= n for used, n in zip(levels, learned.model.n_levels, strict=True)]
-    parameters = initial_parameters(grid, hyper, rng, threads, is_new, baseline.curvature)
+    parameters = initial_parameters(grid, hyper, rng, threads, is_new, baseline.curvature, few_visits=True)
     grown = learned.grown(coded.n_levels)
+    state = replace(
+        grown.state, hyper=replace(grown.state.hyper, damping=hyper.damping), n_of_damping=n_of_damping
+    )
+    grown = replace(grown, state=state)
     for f, (used, row_of) in enumerate(zip(levels, grid.row_of, strict=True)):
         batch_rows = _BatchRows(f, used, row_of, is_new[f])
         grown.state.level_weights[f][used] += grid.row_weights[row_of]
@@ -100,7 +110,7 @@ def _load_rows(parameters: Parameters, grown: Learned, batch: _BatchRows, hyper:
     factors, bias = scale.from_y(grown.model.factors[f][levels], grown.model.biases[f][levels])
     parameters.rows[rows, : hyper.rank], parameters.bias[rows] = factors, bias
     n = grown.state.level_weights[f][batch.levels]
-    parameters.damping[batch.row_of] = damping_per_rating(hyper.damping_of(f), n)
+    parameters.per_rating[batch.row_of] = shares_of_ratings(n)
 
 
 def _load_centers(parameters: Parameters, grown: Learned, batch: _BatchRows, hyper: Hyperparameters) -> None:

@@ -12,7 +12,11 @@ from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparam
 from sklearn_mf._utils.threads import Threads, chunks
 
 _MAX_CHUNK = 2**14  # rows a task
-_INITIAL_NORM = 0.3  # expected norm of an initial factor row of two columns, whatever the rank
+# Standard deviation of the interactions of two columns at the start, on the standardized scale: factors of levels with
+# few ratings grow slowly from small ones, and penalties take away what ratings do not confirm. Short steps and few
+# ratings take less.
+_INITIAL_SPREAD, _STEP_OF_FULL_SPREAD, _RATINGS_OF_FULL_SPREAD = 0.4, 0.1, 1000.0
+_SMALL_INITIAL_NORM = 0.3  # expected norm of a row, where there is one pass, or a factor cannot change sign
 _CACHE_LINE_FLOATS = 16
 
 
@@ -25,7 +29,7 @@ class Parameters:
     """
 
     table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), the center behind the row
-    scalars: np.ndarray  # float32 (n_rows, 2): bias; damping / summed weight of the row's ratings
+    scalars: np.ndarray  # float32 (n_rows, 2): bias; 1 / summed weight of the row's ratings
     ties: np.ndarray | None  # float32 (users and items, LANES), laid out as sgd.h says
 
     @property
@@ -49,8 +53,8 @@ class Parameters:
         return self.scalars[:, 0]
 
     @property
-    def damping(self) -> np.ndarray:
-        """What the damping of a row adds to the strength of each of its ratings, float32 (n_rows,): a view."""
+    def per_rating(self) -> np.ndarray:
+        """Part of a row's damping that each of its ratings carries, 1 / n, float32 (n_rows,): a view."""
         return self.scalars[:, 1]
 
     def bias_centers(self, field: int) -> np.ndarray:
@@ -105,22 +109,24 @@ def initial_parameters(
     threads: Threads,
     is_new: list[np.ndarray] | None = None,
     curvature: float = 1.0,
+    few_visits: bool = False,
 ) -> Parameters:
     """Start with biases at zero and normal factors, drawn level by level, so that the grid has no say in them.
 
     Rows without ratings are zero: they contribute nothing. ``is_new`` says for each field which levels to draw.
-    The higher the ``curvature`` of the loss, the smaller they start.
+    The higher the ``curvature`` of the loss, the smaller they start; ``few_visits`` has them start near zero.
     """
     n_rows, n_fields, rank = len(grid.row_weights), len(grid.row_of), hyper.rank
+    is_small = few_visits or hyper.positive or not hyper.loss.is_standardized
+    norm = _SMALL_INITIAL_NORM if is_small else _usual_initial_norm(grid, hyper)
     # n (n - 1) / 2 interactions: their sum starts with the same variance whatever the number of columns.
-    norm = _INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
+    norm *= (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
         width, ties = 2 * width, np.zeros((grid.n_pair_rows, LANES), dtype=np.float32)
     parameters = Parameters(_aligned_zeros(n_rows, width), np.zeros((n_rows, 2), dtype=np.float32), ties)
     is_rated = grid.row_weights > 0
-    for f, place in enumerate(grid.row_of):
-        parameters.damping[place] = damping_per_rating(hyper.damping_of(f), grid.row_weights[place])
+    parameters.per_rating[:] = shares_of_ratings(grid.row_weights)
 
     def draw(task: tuple[np.ndarray, int]) -> None:
         place, seed = task
@@ -138,10 +144,18 @@ def initial_parameters(
     return parameters
 
 
-def damping_per_rating(damping: float, n: np.ndarray) -> np.ndarray:
-    """Give what the damping of a level adds to the strength of each of its ratings, of summed weight ``n``."""
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return np.where(n > 0, np.minimum(damping / n, LARGEST_SAFE_NUMBER), 0.0)
+def _usual_initial_norm(grid: BlockGrid, hyper: Hyperparameters) -> float:
+    """Give the expected norm of an initial row, such that <p, q> has the spread wanted."""
+    n_ratings = float(grid.row_weights[grid.row_of[0]].sum())
+    of_step = min(hyper.learning_rate / _STEP_OF_FULL_SPREAD, 1.0)
+    of_ratings = min(n_ratings / _RATINGS_OF_FULL_SPREAD, 1.0) ** 0.5
+    return (_INITIAL_SPREAD * of_step * of_ratings * hyper.rank**0.5) ** 0.5
+
+
+def shares_of_ratings(n: np.ndarray) -> np.ndarray:
+    """Give 1 / n for levels whose ratings have a summed weight ``n``; 0 without ratings."""
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.where(n > 0, np.minimum(1 / n, LARGEST_SAFE_NUMBER), 0.0)
 
 
 def _aligned_zeros(n_rows: int, width: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._training.centers import FIELDS_WITH_CENTERS
+from sklearn_mf._training.damping import damping_of_batch, with_damping
 from sklearn_mf._training.grid import make_grid
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned, Start, TrainingState
@@ -33,11 +34,18 @@ class TrainingRun:
         rng: np.random.Generator,
         threads: Threads,
         learn_centers: bool = True,
+        is_first_batch: bool = False,
     ):
-        self._hyper, self._threads, self._weight_unit = hyper, threads, ratings.weight_unit
+        self._threads, self._weight_unit = threads, ratings.weight_unit
         self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, threads)
         self._grid = make_grid(ratings, self._target_scale, threads)
-        self._parameters = initial_parameters(self._grid, hyper, rng, threads, curvature=baseline.curvature)
+        self._penalty_units, self._n_of_damping = baseline.penalty_units, None
+        if is_first_batch and hyper.damping is None:
+            hyper, self._n_of_damping = damping_of_batch(hyper, self._grid, None, threads)
+        self._hyper = hyper = with_damping(hyper, self._grid, threads)
+        self._parameters = initial_parameters(
+            self._grid, hyper, rng, threads, None, baseline.curvature, few_visits=is_first_batch
+        )
         if start is not None:
             self._start_from(start)
         self.solver = SGDSolver(self._grid, self._parameters, hyper, baseline, rng, threads, learn_centers)
@@ -103,7 +111,14 @@ class TrainingRun:
                     coefficients[f] = found[other - other.min()] * unit
         level_weights = [grid.row_weights[row_of] for row_of in grid.row_of]
         return TrainingState(
-            self._hyper, self._target_scale.scale, level_weights, self._weight_unit, centers, coefficients
+            self._hyper,
+            self._target_scale.scale,
+            level_weights,
+            self._weight_unit,
+            centers,
+            coefficients,
+            self._penalty_units,
+            self._n_of_damping,
         )
 
     def _start_from(self, start: Start) -> None:

@@ -44,7 +44,9 @@ class SGDSolver:
         self._before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
         self.centers = None
         if hyper.implicit_features is not None and learn_centers:
-            self.centers = Centers(grid, parameters, hyper, baseline.curvature, rng, threads)
+            of_factors, of_biases = baseline.penalty_units
+            curvatures = baseline.curvature / (of_factors * hyper.penalty_scale), baseline.curvature / of_biases
+            self.centers = Centers(grid, parameters, hyper, curvatures, rng, threads)
         self._context_pace = context_step_factor(grid, hyper.learning_rate)
         self._kernel = self._make_kernel(parameters)
         self._divergence_threshold = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
@@ -134,14 +136,20 @@ class SGDSolver:
     def _make_kernel(self, parameters: Parameters) -> SGDKernel:
         """Give a kernel that updates ``parameters`` by the ratings of the grid."""
         hyper, loss = self.hyper, self.hyper.loss
+        of_factors, of_biases = self.baseline.penalty_units
+        of_factors *= hyper.penalty_scale
         rule = UpdateRule(
-            min(hyper.alpha, LARGEST_SAFE_NUMBER),
-            min(hyper.alpha_bias, LARGEST_SAFE_NUMBER),
+            min(hyper.alpha * of_factors, LARGEST_SAFE_NUMBER),
+            min(hyper.alpha_bias * of_biases, LARGEST_SAFE_NUMBER),
             hyper.fit_bias,
             loss.code,
             loss.parameter,
             self.baseline.offset,
             hyper.positive,
+            [
+                (min(factors * of_factors, LARGEST_SAFE_NUMBER), min(bias * of_biases, LARGEST_SAFE_NUMBER))
+                for factors, bias in map(hyper.damping.of, range(3))
+            ],
         )
         return SGDKernel(self.grid, parameters, self._context_pace, rule)
 

@@ -33,15 +33,15 @@ IMPORTS_OF_WINGS = {
 # Which modules of its own wing each module imports. A module may import what stands above it in its list.
 ORDER_WITHIN_WINGS = {
     "_utils": ["callbacks", "threads", "warnings"],
-    "_kernel": ["sgd", "grid", "partners", "hashing", "selection", "als", "simd", "__init__"],
+    "_kernel": ["sgd", "grid", "effects", "partners", "hashing", "selection", "als", "simd", "__init__"],
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
     "_prediction": [
         "model", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts", "recommend", "similar",
         "explain", "shares",
     ],
     "_training": [
-        "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "parameters", "partners", "centers", "sgd",
-        "learned", "progress", "run", "schedules", "fit", "online", "fold_in",
+        "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners", "centers", "sgd",
+        "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online", "fold_in",
         "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
 }  # fmt: skip

@@ -7,6 +7,7 @@ from sklearn_mf._kernel.grid import BATCH, RatingBlocks
 from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES, LOSS_CODES, SGDKernel, UpdateRule
 
 N_ROWS = (7, 5, 4, 3, 2, 2, 2, 2, 2)
+DAMPING = ((1.0, 0.6), (0.7, 1.5), (1.2, 0.9))  # of factors and biases: users, items, contexts
 MANY_ROWS = (90, 80, 90, 90, 70, 90, 90, 90, 90)
 
 
@@ -36,7 +37,7 @@ def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=Fa
         if paced
         else np.ones(sum(sizes[2:]), np.float32),
     }
-    block["bias"], block["damping"] = block["scalars"].T  # views
+    block["bias"], block["per_rating"] = block["scalars"].T  # views
     if centered:
         n_pairs = sizes[0] + sizes[1]
         table[:n_pairs, width : width + rank] = rng.normal(0, 0.5, (n_pairs, rank))
@@ -73,7 +74,11 @@ def spread(block):
 
 def tables(block, name, rank=None):
     ends = np.cumsum(block["sizes"])[:-1]
-    array = block[name].astype(np.float64)
+    if name == "damping":
+        of_field = np.array([DAMPING[min(f, 2)] for f in range(len(block["sizes"]))])
+        array = block["per_rating"].astype(np.float64)[:, None] * np.repeat(of_field, block["sizes"], axis=0)
+    else:
+        array = block[name].astype(np.float64)
     return np.split(array if rank is None else array[:, :rank], ends)
 
 
@@ -81,7 +86,7 @@ def run_kernel(
     block, step=0.1, alpha=0.03, alpha_bias=0.02, fit_bias=1.0, loss="squared_error", parameter=0.0, positive=False
 ):
     """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
-    rule = UpdateRule(alpha, alpha_bias, bool(fit_bias), LOSS_CODES[loss], parameter, parameter, positive)
+    rule = UpdateRule(alpha, alpha_bias, bool(fit_bias), LOSS_CODES[loss], parameter, parameter, positive, DAMPING)
     kernel = SGDKernel(grid_of_block(block), parameters_of(block), block["pace"], rule)
     kernel.run(np.array([0]), step, np.inf, kernel.new_sync_state())
     return kernel.losses[0]

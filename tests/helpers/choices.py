@@ -33,5 +33,6 @@ def sides(parameters, hyper, grid, seen):
     places = slice(0, n_users), slice(n_users, n_users + seen.shape[1])
     for place, who in zip(places, (seen, seen.T), strict=True):
         n = grid.row_weights[place]
-        d = [alpha * n + hyper.damping for alpha in (hyper.alpha, hyper.alpha_bias)]
+        strengths = zip((hyper.alpha, hyper.alpha_bias), hyper.damping.of(int(place.start > 0)), strict=True)
+        d = [alpha * n + damping for alpha, damping in strengths]
         yield place, who / np.sqrt(who.sum(axis=1, keepdims=True)), d

@@ -9,7 +9,7 @@ from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule
 
 from sklearn_mf._training.centers import Centers
 from sklearn_mf._training.grid import make_grid
-from sklearn_mf._training.hyperparameters import Hyperparameters
+from sklearn_mf._training.hyperparameters import Damping, Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
 from sklearn_mf._training.progress import Callback
@@ -24,7 +24,7 @@ HYPER = Hyperparameters(
     learning_rate=0.05,
     alpha=0.04,
     alpha_bias=0.01,
-    damping=4.0,
+    damping=Damping.of_sides(4.0, 4.0),
     implicit_features=None,
     alpha_implicit=25.0,
     fit_bias=True,
@@ -74,12 +74,12 @@ def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", 
 
 
 def make_centers(grid, parameters, hyper, threads=ONE):
-    return Centers(grid, parameters, hyper, STANDARDIZED.curvature, np.random.default_rng(2), threads)
+    return Centers(grid, parameters, hyper, (1.0, 1.0), np.random.default_rng(2), threads)
 
 
 def make_kernel(grid, parameters):
     """A kernel for the squared loss, whose context rows take whole steps."""
-    rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False)
+    rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False, [(4.0, 4.0)] * 3)
     return SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
 
 

@@ -29,12 +29,12 @@ def rating_objective(
     target, weight, rows, biases, damping, alpha, alpha_bias, centers=None, bias_centers=None, own=0.0,
     loss="squared_error", parameter=0.0,
 ):  # fmt: skip
-    """One rating's share of the objective, as in sgd.h."""
+    """One rating's share of the objective, as in sgd.h; ``damping`` has delta / n of factors and of the bias, by field."""
     value, _, _ = judge(loss, parameter, target, sum(biases) + interactions(rows) - own)
     centers = centers or [np.zeros_like(v) for v in rows]
     bias_centers = bias_centers or [0.0] * len(rows)
-    penalty = sum((alpha + d) * (v - z) @ (v - z) for v, z, d in zip(rows, centers, damping, strict=True))
-    penalty += sum((alpha_bias + d) * (b - z) ** 2 for b, z, d in zip(biases, bias_centers, damping, strict=True))
+    penalty = sum((alpha + d) * (v - z) @ (v - z) for v, z, (d, _) in zip(rows, centers, damping, strict=True))
+    penalty += sum((alpha_bias + d) * (b - z) ** 2 for b, z, (_, d) in zip(biases, bias_centers, damping, strict=True))
     return weight * (value + penalty / 2)
 
 
@@ -46,6 +46,7 @@ def update_block(
     """Visit the ratings one by one, updating lists of tables in place; return the loss seen.
 
     ``centers`` and ``bias_centers``: one table a field, or None for zeros. ``ties``: those of users and of items.
+    ``damping``: delta / n of factors and of the bias of each level, one table (n_levels, 2) a field.
     ``pace``: part of each step that a level takes, one array a field, or None for whole steps.
     """
     centers = centers or [np.zeros_like(table) for table in rows]
@@ -62,15 +63,15 @@ def update_block(
         total += w * value
         gradients = [sum(v) - row for row in v]
         curvature = kappa * (sum(g @ g for g in gradients) + fit_bias * len(v)) + (len(v) - 1) * abs(psi)
-        curvature += max(alpha, fit_bias * alpha_bias) + max(lam)
+        curvature += max(alpha, fit_bias * alpha_bias) + max(max(of_v, fit_bias * of_b) for of_v, of_b in lam)
         eta = step * w / (1 + step * w * curvature)
         full = eta
         for f, level in enumerate(fields):
             eta = full * (1.0 if pace is None else pace[f][level])
-            rows[f][level] += eta * (psi * gradients[f] - (alpha + lam[f]) * (v[f] - z[f]))
+            rows[f][level] += eta * (psi * gradients[f] - (alpha + lam[f][0]) * (v[f] - z[f]))
             if positive:
                 rows[f][level] = np.maximum(rows[f][level], 0)
-            biases[f][level] += fit_bias * eta * (psi - (alpha_bias + lam[f]) * (b[f] - z_b[f]))
+            biases[f][level] += fit_bias * eta * (psi - (alpha_bias + lam[f][1]) * (b[f] - z_b[f]))
     return total
 
 

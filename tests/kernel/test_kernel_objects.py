@@ -301,7 +301,7 @@ def test_selection_refuses_what_does_not_fit():
 def test_a_kernel_refuses_losses_that_there_are_not():
     grid, parameters = set_up()
     for loss in (-1, 5):
-        rule = UpdateRule(0.04, 0.01, True, loss, 0.0, 0.0, False)
+        rule = UpdateRule(0.04, 0.01, True, loss, 0.0, 0.0, False, [(4.0, 4.0)] * 3)
         with pytest.raises(ValueError, match="no loss"):
             SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
 

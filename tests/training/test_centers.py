@@ -8,6 +8,7 @@ import pytest
 from helpers.choices import SIZES, set_up, sides
 from helpers.descent import HYPER, ONE, make_centers, train
 from sklearn.exceptions import ConvergenceWarning
+from sklearn_mf._training.hyperparameters import Damping
 from sklearn_mf._kernel.sgd import LANES
 
 from sklearn_mf._training.centers import Centers, _eigen
@@ -16,12 +17,12 @@ from sklearn_mf._utils.threads import Threads
 
 @pytest.mark.parametrize("n_fields", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("alpha", "damping"), [(0.04, 4.0), (0.3, 0.0), (0.0, 2.0)])
+@pytest.mark.parametrize(("alpha", "damping"), [(0.04, (4.0, 4.0)), (0.3, (0.0, 0.0)), (0.0, (2.0, 7.0))])
 @pytest.mark.parametrize("alpha_implicit", [0.5, 25.0])
 def test_centers_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping, alpha_implicit):
     """Rows held fixed, the centers end where the normal equations say, biases included."""
     grid, parameters, hyper, seen = set_up(
-        n_fields=n_fields, weighted=weighted, alpha=alpha, damping=damping, alpha_implicit=alpha_implicit
+        n_fields=n_fields, weighted=weighted, alpha=alpha, damping=Damping.of_sides(*damping), alpha_implicit=alpha_implicit
     )
     centers = make_centers(grid, parameters, hyper)
     assert not parameters.centers.any(), "zero until they follow"

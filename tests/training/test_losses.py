@@ -97,7 +97,9 @@ def test_poisson_is_poisson_regression(mean):
     model, biases = linear(X, y, w, alpha_bias=0.03, damping=2.0, loss="poisson")
     assert np.exp(model.intercept_) == pytest.approx(np.average(y, weights=w))
     strength, w = strengths(X, w, 0.03, 2.0)
-    scaled, mean = one_hot(X) / np.sqrt(strength), np.exp(model.intercept_)
+    mean = np.exp(model.intercept_)
+    strength = strength * mean  # in the unit of the curvature of the loss
+    scaled = one_hot(X) / np.sqrt(strength)
     # Without an intercept to start from, ratings are divided by their mean and weights multiplied by it.
     theirs = PoissonRegressor(alpha=1 / (w * mean).sum(), fit_intercept=False, tol=1e-8, max_iter=2000)
     theirs.fit(scaled, y / mean, w * mean)

@@ -1,0 +1,157 @@
+"""Estimate the damping of biases of users and of items: the ratio of the noise of a rating to the variance of biases.
+
+Of a rating t = m + b_u + b_i + e, biases of users have variance v_u, those of items v_i, noise has s^2. The best biases
+are means that are shrunken by d_u = s^2 / v_u and d_i = s^2 / v_i. Alternating sums give the biases, and one step of
+expectation-maximization a sweep the variances (Searle, Casella and McCulloch 1992):
+
+    b_u = sum_i w (t - m - b_i) / (n_u + d_u),  and b_i likewise
+    s^2 = sum w (t - m - b_u - b_i)^2 / (N - sum_u n_u / (n_u + d_u) - sum_i n_i / (n_i + d_i))
+    v_u = mean over users of b_u^2 + s^2 / (n_u + d_u),  and v_i likewise
+
+Where rows differ in noise, this fits it: the error with each rating left out says so, and is searched instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_mf._kernel.effects import EffectSums
+from sklearn_mf._training.grid import BlockGrid
+from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperparameters
+from sklearn_mf._training.layout import blocks_by_group
+from sklearn_mf._utils.threads import Threads
+
+_N_RATINGS_OF_PRIOR = 1000.0  # of a first batch
+_SMALLEST, _LARGEST = 0.05, 100.0
+_RATINGS_PER_UNIT = 10.0  # few ratings cannot tell that a damping is large
+_MAX_SWEEPS, _MAX_CHANGE = 30, 0.02  # of an estimate in a sweep, relative: then it ends
+_N_SWEEPS_OF_SEARCH = 4  # from the biases of the pair before
+_SEARCH_RATIO = 2.0
+_MIN_GAIN_OF_SEARCH = 0.05  # of the error with each rating left out: below, the estimate stays
+_LARGEST_SHARE = 0.95  # of a rating in its own prediction
+
+
+def with_damping(hyper: Hyperparameters, grid: BlockGrid, threads: Threads) -> Hyperparameters:
+    """Fill in the damping where it is None: estimate that of biases."""
+    if hyper.damping is not None:
+        return hyper
+    if not hyper.fit_bias:
+        return replace(hyper, damping=Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING))
+    return replace(hyper, damping=Damping.of_biases(*estimate_damping(grid, threads)))
+
+
+def damping_of_batch(
+    hyper: Hyperparameters, grid: BlockGrid, known: tuple[Damping, float] | None, threads: Threads
+) -> tuple[Hyperparameters, float]:
+    """Estimate the damping from a batch and what is ``known``: a damping and the number of ratings that it rests on.
+
+    Logarithms are averaged, each batch by its ratings; before the first, the usual damping counts as a thousand.
+    """
+    before, n_before = known or (Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING), _N_RATINGS_OF_PRIOR)
+    if not hyper.fit_bias:
+        return replace(hyper, damping=before), n_before
+    n = float(grid.row_weights[: len(grid.row_of[0])].sum())
+    share = n / (n_before + n)
+    logs = (1.0 - share) * np.log(before.biases[:2]) + share * np.log(estimate_damping(grid, threads))
+    return replace(hyper, damping=Damping.of_biases(*np.exp(logs).tolist())), n_before + n
+
+
+def estimate_damping(grid: BlockGrid, threads: Threads) -> tuple[float, float]:
+    """Estimate the damping of the biases of users and of items, within 0.05 and 100 (with few ratings less)."""
+    effects = _Effects(grid, threads)
+    if effects.squares <= 0.0:  # all ratings are the same
+        return USUAL_DAMPING, USUAL_DAMPING
+    start = np.full(2, USUAL_DAMPING)
+    estimate = effects.maximize_likelihood(start)
+    error = effects.left_out_error(estimate)
+    best, least = start, effects.left_out_error(start)
+    if least >= (1.0 - _MIN_GAIN_OF_SEARCH) * error:
+        return tuple(estimate.tolist())
+    return tuple(effects.search(best, least).tolist())
+
+
+class _Effects:
+    """Fit additive effects of users and items, for one pair of dampings after another."""
+
+    def __init__(self, grid: BlockGrid, threads: Threads):
+        self._sums, self._threads = EffectSums(grid), threads
+        self._blocks = [blocks_by_group(grid.n_groups, field) for field in range(2)]
+        n_users, n_rows = len(grid.row_of[0]), grid.n_pair_rows
+        self._sides = slice(0, n_users), slice(n_users, n_rows)
+        self._n = [grid.row_weights[side] for side in self._sides]
+        self._total = float(self._n[0].sum())
+        self._bounds = _SMALLEST, min(_LARGEST, max(self._total / _RATINGS_PER_UNIT, USUAL_DAMPING))
+        self._effects, self._intercept = np.zeros(n_rows), 0.0
+        self._intercept = float(self._residual_sums(0).sum()) / self._total
+        self._user_sums = self._residual_sums(0)  # of t - m
+        self.squares = self._left_out_squares(np.zeros(n_rows))
+
+    def maximize_likelihood(self, dampings: np.ndarray) -> np.ndarray:
+        """Find the likeliest dampings from those given, about."""
+        for _ in range(_MAX_SWEEPS):
+            before, squares = dampings, self._sweep(dampings)
+            spent = sum(float((n / (n + d)).sum()) for n, d in zip(self._n, dampings, strict=True))
+            noise = squares / max(self._total - spent, 1e-12 * self._total)
+            variances = np.array(
+                [
+                    float((self._effects[side] ** 2 + noise / (n + d))[n > 0].mean())
+                    for side, n, d in zip(self._sides, self._n, dampings, strict=True)
+                ]
+            )
+            smallest, largest = self._bounds
+            dampings = np.clip(noise / np.maximum(variances, noise / largest), smallest, largest)
+            if np.abs(dampings / before - 1.0).max() < _MAX_CHANGE:
+                break
+        return dampings
+
+    def left_out_error(self, dampings: np.ndarray) -> float:
+        """Give the mean squared error of ratings each of which is left out, about; biases begin where they are."""
+        for _ in range(_N_SWEEPS_OF_SEARCH):
+            self._sweep(dampings)
+        shares = [1.0 / (n + d) for n, d in zip(self._n, dampings, strict=True)]
+        return self._left_out_squares(np.concatenate(shares)) / self._total
+
+    def search(self, dampings: np.ndarray, least: float) -> np.ndarray:
+        """Find the dampings of least error with each rating left out, by factors of 2, one side after the other."""
+        field, n_failures = 0, 0
+        while n_failures < 4:  # up and down on both sides
+            ratio = _SEARCH_RATIO if n_failures < 2 else 1 / _SEARCH_RATIO
+            tried = dampings.copy()
+            tried[field] = np.clip(tried[field] * ratio, *self._bounds)
+            error = np.inf if tried[field] == dampings[field] else self.left_out_error(tried)
+            if error < least:
+                dampings, least, n_failures = tried, error, 0 if n_failures < 2 else 2
+            else:
+                field, n_failures = 1 - field, n_failures + 1
+        return dampings
+
+    def _sweep(self, dampings: np.ndarray) -> float:
+        """Solve users and then items; return the sum of squared residuals."""
+        squares = self.squares
+        for field in range(2):
+            sums, n = self._residual_sums(field), self._n[field]
+            effects = sums / (n + dampings[field])
+            self._effects[self._sides[field]] = effects
+            # |t - b|^2 = |t|^2 - 2 <b, sums of t> + sum n b^2, of users with t - m, of items with t - m - b_u.
+            of_targets = self._user_sums if field == 0 else sums
+            squares += float((effects * (n * effects - 2.0 * of_targets)).sum())
+        return max(squares, 0.0)
+
+    def _residual_sums(self, field: int) -> np.ndarray:
+        """Sum w (t - m - effect of the other side) for each level of a side."""
+        sums = np.zeros(len(self._effects))
+        # A task has all ratings of its levels, in the order of blocks: the same sums on any number of threads.
+        self._threads.map(
+            lambda blocks: self._sums.add_residuals(blocks, field, self._effects, sums), self._blocks[field]
+        )
+        return sums[self._sides[field]] - self._intercept * self._n[field]
+
+    def _left_out_squares(self, shares: np.ndarray) -> float:
+        """Sum the squared errors with each rating left out, in the order of groups."""
+
+        def of_group(blocks: np.ndarray) -> float:
+            return self._sums.left_out_squares(blocks, self._intercept, self._effects, shares, _LARGEST_SHARE)
+
+        return float(sum(self._threads.map(of_group, self._blocks[0])))
