@@ -29,6 +29,7 @@ _RATINGS_PER_UNIT = 10.0  # few ratings cannot tell that a damping is large
 _MAX_SWEEPS, _MAX_CHANGE = 30, 0.02  # of an estimate in a sweep, relative: then it ends
 _N_SWEEPS_OF_SEARCH = 4  # from the biases of the pair before
 _SEARCH_RATIO = 2.0
+_SUSPICIOUS_ERROR = 0.85  # with each rating left out, relative to the variance of ratings
 _MIN_GAIN_OF_SEARCH = 0.05  # of the error with each rating left out: below, the estimate stays
 _LARGEST_SHARE = 0.95  # of a rating in its own prediction
 
@@ -63,13 +64,14 @@ def estimate_damping(grid: BlockGrid, threads: Threads) -> tuple[float, float]:
     effects = _Effects(grid, threads)
     if effects.squares <= 0.0:  # all ratings are the same
         return USUAL_DAMPING, USUAL_DAMPING
-    start = np.full(2, USUAL_DAMPING)
-    estimate = effects.maximize_likelihood(start)
-    error = effects.left_out_error(estimate)
-    best, least = start, effects.left_out_error(start)
-    if least >= (1.0 - _MIN_GAIN_OF_SEARCH) * error:
-        return tuple(estimate.tolist())
-    return tuple(effects.search(best, least).tolist())
+    usual = np.full(2, USUAL_DAMPING)
+    estimate = effects.maximize_likelihood(usual)
+    error = effects.left_out_error(estimate, n_sweeps=0)
+    if error > _SUSPICIOUS_ERROR * effects.variance:
+        least = effects.left_out_error(usual)
+        if least < (1.0 - _MIN_GAIN_OF_SEARCH) * error:
+            estimate = effects.search(usual, least)
+    return tuple(estimate.tolist())
 
 
 class _Effects:
@@ -87,6 +89,7 @@ class _Effects:
         self._intercept = float(self._residual_sums(0).sum()) / self._total
         self._user_sums = self._residual_sums(0)  # of t - m
         self.squares = self._left_out_squares(np.zeros(n_rows))
+        self.variance = self.squares / self._total
 
     def maximize_likelihood(self, dampings: np.ndarray) -> np.ndarray:
         """Find the likeliest dampings from those given, about."""
@@ -106,9 +109,9 @@ class _Effects:
                 break
         return dampings
 
-    def left_out_error(self, dampings: np.ndarray) -> float:
+    def left_out_error(self, dampings: np.ndarray, n_sweeps: int = _N_SWEEPS_OF_SEARCH) -> float:
         """Give the mean squared error of ratings each of which is left out, about; biases begin where they are."""
-        for _ in range(_N_SWEEPS_OF_SEARCH):
+        for _ in range(n_sweeps):
             self._sweep(dampings)
         shares = [1.0 / (n + d) for n, d in zip(self._n, dampings, strict=True)]
         return self._left_out_squares(np.concatenate(shares)) / self._total

@@ -19,7 +19,7 @@ from sklearn_mf._utils.threads import Threads
 
 _SCALES = 1.0, 4.0, 0.25, 0.06, 0.015  # the first is kept where no other is better
 _HELD_OUT = 0.1
-_LARGEST_RANK, _N_EPOCHS = 16, 16
+_LARGEST_RANK, _N_EPOCHS = 16, 12
 _MIN_POSITIVE = 50  # ratings above 0; with fewer, the scale is 1
 
 
@@ -30,7 +30,7 @@ def with_penalty_scale(
     is_fixed = hyper.loss.is_standardized or hyper.damping is not None or hyper.rank == 0
     if is_fixed or np.count_nonzero(ratings.values > 0) < _MIN_POSITIVE:
         return hyper
-    seed, small = int(rng.integers(2**63)), replace(hyper, rank=min(hyper.rank, _LARGEST_RANK))
+    seed, small = int(rng.integers(2**63)), replace(hyper, rank=min(hyper.rank, _LARGEST_RANK), implicit_features=None)
 
     def score(scale: float) -> float:
         return _held_out_score(ratings, replace(small, penalty_scale=scale), np.random.default_rng(seed), threads)
