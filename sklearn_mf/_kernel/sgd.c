@@ -28,6 +28,12 @@ INLINE void prefetch_row(const float *row, int width)
 
 INLINE float larger(float a, float b) { return a > b ? a : b; }
 
+/* k = 1 / (1 + eta (alpha + delta / n)): what a row keeps of itself, the rest is its center */
+INLINE float kept_part(float eta, float alpha, float delta, float per_rating)
+{
+    return 1.0f / (1.0f + eta * (alpha + delta * per_rating));
+}
+
 /* eta = step w / (1 + step w c) */
 INLINE float bounded_step(float weighted_step, float curvature)
 {

@@ -14,20 +14,23 @@
  *   w (loss(target, x) + 1/2 sum_f (alpha + delta / n_f) |V_f - z_f|^2 + (alpha_bias + delta_b / n_f) (b_f - zb_f)^2),
  *   x = sum_f b_f + sum_{f<g} <V_f, V_g> - o,      loss = e^2 / 2 with e = target - x, or one of sgd_loss.h,
  *
- * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f, so that
+ * and with s = sum_f V_f the gradient of the prediction with respect to V_f is s - V_f. A step goes down the gradient of the
+ * loss, and then to the minimum of step and penalty together (proximal gradient; Parikh and Boyd 2014), so that penalties of
+ * any strength neither overshoot nor slow the other rows down:
  *
- *   b_f <- b_f + eta (psi           - (alpha_bias + delta_b / n_f) (b_f - zb_f))
- *   V_f <- V_f + eta (psi (s - V_f) - (alpha      + delta / n_f)   (V_f - z_f)), at least 0 where factors are positive.
+ *   b_f <- kb (b_f + eta psi)           + (1 - kb) zb_f,   kb = 1 / (1 + eta (alpha_bias + delta_b / n_f))
+ *   V_f <- k  (V_f + eta psi (s - V_f)) + (1 - k)  z_f,    k  = 1 / (1 + eta (alpha + delta / n_f)),
+ *
+ * and V_f at least 0 where factors are positive.
  *
  * Centers and o = <tie_u, tie_i> are zero without implicit features, and centers of context fields always; _training/centers.py
  * derives them.
  *
  * A plain step eta = step * w overshoots for large weights and for many columns. Per unit of weight, the curvature of
- * that share is at most
+ * the loss is at most
  *
  *   c = kappa (sum_f |s - V_f|^2 + (number of biases))   from the square of the prediction's gradient
  *     + (m - 1) |psi|                                    from the interactions, which are bilinear in the m rows
- *     + max(alpha, alpha_bias) + max_f max(delta, delta_b) / n_f   from the penalties
  *
  * and eta = step w / (1 + step w c) < 1 / c keeps every step short of overshooting, whatever step, w and m are. It is the
  * first-order form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed
@@ -65,7 +68,6 @@ extern const char *const sgd_loss_names[SGD_N_LOSSES];
 /* L2 strengths of a row of one field. */
 typedef struct {
     float factors, bias;
-    float larger; /* of the two; of factors alone where biases do not move */
 } sgd_damping;
 
 typedef struct {

@@ -26,7 +26,6 @@ cdef extern from "sgd.h" nogil:
     ctypedef struct sgd_damping:
         float factors
         float bias
-        float larger
 
     ctypedef struct sgd_config:
         float step
@@ -251,7 +250,6 @@ cdef class SGDKernel:
         config.loss, config.parameter, config.offset = <sgd_loss><int>rule.loss, rule.loss_parameter, rule.loss_offset
         for f, (factors, bias) in enumerate(rule.damping):
             config.damping[f].factors, config.damping[f].bias = factors, bias
-            config.damping[f].larger = max(factors, bias if rule.fit_bias else 0.0)
         return config
 
 

@@ -22,9 +22,9 @@
     for (int t_ = 1; t_ < BATCH && (k) < BATCH; t_++) \
     clear
 
-/* A batch's steps: g = eta psi, and for each side or field what it keeps of itself. */
+/* A batch's steps. Two fields: what p and q keep, and that times g = eta psi. More fields: eta and g. */
 typedef struct {
-    float g[BATCH], eta[BATCH], keep_p[BATCH], keep_q[BATCH];
+    float g[BATCH], eta[BATCH], keep_p[BATCH], keep_q[BATCH], g_p[BATCH], g_q[BATCH];
     float *sum; /* s of each; with three fields or more */
 } NAME(steps);
 
@@ -88,7 +88,6 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
                                      int has_centers, int width, NAME(steps) *steps, double *loss)
 {
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
-    const float strongest = larger(alpha, fit_bias * alpha_bias);
     const sgd_damping user_damping = config->damping[0], item_damping = config->damping[1];
     const int32_t *index = block->index + 2 * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
@@ -118,15 +117,16 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
 #pragma omp simd
     for (int t = 0; t < k; t++) {
         const float curved = general ? kappa[t] * (norm[t] + 2.0f * fit_bias) : norm[t] + 2.0f * fit_bias;
-        const float c = curved + strongest + larger(user_damping.larger * per_u[t], item_damping.larger * per_i[t]) +
-                        fabsf(psi[t]);
-        const float eta = bounded_step(config->step * w[t], c), g = eta * psi[t];
-        /* b <- b + eta (psi - (alpha_bias + delta_b / n) (b - zb)) */
-        b_u[t] += fit_bias * (g - eta * (alpha_bias + user_damping.bias * per_u[t]) * (b_u[t] - z_u[t]));
-        b_i[t] += fit_bias * (g - eta * (alpha_bias + item_damping.bias * per_i[t]) * (b_i[t] - z_i[t]));
-        steps->g[t] = g;
-        steps->keep_p[t] = 1.0f - eta * (alpha + user_damping.factors * per_u[t]);
-        steps->keep_q[t] = 1.0f - eta * (alpha + item_damping.factors * per_i[t]);
+        const float eta = bounded_step(config->step * w[t], curved + fabsf(psi[t])), g = eta * psi[t];
+        /* b <- kb (b + eta psi) + (1 - kb) zb */
+        const float kb_u = kept_part(eta, alpha_bias, user_damping.bias, per_u[t]);
+        const float kb_i = kept_part(eta, alpha_bias, item_damping.bias, per_i[t]);
+        b_u[t] += fit_bias * (kb_u * g - (1.0f - kb_u) * (b_u[t] - z_u[t]));
+        b_i[t] += fit_bias * (kb_i * g - (1.0f - kb_i) * (b_i[t] - z_i[t]));
+        steps->keep_p[t] = kept_part(eta, alpha, user_damping.factors, per_u[t]);
+        steps->keep_q[t] = kept_part(eta, alpha, item_damping.factors, per_i[t]);
+        steps->g_p[t] = steps->keep_p[t] * g;
+        steps->g_q[t] = steps->keep_q[t] * g;
     }
 #pragma omp simd
     for (int t = 0; t < k; t++)
@@ -144,30 +144,31 @@ TARGET INLINE vec NAME(kept)(int positive, vec a)
     return a;
 }
 
-/* p <- p + eta (psi q - (alpha + delta / n) (p - z)), and the same for q with the old p */
+/* p <- k (p + eta psi q) + (1 - k) z, and the same for q with the old p */
 TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *block, int positive, int has_centers,
                                       int width, const NAME(steps) *steps)
 {
     for (int t = 0; t < k; t++) {
         const int stride = STRIDE(has_centers, width);
         float *p = block->p + (size_t)index[2 * t] * stride, *q = block->q + (size_t)index[2 * t + 1] * stride;
-        const vec g = broadcast(steps->g[t]), keep_p = broadcast(steps->keep_p[t]), keep_q = broadcast(steps->keep_q[t]);
+        const vec g_p = broadcast(steps->g_p[t]), g_q = broadcast(steps->g_q[t]);
+        const vec keep_p = broadcast(steps->keep_p[t]), keep_q = broadcast(steps->keep_q[t]);
         if (has_centers) {
             const float *z_p = p + width, *z_q = q + width;
             const vec pull_p = broadcast(1.0f - steps->keep_p[t]), pull_q = broadcast(1.0f - steps->keep_q[t]);
             FOR_VECTORS(j)
             {
                 const vec a = load(p + j), b = load(q + j);
-                store(p + j, NAME(kept)(positive, multiply_add(g, b, multiply_add(keep_p, a, multiply(pull_p, load(z_p + j))))));
-                store(q + j, NAME(kept)(positive, multiply_add(g, a, multiply_add(keep_q, b, multiply(pull_q, load(z_q + j))))));
+                store(p + j, NAME(kept)(positive, multiply_add(g_p, b, multiply_add(keep_p, a, multiply(pull_p, load(z_p + j))))));
+                store(q + j, NAME(kept)(positive, multiply_add(g_q, a, multiply_add(keep_q, b, multiply(pull_q, load(z_q + j))))));
             }
             continue;
         }
         FOR_VECTORS(j)
         {
             const vec a = load(p + j), b = load(q + j);
-            store(p + j, NAME(kept)(positive, multiply_add(g, b, multiply(keep_p, a))));
-            store(q + j, NAME(kept)(positive, multiply_add(g, a, multiply(keep_q, b))));
+            store(p + j, NAME(kept)(positive, multiply_add(g_p, b, multiply(keep_p, a))));
+            store(q + j, NAME(kept)(positive, multiply_add(g_q, a, multiply(keep_q, b))));
         }
     }
 }
@@ -210,26 +211,21 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
                                       int m, int has_centers, int width, NAME(steps) *steps, double *loss)
 {
     const float fit_bias = config->fit_bias;
-    const float strongest = larger(config->alpha, fit_bias * config->alpha_bias);
     const int32_t *index = block->index + m * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
     vec own[BATCH], total[BATCH];
-    float own_norm[BATCH], sum_norm[BATCH], bias[BATCH], lambda[BATCH], part[BATCH], seen[BATCH];
+    float own_norm[BATCH], sum_norm[BATCH], bias[BATCH], part[BATCH], seen[BATCH];
     float prediction[BATCH], psi[BATCH], kappa[BATCH];
 #define SUM_ROWS(t) \
     NAME(sum_rows)(block, m, index + m * (t), has_centers, width, steps->sum + (t) * width, total + (t), own + (t))
     EACH_OF_BATCH(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
     for (int t = 0; t < k; t++) {
-        bias[t] = lambda[t] = 0.0f;
-        part[t] = 0.0f;
+        bias[t] = part[t] = 0.0f;
         for (int j = 0; has_centers && j < SGD_LANES; j++)
             part[t] += block->ties[0][(size_t)index[m * t] * SGD_LANES + j] *
                        block->ties[1][(size_t)index[m * t + 1] * SGD_LANES + j];
-        for (int f = 0; f < m; f++) {
-            const sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
-            bias[t] += scalars->bias;
-            lambda[t] = larger(lambda[t], config->damping[f < 2 ? f : 2].larger * scalars->per_rating);
-        }
+        for (int f = 0; f < m; f++)
+            bias[t] += block->scalars[f][index[m * t + f]].bias;
     }
     NAME(sum_each)(own, own_norm);
     NAME(sum_each)(total, sum_norm);
@@ -241,8 +237,7 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
     for (int t = 0; t < k; t++) {
         /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
         const float curved = kappa[t] * ((m - 2) * sum_norm[t] + own_norm[t] + m * fit_bias);
-        const float c = curved + strongest + lambda[t] + (m - 1) * fabsf(psi[t]);
-        steps->eta[t] = bounded_step(config->step * w[t], c);
+        steps->eta[t] = bounded_step(config->step * w[t], curved + (m - 1) * fabsf(psi[t]));
         steps->g[t] = steps->eta[t] * psi[t];
     }
 #pragma omp simd
@@ -265,14 +260,14 @@ TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *bloc
             const float z_bias =
                 z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
             const sgd_damping damping = config->damping[f < 2 ? f : 2];
-            /* b_f <- b_f + eta (psi - (alpha_bias + delta_b / n) (b_f - zb_f)) */
-            const float decay = config->alpha_bias + damping.bias * scalars->per_rating;
-            scalars->bias += config->fit_bias * (g - eta * decay * (scalars->bias - z_bias));
-            /* V_f <- V_f + eta (psi (s - V_f) - (alpha + delta / n) (V_f - z_f)) */
-            const float pull = eta * (config->alpha + damping.factors * scalars->per_rating);
-            const vec keep = broadcast(1.0f - pull - g), move = broadcast(g);
+            /* b_f <- kb (b_f + eta psi) + (1 - kb) zb_f */
+            const float kb = kept_part(eta, config->alpha_bias, damping.bias, scalars->per_rating);
+            scalars->bias += config->fit_bias * (kb * g - (1.0f - kb) * (scalars->bias - z_bias));
+            /* V_f <- k (V_f + eta psi (s - V_f)) + (1 - k) z_f */
+            const float k_f = kept_part(eta, config->alpha, damping.factors, scalars->per_rating);
+            const vec keep = broadcast(k_f * (1.0f - g)), move = broadcast(k_f * g);
             if (z) {
-                const vec toward = broadcast(pull);
+                const vec toward = broadcast(1.0f - k_f);
                 FOR_VECTORS(j)
                 store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j),
                                                multiply_add(keep, load(v + j), multiply(toward, load(z + j))))));

@@ -27,7 +27,10 @@ class Baseline:
     offset: float  # on the scale of the loss: 0 where targets are centered
     loss: float  # its mean loss
     curvature: float = 1.0  # of the loss, about: steps are divided by it
-    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases: what makes strengths those of standardized y
+    penalty_units: tuple[float, float] = (
+        1.0,
+        1.0,
+    )  # of factors and biases: what makes strengths those of standardized y
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,7 @@ def update_on_batch(
     is_new = [used >= n for used, n in zip(levels, learned.model.n_levels, strict=True)]
     parameters = initial_parameters(grid, hyper, rng, threads, is_new, baseline.curvature, few_visits=True)
     grown = learned.grown(coded.n_levels)
-    state = replace(
-        grown.state, hyper=replace(grown.state.hyper, damping=hyper.damping), n_of_damping=n_of_damping
-    )
+    state = replace(grown.state, hyper=replace(grown.state.hyper, damping=hyper.damping), n_of_damping=n_of_damping)
     grown = replace(grown, state=state)
     for f, (used, row_of) in enumerate(zip(levels, grid.row_of, strict=True)):
         batch_rows = _BatchRows(f, used, row_of, is_new[f])

@@ -63,15 +63,16 @@ def update_block(
         total += w * value
         gradients = [sum(v) - row for row in v]
         curvature = kappa * (sum(g @ g for g in gradients) + fit_bias * len(v)) + (len(v) - 1) * abs(psi)
-        curvature += max(alpha, fit_bias * alpha_bias) + max(max(of_v, fit_bias * of_b) for of_v, of_b in lam)
         eta = step * w / (1 + step * w * curvature)
         full = eta
         for f, level in enumerate(fields):
             eta = full * (1.0 if pace is None else pace[f][level])
-            rows[f][level] += eta * (psi * gradients[f] - (alpha + lam[f][0]) * (v[f] - z[f]))
+            kept, kept_bias = 1 / (1 + eta * (alpha + lam[f][0])), 1 / (1 + eta * (alpha_bias + lam[f][1]))
+            rows[f][level] = kept * (v[f] + eta * psi * gradients[f]) + (1 - kept) * z[f]
             if positive:
                 rows[f][level] = np.maximum(rows[f][level], 0)
-            biases[f][level] += fit_bias * eta * (psi - (alpha_bias + lam[f][1]) * (b[f] - z_b[f]))
+            if fit_bias:
+                biases[f][level] = kept_bias * (b[f] + eta * psi) + (1 - kept_bias) * z_b[f]
     return total
 
 
@@ -93,3 +94,24 @@ def merge_ratings(indices, values, weights):
             key = (*map(int, row), float(value))
             merged[key] = merged.get(key, 0.0) + weight
     return sorted(merged.items())
+
+
+def estimate_damping(users, items, t, w, max_sweeps=30, max_change=0.02):
+    """Variance components by alternating means and a step of expectation-maximization a sweep, as in damping.py."""
+    n_u, n_i = np.bincount(users, w), np.bincount(items, w)
+    t = t - np.average(t, weights=w)
+    bounds = 0.05, min(100.0, max(w.sum() / 10, 4.0))
+    b_i, d = np.zeros(len(n_i)), (4.0, 4.0)
+    for _ in range(max_sweeps):
+        b_u = np.bincount(users, w * (t - b_i[items])) / (n_u + d[0])
+        b_i = np.bincount(items, w * (t - b_u[users])) / (n_i + d[1])
+        spent = (n_u / (n_u + d[0])).sum() + (n_i / (n_i + d[1])).sum()
+        noise = (w * (t - b_u[users] - b_i[items]) ** 2).sum() / (w.sum() - spent)
+        before = d
+        d = tuple(
+            float(np.clip(noise / (b**2 + noise / (n + old))[n > 0].mean(), *bounds))
+            for b, n, old in ((b_u, n_u, d[0]), (b_i, n_i, d[1]))
+        )
+        if max(abs(new / old - 1) for new, old in zip(d, before, strict=True)) < max_change:
+            break
+    return d

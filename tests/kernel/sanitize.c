@@ -158,7 +158,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     }
     double loss[BLOCKS];
     const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == sgd_huber,
-                               {{4.0f, 2.0f, 4.0f}, {4.0f, 8.0f, 8.0f}, {20.0f, 20.0f, 20.0f}}};
+                               {{4.0f, 2.0f}, {4.0f, 8.0f}, {20.0f, 20.0f}}};
     strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, batch_kinds, start, first_row, rows, scalars,
                         centered ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {

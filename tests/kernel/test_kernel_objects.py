@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from helpers.descent import make_kernel, set_up
+from sklearn_mf._kernel.effects import EffectSums
 from sklearn_mf._kernel.grid import BATCH, RatingBlocks, RatingPartitioner
 from sklearn_mf._kernel.hashing import (
     hash_bytes,
@@ -251,6 +252,44 @@ def test_partner_runs_refuse_what_does_not_fit():
             runs.sum(np.array([0]), 0, *bad)
     with pytest.raises(IndexError, match="There is no block"):
         runs.sum(np.array([16]), 0, given, out)
+
+
+def test_effect_sums_refuse_what_does_not_fit():
+    grid, _ = set_up(3)
+    for name in ("index", "target", "first_row"):
+        with pytest.raises((ValueError, IndexError)):
+            EffectSums(dataclasses.replace(grid, **{name: shorter(getattr(grid, name))}))
+    with pytest.raises(ValueError, match="do not fit"):
+        EffectSums(dataclasses.replace(grid, weight=np.ones(5, np.float32)))
+    for bad in (-1, 60, 2**31 - 1):
+        index = grid.index.copy()
+        index[7, 0] = bad
+        with pytest.raises(IndexError, match="beyond the rows"):
+            EffectSums(dataclasses.replace(grid, index=index))
+    late = grid.first_row.copy()
+    late[2, 1] = grid.n_pair_rows - 1
+    with pytest.raises(IndexError, match="beyond the rows"):
+        EffectSums(dataclasses.replace(grid, first_row=late))
+    sums, n = EffectSums(grid), grid.n_pair_rows
+    blocks, rows = np.array([0, 5]), np.zeros(n)
+    sums.add_residuals(blocks, 0, rows, rows.copy())
+    for bad in ((np.zeros(n - 1), rows), (rows, np.zeros(n + 1))):
+        with pytest.raises(ValueError, match="lengths"):
+            sums.add_residuals(blocks, 0, *bad)
+        with pytest.raises(ValueError, match="lengths"):
+            sums.left_out_squares(blocks, 0.0, *bad, 0.9)
+    for block in (-1, 16):
+        with pytest.raises(IndexError, match="There is no block"):
+            sums.add_residuals(np.array([block]), 0, rows, rows)
+    with pytest.raises(ValueError, match="neither 0 nor 1"):
+        sums.add_residuals(blocks, 2, rows, rows)
+
+
+def test_a_kernel_refuses_dampings_of_other_fields():
+    grid, parameters = set_up()
+    rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False, [(4.0, 4.0)] * 2)
+    with pytest.raises(ValueError, match="dampings"):
+        SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
 
 
 def test_products_refuse_matrices_that_do_not_fit():

@@ -22,7 +22,11 @@ from sklearn_mf._utils.threads import Threads
 def test_centers_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping, alpha_implicit):
     """Rows held fixed, the centers end where the normal equations say, biases included."""
     grid, parameters, hyper, seen = set_up(
-        n_fields=n_fields, weighted=weighted, alpha=alpha, damping=Damping.of_sides(*damping), alpha_implicit=alpha_implicit
+        n_fields=n_fields,
+        weighted=weighted,
+        alpha=alpha,
+        damping=Damping.of_sides(*damping),
+        alpha_implicit=alpha_implicit,
     )
     centers = make_centers(grid, parameters, hyper)
     assert not parameters.centers.any(), "zero until they follow"

@@ -11,7 +11,10 @@ from sklearn_mf import MatrixFactorizationRegressor
 @pytest.mark.parametrize("alpha_implicit", [1e-3, 0.1, 3.0])
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_pairs_apart_do_not_run_away(alpha_implicit, schedule):
-    """A user and an item that have nothing but each other: where the ridge is weak, centers explain all of them."""
+    """A user and an item that have nothing but each other: where the ridge is weak, centers explain all of them.
+
+    These ratings are noise, so that biases shrink to their centers nearly wholly; without the bound there is no end.
+    """
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.integers(0, 100, (3000, 2)), 1000 + np.repeat(np.arange(30), 2).reshape(-1, 2)])
     y = rng.integers(1, 6, len(X))
@@ -19,7 +22,7 @@ def test_pairs_apart_do_not_run_away(alpha_implicit, schedule):
         alpha_implicit=alpha_implicit, max_iter=100, schedule=schedule, clip=False, random_state=0
     )
     predictions = model.fit(X, y).predict(X[-30:])
-    assert -3 < predictions.min() < predictions.max() < 9
+    assert -6 < predictions.min() < predictions.max() < 12
 
 
 def taste_by_choice(n_users=600, n_items=200, n=18_000, seed=0):
