@@ -30,7 +30,7 @@ class Baseline:
     penalty_units: tuple[float, float] = (
         1.0,
         1.0,
-    )  # of factors and biases: what makes strengths those of standardized y
+    )  # of factors and biases, relative to standardized y
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ _MIN_POSITIVE = 50  # ratings above 0; with fewer, the scale is 1
 def with_penalty_scale(
     ratings: Ratings, hyper: Hyperparameters, rng: np.random.Generator, threads: Threads
 ) -> Hyperparameters:
-    """Fill in the scale of the penalties of factors, where ratings are not standardized and the damping is estimated."""
+    """Choose the scale of the penalties of factors where y is not standardized and the damping is estimated."""
     is_fixed = hyper.loss.is_standardized or hyper.damping is not None or hyper.rank == 0
     if is_fixed or np.count_nonzero(ratings.values > 0) < _MIN_POSITIVE:
         return hyper

@@ -40,8 +40,8 @@ ORDER_WITHIN_WINGS = {
         "explain", "shares",
     ],
     "_training": [
-        "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners", "centers", "sgd",
-        "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online", "fold_in",
+        "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners",
+        "centers", "sgd", "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online", "fold_in",
         "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
 }  # fmt: skip

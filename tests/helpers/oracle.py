@@ -29,7 +29,7 @@ def rating_objective(
     target, weight, rows, biases, damping, alpha, alpha_bias, centers=None, bias_centers=None, own=0.0,
     loss="squared_error", parameter=0.0,
 ):  # fmt: skip
-    """One rating's share of the objective, as in sgd.h; ``damping`` has delta / n of factors and of the bias, by field."""
+    """One rating's share of the objective, as in sgd.h; ``damping`` has delta / n of factors and bias, by field."""
     value, _, _ = judge(loss, parameter, target, sum(biases) + interactions(rows) - own)
     centers = centers or [np.zeros_like(v) for v in rows]
     bias_centers = bias_centers or [0.0] * len(rows)

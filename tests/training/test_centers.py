@@ -8,10 +8,10 @@ import pytest
 from helpers.choices import SIZES, set_up, sides
 from helpers.descent import HYPER, ONE, make_centers, train
 from sklearn.exceptions import ConvergenceWarning
-from sklearn_mf._training.hyperparameters import Damping
 from sklearn_mf._kernel.sgd import LANES
 
 from sklearn_mf._training.centers import Centers, _eigen
+from sklearn_mf._training.hyperparameters import Damping
 from sklearn_mf._utils.threads import Threads
 
 
