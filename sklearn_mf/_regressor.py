@@ -63,11 +63,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     .. math::
 
-        \sum w \, L(y, \hat y(x)) + \sum_{f, l} \tfrac12 (\alpha n + \delta) |V_f[l] - z_f[l]|^2
-        + \tfrac12 (\alpha_b n + \delta) (b_f[l] - \zeta_f[l])^2
+        \sum w \, L(y, \hat y(x)) + \sum_{f, l} \tfrac12 (\alpha n + \delta_f) |V_f[l] - z_f[l]|^2
+        + \tfrac12 (\alpha_b n + \delta'_f) (b_f[l] - \zeta_f[l])^2
 
     with L the ``loss``, half the squared error by default, n the summed weight of the ratings of a level and
-    :math:`\delta` the ``damping``. Inside, y is centered and divided by its weighted standard deviation, so one
+    :math:`\delta_f` and :math:`\delta'_f` the ``damping`` of its column, for factors and for biases. Inside, y is centered and divided by its weighted standard deviation, so one
     ``learning_rate`` and one ``alpha`` serve every rating scale.
 
     That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to
@@ -126,8 +126,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
         What errors cost: half their square; their absolute value (predicts medians); the square of small and the
         absolute value of large errors; the quantile loss (predicts quantiles); half the Poisson deviance, for counts
-        y >= 0: then the model is that of log(y), and y is not standardized. The absolute and the quantile loss want
-        about twice the ``alpha``.
+        y >= 0: then the model is that of log(y). y is not standardized, but penalties are: those of biases count times
+        the mean of y, those of factors times its standard deviation, and with ``damping="auto"`` also times a factor
+        that is chosen on held-out ratings (a fit takes twice as long). The absolute and the quantile loss want about
+        twice the ``alpha``.
 
     epsilon : float, default=1.35
         Of loss="huber": errors above ``epsilon`` standard deviations of y count linearly; above 0.
@@ -211,6 +213,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Best constant of the loss: weighted mean, median or quantile of the ratings, or the log of their mean
         ("poisson"); 0 with ``fit_bias=False``.
 
+    damping_ : ndarray of shape (n_columns, 2), float64
+        Damping that was used: of factors and of biases, for users, items and each context column.
+
     rating_range_ : tuple of (float, float)
         Lowest and highest rating seen, the bounds of ``clip``.
 
@@ -261,7 +266,6 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     .. [5] S. Rendle, L. Zhang and Y. Koren, "On the difficulty of evaluating baselines: a study on recommender
        systems", 2019.
     .. [6] D. Agarwal and B.-C. Chen, "Regression-based latent factor models", KDD 2009.
-
     .. [7] S. R. Searle, G. Casella and C. E. McCulloch, "Variance components", Wiley 1992.
 
     Examples
@@ -271,7 +275,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     >>> y = [5, 3, 4, 2, 4]
     >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, y)
     >>> model.predict([["cem", "Alien"], ["ann", "Casablanca"]]).round(1)
-    array([4. , 3.2])
+    array([4. , 3.4])
     """
 
     _value_name: ClassVar[str] = "rating"

@@ -176,7 +176,7 @@ def test_a_bad_estimate_is_searched_again(monkeypatch, spreads):
     def error(d):
         return _Effects(grid, ONE).left_out_error(np.array(d), n_sweeps=20)
 
-    assert error(found) < 0.95 * error([0.05, 0.05])
+    assert error(found) < error([0.05, 0.05])
     for ratio in ((2, 1), (0.5, 1), (1, 2), (1, 0.5)):
         assert error(found) < 1.001 * error((found * ratio).clip(0.05, 100))
     assert error(found) < 1.01 * error(likeliest)
@@ -266,7 +266,7 @@ def test_poisson_defaults_serve_plain_and_overdispersed_counts(overdispersed):
 
 
 def test_poisson_counts_have_no_scale():
-    """Three times the counts with a third of the weight: the same rates, on a scale of their own."""
+    """Fifty times the counts: the same rates, fifty times as large."""
     X, y = counts(False, n=3000)
     first, scaled = (
         MatrixFactorizationRegressor(0, loss="poisson", implicit_features=None, random_state=0).fit(X, y * k)
