@@ -67,7 +67,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         + \tfrac12 (\alpha_b n + \delta'_f) (b_f[l] - \zeta_f[l])^2
 
     with L the ``loss``, half the squared error by default, n the summed weight of the ratings of a level and
-    :math:`\delta_f` and :math:`\delta'_f` the ``damping`` of its column, for factors and for biases. Inside, y is centered and divided by its weighted standard deviation, so one
+    :math:`\delta_f` and :math:`\delta'_f` the ``damping`` of its column, for factors and for biases. Inside, y is
+    centered and divided by its weighted standard deviation, so one
     ``learning_rate`` and one ``alpha`` serve every rating scale.
 
     That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to

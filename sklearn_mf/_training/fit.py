@@ -28,7 +28,7 @@ def fit_ratings(
 ) -> Learned:
     """Train on ratings; their codes are used up. ``held`` has ratings to stop by, or some are held out for it."""
     ratings = canonical_ratings(coded, hyper.rank, rng, threads)
-    hyper = with_penalty_scale(ratings, hyper, rng, threads)
+    hyper = with_penalty_scale(ratings, hyper, stopping, held, rng, threads)
     if stopping.has_fixed_length:
         run = TrainingRun(ratings, hyper, start, rng, threads, centers_ever_move(stopping.max_iter))
         history = run_schedule(run, fixed_epochs(stopping.schedule, stopping.max_iter), callback)

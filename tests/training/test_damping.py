@@ -8,6 +8,7 @@ from helpers.paths import REAL_DATA
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils._param_validation import InvalidParameterError
 
+import sklearn_mf._training.penalty_scale
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._training.damping import _Effects, estimate_damping
 from sklearn_mf._utils.threads import Threads
@@ -245,6 +246,32 @@ def test_a_fit_estimates_anew(parameters):
     model = fit(X_other, y_other, **parameters)
     assert not np.array_equal(model.damping_, found)
     np.testing.assert_array_equal(model.fit(X, y).damping_, found)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_early_stopping_also_chooses_the_penalties_of_factors(monkeypatch, given):
+    X, y = make_ratings(400, 300, 7000, random_state=0, return_X_y=True)
+    held = {"X_val": X[6000:], "y_val": y[6000:]} if given else {}
+    parameters = {"early_stopping": True, "max_iter": 6, "rank": 4, "random_state": 0}
+    model = MatrixFactorizationRegressor(**parameters, n_jobs=1).fit(X[:6000], y[:6000], **held)
+    assert model._training_state.hyper.penalty_scale in (1.0, 1.6, 0.6)
+    order = np.random.default_rng(0).permutation(6000)
+    other = MatrixFactorizationRegressor(**parameters, n_jobs=3).fit(X[:6000][order], y[:6000][order], **held)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    fixed = MatrixFactorizationRegressor(**parameters, damping=4.0).fit(X[:6000], y[:6000], **held)
+    assert fixed._training_state.hyper.penalty_scale == 1.0
+
+    n_judges = []
+
+    def score(training, judges, hyper, rng, threads):
+        n_judges.append(len(judges.values))
+        return -abs(hyper.penalty_scale - 0.6)
+
+    monkeypatch.setattr(sklearn_mf._training.penalty_scale, "_score", score)
+    chosen = MatrixFactorizationRegressor(**parameters).fit(X[:6000], y[:6000], **held)
+    assert chosen._training_state.hyper.penalty_scale == 0.6
+    assert len(n_judges) == 3
+    assert (n_judges[0] == 1000) if given else (500 < n_judges[0] < 700)
 
 
 def counts(overdispersed, mean=5.0, n=12_000):
