@@ -117,16 +117,20 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
 #pragma omp simd
     for (int t = 0; t < k; t++) {
         const float curved = general ? kappa[t] * (norm[t] + 2.0f * fit_bias) : norm[t] + 2.0f * fit_bias;
-        const float eta = bounded_step(config->step * w[t], curved + fabsf(psi[t])), g = eta * psi[t];
+        /* With s = step w, d = 1 + s c and lambda = alpha + delta / n: eta = s / d, k = d / (d + s lambda), and
+         * k eta = s / (d + s lambda). No division waits for another. */
+        const float s = config->step * w[t], d = 1.0f + s * (curved + fabsf(psi[t])), g = s * psi[t];
+        const float pull_u = s * (alpha_bias + user_damping.bias * per_u[t]), of_u = 1.0f / (d + pull_u);
+        const float pull_i = s * (alpha_bias + item_damping.bias * per_i[t]), of_i = 1.0f / (d + pull_i);
+        const float of_p = 1.0f / (d + s * (alpha + user_damping.factors * per_u[t]));
+        const float of_q = 1.0f / (d + s * (alpha + item_damping.factors * per_i[t]));
         /* b <- kb (b + eta psi) + (1 - kb) zb */
-        const float kb_u = kept_part(eta, alpha_bias, user_damping.bias, per_u[t]);
-        const float kb_i = kept_part(eta, alpha_bias, item_damping.bias, per_i[t]);
-        b_u[t] += fit_bias * (kb_u * g - (1.0f - kb_u) * (b_u[t] - z_u[t]));
-        b_i[t] += fit_bias * (kb_i * g - (1.0f - kb_i) * (b_i[t] - z_i[t]));
-        steps->keep_p[t] = kept_part(eta, alpha, user_damping.factors, per_u[t]);
-        steps->keep_q[t] = kept_part(eta, alpha, item_damping.factors, per_i[t]);
-        steps->g_p[t] = steps->keep_p[t] * g;
-        steps->g_q[t] = steps->keep_q[t] * g;
+        b_u[t] += fit_bias * of_u * (g - pull_u * (b_u[t] - z_u[t]));
+        b_i[t] += fit_bias * of_i * (g - pull_i * (b_i[t] - z_i[t]));
+        steps->keep_p[t] = d * of_p;
+        steps->keep_q[t] = d * of_q;
+        steps->g_p[t] = g * of_p;
+        steps->g_q[t] = g * of_q;
     }
 #pragma omp simd
     for (int t = 0; t < k; t++)

@@ -86,8 +86,9 @@ class _Effects:
         self._total = float(self._n[0].sum())
         self._bounds = _SMALLEST, min(_LARGEST, max(self._total / _RATINGS_PER_UNIT, USUAL_DAMPING))
         self._effects, self._intercept = np.zeros(n_rows), 0.0
-        self._intercept = float(self._residual_sums(0).sum()) / self._total
-        self._user_sums = self._residual_sums(0)  # of t - m
+        sums = self._residual_sums(0)
+        self._intercept = float(sums.sum()) / self._total
+        self._user_sums = sums - self._intercept * self._n[0]  # of t - m
         self.squares = self._left_out_squares(np.zeros(n_rows))
         self.variance = self.squares / self._total
 
