@@ -1,5 +1,6 @@
 /* Drives the C files over exactly sized heap arrays and with threads, for tests/kernel/sanitize.sh. */
 #include "als.h"
+#include "effects.h"
 #include "grid.h"
 #include "hashing.h"
 #include "partners.h"
@@ -201,6 +202,35 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     return sum;
+}
+
+/* Sums for additive effects on arrays of the exact size, against sums in another order. */
+static void sum_effects(int n, int n_fields, int weighted)
+{
+    enum { USERS = 11, ITEMS = 13 };
+    int32_t *index = take((size_t)n * n_fields * sizeof(int32_t));
+    float *target = take(n * sizeof(float)), *weight = weighted ? take(n * sizeof(float)) : NULL;
+    double *users = take(USERS * sizeof(double)), *items = take(ITEMS * sizeof(double)), total[2] = {0.0, 0.0};
+    for (int r = 0; r < n; r++) {
+        index[n_fields * r] = (int32_t)(draw() % USERS);
+        index[n_fields * r + 1] = (int32_t)(draw() % ITEMS);
+        target[r] = (float)(draw() % 5);
+        if (weighted)
+            weight[r] = (float)(draw() % 3);
+        total[0] += weighted ? weight[r] * target[r] : target[r];
+    }
+    effects_add_residuals(n, n_fields, 0, index, target, weight, items, users);
+    for (int u = 0; u < USERS; u++)
+        total[1] += users[u];
+    if (total[0] != total[1])
+        fail("another sum of residuals");
+    memset(users, 0, USERS * sizeof(double));
+    effects_add_residuals(n, n_fields, 1, index, target, weight, users, items);
+    if (!(effects_left_out_squares(n, n_fields, index, target, weight, 2.0, users, items, users, items, 0.9) >= 0.0))
+        fail("squares below zero");
+    void *all[] = {index, target, weight, users, items};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
 }
 
 /* Sums over partners on arrays of the exact size, against sums rating by rating; and the products of thin matrices. */
@@ -420,6 +450,10 @@ int main(void)
                 solve_side(rank, n_rows, n_rows % 3);
         printf("%s: no findings\n", simd[s]);
     }
+    for (int n = 1; n < 500; n *= 3)
+        for (int kind = 0; kind < 4; kind++)
+            sum_effects(n, 2 + kind / 2, kind % 2);
+    printf("effects: no findings\n");
     hash();
     printf("ids: no findings\n");
     for (int n_columns = 1; n_columns < 3000; n_columns = n_columns * 3 + 1)

@@ -8,7 +8,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 sources=()
-for name in als grid hashing partners select sgd strata; do sources+=("$root/sklearn_mf/_kernel/$name.c"); done
+for name in als effects grid hashing partners select sgd strata; do sources+=("$root/sklearn_mf/_kernel/$name.c"); done
 x86=""
 case $(uname -m) in x86_64 | amd64) x86="-DSGD_HAVE_X86" ;; esac
 for sanitizers in address,undefined thread; do
