@@ -58,9 +58,9 @@ NEAR_BEST = {
 }
 # For parts of the model, which want other penalties and steps: the grid of each.
 PARTS = {
-    None: {"alpha": [0.03, 0.04, 0.05, 0.06], "learning_rate": [0.03, 0.05, 0.08, 0.12]},
-    "user": {"alpha": [0.05, 0.06, 0.08], "learning_rate": [0.05, 0.08, 0.12]},
-    "item": {"alpha": [0.05, 0.06, 0.08], "learning_rate": [0.08, 0.12, 0.15]},
+    None: {"alpha": [0.03, 0.04, 0.05], "learning_rate": [0.05, 0.08, 0.12, 0.15, 0.22]},
+    "user": {"alpha": [0.04, 0.05, 0.06], "learning_rate": [0.08, 0.12, 0.15, 0.22]},
+    "item": {"alpha": [0.05, 0.06, 0.07], "learning_rate": [0.12, 0.15, 0.22]},
 }
 
 
