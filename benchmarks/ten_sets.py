@@ -138,6 +138,8 @@ def cells_of(figures):
     """Write the figures of a library: its RMSE and its seconds, or why there are none."""
     if isinstance(figures, str):
         return figures
+    if np.isnan(figures["rmse"]):
+        return "diverges"
     return f"{figures['rmse']:.4f}, {figures['build'] + figures['fit']:.2f} s"
 
 
