@@ -54,7 +54,7 @@ NEAR_BEST = {
     "learning_rate": [0.07, 0.15],
     "alpha": [0.09, 0.13],
     "damping": [4.0, (5.0, 7.0)],
-    "alpha_implicit": [14.0, 30.0, 45.0],
+    "alpha_implicit": [20.0, 45.0],
 }
 # For parts of the model, which want other penalties and steps: the grid of each.
 PARTS = {
