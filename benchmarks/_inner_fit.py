@@ -6,7 +6,7 @@ that imports the insides of training. With the parts as they are it gives the pr
 """
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.model import Model
+from sklearn_mf._training.damping import with_damping
 from sklearn_mf._training.grid import BlockGrid, make_grid
-from sklearn_mf._training.hyperparameters import Hyperparameters
+from sklearn_mf._training.hyperparameters import Damping, Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters, initial_parameters
 from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
@@ -38,6 +39,9 @@ class InnerFit:
     change_grid : function
         Gives the grid to train on from that of the ratings.
 
+    change_damping : function
+        Gives the damping to train with from that of the settings, or from what is estimated.
+
     change_parameters : function
         Gets the grid and the initial parameters, and changes these in place.
 
@@ -55,6 +59,7 @@ class InnerFit:
         self,
         n_groups: int | None = None,
         change_grid: Callable[[BlockGrid], BlockGrid] = lambda grid: grid,
+        change_damping: Callable[[Damping], Damping] = lambda damping: damping,
         change_parameters: Callable[[BlockGrid, Parameters], None] = lambda grid, parameters: None,
         solver: type[SGDSolver] = SGDSolver,
         epochs: list[Epoch] | None = None,
@@ -62,13 +67,13 @@ class InnerFit:
     ):
         self.settings = MatrixFactorizationRegressor(**settings).get_params()
         self.n_groups, self.change_grid, self.change_parameters = n_groups, change_grid, change_parameters
-        self.solver = solver
+        self.change_damping, self.solver = change_damping, solver
         self.epochs = epochs or fixed_epochs(self.settings["schedule"], self.settings["max_iter"])
 
     def fit(self, X, y):
         """Train on rows of ids and their ratings."""
-        names = [field.name for field in fields(Hyperparameters) if field.name != "loss"]
-        hyper = Hyperparameters(**{name: self.settings[name] for name in names})
+        names = {field.name for field in fields(Hyperparameters)} & set(self.settings) - {"loss", "damping"}
+        hyper = Hyperparameters(damping=self.damping(), **{name: self.settings[name] for name in names})
         rng = generator(self.settings["random_state"])
         with Threads(self.settings["n_jobs"] or 1) as threads:
             self.levels, codes = Levels.fit(split_columns(X, "InnerFit"), None, threads)
@@ -77,6 +82,8 @@ class InnerFit:
             mean, deviation, self.rating_range = mean_scale_and_range(ratings, hyper.fit_bias, threads)
             scale = TargetScale(mean, deviation)
             grid = self.change_grid(make_grid(ratings, scale, threads))
+            hyper = with_damping(hyper, grid, threads)
+            hyper = replace(hyper, damping=self.change_damping(hyper.damping))
             parameters = initial_parameters(grid, hyper, rng, threads)
             self.change_parameters(grid, parameters)
             solver = self.solver(grid, parameters, hyper, SQUARED_LOSS_OF_THE_MEAN, rng, threads)
@@ -90,6 +97,13 @@ class InnerFit:
             [rows * scale.factor_unit for rows in factors], [bias * scale.bias_unit for bias in biases], mean
         )
         return self
+
+    def damping(self):
+        """Give the damping of the settings, None where it is estimated."""
+        damping = self.settings["damping"]
+        if damping == "auto":
+            return None
+        return Damping.of_sides(*damping) if isinstance(damping, tuple) else Damping.of_sides(damping, damping)
 
     def predict(self, X):
         """Predict the ratings of rows of ids, within the range of the ratings of ``fit``."""
@@ -127,7 +141,7 @@ def main():
     X, y = make_ratings(300, 200, 20_000, random_state=0, return_X_y=True)
     context = np.random.default_rng(0).integers(0, 9, len(y))
     for table in (X, np.column_stack([X, context])):
-        for settings in ({}, {"implicit_features": None, "n_jobs": 2}):
+        for settings in ({}, {"implicit_features": None, "n_jobs": 2}, {"damping": (3.0, 5.0)}):
             given = {"random_state": 0, **settings}
             theirs = MatrixFactorizationRegressor(**given).fit(table, y).predict(table)
             same = np.array_equal(InnerFit(**given).fit(table, y).predict(table), theirs)

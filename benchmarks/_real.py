@@ -11,7 +11,7 @@ from sklearn_mf.datasets import load_ratings, make_ratings
 
 FOLDER = Path(os.environ.get("SKLEARN_MF_DATA", Path(__file__).parents[2] / "shared" / "data"))
 # The best setting known for the real sets together, by choose_settings.py.
-BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11}
+BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11, "alpha_implicit": 30.0}
 FILES = {
     "ml-100k": "u.data",
     "ml-1m": "ratings.dat.gz",
@@ -28,6 +28,9 @@ RANKING_FILES = {
     "coat": ("ratings.csv.gz", 4),
     "steam-hours": ("ratings.csv.gz", None),
 }
+
+# The same sets for ratings, and ml-100k once more with its published split.
+RATING_SETS = ["ml-100k", "ml-100k u1", *list(RANKING_FILES)[1:]]
 
 
 def real_sets():
@@ -64,6 +67,33 @@ def ranking_sets(names=None):
             X, y = X[is_selected, :2], y[is_selected]
         codes = [np.unique(ids, return_inverse=True)[1] for ids in X.T]
         yield name, np.column_stack(codes), y, relevant
+
+
+def rating_sets(names=None):
+    """Yield (name, X, y, train, tests) of the sets for ratings, X as int codes; tests by the name of what they measure.
+
+    Flixster has its published test part, and "ml-100k u1" the first 20,000 rows, as published.
+    Of coat a tenth of the ratings that people chose is held out; ratings of items drawn at random are a second test.
+    """
+    for name in names or RATING_SETS:
+        folder = name.split()[0]
+        path = FOLDER / folder / RANKING_FILES[folder][0]
+        if not path.exists():
+            print(f"{name}: not found at {path} (SKLEARN_MF_DATA names the folder, see docs/contributing.md)")
+            continue
+        columns = ["user", "item", "part", "rating"] if folder in ("coat", "flixster") else None
+        X, y = load_ratings(path, columns=columns, return_X_y=True)
+        codes = np.column_stack([np.unique(ids, return_inverse=True)[1] for ids in X.T[:2]])
+        train, test, others = *tenth(len(y)), {}
+        if name == "ml-100k u1":
+            train, test = np.arange(20_000, len(y)), np.arange(20_000)
+        elif name == "flixster":
+            train, test = (np.flatnonzero(X[:, 2] == part) for part in ("train", "test"))
+        elif name == "coat":
+            chosen = np.flatnonzero(X[:, 2] == "selected")
+            train, test = (chosen[rows] for rows in tenth(len(chosen)))
+            others = {"coat, random part": np.flatnonzero(X[:, 2] == "random")}
+        yield name, codes, y, train, {name: test, **others}
 
 
 def generated_sets():

@@ -15,13 +15,13 @@ from sklearn.ensemble import BaggingRegressor
 
 from sklearn_mf import MatrixFactorizationRegressor
 
-# Each part with the penalties and the step that are best for it on the four sets together, on held-out training rows.
+# Each part with the penalty that is best for it on the four sets together, on held-out training rows.
 PARTS = {
     "mean of the ratings": None,
-    "biases": {"rank": 0, "implicit_features": None, "damping": 3.0},
+    "biases": {"rank": 0, "implicit_features": None},
     "biases, centers of both": {"rank": 0},
-    "biases, factors": {"implicit_features": None, "alpha": 0.04, "learning_rate": 0.05},
-    "biases, factors, centers of users": {"implicit_features": "user", "alpha": 0.06, "learning_rate": 0.08},
+    "biases, factors": {"implicit_features": None, "alpha": 0.04},
+    "biases, factors, centers of users": {"implicit_features": "user", "alpha": 0.05},
     "biases, factors, centers of items": {"implicit_features": "item", "alpha": 0.06},
     "**defaults**: centers of both": {},
     "the same without centers": {"implicit_features": None},

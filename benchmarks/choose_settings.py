@@ -1,6 +1,6 @@
 """RMSE of settings on a part of the *training* rows, for choosing defaults without a look at the test rows.
 
-    python benchmarks/choose_settings.py [grid] [others] [regularization] [best] [variants]
+    python benchmarks/choose_settings.py [grid] [others] [parts] [regularization] [variants] [best]
 
 Seven sets: four real ones and three made ones. Of each set's training rows a tenth is held out (ml-100k: of nine tenths
 of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE of the defaults), in percent.
@@ -8,17 +8,20 @@ of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE
     grid             all combinations of the penalties and the step: the ten best, and, for each set, what the other six
                      would have chosen for it
     others           one parameter changed at a time
+    parts            penalties and steps for the model without implicit features and with those of one side
     regularization   other rules of regularization than alpha a rating and damping a level, each at its best strength
-    variants         the defaults with parts of the implicit features left out or changed, in fits that are put together
-                     from the inner parts of training
+    variants         the defaults with another damping of factors, and with parts of the implicit features left out or
+                     changed, in fits that are put together from the inner parts of training
     best             the setting that the page gives as the best, and its neighbors (real sets only)
 
-The rules of regularization and the variants are no settings of the public interface: _inner_fit.py fits them. Fits with
-another number of directions of the preconditioner are not here, for that number is a constant of the package. The
-figures of them that docs/accuracy.md has were measured in an earlier version.
+The rules of regularization hold for users, items and their biases alike. The regression that predicts centers keeps the
+usual strengths beside them. These rules and the variants are no settings of the public interface: _inner_fit.py fits
+them. Fits with another number of directions of the preconditioner are not here, for that number is a constant of the
+package. The figures of them that docs/accuracy.md has were measured in an earlier version.
 """
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
@@ -28,16 +31,16 @@ from _real import BEST, generated_sets, real_sets, rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
 
+USUAL_DAMPING = 4.0  # beside which the rules of regularization are tried
 GRID = {
     "alpha": [0.06, 0.08, 0.1],
-    "damping": [3.0, 4.0, 5.0, 7.0],
-    "alpha_implicit": [20.0, 30.0, 45.0],
+    "alpha_implicit": [14.0, 20.0, 30.0],
     "learning_rate": [0.1, 0.15, 0.22],
 }
 OTHERS = {
     "alpha": [0.04, 0.06, 0.1, 0.12],
-    "damping": [0.0, 2.0, 3.0, 5.0, 7.0, 10.0],
-    "alpha_implicit": [5.0, 10.0, 20.0, 45.0, 90.0],
+    "damping": [0.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, (5.0, 7.0)],
+    "alpha_implicit": [5.0, 10.0, 14.0, 30.0, 60.0],
     "implicit_features": [None, "user", "item"],
     "learning_rate": [0.03, 0.06, 0.1, 0.2, 0.3],
     "max_iter": [10, 15, 30, 40, 60],
@@ -50,8 +53,14 @@ NEAR_BEST = {
     "max_iter": [40, 80],
     "learning_rate": [0.07, 0.15],
     "alpha": [0.09, 0.13],
-    "damping": [3.0, 5.0],
+    "damping": [4.0, (5.0, 7.0)],
     "alpha_implicit": [20.0, 45.0],
+}
+# For parts of the model, which want other penalties and steps: the grid of each.
+PARTS = {
+    None: {"alpha": [0.03, 0.04, 0.05], "learning_rate": [0.05, 0.08, 0.12, 0.15, 0.22]},
+    "user": {"alpha": [0.04, 0.05, 0.06], "learning_rate": [0.08, 0.12, 0.15, 0.22]},
+    "item": {"alpha": [0.05, 0.06, 0.07], "learning_rate": [0.12, 0.15, 0.22]},
 }
 
 
@@ -117,13 +126,26 @@ def changes(sets, reference, start, values_of):
             line(f"{name} {value}", scores(sets, **{**start, name: value}), reference)
 
 
-def with_strength(rule):
-    """Make a function that lets the L2 strength a rating be rule(n, mean n, field), for users (0) and items (1)."""
+def parts(sets, reference):
+    """Print the three best settings of each part of the model."""
+    header(sets)
+    for implicit_features, values_of in PARTS.items():
+        settings = [dict(zip(values_of, values, strict=True)) for values in product(*values_of.values())]
+        found = np.array([scores(sets, implicit_features=implicit_features, **setting) for setting in settings])
+        for best in np.argsort(np.log(found).mean(axis=1))[:3]:
+            line(f"implicit_features {implicit_features}, {label(settings[best])}", found[best], reference)
+
+
+def with_strength(rule, alpha):
+    """Make a function that lets the L2 strength a rating be rule(n, mean n, field), for users (0) and items (1).
+
+    ``alpha`` is the part of it that each rating has; the kernel adds USUAL_DAMPING times what a row has beside it.
+    """
 
     def change(grid, parameters):
         for field, rows in enumerate(grid.row_of):
             n = grid.row_weights[rows]
-            parameters.damping[rows] = rule(n, n.mean(), field)
+            parameters.per_rating[rows] = (rule(n, n.mean(), field) - alpha) / USUAL_DAMPING
 
     return change
 
@@ -148,22 +170,30 @@ def regularization(sets, reference):
             lambda n, mean, field, a, b: usual[implicit_features] + (a, b)[field] / n,
         ),
     }
-    for implicit_features in (None, "both"):
+    for implicit_features, alpha in usual.items():
         print(f"\nimplicit_features={implicit_features!r}; mean log relative to the defaults")
         header(sets)
+        line("**defaults**", reference, reference)
+        start = {"alpha": alpha, "alpha_bias": alpha, "damping": USUAL_DAMPING, "implicit_features": implicit_features}
         for name, (strengths, rule) in rules.items():
             best = None
             for values in product(*strengths.values()):
-                change = with_strength(lambda n, mean, field, rule=rule, values=values: rule(n, mean, field, *values))
-                make = partial(InnerFit, change_parameters=change)
-                found = scores(sets, make, alpha=0.0, alpha_bias=0.0, implicit_features=implicit_features)
+                given = partial(lambda rule, values, n, mean, field: rule(n, mean, field, *values), rule, values)
+                found = scores(sets, partial(InnerFit, change_parameters=with_strength(given, alpha)), **start)
                 total = np.log(found / reference).mean()
                 if best is None or total < best[0]:
                     best = total, values, found
             line(f"{name}: {label(dict(zip(strengths, best[1], strict=True)))}", best[2], reference)
 
 
+def with_factor_damping(users, items):
+    """Make a function that changes the damping of factors."""
+    return lambda damping: replace(damping, factors=(users, items, damping.factors[2]))
+
+
+FACTOR_DAMPINGS = [(3.5, 5.0), (4.0, 4.0), (5.0, 5.0), (7.0, 5.0), (5.0, 10.0), (7.0, 10.0)]
 VARIANTS = {
+    **{f"damping of factors {u}, {i}": {"change_damping": with_factor_damping(u, i)} for u, i in FACTOR_DAMPINGS},
     "a rating's own pair counts": {"solver": OwnPairsCount},
     "centers move in all epochs": {"epochs": epochs_with_centers(1.0)},
     "centers move in half of the epochs": {"epochs": epochs_with_centers(0.5)},
@@ -180,7 +210,7 @@ def variants(sets, reference):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tables = ("grid", "others", "regularization", "variants", "best")
+    tables = ("grid", "others", "parts", "regularization", "variants", "best")
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(tables)}; all unless given")
     chosen = parser.parse_args().tables or tables
     sets = load()
@@ -189,12 +219,14 @@ def main():
         grid(sets, reference)
     if "others" in chosen:
         changes(sets, reference, {}, OTHERS)
+    real = [a_set for a_set in sets if not a_set[0].startswith("made")]
+    if "parts" in chosen:
+        parts(real, reference[: len(real)])
     if "regularization" in chosen:
         regularization(sets, reference)
     if "variants" in chosen:
         variants(sets, reference)
     if "best" in chosen:
-        real = [a_set for a_set in sets if not a_set[0].startswith("made")]
         changes(real, reference[: len(real)], BEST, NEAR_BEST)
 
 

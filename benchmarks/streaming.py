@@ -18,7 +18,7 @@ from sklearn_mf import MatrixFactorizationRegressor
 BATCH = 10_000
 NONE = {"implicit_features": None, "alpha": 0.04, "random_state": 0}
 SETTINGS = {  # of the whole fit, and of the batches
-    "without implicit features": ({**NONE, "learning_rate": 0.05}, {**NONE, "learning_rate": 0.08}),
+    "without implicit features": (NONE, {**NONE, "learning_rate": 0.08}),
     "with implicit features": ({"random_state": 0}, {"random_state": 0}),
 }
 

@@ -118,7 +118,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Whose rows and biases shrink to a center predicted from who rated what: those of users (from the items that
         they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
         four times as long with "both" as with None. A schedule of ``max_iter=1`` leaves centers at zero. None wants
-        lower penalties: about ``alpha=0.04, learning_rate=0.05``.
+        lower penalties: about ``alpha=0.04``.
 
     alpha_implicit : float, default=20.0
         Ridge strength of the regression that predicts the centers, above 0; large values draw centers to zero, values

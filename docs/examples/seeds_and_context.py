@@ -20,7 +20,7 @@ from sklearn_mf.datasets import load_ratings
 SETTINGS = {
     "defaults": {},
     "rank 64, 30 epochs, alpha 0.1": {"rank": 64, "max_iter": 30, "alpha": 0.1},
-    "without implicit features": {"implicit_features": None, "alpha": 0.04, "learning_rate": 0.05},
+    "without implicit features": {"implicit_features": None, "alpha": 0.04},
 }
 SEEDS = [1, 2, 4, 8]
 
