@@ -17,6 +17,7 @@ _MAX_CHUNK = 2**14  # rows a task
 # ratings take less.
 _INITIAL_SPREAD, _STEP_OF_FULL_SPREAD, _RATINGS_OF_FULL_SPREAD = 0.4, 0.1, 1000.0
 _SMALL_INITIAL_NORM = 0.3  # expected norm of a row, where there is one pass, or a factor cannot change sign
+_INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user: their levels have ratings enough to grow from little
 _CACHE_LINE_FLOATS = 16
 
 
@@ -116,11 +117,9 @@ def initial_parameters(
     Rows without ratings are zero: they contribute nothing. ``is_new`` says for each field which levels to draw.
     The higher the ``curvature`` of the loss, the smaller they start; ``few_visits`` has them start near zero.
     """
-    n_rows, n_fields, rank = len(grid.row_weights), len(grid.row_of), hyper.rank
+    n_rows, rank = len(grid.row_weights), hyper.rank
     is_small = few_visits or hyper.positive or not hyper.loss.is_standardized
-    norm = _SMALL_INITIAL_NORM if is_small else _usual_initial_norm(grid, hyper)
-    # n (n - 1) / 2 interactions: their sum starts with the same variance whatever the number of columns.
-    norm *= (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
+    norms = _small_norms(grid, curvature) if is_small else _usual_norms(grid, hyper)
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
         width, ties = 2 * width, np.zeros((grid.n_pair_rows, LANES), dtype=np.float32)
@@ -128,28 +127,38 @@ def initial_parameters(
     is_rated = grid.row_weights > 0
     parameters.per_rating[:] = shares_of_ratings(grid.row_weights)
 
-    def draw(task: tuple[np.ndarray, int]) -> None:
-        place, seed = task
+    def draw(task: tuple[tuple[int, np.ndarray], int]) -> None:
+        (f, place), seed = task
         draws = np.random.default_rng(seed).standard_normal((len(place), rank), dtype=np.float32)
         if hyper.positive:
             np.abs(draws, out=draws)
-        parameters.table[place, :rank] = draws * np.float32(norm / rank**0.5)
+        parameters.table[place, :rank] = draws * np.float32(norms[f] / rank**0.5)
 
     if rank:
         drawn = [place if is_new is None else place[is_new[f]] for f, place in enumerate(grid.row_of)]
-        parts = [place[part] for place in drawn for part in chunks(len(place), _MAX_CHUNK)]
+        parts = [(f, place[part]) for f, place in enumerate(drawn) for part in chunks(len(place), _MAX_CHUNK)]
         threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
         if not is_rated.all():
             parameters.rows[~is_rated] = 0.0
     return parameters
 
 
-def _usual_initial_norm(grid: BlockGrid, hyper: Hyperparameters) -> float:
-    """Give the expected norm of an initial row, such that <p, q> has the spread wanted."""
+def _small_norms(grid: BlockGrid, curvature: float) -> list[float]:
+    """Give the expected norm of an initial row of each field.
+
+    The sum of n (n - 1) / 2 interactions starts with the same variance, whatever the number n of columns.
+    """
+    n_fields = len(grid.row_of)
+    return [_SMALL_INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25] * n_fields
+
+
+def _usual_norms(grid: BlockGrid, hyper: Hyperparameters) -> list[float]:
+    """Give the expected norm of an initial row of each field, such that <p, q> has the spread wanted."""
     n_ratings = float(grid.row_weights[grid.row_of[0]].sum())
     of_step = min(hyper.learning_rate / _STEP_OF_FULL_SPREAD, 1.0)
     of_ratings = min(n_ratings / _RATINGS_OF_FULL_SPREAD, 1.0) ** 0.5
-    return (_INITIAL_SPREAD * of_step * of_ratings * hyper.rank**0.5) ** 0.5
+    norm = (_INITIAL_SPREAD * of_step * of_ratings * hyper.rank**0.5) ** 0.5
+    return [norm, norm, *[_INITIAL_SHARE_OF_CONTEXTS * norm] * (len(grid.row_of) - 2)]
 
 
 def shares_of_ratings(n: np.ndarray) -> np.ndarray:

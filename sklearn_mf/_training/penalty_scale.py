@@ -23,14 +23,15 @@ from sklearn_mf._utils.threads import Threads
 class _Trial:
     """Say which scales are compared, and by what fits."""
 
-    scales: tuple[float, ...]  # the first is kept where no other is better
+    scales: tuple[float, ...]  # the first is chosen whose score is nearly the best
+    tolerance: float  # what nearly is
     largest_rank: int
     has_centers: bool
     min_ratings: int  # above 0, of counts; with fewer the choice would be chance
 
 
-_OF_COUNTS = _Trial((1.0, 4.0, 0.25, 0.06, 0.015), 16, False, 50)
-_OF_EARLY_STOPPING = _Trial((1.0, 1.6, 0.6), 32, True, 5000)
+_OF_COUNTS = _Trial((4.0, 1.0, 0.25, 0.06, 0.015), 0.003, 16, False, 50)
+_OF_EARLY_STOPPING = _Trial((1.0, 1.6, 0.6), 0.0, 32, True, 5000)
 _HELD_OUT, _N_EPOCHS = 0.1, 12
 
 
@@ -64,7 +65,8 @@ def with_penalty_scale(
         training, judges = hold_out(ratings, _HELD_OUT if held is None else 0.0, own_rng)
         return _score(training, judges if held is None else held, replace(small, penalty_scale=scale), own_rng, threads)
 
-    return replace(hyper, penalty_scale=max(trial.scales, key=score))
+    scores = np.array([score(scale) for scale in trial.scales])
+    return replace(hyper, penalty_scale=trial.scales[int(np.argmax(scores >= scores.max() - trial.tolerance))])
 
 
 def _score(
