@@ -294,6 +294,7 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
         "biases_": learned.model.biases,
         "intercept_": learned.model.intercept,
         "damping_": learned.state.hyper.damping_table(len(levels.ids)),
+        "penalty_scale_": learned.state.hyper.penalty_scale,
         "rating_range_": learned.rating_range,
         "loss_curve_": learned.losses,
         "validation_scores_": learned.scores,

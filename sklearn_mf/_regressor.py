@@ -109,10 +109,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     damping : "auto", float or pair of float, default="auto"
         L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
-        with few ratings near their center. A pair is that of users and that of items; levels of context columns have
-        five times the mean of both. "auto" estimates that of the biases of users and of items from the ratings [7]_,
-        within 0.05 and 100; factors then have 5 (users) and 7 (items), and levels of context columns 20. Without
-        biases "auto" is 4. ``damping_`` has what was used.
+        with few ratings near their center. A pair is for users and for items; levels of context columns have five
+        times the mean of both. "auto" estimates the damping of biases from the ratings [7]_: one number for users and
+        one for items, within 0.05 and 100. Factors then have 5 (users) and 7 (items), levels of context columns 20.
+        With ``fit_bias=False`` "auto" is 4 for users and items. ``damping_`` has what was used.
 
     implicit_features : {"user", "item", "both"} or None, default="both"
         Whose rows and biases shrink to a center predicted from who rated what: those of users (from the items that
@@ -127,10 +127,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
         What errors cost: half their square; their absolute value (predicts medians); the square of small and the
         absolute value of large errors; the quantile loss (predicts quantiles); half the Poisson deviance, for counts
-        y >= 0: then the model is that of log(y). y is not standardized, but penalties are: those of biases count times
-        the mean of y, those of factors times its standard deviation, and with ``damping="auto"`` also times a factor
-        that is chosen on held-out ratings (a fit takes twice as long). The absolute and the quantile loss want about
-        twice the ``alpha``.
+        y >= 0: then the model is that of log(y), and y is not standardized. Instead, penalties of biases are multiplied
+        by the mean of y, and those of factors by its standard deviation. With ``damping="auto"``, those of factors are
+        also multiplied by ``penalty_scale_``, chosen on held-out ratings; a fit takes two to three times as long. The
+        absolute and the quantile loss want about twice the ``alpha``.
 
     epsilon : float, default=1.35
         Of loss="huber": errors above ``epsilon`` standard deviations of y count linearly; above 0.
@@ -158,7 +158,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     early_stopping : bool, default=False
         Whether to find the length on ratings held out of ``fit``, as ``tol`` says (None is 0 then). What is left are
-        the parameters of the best epoch.
+        the parameters of the best epoch. With ``damping="auto"`` and at least 5,000 ratings, three short fits also
+        choose the strength of the penalties of factors (``penalty_scale_``).
 
     refit : bool, default=True
         Whether to train once more, on all ratings, with the epochs and steps that led to the best, after
@@ -215,7 +216,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ("poisson"); 0 with ``fit_bias=False``.
 
     damping_ : ndarray of shape (n_columns, 2), float64
-        Damping that was used: of factors and of biases, for users, items and each context column.
+        Damping that ``fit`` used: of factors and of biases, for users, items and each context column.
+
+    penalty_scale_ : float
+        What ``alpha`` and ``damping`` of factors were multiplied by: 1, or what was chosen for counts or with early
+        stopping.
 
     rating_range_ : tuple of (float, float)
         Lowest and highest rating seen, the bounds of ``clip``.
@@ -286,7 +291,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         "schedule": [StrOptions(set(SCHEDULES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "alpha_bias": [Interval(Real, 0, None, closed="left")],
-        "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), tuple, list],
+        "damping": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), tuple, list, np.ndarray],
         "implicit_features": [StrOptions({"user", "item", "both"}), None],
         "alpha_implicit": [Interval(Real, 0, None, closed="neither")],
         "loss": [StrOptions(set(LOSSES))],
@@ -728,8 +733,8 @@ def _damping_of(model: MatrixFactorizationRegressor) -> Damping | None:
         return None
     if isinstance(model.damping, Real):
         return Damping.of_sides(*[float_of(model, "damping")] * 2)
-    pair = model.damping
-    if len(pair) != 2 or not all(isinstance(d, Real) and 0 <= d <= np.finfo(np.float64).max for d in pair):
+    pair, largest = list(model.damping), float(np.finfo(np.float64).max)
+    if len(pair) != 2 or not all(isinstance(d, Real) and 0 <= d <= largest for d in pair):
         raise InvalidParameterError(
             f"The 'damping' parameter of {type(model).__name__} must be 'auto', a number, or two numbers, of users and "
             f"of items, each at least 0. Got {model.damping!r} instead."

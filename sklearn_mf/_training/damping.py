@@ -23,14 +23,17 @@ from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperpa
 from sklearn_mf._training.layout import blocks_by_group
 from sklearn_mf._utils.threads import Threads
 
-_N_RATINGS_OF_PRIOR = 1000.0  # of a first batch
+N_RATINGS_OF_PRIOR = 1000.0  # what the usual damping counts as, before a first batch
 _SMALLEST, _LARGEST = 0.05, 100.0
+# Of counts, times their mean: logs of rates hardly vary by more than 0.5, and where all is noise, there is no limit.
+_SMALLEST_OF_COUNTS, _LARGEST_OF_COUNTS = 4.0, 1e12
 _RATINGS_PER_UNIT = 10.0  # few ratings cannot tell that a damping is large
 _MAX_SWEEPS, _MAX_CHANGE = 30, 0.02  # of an estimate in a sweep, relative: then it ends
 _N_SWEEPS_OF_SEARCH = 4  # from the biases of the pair before
 _SEARCH_RATIO = 2.0
 _SUSPICIOUS_ERROR = 0.85  # with each rating left out, relative to the variance of ratings
 _MIN_GAIN_OF_SEARCH = 0.05  # of the error with each rating left out: below, the estimate stays
+_ROUNDING, _TINY = 1e-10, 1e-30  # squares below are no variance
 _LARGEST_SHARE = 0.95  # of a rating in its own prediction
 
 
@@ -40,30 +43,32 @@ def with_damping(hyper: Hyperparameters, grid: BlockGrid, threads: Threads) -> H
         return hyper
     if not hyper.fit_bias:
         return replace(hyper, damping=Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING))
-    return replace(hyper, damping=Damping.of_biases(*estimate_damping(grid, threads)))
+    estimate = estimate_damping(grid, threads, not hyper.loss.is_standardized)
+    return replace(hyper, damping=Damping.of_biases(*(estimate or (USUAL_DAMPING, USUAL_DAMPING))))
 
 
 def damping_of_batch(
-    hyper: Hyperparameters, grid: BlockGrid, known: tuple[Damping, float] | None, threads: Threads
-) -> tuple[Hyperparameters, float]:
-    """Estimate the damping from a batch and what is ``known``: a damping and the number of ratings that it rests on.
+    hyper: Hyperparameters, grid: BlockGrid, known: Damping, n_known: float, threads: Threads
+) -> tuple[Damping, float]:
+    """Estimate the damping of biases from a batch and what is known, which rests on ``n_known`` ratings.
 
-    Logarithms are averaged, each batch by its ratings; before the first, the usual damping counts as a thousand.
+    Logarithms are averaged. A batch counts by the ratings that it has beyond one for each of its levels: with fewer,
+    the estimate tells nothing.
     """
-    before, n_before = known or (Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING), _N_RATINGS_OF_PRIOR)
-    if not hyper.fit_bias:
-        return replace(hyper, damping=before), n_before
-    n = float(grid.row_weights[: len(grid.row_of[0])].sum())
-    share = n / (n_before + n)
-    logs = (1.0 - share) * np.log(before.biases[:2]) + share * np.log(estimate_damping(grid, threads))
-    return replace(hyper, damping=Damping.of_biases(*np.exp(logs).tolist())), n_before + n
+    n = len(grid.target) - int(np.count_nonzero(grid.row_weights[: grid.n_pair_rows]))
+    estimate = estimate_damping(grid, threads, not hyper.loss.is_standardized) if n > 0 else None
+    if estimate is None:
+        return Damping.of_biases(*known.biases[:2]), n_known
+    share = n / (n_known + n)
+    logs = (1.0 - share) * np.log(known.biases[:2]) + share * np.log(estimate)
+    return Damping.of_biases(*np.exp(logs).tolist()), n_known + n
 
 
-def estimate_damping(grid: BlockGrid, threads: Threads) -> tuple[float, float]:
-    """Estimate the damping of the biases of users and of items, within 0.05 and 100 (with few ratings less)."""
-    effects = _Effects(grid, threads)
-    if effects.squares <= 0.0:  # all ratings are the same
-        return USUAL_DAMPING, USUAL_DAMPING
+def estimate_damping(grid: BlockGrid, threads: Threads, is_count: bool = False) -> tuple[float, float] | None:
+    """Estimate the damping of the biases of users and of items; None where all ratings are the same."""
+    effects = _Effects(grid, threads, is_count)
+    if effects.are_constant:
+        return None
     usual = np.full(2, USUAL_DAMPING)
     estimate = effects.maximize_likelihood(usual)
     error = effects.left_out_error(estimate, n_sweeps=0)
@@ -77,20 +82,25 @@ def estimate_damping(grid: BlockGrid, threads: Threads) -> tuple[float, float]:
 class _Effects:
     """Fit additive effects of users and items, for one pair of dampings after another."""
 
-    def __init__(self, grid: BlockGrid, threads: Threads):
+    def __init__(self, grid: BlockGrid, threads: Threads, is_count: bool = False):
         self._sums, self._threads = EffectSums(grid), threads
         self._blocks = [blocks_by_group(grid.n_groups, field) for field in range(2)]
         n_users, n_rows = len(grid.row_of[0]), grid.n_pair_rows
         self._sides = slice(0, n_users), slice(n_users, n_rows)
         self._n = [grid.row_weights[side] for side in self._sides]
         self._total = float(self._n[0].sum())
-        self._bounds = _SMALLEST, min(_LARGEST, max(self._total / _RATINGS_PER_UNIT, USUAL_DAMPING))
         self._effects, self._intercept = np.zeros(n_rows), 0.0
         sums = self._residual_sums(0)
         self._intercept = float(sums.sum()) / self._total
         self._user_sums = sums - self._intercept * self._n[0]  # of t - m
         self.squares = self._left_out_squares(np.zeros(n_rows))
         self.variance = self.squares / self._total
+        self.are_constant = self.squares <= _ROUNDING * self._total * max(self._intercept**2, _TINY)
+        self._bounds = _SMALLEST, min(_LARGEST, max(len(grid.target) / _RATINGS_PER_UNIT, USUAL_DAMPING))
+        if is_count:
+            mean = max(self._intercept, _TINY)
+            smallest = max(_SMALLEST_OF_COUNTS / mean, _SMALLEST)
+            self._bounds = smallest, max(self._bounds[1], min(_LARGEST / mean, _LARGEST_OF_COUNTS), smallest)
 
     def maximize_likelihood(self, dampings: np.ndarray) -> np.ndarray:
         """Find the likeliest dampings from those given, about."""

@@ -21,9 +21,10 @@ def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarr
 
     For each level the minimum, over its bias b and factors v, of
 
-        sum w/2 (y - c - b - <v, s>)^2 + (alpha n + delta)/2 |v - z|^2 + (alpha_bias n + delta_b)/2 (b - zb)^2
+        sum w/2 (y - c - b - <v, s>)^2 + k (alpha n + delta)/2 |v - z|^2 + (alpha_bias n + delta_b)/2 (b - zb)^2
 
-    on the standardized scale, with c what the other fields of a row predict and s the sum of their factors.
+    on the standardized scale, with k the scale of the penalties of factors, c what the other fields of a row predict
+    and s the sum of their factors.
     """
     hyper = hyper.with_damping_of(learned.state.hyper)
     grown, indices, y = learned.grown(coded.n_levels), np.stack(coded.codes, axis=1), coded.values
@@ -65,11 +66,11 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
         n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
     if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_SAFE_NUMBER):
         raise ValueError(OUT_OF_SCALE_MESSAGE)
-    strength = np.repeat(np.array([[hyper.alpha] * rank + [hyper.alpha_bias]], dtype=np.float64), len(levels), axis=0)
-    with np.errstate(over="ignore"):
-        strength = strength * n[:, None]
     factors, bias = hyper.damping.of(f)
-    strength = np.minimum(strength + np.array([factors] * rank + [bias]), LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
+    with np.errstate(over="ignore"):
+        of_factors = (hyper.alpha * n + factors) * hyper.penalty_scale
+        strength = np.column_stack([*[of_factors] * rank, hyper.alpha_bias * n + bias])
+    strength = np.minimum(strength, LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
     centers = np.zeros((len(levels), rank + 1))
     if grown.state.centers[f] is not None:
         codes = [ratings.indices[:, 0], ratings.indices[:, 1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +28,7 @@ class Damping:
     @classmethod
     def of_sides(cls, users: float, items: float) -> Damping:
         """Take one of users and one of items, for factors and biases alike; contexts get five times their mean."""
-        of_each = users, items, _CONTEXT_DAMPING_RATIO * (users / 2 + items / 2)
+        of_each = users, items, min(_CONTEXT_DAMPING_RATIO * (users / 2 + items / 2), sys.float_info.max)
         return cls(of_each, of_each)
 
     @classmethod
@@ -54,17 +55,15 @@ class Hyperparameters:
     fit_bias: bool
     loss: Loss = field(default_factory=SquaredError)
     positive: bool = False
-    penalty_scale: float = 1.0  # of factors; chosen where ratings are not standardized
+    penalty_scale: float = 1.0  # of factors; chosen for counts, and with early stopping
 
     def damping_table(self, n_columns: int) -> np.ndarray:
         """Give the damping of factors and of biases of each column, float64 (n_columns, 2)."""
         return np.array([self.damping.of(column) for column in range(n_columns)], dtype=np.float64)
 
     def with_damping_of(self, other: Hyperparameters) -> Hyperparameters:
-        """Take over a damping where there is none, and the scale of penalties that was chosen with it."""
-        if self.damping is not None:
-            return self
-        return replace(self, damping=other.damping, penalty_scale=other.penalty_scale)
+        """Take over the scale of penalties that was chosen, and a damping where there is none."""
+        return replace(self, damping=self.damping or other.damping, penalty_scale=other.penalty_scale)
 
     @property
     def structure(self) -> dict[str, Any]:

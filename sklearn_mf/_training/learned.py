@@ -25,7 +25,7 @@ class TrainingState:
     weight_unit: float
     centers: list[np.ndarray | None]  # float32 (n_levels, rank + 1): what factors and the bias shrink to; or None
     coefficients: list[np.ndarray | None]  # float32 (levels of the other field, rank + 1): what centers are summed of
-    penalty_units: tuple[float, float]  # of factors and biases, relative to standardized targets
+    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases, relative to standardized targets
     n_of_damping: float | None = None  # ratings that the damping is estimated from; None where it stays
 
     def grown(self, n_levels: list[int]) -> TrainingState:

@@ -27,10 +27,10 @@ class _Trial:
     tolerance: float  # what nearly is
     largest_rank: int
     has_centers: bool
-    min_ratings: int  # above 0, of counts; with fewer the choice would be chance
+    min_ratings: int  # above 0, of counts; with fewer the choice would be chance, and the first is taken
 
 
-_OF_COUNTS = _Trial((4.0, 1.0, 0.25, 0.06, 0.015), 0.003, 16, False, 50)
+_OF_COUNTS = _Trial((4.0, 1.0, 0.25, 0.06, 0.015), 0.01, 16, False, 500)
 _OF_EARLY_STOPPING = _Trial((1.0, 1.6, 0.6), 0.0, 32, True, 5000)
 _HELD_OUT, _N_EPOCHS = 0.1, 12
 
@@ -51,8 +51,10 @@ def with_penalty_scale(
     n = np.count_nonzero(ratings.values > 0) if is_count else len(ratings.values)
     trial = _OF_COUNTS if is_count else _OF_EARLY_STOPPING
     is_wanted = hyper.damping is None and hyper.rank > 0 and (is_count or stopping.early_stopping)
-    if not is_wanted or n < trial.min_ratings:
+    if not is_wanted:
         return hyper
+    if n < trial.min_ratings:
+        return replace(hyper, penalty_scale=trial.scales[0])
     seed = int(rng.integers(2**63))
     small = replace(
         hyper,

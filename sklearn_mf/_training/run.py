@@ -9,9 +9,9 @@ import numpy as np
 
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._training.centers import FIELDS_WITH_CENTERS
-from sklearn_mf._training.damping import damping_of_batch, with_damping
+from sklearn_mf._training.damping import N_RATINGS_OF_PRIOR, damping_of_batch, with_damping
 from sklearn_mf._training.grid import make_grid
-from sklearn_mf._training.hyperparameters import Hyperparameters
+from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperparameters
 from sklearn_mf._training.learned import Learned, Start, TrainingState
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
@@ -40,8 +40,10 @@ class TrainingRun:
         self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, threads)
         self._grid = make_grid(ratings, self._target_scale, threads)
         self._penalty_units, self._n_of_damping = baseline.penalty_units, None
-        if is_first_batch and hyper.damping is None:
-            hyper, self._n_of_damping = damping_of_batch(hyper, self._grid, None, threads)
+        if is_first_batch and hyper.damping is None and hyper.fit_bias:
+            known = Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING)
+            known, self._n_of_damping = damping_of_batch(hyper, self._grid, known, N_RATINGS_OF_PRIOR, threads)
+            hyper = replace(hyper, damping=known)
         self._hyper = hyper = with_damping(hyper, self._grid, threads)
         self._parameters = initial_parameters(
             self._grid, hyper, rng, threads, None, baseline.curvature, few_visits=is_first_batch

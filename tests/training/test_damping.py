@@ -1,16 +1,21 @@
 """Check the damping that is estimated: against plain NumPy, its promises, and what each method does with it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import oracle
-from helpers.descent import HYPER, ONE, grid_and_parameters
+from helpers.descent import HYPER, ONE, grid_and_parameters, train
 from helpers.paths import REAL_DATA
 from sklearn.metrics import d2_tweedie_score
 from sklearn.utils._param_validation import InvalidParameterError
 
+import sklearn_mf._training.fit
 import sklearn_mf._training.penalty_scale
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._training.damping import _Effects, estimate_damping
+from sklearn_mf._training.hyperparameters import Damping
+from sklearn_mf._training.losses import LOSSES
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf.datasets import load_ratings, make_ratings
 
@@ -72,6 +77,22 @@ def test_estimate_finds_the_ratio_of_variances(spreads, noise):
     assert estimate_damping(grid, ONE) == pytest.approx([(noise / spread) ** 2 for spread in spreads], rel=0.15)
 
 
+def test_few_ratings_do_not_make_a_damping_large():
+    found = []
+    for seed in range(8):
+        codes, values = effects_data(150, spreads=(0.0, 0.0), seed=seed)
+        found.append(max(estimate_damping(grid_of(codes, values)[0], ONE)))
+    assert max(found) == 15.0
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ratings_that_are_all_the_same_have_the_usual_damping(loss, weighted):
+    X, y = small_ratings(800)
+    w = np.random.default_rng(0).uniform(0.1, 3, len(y)) if weighted else None
+    np.testing.assert_array_equal(fit(X, np.full(len(y), 3.3), w, loss=loss).damping_[:, 1], [4, 4])
+
+
 def test_estimate_has_the_same_bits_on_any_number_of_threads():
     codes, values = effects_data()
     grid, _ = grid_of(codes, values, n_groups=7)
@@ -119,12 +140,24 @@ def test_a_pair_is_one_for_users_and_one_for_items():
     np.testing.assert_array_equal(same.predict(X), number.predict(X))
     biases = fit(X, y, damping=(1e9, 1.0), implicit_features=None, max_iter=20).biases_
     assert np.abs(biases[0]).max() < 1e-3 < np.abs(biases[1]).max()
-    biases = fit(X, y, damping=[1.0, 1e9], implicit_features=None, max_iter=20).biases_
+    biases = fit(X, y, damping=np.array([1.0, 1e9]), implicit_features=None, max_iter=20).biases_
     assert np.abs(biases[1]).max() < 1e-3 < np.abs(biases[0]).max()
 
 
 @pytest.mark.parametrize(
-    "damping", ["Auto", "", (1.0,), (1.0, 2.0, 3.0), (-1.0, 2.0), (1.0, np.nan), (1.0, np.inf), ("a", 1.0), (None, 1)]
+    "damping",
+    [
+        "Auto",
+        "",
+        (1.0,),
+        (1.0, 2.0, 3.0),
+        (-1.0, 2.0),
+        (1.0, np.nan),
+        (1.0, np.inf),
+        ("a", 1.0),
+        (None, 1),
+        (10**400, 1),
+    ],
 )
 def test_what_is_no_damping_is_named(damping):
     X, y = small_ratings(50)
@@ -193,49 +226,82 @@ def test_hours_played_differ_in_noise():
     assert damping[0, 1] >= 16
 
 
-def test_fold_in_uses_the_damping_of_the_fit():
+@pytest.mark.parametrize("scale", [1.0, 0.6])
+def test_fold_in_uses_the_damping_of_the_fit(monkeypatch, scale):
     X, y = small_ratings(900)
+    monkeypatch.setattr(
+        sklearn_mf._training.fit, "with_penalty_scale", lambda ratings, hyper, *_: replace(hyper, penalty_scale=scale)
+    )
     old, new = X[:, 0] < X[:, 0].max() - 10, X[:, 0] >= X[:, 0].max() - 10
     known = np.isin(X[:, 1], X[old, 1])
     model = fit(X[old], y[old], implicit_features=None, max_iter=10)
-    given = fit(X[old], y[old], implicit_features=None, max_iter=10)
-    found = given.damping_
+    found = model.damping_
+    assert model.penalty_scale_ == scale
     assert found[0, 1] != found[1, 1]
     model.fold_in(X[new & known], y[new & known])
     np.testing.assert_array_equal(model.damping_, found)
     # Stationary: the gradient of the objective is zero in bias and factors of a new user.
     user = X[new & known, 0][0]
     rows = new & known & (X[:, 0] == user)
-    scale = model._training_state.scale
+    unit = model._training_state.scale
     place = np.searchsorted(model.categories_[1], X[rows, 1])
-    q, p = model.item_factors_[place] / scale**0.5, model.user_factors_[model.categories_[0] == user][0] / scale**0.5
-    bias = model.user_biases_[model.categories_[0] == user][0] / scale
-    error = (y[rows] - model.intercept_ - model.item_biases_[place]) / scale - bias - q @ p
+    q, p = model.item_factors_[place] / unit**0.5, model.user_factors_[model.categories_[0] == user][0] / unit**0.5
+    bias = model.user_biases_[model.categories_[0] == user][0] / unit
+    error = (y[rows] - model.intercept_ - model.item_biases_[place]) / unit - bias - q @ p
     n = rows.sum()
     assert error.sum() == pytest.approx((model.alpha_bias * n + found[0, 1]) * bias, abs=1e-5)
-    np.testing.assert_allclose(error @ q, (model.alpha * n + found[0, 0]) * p, atol=1e-5)
+    np.testing.assert_allclose(error @ q, (model.alpha * n + found[0, 0]) * scale * p, atol=1e-5)
+
+
+def evidence(X):
+    """What a batch counts as: ratings beyond one for each level."""
+    return len(np.unique(X, axis=0)) - len(np.unique(X[:, 0])) - len(np.unique(X[:, 1]))
 
 
 def test_partial_fit_estimates_toward_a_prior_and_again():
     X, y = make_ratings(300, 100, 12_000, random_state=0, return_X_y=True)
-    whole = fit(X, y).damping_[:, 1]
+    X, first = np.unique(X, axis=0, return_index=True)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, y = X[order], y[first][order]
     model = MatrixFactorizationRegressor(rank=2, random_state=0)
-    distances = []
-    for batch in (slice(0, 100), slice(100, 1500), slice(1500, 12_000)):
+    log, n_known = np.log([4.0, 4.0]), 1000.0
+    for batch in (slice(0, 200), slice(200, 2000), slice(2000, len(y))):
         model.partial_fit(X[batch], y[batch])
-        distances.append(np.abs(np.log(model.damping_[:, 1] / whole)).max())
-    assert (
-        np.abs(np.log(MatrixFactorizationRegressor(rank=2).partial_fit(X[:9], y[:9]).damping_ / [[5, 4], [7, 4]])).max()
-        < 0.1
-    )
-    assert distances[2] < distances[0]
-    assert distances[2] < 0.3
+        n = evidence(X[batch])
+        if n > 0:
+            log = (n_known * log + n * np.log(fit(X[batch], y[batch], rank=0).damping_[:, 1])) / (n_known + n)
+            n_known += n
+        np.testing.assert_allclose(model.damping_[:, 1], np.exp(log), rtol=0.02)
+    assert n_known > 5000
+
+
+@pytest.mark.parametrize("size", [1, 10, 100])
+def test_batches_that_tell_nothing_change_no_damping(size):
+    codes, y = effects_data(4000, sizes=(600, 300))
+    X = np.column_stack(codes)
+    model = MatrixFactorizationRegressor(rank=0, random_state=0).partial_fit(X[:2000], y[:2000])
+    found = model.damping_
+    assert np.abs(np.log(found[:, 1] / 4)).max() > 0.1
+    for start in range(2000, 2000 + 20 * size, size):
+        assert evidence(X[start : start + size]) <= 0
+        model.partial_fit(X[start : start + size], y[start : start + size])
+    np.testing.assert_array_equal(model.damping_, found)
+    model.partial_fit(X[:1], y[:1], [1e12])
+    dense = np.stack(np.meshgrid(np.arange(30), np.arange(30)), axis=-1).reshape(-1, 2)
+    model.partial_fit(dense, np.full(900, 3.3), np.random.default_rng(0).uniform(0.5, 2, 900))
+    np.testing.assert_array_equal(model.damping_, found)
+
+
+def test_a_number_is_for_its_batch_alone():
+    X, y = small_ratings()
     fitted = fit(X, y)
     before = fitted.damping_
     np.testing.assert_array_equal(fitted.partial_fit(X[:500], y[:500]).damping_, before)
-    np.testing.assert_array_equal(
-        fitted.set_params(damping=9.0).partial_fit(X[:50], y[:50]).damping_, np.full((2, 2), 9.0)
-    )
+    other = fit(X, y).partial_fit(X[:500], y[:500])
+    other.set_params(damping=0.0).partial_fit(X[:50], y[:50])
+    fitted.partial_fit(X[:50], y[:50])
+    assert not np.array_equal(other.predict(X), fitted.predict(X))
+    np.testing.assert_array_equal(other.set_params(damping="auto").partial_fit(X[:50], y[:50]).damping_, before)
 
 
 @pytest.mark.parametrize("parameters", [{"warm_start": True}, {"early_stopping": True}])
@@ -254,12 +320,11 @@ def test_early_stopping_also_chooses_the_penalties_of_factors(monkeypatch, given
     held = {"X_val": X[6000:], "y_val": y[6000:]} if given else {}
     parameters = {"early_stopping": True, "max_iter": 6, "rank": 4, "random_state": 0}
     model = MatrixFactorizationRegressor(**parameters, n_jobs=1).fit(X[:6000], y[:6000], **held)
-    assert model._training_state.hyper.penalty_scale in (1.0, 1.6, 0.6)
     order = np.random.default_rng(0).permutation(6000)
     other = MatrixFactorizationRegressor(**parameters, n_jobs=3).fit(X[:6000][order], y[:6000][order], **held)
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
     fixed = MatrixFactorizationRegressor(**parameters, damping=4.0).fit(X[:6000], y[:6000], **held)
-    assert fixed._training_state.hyper.penalty_scale == 1.0
+    assert fixed.penalty_scale_ == 1.0
 
     n_judges = []
 
@@ -269,27 +334,65 @@ def test_early_stopping_also_chooses_the_penalties_of_factors(monkeypatch, given
 
     monkeypatch.setattr(sklearn_mf._training.penalty_scale, "_score", score)
     chosen = MatrixFactorizationRegressor(**parameters).fit(X[:6000], y[:6000], **held)
-    assert chosen._training_state.hyper.penalty_scale == 0.6
+    assert chosen.penalty_scale_ == 0.6
     assert len(n_judges) == 3
     assert (n_judges[0] == 1000) if given else (500 < n_judges[0] < 700)
 
 
-def counts(overdispersed, mean=5.0, n=12_000):
+def test_the_scale_multiplies_the_penalties_of_factors_alone():
+    """Twice the scale is twice alpha and twice the damping of factors, to the last bit."""
+    found = []
+    for changed in (
+        {"penalty_scale": 2.0},
+        {"alpha": 2 * HYPER.alpha, "damping": Damping((8.0, 8.0, 40.0), (4.0, 4.0, 20.0))},
+    ):
+        codes, values = effects_data(n_fields=3)
+        hyper, rng = replace(HYPER, **changed), np.random.default_rng(0)
+        grid, parameters = grid_and_parameters(codes, values, None, SIZES, hyper, rng, 4)
+        train(grid, parameters, hyper, rng, ONE)
+        found.append(parameters)
+    np.testing.assert_array_equal(found[0].rows, found[1].rows)
+    np.testing.assert_array_equal(found[0].scalars, found[1].scalars)
+
+
+def test_penalties_of_counts_are_those_of_standardized_counts():
+    y = np.random.default_rng(0).gamma(2.0, 3.0, 500).round()
+    w = np.random.default_rng(1).uniform(0.5, 2, 500)
+    mean = np.average(y, weights=w)
+    found = LOSSES["poisson"]().baseline_at(np.log(mean), y, w, 1.0).penalty_units
+    assert found == pytest.approx((np.average((y - mean) ** 2, weights=w) ** 0.5, mean))
+
+
+def counts(kind, n=16_000):
+    """Counts with effects of users and items: with a taste, or scattering more than Poisson's, or rare."""
     rng = np.random.default_rng(0)
     X = np.column_stack([(300 * rng.random(n) ** 1.5).astype(int), (200 * rng.random(n) ** 1.5).astype(int)])
-    rate = mean * np.exp(rng.normal(0, 0.4, 300)[X[:, 0]] + rng.normal(0, 0.4, 200)[X[:, 1]])
-    return X, rng.poisson(rate * (rng.gamma(0.4, 1 / 0.4, n) if overdispersed else 1.0)).astype(float)
+    rate = np.exp(rng.normal(0, 0.4, 300)[X[:, 0]] + rng.normal(0, 0.4, 200)[X[:, 1]])
+    U, V = rng.normal(0, 1, (300, 2)), rng.normal(0, 1, (200, 2))
+    if kind == "taste":
+        rate = 30 * rate * np.exp(0.4 * np.einsum("ij,ij->i", U[X[:, 0]], V[X[:, 1]]))
+    elif kind == "overdispersed":
+        rate = 5 * rate * rng.gamma(0.4, 1 / 0.4, n)
+    else:
+        rate = 0.03 * rate
+    return X, rng.poisson(rate).astype(float)
 
 
-@pytest.mark.parametrize("overdispersed", [False, True])
-def test_poisson_defaults_serve_plain_and_overdispersed_counts(overdispersed):
-    X, y = counts(overdispersed)
-    model = MatrixFactorizationRegressor(loss="poisson", random_state=0).fit(X[1200:], y[1200:])
-    found = model.predict(X[:1200])
-    biases = MatrixFactorizationRegressor(0, loss="poisson", random_state=0).fit(X[1200:], y[1200:]).predict(X[:1200])
-    best, score = (d2_tweedie_score(y[:1200], predicted, power=1) for predicted in (biases, found))
-    assert score > best - 0.02
+@pytest.mark.parametrize(
+    ("kind", "gain", "least"), [("taste", 0.3, 0.8), ("overdispersed", -0.02, 0.07), ("rare", -0.02, -0.03)]
+)
+def test_poisson_defaults_serve_all_kinds_of_counts(kind, gain, least):
+    X, y = counts(kind)
+    train, test = slice(1600, None), slice(0, 1600)
+    scores = []
+    for rank in (0, 16):
+        model = MatrixFactorizationRegressor(rank, loss="poisson", random_state=0).fit(X[train], y[train])
+        found = model.predict(X[test])
+        scores.append(d2_tweedie_score(y[test], found, power=1))
+    assert scores[1] > scores[0] + gain
+    assert scores[1] > least
     assert found.max() < 0.9 * y.max(), "no prediction is cut off"
+    assert (model.penalty_scale_ < 1) == (kind == "taste")
 
 
 def test_poisson_counts_have_no_scale():
