@@ -7,7 +7,9 @@ A row's center is predicted from the set N of its partners, the items that a use
 (SVD++ of Koren 2008 on both sides, "flipped" by Rendle, Zhang and Koren 2019). Given the rows, S is the ridge
 regression of the rows on the normalized matrix of who rated what, B: the alternating form of Agarwal and Chen (2009),
 
-    minimize  sum_u d_u |p_u - z_u|^2 + alpha_implicit sum_j |s_j|^2,    d_u = alpha n_u + delta.
+    minimize  sum_u d_u |p_u - z_u|^2 + beta sum_j |s_j|^2,    d_u = alpha n_u + delta,
+
+beta = alpha_implicit, for biases times max(delta / 4, 1).
 
 Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after each epoch S takes
 one step along the residual of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp
@@ -36,7 +38,7 @@ from scipy.sparse import csr_array
 from sklearn_mf._kernel.partners import eigen, expand, project
 from sklearn_mf._kernel.sgd import LANES
 from sklearn_mf._training.grid import BlockGrid
-from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, USUAL_DAMPING, Hyperparameters
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._training.partners import Partners
 from sklearn_mf._utils.threads import Threads, chunks
@@ -155,8 +157,8 @@ class CenterRegression:
             for columns, d, most in zip(columns_of_d, self._strength, largest, strict=True)
         ]
         self._ridge = np.ones(width + LANES, dtype=np.float32)
-        for columns, most in zip(columns_of_d, largest, strict=True):
-            self._ridge[columns] = min(hyper.alpha_implicit / (most or 1.0), LARGEST_SAFE_NUMBER)
+        for columns, most, ridge in zip(columns_of_d, largest, ridge_strengths(hyper, field), strict=True):
+            self._ridge[columns] = min(ridge / (most or 1.0), LARGEST_SAFE_NUMBER)
         self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
         self._row_buffer, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
 
@@ -296,6 +298,14 @@ class CenterRegression:
         right = np.ascontiguousarray(right, dtype=np.float32)
         self._map_chunks(len(left))(lambda part: expand(left[part], right, out[part]))
         return out
+
+
+def ridge_strengths(hyper: Hyperparameters, field: int) -> tuple[float, float]:
+    """Give the ridge strength of the regression of factors, and of that of biases.
+
+    Biases of a large damping hardly vary, and neither do the coefficients that they come from.
+    """
+    return hyper.alpha_implicit, hyper.alpha_implicit * max(hyper.damping.of(field)[1] / USUAL_DAMPING, 1.0)
 
 
 def predict_centers(

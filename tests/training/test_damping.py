@@ -395,11 +395,10 @@ def test_poisson_defaults_serve_all_kinds_of_counts(kind, gain, least):
     assert (model.penalty_scale_ < 1) == (kind == "taste")
 
 
-def test_poisson_counts_have_no_scale():
-    """Fifty times the counts: the same rates, fifty times as large."""
-    X, y = counts(False, n=3000)
+def test_a_number_times_the_mean_penalizes_biases_of_counts():
+    """Fifty times the counts, with a damping that is given: the same rates, fifty times as large."""
+    X, y = counts("overdispersed", n=3000)
     first, scaled = (
-        MatrixFactorizationRegressor(0, loss="poisson", implicit_features=None, random_state=0).fit(X, y * k)
-        for k in (1, 50)
+        fit(X, y * k, rank=0, loss="poisson", implicit_features=None, damping=3.0, max_iter=20) for k in (1, 50)
     )
     np.testing.assert_allclose(scaled.predict(X) / 50, first.predict(X), rtol=0.03)
