@@ -530,7 +530,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         check_is_fitted(frozen)
         if not hyper.loss.is_least_squares or self.positive:
             raise ValueError(
-                "fold_in solves least squares, for loss='squared_error' and positive=False; use partial_fit for "
+                "fold_in solves least squares, and recommend_from by it, for loss='squared_error' and positive=False; use partial_fit for "
                 f"loss={self.loss!r} and positive={self.positive}."
             )
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
