@@ -530,8 +530,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         check_is_fitted(frozen)
         if not hyper.loss.is_least_squares or self.positive:
             raise ValueError(
-                "fold_in solves least squares, and recommend_from by it, for loss='squared_error' and positive=False; use partial_fit for "
-                f"loss={self.loss!r} and positive={self.positive}."
+                "fold_in solves least squares, and so does recommend_from, for loss='squared_error' and "
+                f"positive=False; use partial_fit for loss={self.loss!r} and positive={self.positive}."
             )
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
         known = learned_so_far(frozen, hyper, "fold_in")
