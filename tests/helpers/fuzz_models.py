@@ -272,6 +272,14 @@ def set_params(choose):
     return fitted.call("set_params", **drawn)
 
 
+def answer_of(method, X):
+    """What a method gives, or says of ids that it does not know."""
+    try:
+        return method(X)
+    except ValueError as error:
+        return str(error)
+
+
 def copy_model(choose):
     """Ask for parameters and texts, and copy; what is copied predicts the same."""
     fitted = Fitted(choose, choose.pick([regressor, encoder]))
@@ -283,7 +291,8 @@ def copy_model(choose):
         if isinstance(result, type(fitted.model)) and hasattr(result, "n_features_in_"):
             X = fitted.fields.columns(5)
             X = [list(row) for row in zip(*X, strict=True)]
-            np.testing.assert_array_equal(getattr(result, method)(X), getattr(fitted.model, method)(X))
+            answers = [answer_of(getattr(model, method), X) for model in (result, fitted.model)]
+            np.testing.assert_array_equal(*answers)
 
     return Call("copy", function, (fitted.model,), subject=fitted.model, check=check)
 
