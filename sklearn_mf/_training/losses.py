@@ -27,10 +27,7 @@ class Baseline:
     offset: float  # on the scale of the loss: 0 where targets are centered
     loss: float  # its mean loss
     curvature: float = 1.0  # of the loss, about: steps are divided by it
-    penalty_units: tuple[float, float] = (
-        1.0,
-        1.0,
-    )  # of factors and biases, relative to standardized y
+    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors, of biases: 1 on the standardized scale
 
 
 @dataclass(frozen=True)

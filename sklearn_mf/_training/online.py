@@ -50,16 +50,16 @@ def update_on_batch(
         raise ValueError(OUT_OF_SCALE_MESSAGE)
 
     grid = make_grid(ratings, scale, threads)
-    known, n_of_damping = learned.state.hyper.damping, learned.state.n_of_damping
+    # A damping that is given is that of this batch alone: what is known stays.
+    known, n_of_damping = learned.state.hyper, learned.state.n_of_damping
     if hyper.damping is None and n_of_damping is not None:
-        known, n_of_damping = damping_of_batch(hyper, grid, known, n_of_damping, threads)
-    hyper = replace(hyper, damping=hyper.damping or known, penalty_scale=learned.state.hyper.penalty_scale)
+        damping, n_of_damping = damping_of_batch(hyper, grid, known.damping, n_of_damping, threads)
+        known = replace(known, damping=damping)
+    hyper = hyper.with_damping_of(known)
     is_new = [used >= n for used, n in zip(levels, learned.model.n_levels, strict=True)]
     parameters = initial_parameters(grid, hyper, rng, threads, is_new, baseline.curvature, few_visits=True)
     grown = learned.grown(coded.n_levels)
-    # A damping that is given is that of this batch alone.
-    state = replace(grown.state, hyper=replace(grown.state.hyper, damping=known), n_of_damping=n_of_damping)
-    grown = replace(grown, state=state)
+    grown = replace(grown, state=replace(grown.state, hyper=known, n_of_damping=n_of_damping))
     for f, (used, row_of) in enumerate(zip(levels, grid.row_of, strict=True)):
         batch_rows = _BatchRows(f, used, row_of, is_new[f])
         grown.state.level_weights[f][used] += grid.row_weights[row_of]

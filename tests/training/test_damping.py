@@ -7,12 +7,15 @@ import pytest
 from helpers import oracle
 from helpers.descent import HYPER, ONE, grid_and_parameters, train
 from helpers.paths import REAL_DATA
+from sklearn.base import clone
 from sklearn.metrics import d2_tweedie_score
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.utils._param_validation import InvalidParameterError
 
+import sklearn_mf._training.damping
 import sklearn_mf._training.fit
 import sklearn_mf._training.penalty_scale
-from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
 from sklearn_mf._training.damping import _Effects, estimate_damping
 from sklearn_mf._training.hyperparameters import Damping
 from sklearn_mf._training.losses import LOSSES
@@ -402,3 +405,27 @@ def test_a_number_times_the_mean_penalizes_biases_of_counts():
         fit(X, y * k, rank=0, loss="poisson", implicit_features=None, damping=3.0, max_iter=20) for k in (1, 50)
     )
     np.testing.assert_allclose(scaled.predict(X) / 50, first.predict(X), rtol=0.03)
+
+
+def test_folds_of_the_encoder_estimate_anew(monkeypatch):
+    sizes = []
+
+    def estimate(grid, *arguments):
+        sizes.append(len(grid.target))
+        return estimate_damping(grid, *arguments)
+
+    monkeypatch.setattr(sklearn_mf._training.damping, "estimate_damping", estimate)
+    X, y = make_ratings(60, 40, 800, random_state=0, return_X_y=True)
+    model = MatrixFactorizationRegressor(rank=3, max_iter=3, random_state=0)
+    MatrixFactorizationEncoder(model, cv=2).fit_transform(X, y)
+    assert max(sizes) == 800
+    assert sorted(sizes)[:2] == [400, 400]
+
+
+def test_a_search_takes_every_kind_of_damping():
+    X, y = small_ratings(800)
+    model, values = MatrixFactorizationRegressor(rank=3, max_iter=3, random_state=0), ["auto", 2.0, (1.0, 8.0)]
+    search = GridSearchCV(model, {"damping": values}, cv=KFold(3, shuffle=True, random_state=0)).fit(X, y)
+    assert search.best_params_["damping"] in values
+    found = clone(search.best_estimator_).fit(X, y).damping_
+    np.testing.assert_array_equal(found, search.best_estimator_.damping_)
