@@ -11,6 +11,7 @@ try:
     from sklearn_mf._training.hyperparameters import Damping, Hyperparameters
     from sklearn_mf._training.learned import TrainingState
     from sklearn_mf._training.losses import LOSSES
+    from sklearn_mf._training.precision import Knowledge
 except ModuleNotFoundError as error:
     if not str(error.name).startswith("sklearn_mf._kernel."):
         raise
@@ -36,6 +37,7 @@ TRUSTED_TYPES: list[str] = [
         SeenPairs,
         Damping,
         Hyperparameters,
+        Knowledge,
         TrainingState,
         *LOSSES.values(),
     )

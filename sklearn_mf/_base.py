@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,22 @@ from sklearn.utils.validation import validate_data
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.tables import Column, split_columns
+from sklearn_mf._kernel.rows import RowTable
+from sklearn_mf._prediction.deviations import Uncertainty
 from sklearn_mf._prediction.fitted import FittedModel
-from sklearn_mf._prediction.model import Model
+from sklearn_mf._prediction.model import Model, as_table
 from sklearn_mf._prediction.own_contexts import no_own_contexts, with_ratings
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned
 from sklearn_mf._training.losses import Loss
+from sklearn_mf._training.precision import Knowledge
 from sklearn_mf._training.ratings import CodedRatings, HeldOut
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
-_OF_A_FIT_IN_COURSE = "_callback_fit_ctx", "_skl_callbacks_to_teardown"  # scikit-learn's names
+# Scikit-learn's names of what belongs to a fit in course; what spares work.
+_NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,12 @@ class CheckedInput:
 
     def grow_levels(self, levels: Levels, threads: Threads) -> tuple[Levels, CodedRatings, np.ndarray]:
         """Add the levels that are new; return all, the ratings that count, and their rows in X."""
-        grown, codes = levels.grow(self.columns, self.weights, threads)
-        return grown, CodedRatings(*self.those_that_count(codes), grown.counts), self.rows_that_count()
+        rows, indices = self.rows_that_count(), levels.encode(self.columns, threads)
+        if (indices[rows] >= 0).all():
+            grown, codes = levels, list(indices.T)
+        else:
+            grown, codes = levels.grow(self.columns, self.weights, threads)
+        return grown, CodedRatings(*self.those_that_count(codes), grown.counts), rows
 
     def rows_that_count(self) -> np.ndarray:
         """Give the places of the rows whose weight is not 0."""
@@ -90,6 +98,15 @@ def float_of(estimator: Any, name: str) -> float:
         raise ValueError(message) from None
 
 
+def validate_parameters(frozen: Any) -> None:
+    """Validate the parameters of a copy of an estimator, unless they are those that were validated last."""
+    own = vars(frozen)
+    checked, values = own.get("_validated"), [own[name] for name in frozen._parameter_constraints]
+    if checked is None or not all(value is before for value, before in zip(values, checked, strict=True)):
+        frozen._validate_params()
+        frozen._validated = values
+
+
 class WholeStates(BaseEstimator):
     """Give the attributes of an estimator as they are at one moment, and change them in one step."""
 
@@ -99,7 +116,7 @@ class WholeStates(BaseEstimator):
         Python would give them that of the estimator, which changes while they go through it: for the length of a fit
         scikit-learn notes there what calls its callbacks. A copy has no part in that fit.
         """
-        return {name: value for name, value in dict(vars(self)).items() if name not in _OF_A_FIT_IN_COURSE}
+        return {name: value for name, value in dict(vars(self)).items() if name not in _NOT_STORED}
 
     def set_params(self, **params: Any) -> Any:
         """Set parameters, or none of them where one is refused.
@@ -229,8 +246,8 @@ def levels_of(frozen: Any) -> Levels:
 
 def model_of(frozen: Any) -> Model:
     """Give the model of a fitted estimator; a user may have put other arrays in the place of its own."""
-    factors = [np.ascontiguousarray(rows, dtype=np.float32) for rows in frozen.factors_]
-    biases = [np.ascontiguousarray(bias, dtype=np.float32) for bias in frozen.biases_]
+    factors = [as_table(rows) for rows in frozen._factors]
+    biases = [as_table(bias) for bias in frozen._biases]
     shapes = [rows.shape for rows in factors], [bias.shape for bias in biases]
     n_levels, rank = [len(ids) for ids in frozen.categories_], factors[0].shape[-1] if factors else 0
     if shapes != ([(n, rank) for n in n_levels], [(n,) for n in n_levels]):
@@ -265,6 +282,26 @@ def fitted_model(frozen: Any) -> FittedModel:
     )
 
 
+def uncertainty_of(frozen: Any, model: Model) -> Uncertainty:
+    """Give what a fitted regressor knows of its rows."""
+    loss, state = frozen._training_state.hyper.loss, frozen._training_state
+    if not loss.has_deviations:
+        raise ValueError(
+            f"How sure predictions are is told for loss='squared_error', 'huber' and 'absolute_error', and the loss is "
+            f"{loss.name!r}. Fit with one of these."
+        )
+    known = _knowledge_of(frozen, model)
+    return Uncertainty(known.rule(state.hyper), state.level_sums, state.scale, known.noise)
+
+
+def _knowledge_of(frozen: Any, model: Model) -> Knowledge:
+    """Give what is known of all rows; what rests on factors is measured again where a user replaced them."""
+    state = frozen._training_state
+    if all(isinstance(rows, RowTable) for rows in frozen._factors):
+        return state.knowledge
+    return state.knowledge.with_squares_of(model.factors, state.level_sums, state.scale)
+
+
 def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
     """Give what an estimator has learned, for ``method`` to go on from with ``hyper``."""
     model, state = model_of(frozen), frozen._training_state
@@ -277,7 +314,7 @@ def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
         )
     return Learned(
         model,
-        state,
+        replace(state, knowledge=_knowledge_of(frozen, model)),
         tuple(frozen.rating_range_),
         frozen.loss_curve_,
         frozen.validation_scores_,
@@ -290,8 +327,8 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
     own = vars(frozen)
     return {
         **{name: own[name] for name in _LEARNED_FROM_INPUT if name in own},
-        "factors_": learned.model.factors,
-        "biases_": learned.model.biases,
+        "_factors": learned.model.factors,
+        "_biases": learned.model.biases,
         "intercept_": learned.model.intercept,
         "damping_": learned.state.hyper.damping_table(len(levels.ids)),
         "penalty_scale_": learned.state.hyper.penalty_scale,

@@ -306,7 +306,7 @@ def _rotation(fold: FittedModel, factors: list[np.ndarray], positive: bool) -> n
 
     With ``positive`` it is a permutation.
     """
-    own = np.concatenate(fold.model.factors).astype(np.float64)
+    own = np.concatenate([rows.whole() for rows in fold.model.factors]).astype(np.float64)
     others = [rows[ids] for rows, ids in zip(factors, fold.levels.ids, strict=True)]
     other = np.concatenate(others).astype(np.float64)
     with one_blas_thread():  # the same bits on any number of threads
@@ -324,6 +324,6 @@ def _features(fitted: FittedModel, indices: np.ndarray, rotation: np.ndarray) ->
     unknown = np.nan if fitted.handle_unknown == "nan" else 0.0
     blocks = []
     for bias, rows, column in zip(fitted.model.biases, fitted.model.factors, indices.T, strict=True):
-        table = np.column_stack([bias.astype(np.float64), rows.astype(np.float64) @ rotation])
+        table = np.column_stack([bias.whole().astype(np.float64), rows.whole().astype(np.float64) @ rotation])
         blocks.append(np.vstack([table, np.full(table.shape[1], unknown)])[column])  # -1 is the row at the end
     return np.hstack(blocks)

@@ -40,6 +40,10 @@ class Recommender(WholeStates):
     def _view(self) -> FittedModel:
         """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
 
+    def _view_for(self, question: Question) -> FittedModel:
+        """Give what a question about lists needs."""
+        return self._view()
+
     @abstractmethod
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
@@ -295,7 +299,7 @@ class Recommender(WholeStates):
     def _answer(self, question: Question, as_frame: bool) -> Any:
         """Answer a question; ``self`` is a copy of the estimator."""
         with Threads(count_threads(self.n_jobs)) as threads:
-            lists = recommend(self._view(), question, threads)
+            lists = recommend(self._view_for(question), question, threads)
         return lists.frame(self._value_name, question.caller) if as_frame else lists.arrays()
 
     def _find_similar(self, field: int, ids: ArrayLike, n: int, as_frame: bool) -> Any:

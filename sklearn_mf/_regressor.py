@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -26,12 +27,18 @@ from sklearn_mf._base import (
     learn_own_contexts,
     learned_so_far,
     levels_of,
+    model_of,
+    uncertainty_of,
+    validate_parameters,
 )
-from sklearn_mf._ids.checks import check_new_levels
+from sklearn_mf._ids.checks import check_new_levels, check_old_ratings, check_replaced_are_known
 from sklearn_mf._ids.levels import Levels
-from sklearn_mf._ids.tables import Column
+from sklearn_mf._ids.tables import Column, split_ids
+from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._prediction.explain import explain
 from sklearn_mf._prediction.fitted import FittedModel
+from sklearn_mf._prediction.model import MAX_CHUNK, as_table
+from sklearn_mf._prediction.own_contexts import without_owners
 from sklearn_mf._prediction.recommend import Question
 from sklearn_mf._recommender import Recommender, check_count
 from sklearn_mf._training.fit import fit_first_batch, fit_ratings
@@ -44,6 +51,10 @@ from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
 from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
+
+
+_TABLES = "_factors", "_biases"  # attributes that hold tables; they are pickled as arrays, without underscore
+_DEVIATIONS_OF_BOUND = {"rating": 0.0, "lower": -1.0, "upper": 1.0}
 
 
 class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recommender):
@@ -98,8 +109,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     schedule : {"linear", "constant", "invscaling"}, default="linear"
         Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)``, ``learning_rate`` or
-        ``learning_rate / (t + 1) ** 0.25``. What ``early_stopping`` and ``tol`` make of it is said there. In
-        ``partial_fit``, t counts epochs and batches (``n_iter_``), and "linear" is the same as "constant".
+        ``learning_rate / (t + 1) ** 0.25``. What ``early_stopping`` and ``tol`` make of it is said there.
+        ``partial_fit`` needs no schedule.
 
     alpha : float, default=0.08
         L2 strength per rating, on factors; at least 0.
@@ -186,6 +197,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     n_jobs : int or None, default=None
         Number of threads in ``fit`` and ``predict``. None is 1 unless in a ``joblib.parallel_config`` context, -1
         all processors. The result is the same, bit for bit, for every value.
+
+    forgetting : float, default=0.0
+        Part of what is known of a row that ``partial_fit`` forgets before each rating of the row, at least 0 and below
+        1: for tastes that drift. What is left rests on about the last ``1 / forgetting`` ratings of the row. ``fit``
+        and ``fold_in`` do not forget.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the initial factors, the groups, the order of visits and the ratings held out. An int gives the same
@@ -308,6 +324,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         "warm_start": ["boolean"],
         "clip": ["boolean"],
         "handle_unknown": [StrOptions({"ignore", "warn", "error", "nan"})],
+        "forgetting": [Interval(Real, 0, 1, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -338,6 +355,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         warm_start: bool = False,
         clip: bool = True,
         handle_unknown: str = "ignore",
+        forgetting: float = 0.0,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -364,6 +382,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         self.warm_start = warm_start
         self.clip = clip
         self.handle_unknown = handle_unknown
+        self.forgetting = forgetting
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -441,19 +460,34 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return adopt(self, frozen, levels, learned)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationRegressor:
-        """Visit a batch of ratings once; ids never seen before are added.
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        y_old: ArrayLike | None = None,
+    ) -> MatrixFactorizationRegressor:
+        """Learn a batch of ratings that came later; ids never seen before are added.
 
-        The first call, or a ``fit`` before it, fixes the mean, scale and intercept, and, with implicit features, what
-        the centers of new users and items are predicted with. A new level's center comes from the batch that brings it.
-        Penalties of a level follow from all its ratings so far, where a rating that comes twice is two. Steps are as
-        ``schedule`` says: "invscaling" is for streams, the others do not fall. ``early_stopping`` and ``tol`` have no
-        part in it. Each call copies the model, and so takes longer the more levels there are.
+        The first call is a ``fit``. Later calls learn each rating once, by recursive least squares [1]_: a rating moves
+        the rows of its user and item by what they do not know yet, so a row with many ratings moves little, and no
+        learning rate is chosen. ``learning_rate``, ``schedule``, ``max_iter``, ``tol`` and ``early_stopping`` matter
+        in the first call alone.
+
+        The mean, scale and intercept, the estimated damping and, with implicit features, what the centers of new
+        users and items are predicted with, stay those of the first call, or of the ``fit`` before. A new row starts at
+        its center, and known rows follow theirs when they gain a partner. No ratings are kept: a pair that is rated
+        again counts twice, unless ``y_old`` says what its rating was.
 
         Parameters
         ----------
         X, y, sample_weight : as in ``fit``
             The batch. The scale of the weights is that of the first call's; None weighs each 1.
+
+        y_old : array-like of shape (n_ratings,), default=None
+            Where a rating replaces an earlier one of the same pair: the earlier rating, learned with the same weight.
+            NaN elsewhere. None replaces nothing.
 
         Returns
         -------
@@ -464,29 +498,110 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ------
         ValueError
             As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
-            or ``implicit_features`` was changed; or if all ratings of a first batch are the same.
+            or ``implicit_features`` was changed; if all ratings of a first batch are the same; if ``y_old`` is infinite,
+            of another length than ``y``, or given for a user, item or context that is new.
+
+        Notes
+        -----
+        Ratings of a batch are learned in an order that depends on their set alone, by one thread. A call copies the
+        parts of the model that it changes, in chunks of 512 levels, and shares the others with what was there before.
+        So other threads may read the model all the time: they see it as it was before the call, or after.
+
+        With the default damping, rows of a model that has learned most of its ratings in this way take larger steps: the
+        damping of factors is multiplied by the part of the ratings that ``fit`` had, 0.4 at least.
+
+        References
+        ----------
+        .. [1] L. Ljung and T. Soederstroem, "Theory and practice of recursive identification", MIT Press 1983.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> before = model.predict([["dora", "Alien"]])
+        >>> model = model.partial_fit([["dora", "Alien"], ["dora", "Brazil"]], [2, 1])
+        >>> bool(model.predict([["dora", "Alien"]]) < before)
+        True
+
+        Dora thinks better of Brazil, of which she had said 1:
+
+        >>> model = model.partial_fit([["dora", "Brazil"]], [4], y_old=[1])
         """
         frozen = frozen_copy(self)
         is_first = not hasattr(frozen, "_training_state")
         if not is_first:
-            frozen._validate_params()  # scikit-learn does it for the first batch alone
+            validate_parameters(frozen)  # scikit-learn does it for the first batch alone
         hyper = _hyperparameters_of(frozen)
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=is_first)
-        with Threads(count_threads(self.n_jobs)) as threads:
+        y_old = check_old_ratings(y_old, len(given.y))
+        if is_first and y_old is not None:
+            raise ValueError("y_old is given, and the model has learned nothing that could be replaced.")
+        with Threads(count_threads(self.n_jobs, is_first or len(given.y) > MAX_CHUNK)) as threads:
             if is_first:
                 levels, coded = given.fit_levels(threads)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, generator_of(self), threads)
+                learned = fit_first_batch(coded, hyper, _stopping_rule_of(self), generator_of(self), threads)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
-                levels, coded, _ = given.grow_levels(levels_of(frozen), threads)
+                levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
+                if y_old is not None:
+                    y_old = y_old[rows]
+                    hyper.loss.check_targets(y_old, (~np.isnan(y_old)).astype(np.float64), "y_old")
+                    is_new = np.stack(coded.codes, axis=1) >= np.array(known.model.n_levels)
+                    check_replaced_are_known(y_old, is_new, rows)
                 learn_own_contexts(frozen, coded, goes_on=True)
-                step_factor = 1.0 if self.schedule == "linear" else SCHEDULES[self.schedule](known.n_iter, 0)
-                rng = generator_of(self, known.n_iter)
-                learned = update_on_batch(known, coded, hyper, step_factor, rng, threads)
+                learned = update_on_batch(
+                    known, coded, y_old, hyper, float_of(self, "forgetting"), lambda: generator_of(self, known.n_iter)
+                )
         if self.verbose:
             print(f"Batch {learned.n_iter}  {hyper.loss.training_line(learned.losses[-1])}")
         return adopt(self, frozen, levels, learned)
+
+    def forget(self, users: ArrayLike) -> MatrixFactorizationRegressor:
+        """Remove users from the model: their ids, their rows, and what is kept of their ratings.
+
+        What items have learned from their ratings stays, as sums over all their users. To remove that too, ``fit``
+        again without these users.
+
+        Parameters
+        ----------
+        users : array-like of shape (n_users,)
+            Ids of users that the model knows.
+
+        Returns
+        -------
+        self : MatrixFactorizationRegressor
+            The estimator. To it, these users are now as users never seen. The others, and their order in
+            ``categories_``, stay as they are.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a user is not known, or all users would be removed.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> model.forget(["bob"]).categories_[0]
+        array(['ann', 'cem'], dtype=object)
+        """
+        frozen = self._frozen()
+        with Threads(count_threads(self.n_jobs)) as threads:
+            levels, places = levels_of(frozen).without(0, split_ids(users, "users"), threads)
+        own, state = vars(frozen).get("_own_contexts"), frozen._training_state
+        model = model_of(frozen)
+        kept = [np.delete(tables[0].whole(), places, axis=0) for tables in (model.factors, model.biases)]
+        frozen._factors, frozen._biases = [as_table(kept[0]), *model.factors[1:]], [as_table(kept[1]), *model.biases[1:]]
+        frozen.categories_, frozen._sorters = levels.ids, levels.sorters
+        frozen._own_contexts = own and without_owners(own, "user", places)
+        frozen._training_state = state.without_levels(0, places)
+        self.__dict__ = vars(frozen)
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fold_in(
@@ -544,11 +659,71 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         learned = fold_in_levels(known, coded, is_new.argmax(axis=1), hyper)
         return adopt(self, frozen, levels, learned)
 
+    def predict(self, X: Any, return_std: bool | str = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predict the ratings of pairs and, where it is asked for, how sure they are.
+
+        Parameters
+        ----------
+        X : array-like or dataframe of shape (n_pairs, n_columns)
+            Ids, in the columns and of the kinds given to ``fit``.
+
+        return_std : bool or "mean", default=False
+            Whether to return standard deviations too. True: of a rating that would be given now. "mean": of what that
+            rating is expected to be, without the noise of the rating itself.
+
+        Returns
+        -------
+        y : ndarray of shape (n_pairs,), float64
+            Predicted ratings. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
+
+        y_std : ndarray of shape (n_pairs,), float64
+            Standard deviations, on the scale of y; with ``return_std`` alone. Less is known of ids never seen than of
+            others; a prediction of NaN has NaN.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown; if
+            ``return_std`` is none of these, or set for a loss other than "squared_error", "huber" and
+            "absolute_error".
+
+        Notes
+        -----
+        The variance of a rating is :math:`s_u^2 s_i^2 / s^2 \\, (1 + h)`. The noise s of a user, of an item and of all
+        ratings comes from the errors in ``fit``, each as if its rating had been left out [1]_. For h, each row has a
+        precision that grows with its ratings; ``partial_fit`` and ``fold_in`` keep all of it up to date. ``clip``
+        does not change the deviations.
+
+        References
+        ----------
+        .. [1] R. D. Cook and S. Weisberg, "Residuals and influence in regression", Chapman and Hall 1982.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> y, y_std = model.predict([["ann", "Casablanca"], ["zoe", "Casablanca"]], return_std="mean")
+        >>> bool(y_std[0] < y_std[1])  # nothing is known of zoe
+        True
+        """
+        if return_std is False:
+            return super().predict(X)
+        if return_std is not True and not (isinstance(return_std, str) and return_std == "mean"):
+            raise ValueError(f"return_std must be True, False or 'mean'. Got {return_std!r} instead.")
+        frozen = self._frozen()
+        columns, fitted = check_query(frozen, X), frozen._view_with_uncertainty()
+        with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
+            return fitted.predict_with_deviations(columns, return_std == "mean", threads)
+
     def recommend(
         self,
         users: ArrayLike,
         n_items: int = 10,
         *,
+        by: str = "rating",
         exclude: Any = None,
         candidates: ArrayLike | None = None,
         context: Any = None,
@@ -565,6 +740,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
         n_items : int, default=10
             How many items for each user, at least 1. With fewer candidates there are as many as these.
+
+        by : {"rating", "lower", "upper"}, default="rating"
+            What items are ranked by: the predicted rating; that minus its standard deviation, for careful lists; that
+            plus its standard deviation, for lists that explore. The deviation is that of ``predict`` with
+            ``return_std="mean"``. Bounds take longer: every item is scored for each user by itself.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
             (user, item) pairs not to recommend: the X of ``fit``, to leave out what was rated. Ids that are not known
@@ -600,14 +780,15 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
         ratings : ndarray of shape (n_users, min(n_items, n_candidates)), float64
             What ``predict`` gives for these pairs, NaN where there is no item. The order is that of the model, also
-            among ratings that ``clip`` made equal.
+            among ratings that ``clip`` made equal. With ``by="lower"`` or "upper" the order is that of the bounds.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a candidate is not known, ids are of another kind than in ``fit``, ``n_items`` is below 1, context is
+            If a candidate is not known, ids are of another kind than in ``fit``, ``n_items`` is below 1, ``by`` is
+            none of these, or a bound for a loss that has no deviations, context is
             missing, ``item_context`` has no row for a candidate or several that differ, or with
             ``handle_unknown="error"`` a user or a context is not known.
         TypeError
@@ -647,7 +828,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                ['Alien']], dtype=object)
         """
         frozen, n_items = self._frozen(), check_count(n_items, "n_items")
-        return frozen._answer(Question(users, n_items, exclude, candidates, context, item_context), as_frame)
+        if not (isinstance(by, str) and by in _DEVIATIONS_OF_BOUND):
+            raise ValueError(f"by must be one of {', '.join(map(repr, _DEVIATIONS_OF_BOUND))}. Got {by!r} instead.")
+        question = Question(users, n_items, exclude, candidates, context, item_context)
+        question = replace(question, n_deviations=_DEVIATIONS_OF_BOUND[by])
+        return frozen._answer(question, as_frame)
 
     def explain(self, X: Any) -> Bunch:
         """Take predictions apart.
@@ -688,6 +873,50 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             return Bunch(**explain(fitted, columns, threads))
 
     @property
+    def factors_(self) -> list[np.ndarray]:
+        """Factor rows, one array per column, in the order of ``categories_``.
+
+        They cannot be written to; to replace them, set the attribute.
+        """
+        return self._whole("_factors")
+
+    @factors_.setter
+    def factors_(self, arrays: list[np.ndarray]) -> None:
+        self._factors = arrays
+
+    @property
+    def biases_(self) -> list[np.ndarray]:
+        """Biases, one array per column, in the order of ``categories_``.
+
+        They cannot be written to; to replace them, set the attribute.
+        """
+        return self._whole("_biases")
+
+    @biases_.setter
+    def biases_(self, arrays: list[np.ndarray]) -> None:
+        self._biases = arrays
+
+    def _whole(self, name: str) -> list[np.ndarray]:
+        """Give the tables of an attribute as arrays."""
+        if name not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} has no {name[1:]}_ before fit.")
+        return [rows.whole() if isinstance(rows, RowTable) else rows for rows in vars(self)[name]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        for name in _TABLES:
+            if name in state:
+                state[f"{name[1:]}_"] = [np.asarray(rows) for rows in state.pop(name)]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        for name in _TABLES:
+            if f"{name[1:]}_" in state:
+                state[name] = [as_table(rows) for rows in state.pop(f"{name[1:]}_")]
+        super().__setstate__(state)
+
+    @property
     def user_biases_(self) -> np.ndarray:
         """Biases of the users, ``biases_[0]``."""
         return self.biases_[0]
@@ -701,12 +930,23 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
         return fitted_model(self)
 
+    def _view_with_uncertainty(self) -> FittedModel:
+        """Give the same, for methods that tell how sure predictions are."""
+        fitted = fitted_model(self)
+        return replace(fitted, uncertainty=uncertainty_of(self, fitted.model))
+
+    def _view_for(self, question: Question) -> FittedModel:
+        """Give what a question needs."""
+        return self._view_with_uncertainty() if question.n_deviations else self._view()
+
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
         if y is None:
             raise ValueError("recommend_from needs y, the ratings of the pairs in X.")
         self.categories_, self._sorters = [self.categories_[0][:0], self.categories_[1]], [None, self._sorters[1]]
-        self.factors_, self.biases_ = ([users[:0], items] for users, items in (self.factors_, self.biases_))
+        model = model_of(self)
+        no_factors, no_bias = np.empty((0, model.rank), dtype=np.float32), np.empty(0, dtype=np.float32)
+        self._factors, self._biases = [as_table(no_factors), model.factors[1]], [as_table(no_bias), model.biases[1]]
         self._training_state = self._training_state.without_users()
         self.fold_in(X, y, sample_weight)
 

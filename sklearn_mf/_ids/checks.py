@@ -18,7 +18,8 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
         raise ValueError(
             f"Input {name} has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out."
         )
-    y = column_or_1d(y, warn=True)
+    if not (_is_plain(y) and y.ndim == 1):
+        y = column_or_1d(y, warn=True)
     if y.dtype.kind == "c":
         raise ValueError("Complex data not supported: ratings are real numbers.")
     is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
@@ -106,6 +107,32 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
     if not weights.any():
         raise ValueError("Sample weights are all zero: at least one rating must count.")
     return weights
+
+
+def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
+    """Check what ratings replace: finite numbers, NaN where there is nothing; return float64 (n_rows,), or None."""
+    if y_old is None:
+        return None
+    try:
+        values = np.ma.filled(np.ma.asarray(y_old, dtype=np.float64), np.nan)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"y_old must be an array of numbers, NaN where nothing is replaced: {error}.") from error
+    if values.shape != (n_rows,):
+        raise ValueError(f"y_old.shape == {values.shape}, expected {(n_rows,)}: one value for each row of X.")
+    bad = np.flatnonzero(np.isinf(values))
+    if len(bad):
+        raise ValueError(f"y_old is infinite in {len(bad)} of {n_rows} rows, the first at row {bad[0]}: give numbers.")
+    return None if np.isnan(values).all() else values
+
+
+def check_replaced_are_known(y_old: np.ndarray, is_new: np.ndarray, rows: np.ndarray) -> None:
+    """Raise a ValueError if a rating that is replaced has a user or an item that the model does not know."""
+    bad = np.flatnonzero(~np.isnan(y_old) & is_new.any(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"y_old has a rating in {len(bad)} rows whose user, item or context is new, the first at row "
+            f"{rows[bad[0]]}: nothing can be replaced there. Set y_old to NaN in these rows."
+        )
 
 
 def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, update_known: bool) -> None:

@@ -6,7 +6,7 @@ them. Levels are sorted, and those that come later follow in order of arrival; t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,6 +96,24 @@ class Levels:
         kinds = zip(others.kinds, self.kinds, strict=True) if known else [None] * len(self.ids)
         given = zip(labels, others.ids, self.ids, self.sorters, kinds, strict=True)
         return [find_levels(label, ids, own, sorter, kinds=pair) for label, ids, own, sorter, pair in given]
+
+    def without(self, field: int, column: Column, threads: Threads) -> tuple[Levels, np.ndarray]:
+        """Leave out levels of a field, which must be known; return the others, and where those left out were."""
+        places = self.encode_field(field, column, threads)
+        if (places < 0).any():
+            raise ValueError(f"{capital(column.label)} has ids not seen in fit: {describe_unknown([column], places[:, None])}.")
+        places = np.unique(places)
+        if len(places) == len(self.ids[field]):
+            raise ValueError(f"{capital(column.label)} has all ids that the model knows: nothing would be left of it.")
+        kept = np.delete(np.arange(len(self.ids[field])), places)
+        ids, sorters = list(self.ids), list(self.sorters)
+        ids[field] = ids[field][kept]
+        if sorters[field] is not None:
+            new_place = np.full(len(self.ids[field]), -1)
+            new_place[kept] = np.arange(len(kept))
+            moved = new_place[sorters[field]]
+            sorters[field] = moved[moved >= 0]
+        return replace(self, ids=ids, sorters=sorters), places
 
     def grow(
         self, columns: list[Column], weights: np.ndarray | None, threads: Threads

@@ -8,25 +8,9 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__GNUC__)
-#define PREFETCH(address) __builtin_prefetch(address, 1)
-#else
-#define PREFETCH(address) ((void)0)
-#endif
+#include "prefetch.h"
 
 #define BATCH SGD_BATCH
-/* How many ratings ahead rows are fetched: a row's first visit in a block comes from the L3 cache or from memory. */
-#define AHEAD 12
-#define CACHE_LINE 64
-
-INLINE void prefetch_row(const float *row, int width)
-{
-    const char *line = (const char *)row;
-    for (ptrdiff_t at = 0; at < (ptrdiff_t)(width * sizeof(float)) && at < 8 * CACHE_LINE; at += CACHE_LINE)
-        PREFETCH(line + at);
-}
-
-INLINE float larger(float a, float b) { return a > b ? a : b; }
 
 /* k = 1 / (1 + eta (alpha + delta / n)): what a row keeps of itself, the rest is its center */
 INLINE float kept_part(float eta, float alpha, float delta, float per_rating)

@@ -42,6 +42,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rows.h"
+
 /* Rows are padded with zeros to a multiple of SGD_LANES floats; zeros stay zero under the updates above. */
 #define SGD_LANES 8
 
@@ -128,8 +130,8 @@ void sgd_add_rows(ptrdiff_t n, int width, int stride, const int32_t *which, cons
 typedef struct {
     int rank;
     double intercept;
-    const float *const *rows; /* n_fields tables of (n_levels_f, rank) */
-    const float *const *bias; /* n_fields tables of (n_levels_f,) */
+    const row_table *rows; /* n_fields tables of (n_levels_f, rank) */
+    const row_table *bias; /* n_fields tables of (n_levels_f,) */
 } sgd_tables;
 
 /* out[i] = intercept + sum_f bias_f + sum_{f<g} <V_f, V_g> over the fields whose index is not negative. */

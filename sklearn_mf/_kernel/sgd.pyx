@@ -11,6 +11,8 @@ from libc.stddef cimport ptrdiff_t, size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 
+from sklearn_mf._kernel.rows cimport RowTable, row_table
+
 
 cdef extern from "sgd.h" nogil:
     int SGD_LANES
@@ -45,8 +47,8 @@ cdef extern from "sgd.h" nogil:
     ctypedef struct sgd_tables:
         int rank
         double intercept
-        const float *const *rows
-        const float *const *bias
+        const row_table *rows
+        const row_table *bias
 
     void sgd_predict(ptrdiff_t n, int n_fields, const sgd_tables *tables, const int32_t *index, double *out)
     const char *sgd_select_simd(const char *name)
@@ -337,40 +339,56 @@ def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start)
 
 def predict(
     const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for a level never seen
-    list factors,                       # IN    n_fields float32 arrays (n_levels, rank), one rank for all
-    list biases,                        # IN    n_fields float32 arrays (n_levels,)
+    list factors,                       # IN    n_fields tables (n_levels, rank), one rank for all
+    list biases,                        # IN    n_fields tables (n_levels,)
     double intercept,
     double[::1] out,                    # OUT   (n,)
 ):
     """Fill ``out`` with the scores of the rows of ``index``."""
     cdef int n_fields = len(factors), f
     cdef ptrdiff_t n = index.shape[0]
-    cdef const float[:, ::1] rows
-    cdef const float[::1] bias
     cdef sgd_tables tables
-    if index.shape[1] != n_fields or len(biases) != n_fields or out.shape[0] != n:
+    if index.shape[1] != n_fields or out.shape[0] != n:
         raise ValueError("index, factors, biases and out do not fit each other.")
     if n == 0:
         return
-    cdef void *memory = malloc(n_fields * (2 * sizeof(float *) + sizeof(uint32_t)))
-    cdef const float **pointers = <const float **>memory
-    cdef uint32_t *largest = <uint32_t *>(pointers + 2 * n_fields)
-    if memory is NULL:
+    cdef row_table *views = <row_table *>malloc(2 * n_fields * sizeof(row_table))
+    if views is NULL:
         raise MemoryError
     try:
-        with nogil:
-            bounds_of_index(n, n_fields, &index[0, 0], 1, largest)  # of index + 1, so that -1 is no error
-        tables.rank = factors[0].shape[1]
+        check_tables(factors, biases)
+        check_index(index, factors)
         for f in range(n_fields):
-            rows, bias = factors[f], biases[f]
-            if rows.shape[1] != tables.rank or bias.shape[0] != rows.shape[0]:
-                raise ValueError("factors and biases do not fit each other.")
-            if largest[f] > rows.shape[0]:
-                raise IndexError(f"An index of field {f} is beyond its {rows.shape[0]} levels.")
-            pointers[n_fields + f] = &bias[0] if rows.shape[0] else NULL
-            pointers[f] = &rows[0, 0] if tables.rank and rows.shape[0] else pointers[n_fields + f]
-        tables.intercept, tables.rows, tables.bias = intercept, pointers, pointers + n_fields
+            views[f], views[n_fields + f] = (<RowTable>factors[f]).table, (<RowTable>biases[f]).table
+        tables.rank = views[0].n_columns
+        tables.intercept, tables.rows, tables.bias = intercept, views, views + n_fields
         with nogil:
             sgd_predict(n, n_fields, &tables, &index[0, 0], &out[0])
     finally:
-        free(memory)
+        free(views)
+
+
+def check_tables(list factors, list biases):
+    """Raise a ValueError unless there is a table of biases to each table of factors, and all have one rank."""
+    cdef RowTable rows, bias
+    if len(biases) != len(factors):
+        raise ValueError("There are not as many tables of biases as of factors.")
+    for rows, bias in zip(factors, biases):
+        if len(rows.shape) != 2 or rows.shape[1] != (<RowTable>factors[0]).shape[1] or bias.shape != rows.shape[:1]:
+            raise ValueError("factors and biases do not fit each other.")
+
+
+def check_index(const int32_t[:, ::1] index, list tables):
+    """Raise an IndexError unless all indices are -1, or below the number of rows of their field's table."""
+    cdef int n_fields = index.shape[1], f
+    cdef uint32_t *largest = <uint32_t *>malloc((n_fields + 1) * sizeof(uint32_t))
+    if largest is NULL:
+        raise MemoryError
+    try:
+        with nogil:
+            bounds_of_index(index.shape[0], n_fields, &index[0, 0], 1, largest)  # of index + 1, so that -1 is no error
+        for f in range(n_fields):
+            if largest[f] > len(tables[f]):
+                raise IndexError(f"An index of field {f} is beyond its {len(tables[f])} levels.")
+    finally:
+        free(largest)

@@ -394,14 +394,14 @@ TARGET INLINE void NAME(predict_batch)(int k, int m, const sgd_tables *tables, c
     for (int t = 0; t < k; t++) {
         bias[t] = 0.0f;
         for (int f = 0; f < m; f++)
-            bias[t] += index[m * t + f] < 0 ? 0.0f : tables->bias[f][index[m * t + f]];
+            bias[t] += index[m * t + f] < 0 ? 0.0f : *row_at(&tables->bias[f], index[m * t + f]);
         for (int j = 0; j < rank; j += LENGTH) {
             vec s = broadcast(0.0f);
             for (int f = 0; f < m; f++) {
                 /* sum_{f<g} <V_f, V_g>, one g at a time: <sum_{f<g} V_f, V_g> */
                 if (index[m * t + f] < 0)
                     continue;
-                const float *row = tables->rows[f] + (size_t)index[m * t + f] * rank + j;
+                const float *row = row_at(&tables->rows[f], index[m * t + f]) + j;
                 const vec v = j + LENGTH <= rank ? load(row) : load_part(row, rank - j);
                 products[t] = multiply_add(s, v, products[t]);
                 s = add(s, v);
@@ -421,7 +421,7 @@ TARGET INLINE void NAME(predict_rows)(ptrdiff_t n, int m, const sgd_tables *tabl
             for (int a = AHEAD * m; a < (AHEAD + BATCH) * m; a += m)
                 for (int side = 0; side < 2; side++)
                     if (index[a + side] >= 0)
-                        prefetch_row(tables->rows[side] + (size_t)index[a + side] * tables->rank, tables->rank);
+                        prefetch_row(row_at(&tables->rows[side], index[a + side]), tables->rank);
         NAME(predict_batch)(BATCH, m, tables, index, out + r);
     }
     for (; r < n; r++, index += m)

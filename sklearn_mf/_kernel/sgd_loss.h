@@ -1,4 +1,6 @@
-/* The losses of one rating, and what a step needs of them; included by sgd.c. */
+/* The losses of one rating, and what a step needs of them; included by those who visit ratings. */
+
+INLINE float larger(float a, float b) { return a > b ? a : b; }
 
 /* Errors below are taken for this in a curvature that would be infinite. */
 #define SMALLEST_ERROR 1e-12f

@@ -4,6 +4,7 @@ import os
 
 import sklearn_mf._kernel.als as als
 import sklearn_mf._kernel.partners as partners
+import sklearn_mf._kernel.precision as precision
 import sklearn_mf._kernel.sgd as sgd
 
 
@@ -17,6 +18,7 @@ def select_simd(name: str) -> str:
         )
     partners.select_wide(chosen != "baseline")
     als.select_simd(chosen)
+    precision.select_simd(chosen)
     return chosen
 
 

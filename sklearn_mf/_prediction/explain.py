@@ -14,8 +14,11 @@ def explain(fitted: FittedModel, columns: list[Column], threads: Threads) -> dic
     """Take predictions apart into their terms, as ``MatrixFactorizationRegressor.explain`` says."""
     rating = fitted.predict(columns, threads)  # with what it reports
     model, indices = fitted.model, fitted.levels.encode(columns, threads)
-    known = [np.append(bias, np.float32(0))[column] for bias, column in zip(model.biases, indices.T, strict=True)]
-    no_biases = [np.zeros_like(bias) for bias in model.biases]
+    known = [
+        np.where(column < 0, np.float32(0), bias[np.maximum(column, 0)] if len(bias) else np.float32(0))
+        for bias, column in zip(model.biases, indices.T, strict=True)
+    ]
+    no_biases = [np.zeros(len(bias), dtype=np.float32) for bias in model.biases]
     pair = Model(model.factors[:2], no_biases[:2], 0.0)
     interaction = pair.scores(np.ascontiguousarray(indices[:, :2]), threads)
     context = np.zeros(len(rating))

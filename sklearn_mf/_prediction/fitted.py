@@ -10,6 +10,7 @@ import numpy as np
 
 from sklearn_mf._ids.levels import Levels, describe_unknown
 from sklearn_mf._ids.tables import Column
+from sklearn_mf._prediction.deviations import Uncertainty
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
@@ -29,18 +30,37 @@ class FittedModel:
     own_contexts: dict[str, Any] | None = None  # what own_contexts.py learned; None of models stored before it was
     has_average_rows: bool = False  # the last row of each field stands for ids never seen
     is_mirrored: bool = False  # users and items have changed places
+    uncertainty: Uncertainty | None = None  # of models that tell how sure they are
 
     def predict(self, columns: list[Column], threads: Threads) -> np.ndarray:
         """Predict the ratings of rows of ids, float64 (n_rows,)."""
-        indices, unknown = self.levels.encode(columns, threads), None
-        if self.handle_unknown != "ignore":
-            unknown = (indices < 0).any(axis=1)
-            self.report_unknown(columns, indices, unknown)
+        indices = self.levels.encode(columns, threads)
+        unknown = self._report_unknown_rows(columns, indices)
         ratings = self.model.scores(self.rows_of(indices), threads)
         self.to_ratings(ratings)
-        if self.handle_unknown == "nan":
+        if unknown is not None:
             ratings[unknown] = np.nan
         return ratings
+
+    def predict_with_deviations(
+        self, columns: list[Column], of_mean: bool, threads: Threads
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict ratings, and the standard deviations of them or, with ``of_mean``, of what they are expected to be."""
+        indices = self.levels.encode(columns, threads)
+        unknown = self._report_unknown_rows(columns, indices)
+        ratings, deviations = self.uncertainty.predict(self.model, indices, of_mean, threads)
+        self.to_ratings(ratings)
+        if unknown is not None:
+            ratings[unknown] = deviations[unknown] = np.nan
+        return ratings, deviations
+
+    def _report_unknown_rows(self, columns: list[Column], indices: np.ndarray) -> np.ndarray | None:
+        """Report ids never seen; tell which rows are NaN for it, or None."""
+        if self.handle_unknown == "ignore":
+            return None
+        unknown = (indices < 0).any(axis=1)
+        self.report_unknown(columns, indices, unknown)
+        return unknown if self.handle_unknown == "nan" else None
 
     def rows_of(self, indices: np.ndarray) -> np.ndarray:
         """Give the rows of the model for indices: an id never seen, -1, has none, or the average one."""
@@ -64,6 +84,7 @@ class FittedModel:
             feature_names=[self.feature_names[f] for f in order] if self.feature_names else [],
             own_contexts=own and {**own, "user": own["item"], "item": own["user"]},
             is_mirrored=not self.is_mirrored,
+            uncertainty=None,
         )
 
     def to_ratings(self, scores: np.ndarray) -> None:

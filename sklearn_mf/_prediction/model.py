@@ -1,4 +1,4 @@
-"""Score pairs with a fitted model, which is arrays here."""
+"""Score pairs with a fitted model, which is tables of rows here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._kernel.sgd import predict
 from sklearn_mf._utils.threads import Threads, chunks
 
@@ -14,11 +15,15 @@ MAX_CHUNK = 2**16  # rows that a thread scores at a time
 
 @dataclass(frozen=True)
 class Model:
-    """Hold what scores are made of; lists have an array for each field."""
+    """Hold what scores are made of; lists have a table for each field. Arrays that are given become tables."""
 
-    factors: list[np.ndarray]  # float32 (n_levels, rank)
-    biases: list[np.ndarray]  # float32 (n_levels,)
+    factors: list[RowTable]  # (n_levels, rank)
+    biases: list[RowTable]  # (n_levels,)
     intercept: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", [as_table(rows) for rows in self.factors])
+        object.__setattr__(self, "biases", [as_table(bias) for bias in self.biases])
 
     @property
     def rank(self) -> int:
@@ -42,3 +47,8 @@ class Model:
 
         threads.map(score_rows, chunks(len(out), MAX_CHUNK))
         return out
+
+
+def as_table(rows: np.ndarray | RowTable) -> RowTable:
+    """Give rows as a table; an array that can be used as it is is not copied."""
+    return rows if isinstance(rows, RowTable) else RowTable(np.ascontiguousarray(rows, dtype=np.float32))

@@ -39,6 +39,11 @@ def with_ratings(
     return learned
 
 
+def without_owners(known: dict[str, Any], owner: str, places: np.ndarray) -> dict[str, Any]:
+    """Leave out what is known of some of the users, or items."""
+    return {**known, owner: [None if values is None else np.delete(values, places) for values in known[owner]]}
+
+
 def own_values(known: dict[str, Any] | None, owner: str, field: int) -> np.ndarray | None:
     """Give the level of a context column that each "user" or "item" has; None if the column does not belong to them.
 
@@ -56,12 +61,15 @@ def _followed(values: np.ndarray | None, n_owners: int, owners: np.ndarray, cont
     """Give the context level of each owner, known ones and those of more ratings; None where one has several."""
     if values is None:
         return None
-    values = np.concatenate([values, np.full(n_owners - len(values), -1, dtype=np.int32)])
+    before = values
+    if n_owners > len(values):
+        values = np.concatenate([values, np.full(n_owners - len(values), -1, dtype=np.int32)])
     for start in range(0, len(owners), _CHUNK):
         own, given = owners[start : start + _CHUNK], context[start : start + _CHUNK]
         known = values[own]
         new = known < 0
         if new.any():
+            values = values.copy() if values is before else values
             values[own[new]] = given[new]
             known = values[own]
         if (known != given).any():

@@ -20,6 +20,7 @@ from sklearn_mf._prediction.contexts import (
     take_item_contexts,
     warn_of_own_contexts,
 )
+from sklearn_mf._prediction.deviations import Bounds
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.lists import Lists
 from sklearn_mf._prediction.seen import SeenPairs
@@ -43,6 +44,7 @@ class Question:
     seen: SeenPairs | None = None  # pairs to leave out, instead of ``exclude``
     field: int = 0
     caller: str = "recommend"
+    n_deviations: float = 0.0  # that are added to a rating to rank by
 
     @property
     def names(self) -> tuple[str, str]:
@@ -74,12 +76,23 @@ def recommend(fitted: FittedModel, question: Question, threads: Threads) -> List
     elif question.seen is not None:
         of_field = question.seen.excluded if question.field == 0 else question.seen.excluded_users
         excluded = of_field(indices[:, 0], items, fitted.levels.counts[1])
-    found, ratings = top_items(fitted.model, fitted.rows_of(indices), among, excluded, n_items, threads)
+    model, rows = fitted.model, fitted.rows_of(indices)
+    if question.n_deviations:
+        model = Bounds(model, fitted.uncertainty, question.n_deviations)
+    found, ratings = top_items(model, rows, among, excluded, n_items, threads)
+    if question.n_deviations:
+        ratings[found >= 0] = fitted.model.scores(_pairs_found(rows, among, found), threads)
     fitted.to_ratings(ratings)
     if fitted.handle_unknown == "nan":
         ratings[unknown] = np.nan
         ratings[np.isin(found, items[among.have_unknown_contexts()])] = np.nan
     return Lists(fitted, column, found, ratings)
+
+
+def _pairs_found(rows: np.ndarray, among: Candidates, found: np.ndarray) -> np.ndarray:
+    """Give the rows of indices that were found."""
+    places = np.searchsorted(among.items, found[found >= 0])
+    return among.pairs(rows, (found >= 0).sum(axis=1), places)
 
 
 def id_column(ids: Any, label: str) -> Column:

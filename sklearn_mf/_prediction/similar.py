@@ -19,7 +19,7 @@ def find_similar(fitted: FittedModel, field: int, ids: ArrayLike, n: int, thread
     """Find ids and cosines of the levels most similar to each of ``ids``, in the same field."""
     name, levels = _FIELD_NAMES[field], fitted.levels
     column = id_column(ids, name)
-    rows, norms = unit_rows(fitted.model.factors[field][: levels.counts[field]])
+    rows, norms = unit_rows(fitted.model.factors[field].whole()[: levels.counts[field]])
     if not np.isfinite(norms).all():
         raise ValueError("factors_ are not finite: nothing can be compared.")
     if rows.shape[1] == 0:

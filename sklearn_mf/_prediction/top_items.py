@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sklearn_mf._kernel.selection import TileSelector, best
+from sklearn_mf._prediction.deviations import Bounds
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
 
@@ -79,7 +80,7 @@ class Candidates:
 
 
 def top_items(
-    model: Model, indices: np.ndarray, candidates: Candidates, excluded: Excluded, k: int, threads: Threads
+    model: Model | Bounds, indices: np.ndarray, candidates: Candidates, excluded: Excluded, k: int, threads: Threads
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the ``k`` items of highest score for each row, best first, of equal ones the lower index.
 
@@ -88,7 +89,7 @@ def top_items(
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
-    is_short = len(indices) <= _MAX_ROWS_WITHOUT_TILES
+    is_short = len(indices) <= _MAX_ROWS_WITHOUT_TILES or isinstance(model, Bounds)  # no product of matrices
     tiles = None if is_short else _Tiles(model, candidates)
 
     def rank_rows(part: slice) -> None:
@@ -110,7 +111,9 @@ def top_items(
     return found, values
 
 
-def _best_of_all(model: Model, row: np.ndarray, candidates: Candidates, excluded: Excluded, k: int) -> np.ndarray:
+def _best_of_all(
+    model: Model | Bounds, row: np.ndarray, candidates: Candidates, excluded: Excluded, k: int
+) -> np.ndarray:
     """Find the places of the k best items of one row, in no order, from the scores of all."""
     places = np.arange(len(candidates), dtype=np.int32)
     places = np.delete(places, excluded.place[excluded.start[0] : excluded.stop[0]])

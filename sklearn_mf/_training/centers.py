@@ -36,6 +36,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from sklearn_mf._kernel.partners import eigen, expand, project
+from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._kernel.sgd import LANES
 from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, USUAL_DAMPING, Hyperparameters
@@ -98,6 +99,10 @@ class Centers:
         for side in self._sides:
             side.start_from(coefficients[side.field])
 
+    def n_partners(self, field: int) -> np.ndarray | float:
+        """Give the number of partners of each row of a field, in the order of the grid; 0 without centers."""
+        return next((side.n_partners for side in self._sides if side.field == field), 0.0)
+
     def coefficients(self, field: int) -> np.ndarray | None:
         """Give the coefficients that predict the centers of a field, (n_other, rank + 1), in the order of the grid."""
         for side in self._sides:
@@ -140,6 +145,7 @@ class CenterRegression:
         partners.sum(field, ones, counts, threads)
         # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
         self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
+        self.n_partners = counts[:, 0].copy()
         # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
         strengths = zip((hyper.alpha, hyper.alpha_bias), hyper.damping.of(field), strict=True)
         self._strength = [
@@ -309,24 +315,25 @@ def ridge_strengths(hyper: Hyperparameters, field: int) -> tuple[float, float]:
 
 
 def predict_centers(
-    coefficients: np.ndarray | None, codes: list[np.ndarray], field: int, levels: np.ndarray
-) -> np.ndarray | float:
-    """Predict the centers of ``levels`` of a field from their partners N in ``codes``, (n_levels, rank + 1).
+    coefficients: RowTable | None, codes: list[np.ndarray], field: int, levels: np.ndarray
+) -> tuple[np.ndarray | float, np.ndarray]:
+    """Predict the centers of ``levels`` of a field from their partners N in ``codes``.
 
-    |N|^(-1/2) times the sum of the coefficients of the partners; partners without coefficients add nothing. Without
-    any coefficients, centers are 0.
+    |N|^(-1/2) times the sum of the coefficients of the partners, (n_levels, rank + 1); partners without coefficients add
+    nothing. Without any coefficients, centers are 0. The sizes |N| come second, (n_levels,).
     """
-    if coefficients is None:
-        return 0.0
     is_wanted = np.isin(codes[field], levels)
     n_partners = int(codes[1 - field].max()) + 1
-    place, partner = np.searchsorted(levels, codes[field][is_wanted]), codes[1 - field][is_wanted]
+    place, partner = np.searchsorted(levels, codes[field][is_wanted]), codes[1 - field][is_wanted].astype(np.int64)
     place, partner = np.divmod(np.unique(place * n_partners + partner), n_partners)  # a pair counts once
-    norm = 1 / np.sqrt(np.bincount(place, minlength=len(levels)))
+    counts = np.bincount(place, minlength=len(levels))
+    if coefficients is None:
+        return 0.0, counts
     known = partner < len(coefficients)
-    place, partner = place[known], partner[known]
-    who_rated_what = csr_array((norm[place], (place, partner)), shape=(len(levels), len(coefficients)))
-    return who_rated_what @ coefficients.astype(np.float64)
+    place, (partner, at) = place[known], np.unique(partner[known], return_inverse=True)
+    norm = 1 / np.sqrt(counts)
+    who_rated_what = csr_array((norm[place], (place, at)), shape=(len(levels), len(partner)))
+    return who_rated_what @ coefficients[partner].astype(np.float64), counts
 
 
 def _column_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:

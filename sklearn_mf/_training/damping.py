@@ -23,7 +23,6 @@ from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperpa
 from sklearn_mf._training.layout import blocks_by_group
 from sklearn_mf._utils.threads import Threads
 
-N_RATINGS_OF_PRIOR = 1000.0  # what the usual damping counts as, before a first batch
 _SMALLEST, _LARGEST = 0.05, 100.0
 # Of counts, times their mean: logs of rates hardly vary by more than 0.5, and where all is noise, there is no limit.
 _SMALLEST_OF_COUNTS, _LARGEST_OF_COUNTS = 4.0, 1e12
@@ -43,25 +42,14 @@ def with_damping(hyper: Hyperparameters, grid: BlockGrid, threads: Threads) -> H
         return hyper
     if not hyper.fit_bias:
         return replace(hyper, damping=Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING))
-    estimate = estimate_damping(grid, threads, not hyper.loss.is_standardized)
-    return replace(hyper, damping=Damping.of_biases(*(estimate or (USUAL_DAMPING, USUAL_DAMPING))))
-
-
-def damping_of_batch(
-    hyper: Hyperparameters, grid: BlockGrid, known: Damping, n_known: float, threads: Threads
-) -> tuple[Damping, float]:
-    """Estimate the damping of biases from a batch and what is known, which rests on ``n_known`` ratings.
-
-    Logarithms are averaged. A batch counts by the ratings that it has beyond one for each of its levels: with fewer,
-    the estimate tells nothing.
-    """
-    n = len(grid.target) - int(np.count_nonzero(grid.row_weights[: grid.n_pair_rows]))
-    estimate = estimate_damping(grid, threads, not hyper.loss.is_standardized) if n > 0 else None
-    if estimate is None:
-        return Damping.of_biases(*known.biases[:2]), n_known
-    share = n / (n_known + n)
-    logs = (1.0 - share) * np.log(known.biases[:2]) + share * np.log(estimate)
-    return Damping.of_biases(*np.exp(logs).tolist()), n_known + n
+    usual = USUAL_DAMPING, USUAL_DAMPING
+    estimate = estimate_damping(grid, threads, not hyper.loss.is_standardized) or usual
+    if hyper.n_usual_damping > 0:
+        # Logarithms are averaged. Ratings beyond one for each level tell of the damping.
+        n = max(len(grid.target) - int(np.count_nonzero(grid.row_weights[: grid.n_pair_rows])), 0)
+        share = n / (hyper.n_usual_damping + n)
+        estimate = np.exp((1.0 - share) * np.log(usual) + share * np.log(estimate)).tolist()
+    return replace(hyper, damping=Damping.of_biases(*estimate))
 
 
 def estimate_damping(grid: BlockGrid, threads: Threads, is_count: bool = False) -> tuple[float, float] | None:

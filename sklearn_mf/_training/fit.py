@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
@@ -13,7 +15,7 @@ from sklearn_mf._training.run import TrainingRun
 from sklearn_mf._training.schedules import centers_ever_move, fixed_epochs, run_schedule, search_schedule
 from sklearn_mf._utils.threads import Threads
 
-_N_CENTER_STEPS = 3  # after the only pass over a first batch
+_RATINGS_OF_USUAL_DAMPING = 1000.0  # what it counts as, beside the estimate of a first batch
 
 
 def fit_ratings(
@@ -49,19 +51,17 @@ def fit_ratings(
     return run.learned(losses, history.scores)
 
 
-def fit_first_batch(coded: CodedRatings, hyper: Hyperparameters, rng: np.random.Generator, threads: Threads) -> Learned:
-    """Visit ratings once; then learn centers from the rows that this leaves."""
-    ratings = canonical_ratings(coded, hyper.rank, rng, threads)
-    if ratings.values.min() == ratings.values.max():
+def fit_first_batch(
+    coded: CodedRatings, hyper: Hyperparameters, stopping: StoppingRule, rng: np.random.Generator, threads: Threads
+) -> Learned:
+    """Fit the first of many batches; a damping that is estimated stays near the usual one where it has few ratings."""
+    if coded.values.min() == coded.values.max():
         raise ValueError(
             "The first batch fixes the mean and the scale of the ratings, but all of its ratings in y are the same. "
             "Begin with a batch of ratings that differ, or with fit."
         )
-    run = TrainingRun(ratings, hyper, None, rng, threads, is_first_batch=True)
-    loss, _ = run.solver.epoch(1.0)
-    for _ in range(_N_CENTER_STEPS):
-        run.solver.update_centers()
-    return run.learned([loss])
+    hyper = replace(hyper, n_usual_damping=_RATINGS_OF_USUAL_DAMPING)
+    return fit_ratings(coded, hyper, stopping, None, None, rng, threads, Callback())
 
 
 def _hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tuple[Ratings, HeldOut]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_mf._kernel.precision import N_SUMS, PARTNERS, SQUARES, WEIGHTS
 from sklearn_mf._training.centers import predict_centers
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
@@ -13,6 +14,7 @@ from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
 _MAX_NUMBERS_AT_ONCE = 2**21  # of the matrices that are solved together
+_SMALLEST_PRECISION = 1e-12
 _MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
 
 
@@ -27,7 +29,9 @@ def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarr
     and s the sum of their factors.
     """
     hyper = hyper.with_damping_of(learned.state.hyper)
-    grown, indices, y = learned.grown(coded.n_levels), np.stack(coded.codes, axis=1), coded.values
+    indices, y = np.stack(coded.codes, axis=1), coded.values
+    solved = [np.unique(column[target_field == f]) for f, column in enumerate(indices.T)]
+    grown = learned.version(solved, coded.n_levels)
     weights = np.ones(len(y)) if coded.weights is None else coded.weights
     weights = weights / learned.state.weight_unit
     for f in np.unique(target_field).tolist():
@@ -71,16 +75,35 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
         of_factors = (hyper.alpha * n + factors) * hyper.penalty_scale
         strength = np.column_stack([*[of_factors] * rank, hyper.alpha_bias * n + bias])
     strength = np.minimum(strength, LARGEST_SAFE_NUMBER)[:, : s.shape[1]]
-    centers = np.zeros((len(levels), rank + 1))
+    centers, n_partners = np.zeros((len(levels), rank + 1)), 0
     if grown.state.centers[f] is not None:
         codes = [ratings.indices[:, 0], ratings.indices[:, 1]]
-        centers[:] = predict_centers(grown.state.coefficients[f], codes, f, levels)
-        grown.state.centers[f][levels] = centers
+        centers[:], n_partners = predict_centers(grown.state.coefficients[f], codes, f, levels)
+        grown.state.centers[f].put(levels, centers)
     solved = _solve(s, t, ratings, strength, (centers / unit)[:, : s.shape[1]])
-    grown.model.factors[f][levels] = solved[:, :rank] * unit[:rank]
+    grown.model.factors[f].put(levels, solved[:, :rank] * unit[:rank])
     if hyper.fit_bias:
-        grown.model.biases[f][levels] = solved[:, rank] * unit[rank]
-    grown.state.level_weights[f][levels] = n
+        grown.model.biases[f].put(levels, solved[:, rank] * unit[rank])
+    sums = np.zeros((len(levels), N_SUMS))
+    sums[:, WEIGHTS], sums[:, PARTNERS] = n, n_partners
+    sums[:, SQUARES] = _left_out_squares(s, t, ratings, strength, solved)
+    grown.state.level_sums[f].put(levels, sums)
+
+
+def _left_out_squares(
+    s: np.ndarray, t: np.ndarray, ratings: _SortedRatings, strength: np.ndarray, solved: np.ndarray
+) -> np.ndarray:
+    """Sum w e^2 (1 + h) over the ratings of each level, with h of each as if it were left out of the level's row.
+
+    h is <s, P s>, with P the inverse of the precision by component: strength plus the sum of w s^2 of the others.
+    """
+    w, start = ratings.weights, ratings.bounds[:-1]
+    of_rating = np.repeat(np.arange(len(solved)), np.diff(ratings.bounds))
+    squares = w[:, None] * s**2
+    others = np.add.reduceat(squares, start, axis=0)[of_rating] - squares + strength[of_rating]
+    h = (s**2 / np.maximum(others, _SMALLEST_PRECISION)).sum(axis=1)
+    e = t - np.einsum("ij,ij->i", solved[of_rating], s)
+    return np.add.reduceat(w * e**2 * (1.0 + h), start)
 
 
 def _regression_of(grown: Learned, f: int, ratings: _SortedRatings, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -56,6 +56,7 @@ class Hyperparameters:
     loss: Loss = field(default_factory=SquaredError)
     positive: bool = False
     penalty_scale: float = 1.0  # of factors; chosen for counts, and with early stopping
+    n_usual_damping: float = 0.0  # ratings that the usual damping counts as, beside an estimate
 
     def damping_table(self, n_columns: int) -> np.ndarray:
         """Give the damping of factors and of biases of each column, float64 (n_columns, 2)."""

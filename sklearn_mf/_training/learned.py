@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from sklearn_mf._prediction.model import Model
+from sklearn_mf._kernel.rows import RowTable
+from sklearn_mf._prediction.model import Model, as_table
 from sklearn_mf._training.hyperparameters import Hyperparameters
+from sklearn_mf._training.precision import Knowledge
 from sklearn_mf._training.scaling import TargetScale
 
 OUT_OF_SCALE_MESSAGE = (
@@ -17,33 +20,62 @@ OUT_OF_SCALE_MESSAGE = (
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Hold what a model is trained further with; lists have an array for each field, on the scale of y."""
+    """Hold what a model is trained further with; lists have a table for each field, on the scale of y.
+
+    Arrays that are given become tables; what is pickled is arrays.
+    """
 
     hyper: Hyperparameters
     scale: float  # of the targets
-    level_weights: list[np.ndarray]  # float64 (n_levels,): n, the summed weight of a level's ratings
     weight_unit: float
-    centers: list[np.ndarray | None]  # float32 (n_levels, rank + 1): what factors and the bias shrink to; or None
-    coefficients: list[np.ndarray | None]  # float32 (levels of the other field, rank + 1): what centers are summed of
-    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases, relative to standardized targets
-    n_of_damping: float | None = None  # ratings that the damping is estimated from; None where it stays
+    level_sums: list[RowTable]  # (n_levels, N_SUMS): weights, squares, partners; standardized
+    centers: list[RowTable | None]  # (n_levels, rank + 1): what factors and the bias shrink to; or None
+    coefficients: list[RowTable | None]  # (levels of the other field, rank + 1): what centers are summed of
+    knowledge: Knowledge
 
-    def grown(self, n_levels: list[int]) -> TrainingState:
-        """Copy all arrays, with rows of zeros for new levels."""
-        return replace(
-            self,
-            level_weights=grow_each(self.level_weights, n_levels),
-            centers=grow_each(self.centers, n_levels),
-            coefficients=grow_each(self.coefficients, n_levels[1::-1]),
-        )
+    def __post_init__(self) -> None:
+        for name in ("level_sums", "centers", "coefficients"):
+            tables = [None if rows is None else as_table(rows) for rows in getattr(self, name)]
+            object.__setattr__(self, name, tables)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(vars(self))
+        for name in ("level_sums", "centers", "coefficients"):
+            state[name] = [None if rows is None else rows.whole() for rows in state[name]]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "level_sums" in state:  # an older version kept other things, and can only predict
+            self.__post_init__()
 
     def without_users(self) -> TrainingState:
         """Leave out what belongs to users, of a model of two fields."""
+
+        def none_of(table: RowTable | None) -> RowTable | None:
+            return None if table is None else as_table(np.empty((0, *table.shape[1:]), dtype=np.float32))
+
         return replace(
             self,
-            level_weights=[self.level_weights[0][:0], self.level_weights[1]],
-            centers=[None if self.centers[0] is None else self.centers[0][:0], self.centers[1]],
-            coefficients=[self.coefficients[0], None if self.coefficients[1] is None else self.coefficients[1][:0]],
+            level_sums=[none_of(self.level_sums[0]), self.level_sums[1]],
+            centers=[none_of(self.centers[0]), self.centers[1]],
+            coefficients=[self.coefficients[0], none_of(self.coefficients[1])],
+        )
+
+    def without_levels(self, field: int, levels: np.ndarray) -> TrainingState:
+        """Leave out what belongs to levels of users (field 0) or items (1)."""
+
+        def without(tables: list[RowTable | None], at: int) -> list[RowTable | None]:
+            kept = list(tables)
+            if kept[at] is not None:
+                kept[at] = as_table(np.delete(kept[at].whole(), levels, axis=0))
+            return kept
+
+        return replace(
+            self,
+            level_sums=without(self.level_sums, field),
+            centers=without(self.centers, field),
+            coefficients=without(self.coefficients, 1 - field),
         )
 
 
@@ -65,14 +97,33 @@ class Learned:
         location = self.model.intercept if self.state.hyper.loss.is_standardized else 0.0
         return TargetScale(location, self.state.scale)
 
-    def grown(self, n_levels: list[int]) -> Learned:
-        """Copy all arrays, with rows of zeros for new levels."""
-        model = replace(
-            self.model,
-            factors=grow_each(self.model.factors, n_levels),
-            biases=grow_each(self.model.biases, n_levels),
+    def version(self, levels: list[np.ndarray], n_levels: list[int]) -> Learned:
+        """Give a version whose rows of these levels may be written to, by field; new ones are 0.
+
+        Levels are sorted and have all that are new. The rest is shared with this one.
+        """
+        model, state = self.model, self.state
+
+        def versions(tables: list[RowTable | None]) -> list[RowTable | None]:
+            given = zip(tables, levels, n_levels, strict=False)
+            return [None if table is None else table.version(own, n) for table, own, n in given]
+
+        coefficients = list(state.coefficients)
+        for f in range(2):  # these are not written to, but have rows of all levels
+            if coefficients[f] is not None:
+                new = levels[1 - f][levels[1 - f] >= len(coefficients[f])]
+                coefficients[f] = coefficients[f].version(new, n_levels[1 - f])
+        return replace(
+            self,
+            model=replace(model, factors=versions(model.factors), biases=versions(model.biases)),
+            state=replace(
+                state,
+                level_sums=versions(state.level_sums),
+                centers=versions(state.centers),
+                coefficients=coefficients,
+            ),
+            warning=None,
         )
-        return replace(self, model=model, state=self.state.grown(n_levels), warning=None)
 
 
 @dataclass(frozen=True)
@@ -82,13 +133,3 @@ class Start:
     learned: Learned
     places: list[np.ndarray]
 
-
-def grow_each(arrays: list[np.ndarray | None], n_levels: list[int]) -> list[np.ndarray | None]:
-    """Copy arrays of a row a level, with rows of zeros for new levels; None stays None."""
-
-    def grow(array: np.ndarray | None, n: int) -> np.ndarray | None:
-        if array is None:
-            return None
-        return np.concatenate([array, np.zeros((n - len(array), *array.shape[1:]), dtype=array.dtype)])
-
-    return [grow(array, n) for array, n in zip(arrays, n_levels, strict=True)]

@@ -17,6 +17,7 @@ from sklearn_mf._kernel.sgd import LOSS_CODES
 
 _LARGEST_COUNT = float(np.finfo(np.float32).max)
 _SMALLEST_UNIT = 1e-150  # of penalties
+_SMALLEST_MEAN_LOSS = 1e-6  # of a model, on the standardized scale
 _MAX_ROOT_STEPS = 5000  # more than halving the range of double precision down to its smallest number takes
 
 
@@ -37,6 +38,7 @@ class Loss(ABC):
     name: ClassVar[str]
     is_standardized: ClassVar[bool] = True  # whether y is centered and divided by its standard deviation inside
     is_least_squares: ClassVar[bool] = False  # whether rows can be solved exactly
+    has_deviations: ClassVar[bool] = True  # whether errors have a spread that says how sure predictions are
     score_name: ClassVar[str] = "D^2"  # of 1 - loss / loss of the best constant
 
     @property
@@ -69,6 +71,10 @@ class Loss(ABC):
     def inverse_link(self, f: np.ndarray) -> np.ndarray:
         """Turn scores into predicted ratings."""
         return f
+
+    def curvature(self, mean_loss: float) -> float:
+        """Give the curvature of the expected loss, about, where the mean loss of a model is this."""
+        return 1.0
 
     def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:  # noqa: B027, of most
         """Raise a ValueError if the loss is not defined for ratings of positive weight."""
@@ -152,6 +158,10 @@ class AbsoluteError(Loss):
         """Give |e|."""
         return np.abs((y - f) / scale)
 
+    def curvature(self, mean_loss: float) -> float:
+        """Give twice the density of errors at 0 if they are Laplacian, 1 / mean |e|."""
+        return 1.0 / max(mean_loss, _SMALLEST_MEAN_LOSS)
+
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
         """Give the weighted median."""
         return _weighted_quantile(y, weights, 0.5)
@@ -196,6 +206,7 @@ class Quantile(Loss):
     """Charge the quantile loss; predictions are quantiles."""
 
     name: ClassVar[str] = "quantile"
+    has_deviations: ClassVar[bool] = False
     quantile: float = 0.5
 
     @property
@@ -208,6 +219,10 @@ class Quantile(Loss):
         e = (y - f) / scale
         return np.maximum(self.quantile * e, (self.quantile - 1) * e)
 
+    def curvature(self, mean_loss: float) -> float:
+        """Give the density of errors at 0 if they are asymmetrically Laplacian, q (1 - q) / mean loss."""
+        return self.quantile * (1.0 - self.quantile) / max(mean_loss, _SMALLEST_MEAN_LOSS)
+
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
         """Give the weighted quantile."""
         return _weighted_quantile(y, weights, self.quantile)
@@ -218,6 +233,7 @@ class Poisson(Loss):
     """Charge half the Poisson deviance, for counts; f is the log of the expected count."""
 
     name: ClassVar[str] = "poisson"
+    has_deviations: ClassVar[bool] = False
     is_standardized: ClassVar[bool] = False
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:

@@ -1,124 +1,181 @@
-"""Learn from ratings that come later, by a pass over a batch. Arrays, no ids.
+"""Learn from ratings that come later, one after another: each moves its rows by what they do not know yet.
 
 Levels beyond those learned are new; what is learned grows for them. Centers of new levels are predicted from their
-partners in the ratings given, by the coefficients of the last fit, which stay as they are.
+partners in the ratings given, by the coefficients of the last fit, which stay as they are. _kernel/online.h has the
+formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_mf._kernel.online import update
+from sklearn_mf._kernel.precision import PARTNERS
+from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._training.centers import predict_centers
-from sklearn_mf._training.damping import damping_of_batch
-from sklearn_mf._training.grid import make_grid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
-from sklearn_mf._training.parameters import Parameters, initial_parameters, shares_of_ratings
-from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
-from sklearn_mf._training.sgd import SGDSolver
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.parameters import small_norm
+from sklearn_mf._training.ratings import CodedRatings
 
-# A batch may be quite unlike the ratings before: it diverges at this many times the loss of the best constant.
-_LOSS_ALLOWANCE = 10.0
+_MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)  # SplitMix64
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Hold ratings in canonical order, each once."""
+
+    indices: np.ndarray  # int32 (n, n_fields)
+    y: np.ndarray  # float64 (n,)
+    y_old: np.ndarray | None  # float64 (n,): what a rating replaces, NaN for nothing
+    weights: np.ndarray | None  # float64 (n,), relative to the unit of the model
+
+
+@dataclass(frozen=True)
+class OnlineTables:
+    """Hold the tables that the kernel writes to, and the coefficients that it reads."""
+
+    factors: list[RowTable]
+    biases: list[RowTable]
+    sums: list[RowTable]
+    centers: list[RowTable | None]
+    coefficients: list[RowTable | None]
+    rank: int
 
 
 def update_on_batch(
     learned: Learned,
     coded: CodedRatings,
+    y_old: np.ndarray | None,
     hyper: Hyperparameters,
-    step_factor: float,
-    rng: np.random.Generator,
-    threads: Threads,
+    forgetting: float,
+    make_rng: Callable[[], np.random.Generator],
 ) -> Learned:
-    """Visit a batch of ratings once with a step of ``step_factor`` learning rates; only rows of its levels change."""
-    codes, scale = list(coded.codes), learned.target_scale
-    has_centers = any(centers is not None for centers in learned.state.centers[:2])
-    # Rows of both sides get room for a center; those of a side without centers stay at zero.
-    hyper = replace(hyper, implicit_features="both" if has_centers else None)
-    levels, local = zip(*(np.unique(column, return_inverse=True) for column in codes), strict=True)
-    local = [column.astype(np.int32) for column in local]
-    batch = CodedRatings(local, coded.values, coded.weights, [len(used) for used in levels])
-    ratings = canonical_ratings(batch, hyper.rank, rng, threads, weight_unit=learned.state.weight_unit)
-    _check_weights(ratings.weights)
-    baseline = hyper.loss.baseline_at(learned.model.intercept, ratings.values, ratings.weights, scale.scale)
-    units = learned.state.penalty_units
-    baseline = replace(baseline, loss=_LOSS_ALLOWANCE * (baseline.loss + 1.0), penalty_units=units)
-    low, high = float(ratings.values.min()), float(ratings.values.max())
-    if max(abs(y - learned.model.intercept) for y in (low, high)) / scale.scale > LARGEST_SAFE_NUMBER:
-        raise ValueError(OUT_OF_SCALE_MESSAGE)
+    """Learn each rating of a batch once, in canonical order; give a version of what was learned.
 
-    grid = make_grid(ratings, scale, threads)
-    # A damping that is given is that of this batch alone: what is known stays.
-    known, n_of_damping = learned.state.hyper, learned.state.n_of_damping
-    if hyper.damping is None and n_of_damping is not None:
-        damping, n_of_damping = damping_of_batch(hyper, grid, known.damping, n_of_damping, threads)
-        known = replace(known, damping=damping)
-    hyper = hyper.with_damping_of(known)
-    is_new = [used >= n for used, n in zip(levels, learned.model.n_levels, strict=True)]
-    parameters = initial_parameters(grid, hyper, rng, threads, is_new, baseline.curvature, few_visits=True)
-    grown = learned.grown(coded.n_levels)
-    grown = replace(grown, state=replace(grown.state, hyper=known, n_of_damping=n_of_damping))
-    for f, (used, row_of) in enumerate(zip(levels, grid.row_of, strict=True)):
-        batch_rows = _BatchRows(f, used, row_of, is_new[f])
-        grown.state.level_weights[f][used] += grid.row_weights[row_of]
-        _load_rows(parameters, grown, batch_rows, hyper)
-        if grown.state.centers[f] is not None:
-            new = used[is_new[f]]
-            if len(new):
-                grown.state.centers[f][new] = predict_centers(learned.state.coefficients[f], codes, f, new)
-            _load_centers(parameters, grown, batch_rows, hyper)
-    solver = SGDSolver(grid, parameters, hyper, baseline, rng, threads, learn_centers=False)
-    loss, _ = solver.epoch(step_factor)
-    for f, (used, row_of) in enumerate(zip(levels, grid.row_of, strict=True)):
-        factors, bias = scale.to_y(parameters.rows[row_of, : hyper.rank], parameters.bias[row_of])
-        grown.model.factors[f][used], grown.model.biases[f][used] = factors, bias
+    A rating with a ``y_old`` that is not NaN replaces one of this value.
+    """
+    hyper, known = hyper.with_damping_of(learned.state.hyper), learned.state.knowledge
+    batch = _canonical(coded, y_old, learned.state.weight_unit)
+    _check_scale(batch, learned)
+    n_known = learned.model.n_levels
+    levels = [np.unique(column) for column in batch.indices.T]
+    grown = learned.version(levels, coded.n_levels)
+    new = [own[own >= n] for own, n in zip(levels, n_known, strict=True)]
+    if any(map(len, new)):
+        _start_new_levels(learned, grown, batch, new, hyper, make_rng())
+
+    model, state = grown.model, grown.state
+    square_sums, totals = known.square_sums.copy(), np.array([known.weight_sum, known.noise_sum])
+    loss = update(
+        OnlineTables(model.factors, model.biases, state.level_sums, state.centers, state.coefficients, model.rank),
+        known.rule(hyper, is_online=True),
+        model.intercept,
+        state.scale,
+        forgetting,
+        batch.indices,
+        batch.y,
+        batch.y_old,
+        batch.weights,
+        _gained_partners(batch, n_known),
+        square_sums,
+        totals,
+    )
+    for tables in (model.factors, model.biases):
+        if not all(np.isfinite(table[own]).all() for table, own in zip(tables, levels, strict=True)):
+            raise ValueError(OUT_OF_SCALE_MESSAGE)
+    known = replace(known, square_sums=square_sums, weight_sum=float(totals[0]), noise_sum=max(float(totals[1]), 0.0))
+    low, high = learned.rating_range
+    mean_loss = loss / (len(batch.y) if batch.weights is None else float(batch.weights.sum()))
     return replace(
         grown,
-        rating_range=(min(learned.rating_range[0], low), max(learned.rating_range[1], high)),
-        losses=[*learned.losses, loss * hyper.loss.unit(scale.scale)],
+        state=replace(state, knowledge=known),
+        rating_range=(min(low, float(batch.y.min())), max(high, float(batch.y.max()))),
+        losses=[*learned.losses, mean_loss * hyper.loss.unit(state.scale)],
         n_iter=learned.n_iter + 1,
-        warning=solver.warning,
     )
 
 
-def _check_weights(weights: np.ndarray | None) -> None:
-    """Raise a ValueError if weights, relative to those that the model began with, vanish or overflow."""
-    limits = np.finfo(np.float32)
+def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float) -> Batch:
+    """Put ratings into an order that depends on their set alone, as if at random; merge equal ones."""
+    indices, y = np.stack(coded.codes, axis=1).astype(np.int32, copy=False), coded.values.astype(np.float64)
+    weights = coded.weights
+    if weights is None and weight_unit != 1.0:
+        weights = np.ones(len(y))
+    if weights is not None:
+        weights = weights / weight_unit
+    if len(y) == 1:
+        return Batch(indices, y, y_old, weights)
+    mixed = np.zeros(len(y), dtype=np.uint64)
+    for column in indices.T:
+        mixed = (mixed ^ column.astype(np.uint64)) * _MULTIPLIERS[0]
+        for shift, multiplier in zip((30, 27), _MULTIPLIERS[1:], strict=True):
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * multiplier
+    same = [*indices.T, y] if y_old is None else [*indices.T, y, np.where(np.isnan(y_old), np.inf, y_old)]
+    keys = [*same[::-1], mixed] if weights is None else [weights, *same[::-1], mixed]
+    order = np.lexsort(keys)
+    first = np.zeros(len(y), dtype=bool)
+    first[0] = True
+    for key in same:
+        first[1:] |= key[order[1:]] != key[order[:-1]]
+    if not first.all():
+        merged = np.add.reduceat(np.ones(len(y)) if weights is None else weights[order], np.flatnonzero(first))
+        order, weights = order[first], merged
+    elif weights is not None:
+        weights = weights[order]
+    return Batch(np.ascontiguousarray(indices[order]), y[order], None if y_old is None else y_old[order], weights)
+
+
+def _check_scale(batch: Batch, learned: Learned) -> None:
+    """Raise a ValueError if ratings or weights are beyond what the model can hold."""
+    limits, weights = np.finfo(np.float32), batch.weights
     if weights is not None and weights.max() < limits.smallest_subnormal:
         raise ValueError("The weights are too small for single precision, relative to the first. Rescale them.")
-    if weights is not None and not weights.max() <= limits.max:
+    values = [batch.y] if batch.y_old is None else [batch.y, np.nan_to_num(batch.y_old, nan=learned.model.intercept)]
+    size = max(float(np.abs(y - learned.model.intercept).max()) for y in values) / learned.state.scale
+    if size > LARGEST_SAFE_NUMBER or (weights is not None and not weights.max() <= limits.max):
         raise ValueError(OUT_OF_SCALE_MESSAGE)
 
 
-@dataclass(frozen=True)
-class _BatchRows:
-    """Hold the levels of one field that a batch has, and where their rows are."""
+def _start_new_levels(
+    learned: Learned,
+    grown: Learned,
+    batch: Batch,
+    new: list[np.ndarray],
+    hyper: Hyperparameters,
+    rng: np.random.Generator,
+) -> None:
+    """Start rows of new levels near their centers, in place: from exact zeros, two new levels would not move."""
+    rank, model, state = hyper.rank, grown.model, grown.state
+    unit, norm = grown.target_scale.row_unit(rank), small_norm(len(new))
+    codes = [batch.indices[:, 0], batch.indices[:, 1]]
+    for f, levels in enumerate(new):
+        if not len(levels):
+            continue
+        factors = rng.standard_normal((len(levels), rank)) * (norm / max(rank, 1) ** 0.5 * unit[0])
+        if state.centers[f] is not None:
+            centers, counts = predict_centers(learned.state.coefficients[f], codes, f, levels)
+            state.centers[f].put(levels, centers)
+            sums = state.level_sums[f][levels]
+            sums[:, PARTNERS] = counts
+            state.level_sums[f].put(levels, sums)
+            factors += centers[:, :rank] if np.ndim(centers) else centers
+            if hyper.fit_bias:
+                model.biases[f].put(levels, centers[:, rank] if np.ndim(centers) else centers)
+        model.factors[f].put(levels, np.abs(factors) if hyper.positive else factors)
 
-    field: int
-    levels: np.ndarray  # int64 (n,), of the model
-    row_of: np.ndarray  # int64 (n,): stacked row of each
-    is_new: np.ndarray  # bool (n,)
 
+def _gained_partners(batch: Batch, n_known: list[int]) -> np.ndarray:
+    """Tell which ratings bring a partner to their user and to their item, uint8 (n, 2).
 
-def _load_rows(parameters: Parameters, grown: Learned, batch: _BatchRows, hyper: Hyperparameters) -> None:
-    """Put rows and strengths of known levels into ``parameters``."""
-    f, known, scale = batch.field, ~batch.is_new, grown.target_scale
-    rows, levels = batch.row_of[known], batch.levels[known]
-    factors, bias = scale.from_y(grown.model.factors[f][levels], grown.model.biases[f][levels])
-    parameters.rows[rows, : hyper.rank], parameters.bias[rows] = factors, bias
-    n = grown.state.level_weights[f][batch.levels]
-    parameters.per_rating[batch.row_of] = shares_of_ratings(n)
-
-
-def _load_centers(parameters: Parameters, grown: Learned, batch: _BatchRows, hyper: Hyperparameters) -> None:
-    """Put the centers of all levels into ``parameters``; rows of new levels start from theirs."""
-    f, rank, new, row_of = batch.field, hyper.rank, batch.is_new, batch.row_of
-    centers = grown.state.centers[f][batch.levels] / grown.target_scale.row_unit(rank)
-    parameters.centers[row_of, :rank] = centers[:, :rank]
-    parameters.bias_centers(f)[row_of] = centers[:, rank]
-    parameters.rows[row_of[new], :rank] += centers[new, :rank]
-    parameters.bias[row_of[new]] += hyper.fit_bias * centers[new, rank]
-    if hyper.positive:
-        np.maximum(parameters.rows, 0.0, out=parameters.rows)
+    Those of new levels are counted already, those that replace one are no new pair, and a pair of a batch counts once.
+    """
+    users, items = batch.indices[:, 0].astype(np.int64), batch.indices[:, 1]
+    is_first = np.zeros(len(users), dtype=bool)
+    is_first[np.unique(users * 2**31 + items, return_index=True)[1]] = True
+    if batch.y_old is not None:
+        is_first &= np.isnan(batch.y_old)
+    return np.column_stack([is_first & (users < n_known[0]), is_first & (items < n_known[1])]).astype(np.uint8)

@@ -16,7 +16,7 @@ _MAX_CHUNK = 2**14  # rows a task
 # few ratings grow slowly from small ones, and penalties take away what ratings do not confirm. Short steps and few
 # ratings take less.
 _INITIAL_SPREAD, _STEP_OF_FULL_SPREAD, _RATINGS_OF_FULL_SPREAD = 0.4, 0.1, 1000.0
-_SMALL_INITIAL_NORM = 0.3  # expected norm of a row, where there is one pass, or a factor cannot change sign
+_SMALL_INITIAL_NORM = 0.3  # expected norm of a row that is visited few times, or whose factors cannot change sign
 _INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user: their levels have ratings enough to grow from little
 _CACHE_LINE_FLOATS = 16
 
@@ -108,18 +108,17 @@ def initial_parameters(
     hyper: Hyperparameters,
     rng: np.random.Generator,
     threads: Threads,
-    is_new: list[np.ndarray] | None = None,
     curvature: float = 1.0,
-    few_visits: bool = False,
 ) -> Parameters:
     """Start with biases at zero and normal factors, drawn level by level, so that the grid has no say in them.
 
-    Rows without ratings are zero: they contribute nothing. ``is_new`` says for each field which levels to draw.
-    The higher the ``curvature`` of the loss, the smaller they start; ``few_visits`` has them start near zero.
+    Rows without ratings are zero: they contribute nothing. The higher the ``curvature`` of the loss, the smaller they
+    start.
     """
     n_rows, rank = len(grid.row_weights), hyper.rank
-    is_small = few_visits or hyper.positive or not hyper.loss.is_standardized
-    norms = _small_norms(grid, curvature) if is_small else _usual_norms(grid, hyper)
+    is_small = hyper.positive or not hyper.loss.is_standardized
+    n_fields = len(grid.row_of)
+    norms = [small_norm(n_fields, curvature)] * n_fields if is_small else _usual_norms(grid, hyper)
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
         width, ties = 2 * width, np.zeros((grid.n_pair_rows, LANES), dtype=np.float32)
@@ -135,21 +134,19 @@ def initial_parameters(
         parameters.table[place, :rank] = draws * np.float32(norms[f] / rank**0.5)
 
     if rank:
-        drawn = [place if is_new is None else place[is_new[f]] for f, place in enumerate(grid.row_of)]
-        parts = [(f, place[part]) for f, place in enumerate(drawn) for part in chunks(len(place), _MAX_CHUNK)]
+        parts = [(f, place[part]) for f, place in enumerate(grid.row_of) for part in chunks(len(place), _MAX_CHUNK)]
         threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
         if not is_rated.all():
             parameters.rows[~is_rated] = 0.0
     return parameters
 
 
-def _small_norms(grid: BlockGrid, curvature: float) -> list[float]:
-    """Give the expected norm of an initial row of each field.
+def small_norm(n_fields: int, curvature: float = 1.0) -> float:
+    """Give the expected norm of an initial row that starts near zero.
 
     The sum of n (n - 1) / 2 interactions starts with the same variance, whatever the number n of columns.
     """
-    n_fields = len(grid.row_of)
-    return [_SMALL_INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25] * n_fields
+    return _SMALL_INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
 
 
 def _usual_norms(grid: BlockGrid, hyper: Hyperparameters) -> list[float]:

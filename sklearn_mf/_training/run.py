@@ -9,12 +9,13 @@ import numpy as np
 
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._training.centers import FIELDS_WITH_CENTERS
-from sklearn_mf._training.damping import N_RATINGS_OF_PRIOR, damping_of_batch, with_damping
+from sklearn_mf._training.damping import with_damping
 from sklearn_mf._training.grid import make_grid
-from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperparameters
+from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned, Start, TrainingState
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
+from sklearn_mf._training.precision import measure_knowledge
 from sklearn_mf._training.ratings import HeldOut, Ratings
 from sklearn_mf._training.scaling import TargetScale, mean_scale_and_range
 from sklearn_mf._training.sgd import SGDSolver
@@ -34,20 +35,12 @@ class TrainingRun:
         rng: np.random.Generator,
         threads: Threads,
         learn_centers: bool = True,
-        is_first_batch: bool = False,
     ):
         self._threads, self._weight_unit = threads, ratings.weight_unit
         self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, threads)
         self._grid = make_grid(ratings, self._target_scale, threads)
-        self._penalty_units, self._n_of_damping = baseline.penalty_units, None
-        if is_first_batch and hyper.damping is None and hyper.fit_bias:
-            known = Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING)
-            known, self._n_of_damping = damping_of_batch(hyper, self._grid, known, N_RATINGS_OF_PRIOR, threads)
-            hyper = replace(hyper, damping=known)
         self._hyper = hyper = with_damping(hyper, self._grid, threads)
-        self._parameters = initial_parameters(
-            self._grid, hyper, rng, threads, None, baseline.curvature, few_visits=is_first_batch
-        )
+        self._parameters = initial_parameters(self._grid, hyper, rng, threads, baseline.curvature)
         if start is not None:
             self._start_from(start)
         self.solver = SGDSolver(self._grid, self._parameters, hyper, baseline, rng, threads, learn_centers)
@@ -63,7 +56,7 @@ class TrainingRun:
         """Give what is learned by now; ``losses`` of the epochs that led to it."""
         return Learned(
             self._model(),
-            self._state(),
+            self._state(losses[-1] if losses else 1.0),
             self._rating_range,
             [float(loss * self.loss_unit) for loss in losses],
             list(scores or []),
@@ -97,8 +90,8 @@ class TrainingRun:
         pairs = [scale.to_y(rows, bias) for rows, bias in zip(factors, biases, strict=True)]
         return Model([rows for rows, _ in pairs], [bias for _, bias in pairs], self._intercept)
 
-    def _state(self) -> TrainingState:
-        """Give what training that goes on from here needs."""
+    def _state(self, mean_loss: float) -> TrainingState:
+        """Give what training that goes on from here needs, and what predictions are not sure of."""
         grid, parameters, rank = self._grid, self._parameters, self._hyper.rank
         unit = self._target_scale.row_unit(rank)
         centers: list[np.ndarray | None] = [None] * len(grid.row_of)
@@ -111,16 +104,11 @@ class TrainingRun:
                 found = self.solver.centers.coefficients(f)
                 if found is not None:
                     coefficients[f] = found[other - other.min()] * unit
-        level_weights = [grid.row_weights[row_of] for row_of in grid.row_of]
+        level_sums, knowledge = measure_knowledge(
+            grid, parameters, self.solver.centers, self._hyper, self.solver.baseline, mean_loss, self._threads
+        )
         return TrainingState(
-            self._hyper,
-            self._target_scale.scale,
-            level_weights,
-            self._weight_unit,
-            centers,
-            coefficients,
-            self._penalty_units,
-            self._n_of_damping,
+            self._hyper, self._target_scale.scale, self._weight_unit, level_sums, centers, coefficients, knowledge
         )
 
     def _start_from(self, start: Start) -> None:

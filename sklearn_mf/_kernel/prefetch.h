@@ -1,0 +1,25 @@
+/* Fetching rows before they are needed: a row's first visit comes from the L3 cache or from memory. */
+#ifndef SKLEARN_MF_PREFETCH_H
+#define SKLEARN_MF_PREFETCH_H
+
+#include <stddef.h>
+
+#include "inline.h"
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address, 1)
+#else
+#define PREFETCH(address) ((void)0)
+#endif
+
+#define AHEAD 12 /* how many ratings ahead rows are fetched */
+#define CACHE_LINE 64
+
+INLINE void prefetch_row(const float *row, int width)
+{
+    const char *line = (const char *)row;
+    for (ptrdiff_t at = 0; at < (ptrdiff_t)(width * sizeof(float)) && at < 8 * CACHE_LINE; at += CACHE_LINE)
+        PREFETCH(line + at);
+}
+
+#endif

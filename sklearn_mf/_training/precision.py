@@ -1,0 +1,115 @@
+"""Measure how well the rows of a model are known: what is kept of the ratings of each level, and in all.
+
+_kernel/precision.h has the formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklearn_mf._kernel.precision import N_SUMS, PARTNERS, SQUARES, WEIGHTS, LeftOutErrors, PrecisionRule
+from sklearn_mf._training.centers import Centers
+from sklearn_mf._training.grid import BlockGrid
+from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
+from sklearn_mf._training.losses import Baseline
+from sklearn_mf._training.parameters import Parameters
+from sklearn_mf._utils.threads import Threads
+
+_LARGEST_SUM = 1e30  # of what is kept in single precision
+# Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
+_DAMPING_WITHOUT_FIT = 0.4
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Hold what all ratings together tell of how well rows are known; on the standardized scale."""
+
+    weight_sum: float  # of all ratings
+    fitted_weight: float  # of the ratings that a fit learned from
+    noise_sum: float  # sum of w e^2 of all ratings, each as if it were left out
+    square_sums: np.ndarray  # float64 (n_fields,): of w |s - V_f|^2 of all ratings
+    curvature: float  # of the loss of a rating, on average
+    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases, relative to standardized targets
+    offset: float = 0.0  # what the loss adds to a prediction
+
+    @property
+    def noise(self) -> float:
+        """Variance of a rating around what it is expected to be."""
+        return self.noise_sum / self.weight_sum if self.weight_sum > 0 else 0.0
+
+    def rule(self, hyper: Hyperparameters, is_online: bool = False) -> PrecisionRule:
+        """Give the rule of how precise rows are; the damping of a model that learns online shrinks with its fit."""
+        of_factors, of_biases = self.penalty_units
+        of_factors *= hyper.penalty_scale
+        share = 1.0
+        if is_online and self.weight_sum > 0:
+            share = max(self.fitted_weight / self.weight_sum, _DAMPING_WITHOUT_FIT)
+        damping = tuple(
+            (_safe(share * factors * of_factors), _safe(bias * of_biases))
+            for factors, bias in map(hyper.damping.of, range(3))
+        )
+        loss, components = hyper.loss, self.weight_sum * hyper.rank
+        return PrecisionRule(
+            _safe(hyper.alpha * of_factors),
+            _safe(hyper.alpha_bias * of_biases),
+            hyper.fit_bias,
+            damping,
+            self.curvature,
+            not loss.is_standardized,
+            tuple((self.square_sums / components if components > 0 else np.zeros_like(self.square_sums)).tolist()),
+            loss.code,
+            loss.parameter,
+            self.offset,
+            hyper.positive,
+        )
+
+    def with_squares_of(self, factors: list, level_sums: list, unit: float) -> Knowledge:
+        """Measure the squares of rows again: rows of the scale of y, of a model whose factors were replaced."""
+        norms = []
+        for rows, sums in zip(factors, level_sums, strict=True):
+            rows = rows.whole().astype(np.float64)
+            norms.append(float((np.einsum("ij,ij->i", rows, rows) * sums.whole()[:, WEIGHTS]).sum()) / unit)
+        return replace(self, square_sums=np.sum(norms) - np.array(norms))
+
+
+def measure_knowledge(
+    grid: BlockGrid,
+    parameters: Parameters,
+    centers: Centers | None,
+    hyper: Hyperparameters,
+    baseline: Baseline,
+    mean_loss: float,
+    threads: Threads,
+) -> tuple[list[np.ndarray], Knowledge]:
+    """Measure what a training run leaves: the sums of each level by field, float32 (n_levels, N_SUMS), and in all."""
+    n, rows = grid.row_weights, parameters.rows
+    norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) * n
+    of_field = np.array([float(norms[row_of].sum()) for row_of in grid.row_of])
+    weight = float(n[grid.row_of[0]].sum())
+    known = Knowledge(
+        weight, weight, 0.0, of_field.sum() - of_field, hyper.loss.curvature(mean_loss), baseline.penalty_units,
+        baseline.offset,
+    )  # fmt: skip
+    errors = LeftOutErrors(grid, parameters, known.rule(hyper))
+    P, total = grid.n_groups, 0.0
+    # Blocks of a stratum have no user or item in common; context rows are summed of counts alone.
+    at_once = P if len(grid.row_of) == 2 or hyper.loss.is_standardized else 1
+    for first in range(0, P * P, at_once):
+        total += sum(threads.map(errors.add_block, range(first, first + at_once)))
+    level_sums = []
+    for f, row_of in enumerate(grid.row_of):
+        sums = np.zeros((len(row_of), N_SUMS), dtype=np.float32)
+        sums[:, WEIGHTS] = np.minimum(n[row_of], _LARGEST_SUM)
+        sums[:, SQUARES] = np.minimum(errors.squares[row_of], _LARGEST_SUM)
+        if centers is not None and f < 2:
+            partners = centers.n_partners(f)
+            sums[:, PARTNERS] = partners[row_of - row_of.min()] if np.ndim(partners) else partners
+        level_sums.append(sums)
+    return level_sums, replace(known, noise_sum=total if hyper.loss.is_standardized else 0.0)
+
+
+def _safe(strength: float) -> float:
+    """Bound a penalty."""
+    return min(strength, LARGEST_SAFE_NUMBER)
