@@ -72,11 +72,11 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
         raise ValueError(
             f"times and X have inconsistent numbers of samples: {len(values)} times and {n_rows} rows. {advice}"
         )
-    _check_index(times, X)
+    check_index(times, X, "times")
     return values, kind
 
 
-def _check_index(times: Any, X: Any) -> None:
+def check_index(times: Any, X: Any, name: str) -> None:
     """Refuse a pandas index with the labels of X in another order, as it does not say which of the two is meant."""
     if not (nw.dependencies.is_pandas_series(times) and nw.dependencies.is_pandas_dataframe(X)):
         return
@@ -85,11 +85,11 @@ def _check_index(times: Any, X: Any) -> None:
         return
     if index.isin(of_rows).all() and of_rows.isin(index).all():
         row = int(np.argmax(np.asarray(index != of_rows)))
-        by_label = "Give times.loc[X.index] if" if index.is_unique else "Put times into the order of X if"
+        by_label = f"Give {name}.loc[X.index] if" if index.is_unique else f"Put {name} into the order of X if"
         raise ValueError(
-            f"times and X have the same labels in their index, in another order: row {row} is {of_rows[row]!r} in X "
-            f"and {index[row]!r} in times, which are taken by position. {by_label} labels tell which time is whose; "
-            "give times.to_numpy() if positions do."
+            f"{name} and X have the same labels in their index, in another order: row {row} is {of_rows[row]!r} in X "
+            f"and {index[row]!r} in {name}, which are taken by position. {by_label} labels tell which of {name} is "
+            f"whose; give {name}.to_numpy() if positions do."
         )
 
 

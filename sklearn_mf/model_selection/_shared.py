@@ -58,8 +58,14 @@ def check_rows(splitter: Any, X: Any, y: Any, groups: Any) -> int:
     check_consistent_length(X, y, groups)
     if groups is not None:
         warn_user(f"The groups parameter is ignored by {type(splitter).__name__}.", UserWarning)
+    return count_rows(type(splitter).__name__, X, y)
+
+
+def count_rows(name: str, X: Any, y: Any) -> int:
+    """Check that X and y have as many rows, at least one, and return their number."""
+    check_consistent_length(X, y)
     if not hasattr(X, "shape") and not hasattr(X, "__len__"):
-        raise ValueError(f"{type(splitter).__name__} splits the rows of X, and X is {X!r}: give it a table.")
+        raise ValueError(f"{name} splits the rows of X, and X is {X!r}: give it a table.")
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if not n_rows:
         raise ValueError("X has no rows: there is nothing to split.")

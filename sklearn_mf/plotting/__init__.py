@@ -1,6 +1,7 @@
 """Draw models, ratings and searches, in scikit-learn's Display convention; this needs matplotlib."""
 
 from sklearn_mf.plotting._activity import ErrorByActivityDisplay
+from sklearn_mf.plotting._intervals import IntervalDisplay
 from sklearn_mf.plotting._item_map import ItemMapDisplay
 from sklearn_mf.plotting._loss_curve import LossCurveDisplay
 from sklearn_mf.plotting._predicted import PredictedRatingsDisplay
@@ -8,6 +9,7 @@ from sklearn_mf.plotting._search import SearchHeatMapDisplay
 
 __all__ = [
     "ErrorByActivityDisplay",
+    "IntervalDisplay",
     "ItemMapDisplay",
     "LossCurveDisplay",
     "PredictedRatingsDisplay",

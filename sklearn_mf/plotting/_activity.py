@@ -10,18 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf.plotting._lookup import (
-    count_training_rows,
-    find_names_of_pair,
-    names_of_pair,
-    split_user_and_item,
-)
+from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, label_bin, rmse_with_error
+from sklearn_mf.plotting._lookup import count_training_ratings, names_of_pair
 from sklearn_mf.plotting._shared import (
-    as_array,
     check_true_and_predicted,
-    check_whole_number,
     format_three_digits,
     ink_color,
+    make_two_axes_if_none,
     merge_style,
     require_matplotlib,
     root_mean_square,
@@ -33,7 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MAX_BAR_HEIGHT = 0.16  # of the panel: the bar of the bin with the most ratings
-_MIN_RATINGS_FOR_INTERVAL = 10  # the interval of fewer would be no better than a guess
 
 
 class _Bin(NamedTuple):
@@ -113,8 +107,8 @@ class ErrorByActivityDisplay:
 
     def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike, item_counts: ArrayLike, user_counts: ArrayLike):
         self.y_true, self.y_pred = check_true_and_predicted(y_true, y_pred)
-        self.item_counts = _check_counts(item_counts, len(self.y_true), "item_counts")
-        self.user_counts = _check_counts(user_counts, len(self.y_true), "user_counts")
+        self.item_counts = check_counts(item_counts, len(self.y_true), "item_counts")
+        self.user_counts = check_counts(user_counts, len(self.y_true), "user_counts")
 
     @classmethod
     def from_estimator(
@@ -154,7 +148,7 @@ class ErrorByActivityDisplay:
         """
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
-        counts = _count_training_ratings(X, X_train, cls.__name__, names_of_pair(estimator))
+        counts = count_training_ratings(X, X_train, cls.__name__, names_of_pair(estimator))
         return cls(y_true=y, y_pred=estimator.predict(X), **counts).plot(**plot_kw)
 
     @classmethod
@@ -176,7 +170,7 @@ class ErrorByActivityDisplay:
         display : ErrorByActivityDisplay
         """
         require_matplotlib(cls.__name__)
-        counts = _count_training_ratings(X, X_train, cls.__name__, [])
+        counts = count_training_ratings(X, X_train, cls.__name__, [])
         return cls(y_true=y_true, y_pred=y_pred, **counts).plot(**plot_kw)
 
     def plot(
@@ -212,7 +206,7 @@ class ErrorByActivityDisplay:
         """
         require_matplotlib(type(self).__name__)
         tables = [self._make_bins(counts, bins) for counts in (self.item_counts, self.user_counts)]
-        self.axes_ = _make_two_axes_if_none(ax)
+        self.axes_ = make_two_axes_if_none(ax, sharey=True)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         rmse = root_mean_square(self.y_true - self.y_pred)
         self.errorbars_, self.bars_, self.text_, self.lines_ = [], [], [], []
@@ -228,14 +222,14 @@ class ErrorByActivityDisplay:
 
     def _make_bins(self, counts: np.ndarray, bins: str | int | Sequence[int]) -> list[_Bin]:
         """Sort the held-out ratings into bins by these counts, and compute the error of each bin."""
-        starts = np.append(0, _choose_bin_starts(counts[counts > 0], bins))
+        starts = np.append(0, choose_bin_starts(counts[counts > 0], bins))
         bin_of = np.searchsorted(starts, counts, side="right") - 1
         squared_errors = (self.y_true - self.y_pred) ** 2
         table = []
         for number in np.unique(bin_of):
             first = starts[number]
             last = starts[number + 1] - 1 if number + 1 < len(starts) else max(counts.max(), first)
-            table.append(_Bin(_label_bin(first, last), *_rmse_with_error(squared_errors[bin_of == number])))
+            table.append(_Bin(label_bin(first, last), *rmse_with_error(squared_errors[bin_of == number])))
         return table
 
     def _plot_panel(
@@ -294,76 +288,9 @@ class ErrorByActivityDisplay:
             text.set_fontsize(scale * text.get_fontsize())
 
 
-def _count_training_ratings(X: Any, X_train: Any, display: str, known: list[list[str]]) -> dict[str, np.ndarray]:
-    """Count the training ratings of the item and of the user of each row, given their known names."""
-    held_out = split_user_and_item(X, "X", display, known)
-    names = find_names_of_pair(X, known)
-    trained = split_user_and_item(X_train, "X_train", display, [names, *known] if names else known)
-    user_counts, item_counts = (count_training_rows(*columns) for columns in zip(held_out, trained, strict=True))
-    return {"item_counts": item_counts, "user_counts": user_counts}
-
-
-def _check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
-    """Check numbers of training ratings, one for each row, and return them as int64."""
-    array = as_array(counts, name)
-    if array.shape != (n_rows,):
-        raise ValueError(f"{name}.shape == {array.shape}, expected {(n_rows,)}: one count a rating.")
-    if array.dtype.kind not in "iu" or array.min() < 0:
-        raise ValueError(f"{name} must be whole numbers of ratings, 0 or more, of an int dtype.")
-    return array.astype(np.int64)
-
-
-def _choose_bin_starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
-    """Return the first number of each bin, for counts above 0."""
-    if isinstance(bins, str):
-        if bins != "log":
-            raise ValueError(f"bins={bins!r} must be 'log', a number of bins, or the first number of each.")
-        n_steps = 2 * len(str(counts.max(initial=1))) + 1
-        return np.array([(1, 3)[step % 2] * 10 ** (step // 2) for step in range(n_steps)])
-    starts = as_array(bins, "bins")
-    if starts.ndim == 0:
-        check_whole_number(bins, "bins", at_least=1)
-        if not len(counts):
-            return np.array([1])
-        inner = np.quantile(counts, np.arange(1, bins) / bins, method="higher")
-        return np.unique(np.append(1, inner)).astype(np.int64)
-    is_list = starts.ndim == 1 and len(starts) and starts.dtype.kind in "iu"
-    if not is_list or starts[0] != 1 or (np.diff(starts) <= 0).any():
-        raise ValueError(f"bins={bins!r} must be whole numbers, ascending from 1.")
-    return starts
-
-
-def _rmse_with_error(squared_errors: np.ndarray) -> tuple[int, float, float]:
-    """Compute the number of errors, their RMSE, and half the width of its 95 % interval."""
-    n, rmse = len(squared_errors), float(np.sqrt(squared_errors.mean()))
-    if n < _MIN_RATINGS_FOR_INTERVAL:
-        return n, rmse, np.nan
-    standard_error = squared_errors.std(ddof=1) / np.sqrt(n)  # of the mean squared error
-    return n, rmse, 1.96 * standard_error / (2 * rmse) if rmse else 0.0  # d sqrt(m) / dm = 1 / (2 sqrt(m))
-
-
-def _label_bin(first: int, last: int) -> str:
-    """Write the first and the last number of a bin."""
-    return f"{first}" if first == last else f"{first}–{last}"  # noqa: RUF001
-
-
 def _format_short(n: int) -> str:
     """Write a number in at most four characters."""
     for size, unit in ((10**6, "M"), (10**3, "k")):
         if n >= size:
             return f"{n / size:.{int(n < 10 * size)}f}{unit}"
     return str(n)
-
-
-def _make_two_axes_if_none(ax: Sequence[Axes] | np.ndarray | None) -> np.ndarray:
-    """Return the two axes given, or those of a new figure."""
-    if ax is None:
-        import matplotlib.pyplot as plt
-
-        figure, axes = plt.subplots(1, 2, sharey=True, layout="constrained")
-        figure.align_xlabels(axes)
-        return axes
-    axes = np.ravel(np.array(ax, dtype=object))
-    if len(axes) != 2:
-        raise ValueError(f"ax has {len(axes)} axes; give two, as from plt.subplots(1, 2, sharey=True)[1].")
-    return axes

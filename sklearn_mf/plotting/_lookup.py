@@ -54,6 +54,15 @@ def count_training_rows(column: Column, in_training: Column) -> np.ndarray:
     return counts[find_ids(column.label, levels, trained, f"{in_training.label} has", kinds)][codes]
 
 
+def count_training_ratings(X: Any, X_train: Any, display: str, known: list[list[str]]) -> dict[str, np.ndarray]:
+    """Count the training ratings of the item and of the user of each row, given their known names."""
+    held_out = split_user_and_item(X, "X", display, known)
+    names = find_names_of_pair(X, known)
+    trained = split_user_and_item(X_train, "X_train", display, [names, *known] if names else known)
+    user_counts, item_counts = (count_training_rows(*columns) for columns in zip(held_out, trained, strict=True))
+    return {"item_counts": item_counts, "user_counts": user_counts}
+
+
 def choose_texts(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:
     """Choose what to write for each of ``ids``: its label, or the id if there is none or it is missing.
 

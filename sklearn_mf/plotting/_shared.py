@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,21 @@ def make_axes_if_none(ax: Axes | None) -> Axes:
     import matplotlib.pyplot as plt
 
     return plt.subplots(layout="constrained")[1]
+
+
+def make_two_axes_if_none(ax: Sequence[Axes] | np.ndarray | None, sharey: bool = False) -> np.ndarray:
+    """Return the two axes given, or those of a new figure."""
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots(1, 2, sharey=sharey, layout="constrained")
+        figure.align_xlabels(axes)
+        return axes
+    axes = np.ravel(np.array(ax, dtype=object))
+    if len(axes) != 2:
+        example = "plt.subplots(1, 2, sharey=True)[1]" if sharey else "plt.subplots(1, 2)[1]"
+        raise ValueError(f"ax has {len(axes)} axes; give two, as from {example}.")
+    return axes
 
 
 def settle_layout(ax: Axes) -> None:

@@ -32,7 +32,7 @@ IMPORTS_OF_WINGS = {
 }
 # Which modules of its own wing each module imports. A module may import what stands above it in its list.
 ORDER_WITHIN_WINGS = {
-    "_utils": ["callbacks", "threads", "warnings"],
+    "_utils": ["callbacks", "deviations", "threads", "warnings"],
     "_kernel": ["sgd", "grid", "effects", "partners", "hashing", "selection", "als", "simd", "__init__"],
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
     "_prediction": [

@@ -9,13 +9,14 @@ matplotlib.use("agg")
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.plotting import (
     ErrorByActivityDisplay,
+    IntervalDisplay,
     ItemMapDisplay,
     LossCurveDisplay,
     PredictedRatingsDisplay,
@@ -25,6 +26,7 @@ from sklearn_mf.plotting import (
 X, Y = make_ratings(150, 80, 3_000, rating_step=1, random_state=0, return_X_y=True)
 X_TRAIN, Y_TRAIN, X_TEST, Y_TEST = X[:2_400], Y[:2_400], X[2_400:], Y[2_400:]
 MODEL = MatrixFactorizationRegressor(rank=4, max_iter=5, random_state=0).fit(X_TRAIN, Y_TRAIN)
+WITH_DEVIATIONS = BayesianRidge().fit(X_TRAIN, Y_TRAIN)
 PAPER = (3.4, 2.55)
 
 
@@ -76,5 +78,6 @@ DRAWN = {
     "predicted": lambda **kw: PredictedRatingsDisplay.from_estimator(MODEL, X_TEST, Y_TEST, **kw),
     "hexbin": lambda **kw: PredictedRatingsDisplay.from_estimator(MODEL, X_TEST, Y_TEST, **{"kind": "hexbin"} | kw),
     "activity": lambda **kw: ErrorByActivityDisplay.from_estimator(MODEL, X_TEST, Y_TEST, X_train=X_TRAIN, **kw),
+    "intervals": lambda **kw: IntervalDisplay.from_estimator(WITH_DEVIATIONS, X_TEST, Y_TEST, X_train=X_TRAIN, **kw),
     "search": lambda **kw: SearchHeatMapDisplay.from_search(search_of(GRID), x="a", y="b", **kw),
 }

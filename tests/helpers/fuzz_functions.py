@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from helpers.fuzz_choices import Call
@@ -159,6 +160,35 @@ def split(choose):
         return list(islice(cv.split(X, **given), 3))
 
     return Call(name, make_and_split, (X,), check=check_splits(n_rows))
+
+
+def prequential(choose):
+    """Predict and learn batch by batch."""
+    fields, n_rows = Fields(choose), choose.integer(1, 20)
+    unfitted = MatrixFactorizationRegressor(rank=1, max_iter=1, random_state=0)
+    estimator = choose.argument([unfitted], [None, 5, "text", MatrixFactorizationRegressor, object()])
+    X, y = fields.table(n_rows), choose.rng.integers(0, 20, n_rows)  # not far beyond those that it was fitted to
+    y = numbers(choose, n_rows) if choose.is_meant_to_fail else y
+    w = weights(choose, n_rows) if choose.chance(0.3) else None
+    kwargs = {"batch_size": choose.argument([1, 3, 100, np.int64(5), 2**70], NO_NUMBERS)}
+    if choose.chance(0.5):
+        kwargs = {"batches": times(choose, n_rows)}
+    if choose.is_bad():
+        kwargs |= choose.pick([{"batch_size": 2}, {"return_std": True}, {"batches": [1]}])
+
+    def check(result):
+        assert result.y_pred.shape == result.batch_of_rows.shape == (n_rows,)
+        assert result.batch_of_rows.max() == len(result.batches) - 1
+
+    def fit_and_predict(X_known, y_known, X, y):
+        if isinstance(estimator, MatrixFactorizationRegressor):
+            fitted = clone(estimator).fit(X_known, y_known)
+        else:
+            fitted = estimator
+        return model_selection.prequential_predict(fitted, X, y, sample_weight=w, **kwargs)
+
+    args = fields.table(20), choose.rng.permutation(20), X, y
+    return Call("prequential_predict", fit_and_predict, args, check=check)
 
 
 WORDS = ["ann", "bob", "Zoë", "x y", "a,b", 'say "no"', "0012", "7", "-3", "1.5", "", " ", "\t", "nan", "1e400", "日本"]
@@ -326,6 +356,21 @@ def without_drawing(make):
     return call
 
 
+GOOD_OF_INTERVALS = {"confidence": [0.9, 0.5, np.float32(0.95), 1e-300], "n_bins": [1, 5, np.int64(3), 2**70]}
+BAD_OF_INTERVALS = {"confidence": [*NO_NUMBERS, 1, 90], "n_bins": NO_NUMBERS}
+
+
+def deviations(choose, n):
+    """Standard deviations above 0; or bad ones."""
+    good = [
+        lambda rng, n: rng.uniform(0.1, 2, n),
+        lambda rng, n: rng.uniform(0.1, 2, n).tolist(),
+        lambda rng, n: n * [1],
+    ]
+    bad = [*BAD_NUMBERS, lambda rng, n: np.zeros(n), lambda rng, n: -np.ones(n)]
+    return choose.argument(good, bad)(choose.rng, n)
+
+
 def display_of_numbers(choose):
     n = choose.integer(1, 12)
     counts = [choose.rng.integers(0, 9, n), choose.rng.integers(0, 9, n).tolist(), choose.rng.integers(0, 9, n) * 1.0]
@@ -345,6 +390,11 @@ def display_of_numbers(choose):
         ("ErrorByActivityDisplay", {
             "y_true": numbers(choose, n), "y_pred": numbers(choose, n),
             "item_counts": choose.argument(counts, bad_counts), "user_counts": choose.argument(counts, bad_counts),
+        }),
+        ("IntervalDisplay", {
+            "y_true": numbers(choose, n), "y_pred": numbers(choose, n), "y_std": deviations(choose, n),
+            **choose.keywords(GOOD_OF_INTERVALS, BAD_OF_INTERVALS, 0.4),
+            **({"item_counts": choose.argument(counts, bad_counts)} if choose.chance(0.3) else {}),
         }),
         ("LossCurveDisplay", {"loss_curve": numbers(choose, n), **choose.keywords(
             {"validation_scores": [None, [], [0.5]]},
@@ -430,12 +480,16 @@ def display_of_estimator(choose):
         ("PredictedRatingsDisplay", "from_predictions", (y, numbers(choose, n)), {}),
         ("ErrorByActivityDisplay", "from_estimator", (model, X, y), {"X_train": fields.table(12)}),
         ("ErrorByActivityDisplay", "from_predictions", (y, numbers(choose, n)), {"X": X, "X_train": fields.table(12)}),
+        ("IntervalDisplay", "from_estimator", (model, X, y), choose.keywords({"X_train": [fields.table(12)]}, {}, 0.5)),
+        ("IntervalDisplay", "from_predictions", (y, numbers(choose, n), deviations(choose, n)), {
+            "X": X, "X_train": fields.table(12), **choose.keywords(GOOD_OF_INTERVALS, BAD_OF_INTERVALS),
+        }),
     ])  # fmt: skip
     function = without_drawing(getattr(getattr(plotting, name), method))
     return Call(f"{name}.{method}", function, args, kwargs, more_errors=more_errors)
 
 
 MAKERS = [
-    metric, metric, scorer, of_lists, of_lists, split, split, load, load, make_ratings, from_sparse, to_sparse,
-    display_of_numbers, item_map, heat_map, display_of_estimator, fetch,
+    metric, metric, scorer, of_lists, of_lists, split, split, prequential, load, load, make_ratings, from_sparse,
+    to_sparse, display_of_numbers, item_map, heat_map, display_of_estimator, fetch,
 ]  # fmt: skip

@@ -68,6 +68,11 @@ def test_hexagons_of_a_single_rating_and_the_diagonal_over_them_are_seen(behind)
     assert_ink(display.hexbin_.cmap(1.0)[:3], 4, display.line_.get_path_effects()[0]._gc["foreground"])
 
 
+def test_lines_of_intervals_are_seen(behind):
+    display = draw(DRAWN["intervals"]())
+    assert_ink(behind, 3, *(line.get_color() for line in display.lines_))
+
+
 def test_bars_and_their_numbers_are_seen(behind):
     display = draw(DRAWN["activity"]())
     assert_ink(behind, 1.3, *(bar.get_facecolor() for bars in display.bars_ for bar in bars))

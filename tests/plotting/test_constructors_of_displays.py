@@ -6,6 +6,7 @@ import pytest
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.plotting import (
     ErrorByActivityDisplay,
+    IntervalDisplay,
     ItemMapDisplay,
     LossCurveDisplay,
     PredictedRatingsDisplay,
@@ -54,6 +55,31 @@ Y = [1.0, 2.0]
             ErrorByActivityDisplay,
             {"y_true": Y, "y_pred": Y, "item_counts": [1.5, 2], "user_counts": [1, 2]},
             "item_counts must be whole numbers",
+        ),
+        *(
+            (IntervalDisplay, {"y_true": Y, "y_pred": Y, "y_std": Y, **given}, message)
+            for given, message in [
+                ({"y_pred": [1.0]}, "y_true and y_pred have inconsistent numbers"),
+                ({"y_pred": [1.0, np.nan]}, "y_pred has 1 of 2 predictions that are NaN or inf"),
+                ({"y_std": [1.0]}, r"y_std.shape == \(1,\), expected \(2,\): one deviation a rating"),
+                ({"y_std": 1.0}, r"y_std.shape == \(\), expected \(2,\)"),
+                (
+                    {"y_std": [1.0, np.nan]},
+                    r"1 of 2 deviations are missing, NaN or infinite, the first at row 1 \(nan\)",
+                ),
+                ({"y_std": np.ma.array(Y, mask=[0, 1])}, "1 of 2 deviations are missing"),
+                ({"y_std": [0.0, -1.0]}, r"2 of 2 deviations are zero or negative, the first at row 0 \(0\)"),
+                ({"y_std": ["a", "b"]}, "y_std must be an array of numbers"),
+                ({"y_true": [1e200, 0.0]}, "so large that their squares are no float64"),
+                ({"y_std": [1e200, 1.0]}, "so large that their squares are no float64"),
+                *(
+                    ({"confidence": value}, "confidence=.* must be a number above 0 and below 1")
+                    for value in (0, 1, 90, -0.1, np.nan, True, None, "0.9")
+                ),
+                *(({"n_bins": value}, "n_bins=.* must be a whole number, 1 or more") for value in (0, 2.5, None, True)),
+                ({"item_counts": [1]}, r"item_counts.shape == \(1,\), expected \(2,\)"),
+                ({"user_counts": [1, -2]}, "user_counts must be whole numbers"),
+            ]
         ),
         (
             ItemMapDisplay,

@@ -19,11 +19,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 from sklearn_mf import MatrixFactorizationRegressor, plotting
 from sklearn_mf.plotting import (
     ErrorByActivityDisplay,
+    IntervalDisplay,
     ItemMapDisplay,
     LossCurveDisplay,
     PredictedRatingsDisplay,
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.drawing
 def axes_for(name, figure):
     """What a display takes as ``ax``, and axes beside it."""
     first, second, other = figure.subplots(1, 3)
-    return [first, second] if name == "activity" else first, first, other
+    return [first, second] if name in ("activity", "intervals") else first, first, other
 
 
 @pytest.mark.parametrize("part", [lambda figure: figure, lambda figure: figure.subfigures(1, 2)[0]], ids=["", "sub"])
@@ -116,6 +117,11 @@ KEYWORDS = {
         "line_kw": [{"c": "red"}, {"lw": 4}, {"label": "Mean"}],
         "text_kw": [{"size": 3}, {"c": "red"}, {"va": "top", "ha": "left"}],
     },
+    "intervals": {
+        "errorbar_kw": [{"fmt": "s"}, {"fmt": "none"}, {"ls": "-"}, {"c": "red"}, {"mfc": "red"}],
+        "line_kw": [{"c": "red"}, {"lw": 4}, {"label": "Right"}],
+        "legend_kw": [{"title": "Fit"}, {"handles": []}, {"loc": "best"}, {"fontsize": 4}, {"ncol": 2}],
+    },
     "search": {
         "imshow_kw": [{"cmap": "Greys"}, {"vmin": 0, "vmax": 9}, {"origin": "upper"}],
         "text_kw": [{"size": 3}, {"c": "red"}, {"ha": "left"}, {"fontproperties": "monospace:size=4"}],
@@ -172,6 +178,7 @@ def test_unfitted_estimators_are_refused():
         lambda: ItemMapDisplay.from_estimator(unfitted),
         lambda: PredictedRatingsDisplay.from_estimator(unfitted, X, Y),
         lambda: ErrorByActivityDisplay.from_estimator(unfitted, X, Y, X_train=X),
+        lambda: IntervalDisplay.from_estimator(unfitted, X, Y),
         lambda: SearchHeatMapDisplay.from_search(GridSearchCV(unfitted, {"rank": [1]})),
     ):
         with pytest.raises(NotFittedError):
@@ -185,6 +192,8 @@ def test_other_estimators_are_refused():
         LossCurveDisplay.from_estimator(ridge)
     with pytest.raises(AttributeError, match="categories_, item_factors_, item_biases_, which Ridge has not"):
         ItemMapDisplay.from_estimator(make_pipeline(ridge))
+    with pytest.raises(TypeError, match=r"IntervalDisplay needs predict\(X, return_std=True\), which Ridge has not"):
+        IntervalDisplay.from_estimator(make_pipeline(StandardScaler(), ridge).fit(X, Y), X, Y)
     with pytest.raises(AttributeError, match="needs cv_results_, which Ridge has not"):
         SearchHeatMapDisplay.from_search(ridge)
 

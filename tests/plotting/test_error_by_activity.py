@@ -71,10 +71,10 @@ def test_errors_by_activity_are_those_of_a_plain_loop():
 def test_the_interval_has_the_coverage_it_claims():
     rng = np.random.default_rng(0)
     n, n_repeats, sigma, hits = 400, 400, 0.9, 0
-    from sklearn_mf.plotting._activity import _rmse_with_error
+    from sklearn_mf.plotting._bins import rmse_with_error
 
     for _ in range(n_repeats):
-        _, rmse, half = _rmse_with_error(rng.normal(scale=sigma, size=n) ** 2)
+        _, rmse, half = rmse_with_error(rng.normal(scale=sigma, size=n) ** 2)
         hits += abs(rmse - sigma) <= half
     assert 0.92 <= hits / n_repeats <= 0.98
 

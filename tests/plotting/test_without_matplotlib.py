@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn_mf import MatrixFactorizationRegressor, plotting
 from sklearn_mf.plotting import (
     ErrorByActivityDisplay,
+    IntervalDisplay,
     ItemMapDisplay,
     LossCurveDisplay,
     PredictedRatingsDisplay,
@@ -23,6 +24,7 @@ DISPLAYS = {
     "map": ItemMapDisplay(coordinates=np.eye(2), explained_variance_ratio=[0.6, 0.4]),
     "predicted": PredictedRatingsDisplay(y_true=Y, y_pred=Y),
     "activity": ErrorByActivityDisplay(y_true=Y, y_pred=Y, item_counts=[1, 2], user_counts=[1, 2]),
+    "intervals": IntervalDisplay(y_true=Y, y_pred=Y, y_std=Y),
     "search": SearchHeatMapDisplay(scores=[[1]], x_values=[1], y_values=[1], x_name="x", y_name="y", score_name="s"),
 }
 
@@ -50,6 +52,8 @@ def test_without_matplotlib_nothing_is_computed(monkeypatch):
         lambda: PredictedRatingsDisplay.from_predictions(Y, []),
         lambda: ErrorByActivityDisplay.from_estimator(unfitted, PAIRS, Y, X_train=PAIRS),
         lambda: ErrorByActivityDisplay.from_predictions(Y, [], X=PAIRS, X_train=PAIRS),
+        lambda: IntervalDisplay.from_estimator(unfitted, PAIRS, Y),
+        lambda: IntervalDisplay.from_predictions(Y, [], []),
         lambda: SearchHeatMapDisplay.from_search(GridSearchCV(unfitted, {"rank": [1]})),
     ):
         with pytest.raises(ImportError, match="pip install"):

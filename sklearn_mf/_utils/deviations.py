@@ -1,0 +1,35 @@
+"""Ask estimators for predictions with their standard deviations."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+
+def predict_with_std(estimator: Any, X: Any, caller: str, return_std: bool | str = True) -> tuple[Any, Any]:
+    """Return what ``predict(X, return_std=...)`` predicts, and the deviations; of a search its best estimator's."""
+    while hasattr(estimator, "best_estimator_"):  # predict of a search passes nothing on
+        estimator = estimator.best_estimator_
+    model = estimator
+    while hasattr(model, "steps"):  # predict of a pipeline passes everything on to the last step
+        model = model.steps[-1][1]
+    _check_takes_return_std(model, caller)
+    result = estimator.predict(X, return_std=return_std)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"predict(X, return_std={return_std!r}) of {type(model).__name__} returned a {type(result).__name__}, and "
+            f"{caller} needs a tuple of two arrays: predictions and standard deviations."
+        )
+    return result
+
+
+def _check_takes_return_std(model: Any, caller: str) -> None:
+    """Refuse a model whose ``predict`` has no ``return_std``."""
+    parameters = inspect.signature(model.predict).parameters if hasattr(model, "predict") else {}
+    if "return_std" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    raise TypeError(
+        f"{caller} needs predict(X, return_std=True), which {type(model).__name__} has not. Give a "
+        "MatrixFactorizationRegressor, another estimator that predicts standard deviations (such as BayesianRidge), or "
+        "a pipeline or search that ends in one."
+    )

@@ -1,0 +1,479 @@
+"""Draw whether predicted deviations can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf._utils.deviations import predict_with_std
+from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, rmse_with_error
+from sklearn_mf.plotting._lookup import count_training_ratings, names_of_pair
+from sklearn_mf.plotting._shared import (
+    as_floats,
+    check_true_and_predicted,
+    check_whole_number,
+    ink_color,
+    make_two_axes_if_none,
+    merge_style,
+    require_matplotlib,
+    root_mean_square,
+    settle_layout,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+
+# Marker, color and label of the shares by each table; they differ in gray, too.
+_STYLES = {
+    "by_std_": ("o", "C0", "By deviation"),
+    "by_item_": ("s", "C1", "By item's ratings"),
+    "by_user_": ("^", "C2", "By user's ratings"),
+}
+_APART = 1.5  # percent of the ratings: so that intervals of different tables do not lie on one another
+
+
+class IntervalDisplay:
+    r"""Draw predicted standard deviations against errors, and how many ratings lie in the predicted intervals.
+
+    The left panel shows if deviations are right where they are large and where they are small. Ratings are sorted by
+    the predicted deviation into bins of equal counts. Each point is a bin: the root mean square of its predicted
+    deviations, and its RMSE. Points on the diagonal are right. Above it the model is too sure of itself.
+
+    The right panel shows the share of ratings in the central interval, :math:`\hat y \pm z \sigma`, where z is the
+    quantile of the normal distribution. The dashed line is the share that was asked for, the other line the share of
+    all ratings. Points are the shares by predicted deviation and, if training data is given, by how many training
+    ratings the item and the user have. A point stands in the middle of its bin.
+
+    Vertical lines are approximate 95 % intervals, which take errors for independent: for RMSE as in
+    :class:`ErrorByActivityDisplay`, for shares those of Wilson [1]_.
+
+    :meth:`from_estimator` and :meth:`from_predictions` make a display; all parameters are stored as attributes.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_ratings,)
+        Held-out ratings, finite.
+
+    y_pred : array-like of shape (n_ratings,)
+        Predicted ratings, finite.
+
+    y_std : array-like of shape (n_ratings,)
+        Predicted standard deviations of the ratings, finite and above 0, on the scale of the ratings. They are those of
+        a rating, not of the expected rating alone.
+
+    item_counts, user_counts : array-like of shape (n_ratings,), int, default=None
+        Number of training ratings of each rating's item and user, 0 or more. None leaves them out.
+
+    confidence : float, default=0.9
+        Share of the ratings that the interval should hold, above 0 and below 1.
+
+    n_bins : int, default=5
+        Number of bins, at least 1; 5 makes fifths. Equal values are never in different bins. So there can be fewer
+        bins, and counts can differ. Items and users without a training rating are in a bin of their own.
+
+    Attributes
+    ----------
+    z_ : float
+        Half the width of the interval, in deviations.
+
+    rmse_ : float
+        RMSE of all ratings.
+
+    predicted_rmse_ : float
+        Root mean square of all predicted deviations; the RMSE if they are right.
+
+    coverage_ : float
+        Share of all ratings that lie in their interval.
+
+    by_std_ : Bunch
+        Bins by predicted deviation, from low to high. Each attribute is an array of shape (n_bins,):
+
+        - ``first``, ``last``, float64: the least and the greatest value in the bin;
+        - ``n_ratings``, int64: how many ratings it has;
+        - ``predicted_rmse``, float64: the root mean square of their predicted deviations;
+        - ``rmse``, float64: their RMSE;
+        - ``coverage``, float64: the share of them that lie in their interval.
+
+    by_item_, by_user_ : Bunch or None
+        The same by the number of training ratings of the item and of the user; ``first`` and ``last`` are int64. None
+        without counts.
+
+    axes_ : ndarray of shape (2,) of matplotlib Axes
+        Panels of errors and shares.
+
+    ax_ : matplotlib Axes
+        The first of them.
+
+    figure_ : matplotlib Figure
+        Their figure.
+
+    errorbars_ : list of matplotlib ErrorbarContainer
+        RMSE by predicted deviation; shares by predicted deviation and, with counts, by item and by user.
+
+    lines_ : list of three matplotlib Line2D
+        The diagonal, the share that was asked for, and the share of all ratings.
+
+    legends_ : list of two matplotlib Legend
+        Those of the panels.
+
+    Raises
+    ------
+    ValueError
+        If ratings or deviations are not finite, there are none, deviations are not above 0, errors are too large to be
+        squared, counts are not whole numbers >= 0, lengths differ, ``confidence`` is not between 0 and 1, or ``n_bins``
+        is not a whole number >= 1.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+       American Statistical Association 22, 1927.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mf.plotting import IntervalDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> y_pred, y_std = rng.uniform(1, 5, 2_000), rng.uniform(0.5, 1.5, 2_000)
+    >>> y_true = rng.normal(y_pred, y_std)
+    >>> display = IntervalDisplay.from_predictions(y_true, y_pred, y_std)
+    >>> round(display.coverage_, 2)
+    0.9
+    >>> display.by_std_.n_ratings
+    array([400, 400, 400, 400, 400])
+    >>> display.by_std_.predicted_rmse.round(1), display.by_std_.rmse.round(1)
+    (array([0.6, 0.8, 1. , 1.2, 1.4]), array([0.6, 0.8, 1. , 1.2, 1.4]))
+    """
+
+    def __init__(
+        self,
+        *,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        y_std: ArrayLike,
+        item_counts: ArrayLike | None = None,
+        user_counts: ArrayLike | None = None,
+        confidence: float = 0.9,
+        n_bins: int = 5,
+    ):
+        self.y_true, self.y_pred = check_true_and_predicted(y_true, y_pred)
+        n_ratings = len(self.y_true)
+        self.y_std = _check_deviations(y_std, n_ratings)
+        self.item_counts = None if item_counts is None else check_counts(item_counts, n_ratings, "item_counts")
+        self.user_counts = None if user_counts is None else check_counts(user_counts, n_ratings, "user_counts")
+        self.confidence = _check_confidence(confidence)
+        check_whole_number(n_bins, "n_bins", at_least=1)
+        self.n_bins = n_bins
+        self._compute()
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        X_train: Any = None,
+        confidence: float = 0.9,
+        n_bins: int = 5,
+        **plot_kw: Any,
+    ) -> IntervalDisplay:
+        """Draw what a fitted estimator predicts of its own errors on held-out ratings.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted. ``predict(X, return_std=True)`` returns predictions and deviations, as that of
+            :class:`~sklearn.linear_model.BayesianRidge` does. A pipeline or a search may end in it.
+
+        X : array-like or dataframe of shape (n_ratings, n_columns)
+            Held-out pairs: as in ``predict`` and, with ``X_train``, as in
+            :meth:`ErrorByActivityDisplay.from_estimator`.
+
+        y : array-like of shape (n_ratings,)
+            Their ratings.
+
+        X_train : array-like or dataframe of shape (n_train, n_columns), default=None
+            Pairs that were trained on, as in :meth:`ErrorByActivityDisplay.from_estimator`. None draws no shares by
+            item and user.
+
+        confidence : float, default=0.9
+            Share of the ratings that the interval should hold, above 0 and below 1.
+
+        n_bins : int, default=5
+            Number of bins, at least 1.
+
+        **plot_kw : keywords of :meth:`plot`
+
+        Returns
+        -------
+        display : IntervalDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If ``predict`` of the estimator has no ``return_std``.
+        ValueError
+            If arrays are not as the constructor needs them, or tables not as ``ErrorByActivityDisplay`` needs them.
+        """
+        require_matplotlib(cls.__name__)
+        check_is_fitted(estimator)
+        counts = {} if X_train is None else count_training_ratings(X, X_train, cls.__name__, names_of_pair(estimator))
+        y_pred, y_std = predict_with_std(estimator, X, cls.__name__)
+        display = cls(y_true=y, y_pred=y_pred, y_std=y_std, **counts, confidence=confidence, n_bins=n_bins)
+        return display.plot(**plot_kw)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        y_std: ArrayLike,
+        *,
+        X: Any = None,
+        X_train: Any = None,
+        confidence: float = 0.9,
+        n_bins: int = 5,
+        **plot_kw: Any,
+    ) -> IntervalDisplay:
+        """Draw given deviations against the errors of given predictions.
+
+        Parameters
+        ----------
+        y_true, y_pred, y_std : array-like of shape (n_ratings,)
+            Held-out ratings, predicted ratings, and predicted deviations.
+
+        X, X_train : array-like or dataframe, default=None
+            As in :meth:`from_estimator`; give both or none. Without an estimator, users and items are the first two
+            columns of X.
+
+        confidence, n_bins, **plot_kw : as in :meth:`from_estimator`
+
+        Returns
+        -------
+        display : IntervalDisplay
+        """
+        require_matplotlib(cls.__name__)
+        if (X is None) != (X_train is None):
+            raise ValueError(
+                "X and X_train count the training ratings of each held-out rating's item and user: give both or none."
+            )
+        counts = {} if X is None else count_training_ratings(X, X_train, cls.__name__, [])
+        display = cls(y_true=y_true, y_pred=y_pred, y_std=y_std, **counts, confidence=confidence, n_bins=n_bins)
+        return display.plot(**plot_kw)
+
+    def plot(
+        self,
+        ax: Sequence[Axes] | np.ndarray | None = None,
+        *,
+        errorbar_kw: dict[str, Any] | None = None,
+        line_kw: dict[str, Any] | None = None,
+        legend_kw: dict[str, Any] | None = None,
+    ) -> IntervalDisplay:
+        """Draw the errors in one panel and the shares in the other.
+
+        Parameters
+        ----------
+        ax : sequence of two matplotlib Axes, default=None
+            Panels to draw errors and shares into. None makes a new figure.
+
+        errorbar_kw : dict, default=None
+            Keywords of ``Axes.errorbar`` for the points, in both panels.
+
+        line_kw : dict, default=None
+            Keywords of ``Axes.plot`` and ``Axes.axhline`` for the diagonal and for the line of the share that was
+            asked for.
+
+        legend_kw : dict, default=None
+            Keywords of ``Axes.legend``, for both panels.
+
+        Returns
+        -------
+        display : IntervalDisplay
+            This object.
+        """
+        require_matplotlib(type(self).__name__)
+        self.axes_ = make_two_axes_if_none(ax)
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self.errorbars_, self.lines_, self.legends_ = [], [], []
+        if ax is None:
+            self.figure_.align_xlabels(self.axes_)
+        self._plot_errors(self.axes_[0], errorbar_kw, line_kw, legend_kw)
+        self._plot_shares(self.axes_[1], errorbar_kw, line_kw, legend_kw)
+        return self
+
+    def _compute(self) -> None:
+        """Compute errors and shares, of all ratings and by bin."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = self.y_true - self.y_pred
+            self.rmse_, self.predicted_rmse_ = root_mean_square(errors), root_mean_square(self.y_std)
+        if not np.isfinite([self.rmse_, self.predicted_rmse_]).all():
+            raise ValueError("Errors or deviations are so large that their squares are no float64: use a larger unit.")
+        self.z_ = float(norm.isf((1 - self.confidence) / 2))
+        is_inside = np.abs(errors) <= self.z_ * self.y_std
+        self.coverage_ = float(is_inside.mean())
+        self.by_std_ = self._make_table(self.y_std, _choose_edges(self.y_std, self.n_bins), is_inside)
+        for kind, counts in (("item", self.item_counts), ("user", self.user_counts)):
+            edges = None if counts is None else choose_bin_starts(counts[counts > 0], self.n_bins)
+            table = None if edges is None else self._make_table(counts, edges, is_inside)
+            setattr(self, f"by_{kind}_", table)
+
+    def _make_table(self, values: np.ndarray, edges: np.ndarray, is_inside: np.ndarray) -> Bunch:
+        """Compute errors and shares of the bins that these edges cut the values into; an edge begins a bin."""
+        bin_of = np.searchsorted(edges, values, side="right")
+        rows_of_bins = [np.flatnonzero(bin_of == number) for number in np.unique(bin_of)]
+        errors = self.y_true - self.y_pred
+        return Bunch(
+            first=np.array([values[rows].min() for rows in rows_of_bins]),
+            last=np.array([values[rows].max() for rows in rows_of_bins]),
+            n_ratings=np.array([len(rows) for rows in rows_of_bins]),
+            predicted_rmse=np.array([root_mean_square(self.y_std[rows]) for rows in rows_of_bins]),
+            rmse=np.array([root_mean_square(errors[rows]) for rows in rows_of_bins]),
+            coverage=np.array([is_inside[rows].mean() for rows in rows_of_bins]),
+        )
+
+    def _plot_errors(
+        self,
+        ax: Axes,
+        errorbar_kw: dict[str, Any] | None,
+        line_kw: dict[str, Any] | None,
+        legend_kw: dict[str, Any] | None,
+    ) -> None:
+        """Draw the RMSE of bins against their predicted deviation, and the diagonal."""
+        table = self.by_std_
+        half_widths = self._half_widths_of_rmse()
+        bounds = table.predicted_rmse, table.rmse - np.nan_to_num(half_widths), table.rmse + np.nan_to_num(half_widths)
+        ends = np.array([np.min(bounds), np.max(bounds)])
+        ends += np.array([-0.08, 0.08]) * (np.ptp(ends) or ends[1])
+        self._plot_points(ax, "by_std_", (table.predicted_rmse, table.rmse), half_widths, errorbar_kw)
+        self.lines_ += ax.plot(ends, ends, **_style_of_line(ax, line_kw, "As predicted"))
+        ax.set(xlim=ends, ylim=ends, xlabel="Predicted\ndeviation", ylabel="RMSE")
+        kw = {
+            "handles": self.lines_[:1],
+            "loc": "upper left",
+            "title": f"n = {len(self.y_true):,}",
+            "alignment": "left",
+        }
+        self.legends_.append(_add_legend(ax, kw, legend_kw))
+
+    def _half_widths_of_rmse(self) -> np.ndarray:
+        """Compute half the 95 % intervals of the RMSE by predicted deviation; NaN in bins of few ratings."""
+        bin_of = np.searchsorted(self.by_std_.first[1:], self.y_std, side="right")
+        errors = (self.y_true - self.y_pred) / (self.rmse_ or 1.0)  # so that no power of them is too large
+        widths = [rmse_with_error(errors[bin_of == number] ** 2)[2] for number in range(len(self.by_std_.first))]
+        return np.array(widths) * self.rmse_
+
+    def _plot_shares(
+        self,
+        ax: Axes,
+        errorbar_kw: dict[str, Any] | None,
+        line_kw: dict[str, Any] | None,
+        legend_kw: dict[str, Any] | None,
+    ) -> None:
+        """Draw the shares of ratings in their intervals, of all and by bin, in percent."""
+        asked = f"{100 * self.confidence:g} %"
+        self.lines_.append(ax.axhline(100 * self.confidence, **_style_of_line(ax, line_kw, f"Asked for: {asked}")))
+        kw = {"color": ink_color(ax, 0.6), "linewidth": 1, "zorder": 1, "label": f"All: {100 * self.coverage_:.1f} %"}
+        self.lines_.append(ax.axhline(100 * self.coverage_, **kw))
+        names = [name for name in _STYLES if getattr(self, name) is not None]
+        for place, name in enumerate(names):
+            table = getattr(self, name)
+            shares, n_ratings = table.coverage, table.n_ratings
+            low, high = _wilson_interval(shares, n_ratings)
+            x = 100 * (np.cumsum(n_ratings) - n_ratings / 2) / n_ratings.sum() + _APART * (place - (len(names) - 1) / 2)
+            self._plot_points(ax, name, (x, 100 * shares), 100 * np.abs([shares - low, high - shares]), errorbar_kw)
+        ax.set(xlim=(0, 100), xticks=(0, 50, 100), ylabel=f"In the {asked} interval (%)")
+        ax.set_xlabel("Ratings sorted,\nlow to high (%)")
+        self.legends_.append(_add_legend(ax, {"loc": "lower left"}, legend_kw))
+        _make_room_below(ax, self.legends_[-1])
+
+    def _plot_points(
+        self, ax: Axes, name: str, points: tuple, half_widths: np.ndarray, errorbar_kw: dict[str, Any] | None
+    ) -> None:
+        """Draw points and their intervals in the style of a table."""
+        from matplotlib.lines import Line2D
+
+        marker, color, label = _STYLES[name]
+        kw = {"capsize": 2, "label": label}
+        if "fmt" not in (errorbar_kw or {}):  # which says all of these
+            kw |= {"color": color, "marker": marker, "linestyle": ""}
+        self.errorbars_.append(ax.errorbar(*points, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
+
+
+def _check_deviations(y_std: Any, n_ratings: int) -> np.ndarray:
+    """Check that deviations are finite numbers above 0, one for each rating, and return them as float64."""
+    is_masked = np.ma.getmaskarray(y_std) if np.ma.isMaskedArray(y_std) else False
+    values = as_floats(y_std, "y_std")
+    if values.shape != (n_ratings,):
+        raise ValueError(f"y_std.shape == {values.shape}, expected {(n_ratings,)}: one deviation a rating.")
+    for bad, what in (
+        (~np.isfinite(values) | is_masked, "missing, NaN or infinite"),
+        (values <= 0, "zero or negative"),
+    ):
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            raise ValueError(
+                f"y_std must be finite and above 0: {len(rows)} of {n_ratings} deviations are {what}, the first at row "
+                f"{rows[0]} ({values[rows[0]]:g})."
+            )
+    return values
+
+
+def _check_confidence(confidence: Any) -> float:
+    """Check a share above 0 and below 1, and return it."""
+    if not isinstance(confidence, Real) or isinstance(confidence, bool) or not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence!r} must be a number above 0 and below 1, such as 0.9 for 90 %.")
+    return float(confidence)
+
+
+def _choose_edges(values: np.ndarray, n_bins: int) -> np.ndarray:
+    """Return the first value of each bin but the lowest, for bins of about equal counts."""
+    n_bins = min(n_bins, len(values))
+    return np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins, method="higher"))
+
+
+def _wilson_interval(shares: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute 95 % intervals of shares of n ratings."""
+    z = 1.96
+    middle = (shares + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(shares * (1 - shares) / n + (z / (2 * n)) ** 2)
+    return middle - half, middle + half
+
+
+def _style_of_line(ax: Axes, line_kw: dict[str, Any] | None, label: str) -> dict[str, Any]:
+    """Choose how a line looks on which points should lie."""
+    from matplotlib.lines import Line2D
+
+    kw = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "zorder": 1, "label": label}
+    return merge_style(kw, line_kw, Line2D)
+
+
+def _add_legend(ax: Axes, defaults: dict[str, Any], legend_kw: dict[str, Any] | None) -> Legend:
+    """Add a legend, in smaller letters if it is wider than the panel."""
+    kw = {"handlelength": 1.5, **defaults, **(legend_kw or {})}
+    legend = ax.legend(**kw)
+    legend.set_in_layout(False)  # else a panel would become as narrow as a wide legend leaves it
+    settle_layout(ax)
+    room = 0.94 * ax.get_window_extent().width / legend.get_window_extent().width
+    if room < 1 and not {"fontsize", "prop"} & set(kw):
+        size = room * legend.prop.get_size_in_points()
+        legend = ax.legend(**{"fontsize": size, "title_fontsize": size, **kw})
+        legend.set_in_layout(False)
+    return legend
+
+
+def _make_room_below(ax: Axes, legend: Legend) -> None:
+    """Extend the limits of a panel downwards, so that a legend at the bottom covers nothing."""
+    settle_layout(ax)
+    share = min(legend.get_window_extent().height / ax.get_window_extent().height + 0.04, 0.6)
+    low, high = ax.get_ylim()
+    ax.set_ylim(high - (high - low) / (1 - share), high)
