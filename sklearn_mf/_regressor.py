@@ -52,7 +52,6 @@ from sklearn_mf._training.schedules import SCHEDULES
 from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
 
-
 _TABLES = "_factors", "_biases"  # attributes that hold tables; they are pickled as arrays, without underscore
 _DEVIATIONS_OF_BOUND = {"rating": 0.0, "lower": -1.0, "upper": 1.0}
 
@@ -208,7 +207,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         model on every call.
 
     verbose : int, default=0
-        1 or more prints a line for each epoch, and each batch of ``partial_fit``.
+        1 or more prints a line for each epoch of ``fit``, and for each batch of ``partial_fit``.
 
     Attributes
     ----------
@@ -507,8 +506,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         parts of the model that it changes, in chunks of 512 levels, and shares the others with what was there before.
         So other threads may read the model all the time: they see it as it was before the call, or after.
 
-        With the default damping, rows of a model that has learned most of its ratings in this way take larger steps: the
-        damping of factors is multiplied by the part of the ratings that ``fit`` had, 0.4 at least.
+        Rows of a model that has learned most of its ratings in this way take larger steps: the damping of factors is
+        multiplied by the part of the ratings that ``fit`` had, 0.4 at least.
 
         References
         ----------
@@ -555,7 +554,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                     known, coded, y_old, hyper, float_of(self, "forgetting"), lambda: generator_of(self, known.n_iter)
                 )
         if self.verbose:
-            print(f"Batch {learned.n_iter}  {hyper.loss.training_line(learned.losses[-1])}")
+            print(f"Batch of {len(given.y)} ratings  {hyper.loss.training_line(learned.losses[-1])}")
         return adopt(self, frozen, levels, learned)
 
     def forget(self, users: ArrayLike) -> MatrixFactorizationRegressor:
@@ -596,7 +595,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         own, state = vars(frozen).get("_own_contexts"), frozen._training_state
         model = model_of(frozen)
         kept = [np.delete(tables[0].whole(), places, axis=0) for tables in (model.factors, model.biases)]
-        frozen._factors, frozen._biases = [as_table(kept[0]), *model.factors[1:]], [as_table(kept[1]), *model.biases[1:]]
+        frozen._factors, frozen._biases = (
+            [as_table(kept[0]), *model.factors[1:]],
+            [as_table(kept[1]), *model.biases[1:]],
+        )
         frozen.categories_, frozen._sorters = levels.ids, levels.sorters
         frozen._own_contexts = own and without_owners(own, "user", places)
         frozen._training_state = state.without_levels(0, places)
@@ -943,10 +945,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
         if y is None:
             raise ValueError("recommend_from needs y, the ratings of the pairs in X.")
-        self.categories_, self._sorters = [self.categories_[0][:0], self.categories_[1]], [None, self._sorters[1]]
         model = model_of(self)
         no_factors, no_bias = np.empty((0, model.rank), dtype=np.float32), np.empty(0, dtype=np.float32)
         self._factors, self._biases = [as_table(no_factors), model.factors[1]], [as_table(no_bias), model.biases[1]]
+        self.categories_, self._sorters = [self.categories_[0][:0], self.categories_[1]], [None, self._sorters[1]]
         self._training_state = self._training_state.without_users()
         self.fold_in(X, y, sample_weight)
 

@@ -101,7 +101,9 @@ class Levels:
         """Leave out levels of a field, which must be known; return the others, and where those left out were."""
         places = self.encode_field(field, column, threads)
         if (places < 0).any():
-            raise ValueError(f"{capital(column.label)} has ids not seen in fit: {describe_unknown([column], places[:, None])}.")
+            raise ValueError(
+                f"{capital(column.label)} has ids not seen in fit: {describe_unknown([column], places[:, None])}."
+            )
         places = np.unique(places)
         if len(places) == len(self.ids[field]):
             raise ValueError(f"{capital(column.label)} has all ids that the model knows: nothing would be left of it.")
@@ -209,7 +211,7 @@ def _look_up_ints(
     values: np.ndarray | list | Categorical, fitted: np.ndarray, sorter: np.ndarray | None, out: np.ndarray
 ) -> bool:
     """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
-    if fitted.dtype != np.int64:
+    if fitted.dtype != np.int64 or not len(fitted):
         return False
     if isinstance(values, list):
         values = number_array(values)

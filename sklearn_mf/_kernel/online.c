@@ -116,7 +116,7 @@ double online_update(const online_ratings *ratings, const online_model *model, c
                                  ? (float)(model->square_sums[f] / (model->totals[0] * rank)) : 0.0f;
         double psi = now.psi;
         const double h = measure(model, rule, index, is_replaced ? (float)w : 0.0f, sum, gains);
-        double square = now.kappa, n_added = w; /* of counts */
+        double square = y - now.psi, n_added = w; /* of counts: their expectation */
         if (!rule->has_curvatures) {
             const double e = (y - f_x) / model->unit;
             square = e * e / (1.0 + rule->curvature * h);
@@ -125,7 +125,7 @@ double online_update(const online_ratings *ratings, const online_model *model, c
             const judged before = judge_rating(model, config, ratings->y_old[r], f_x);
             const double e = (ratings->y_old[r] - f_x) / model->unit;
             psi -= before.psi;
-            square -= rule->has_curvatures ? before.kappa : e * e / (1.0 + rule->curvature * h);
+            square -= rule->has_curvatures ? square : e * e / (1.0 + rule->curvature * h);
             n_added = 0.0;
         }
         const double g = w * psi / (1.0 + w * now.kappa * h);

@@ -4,7 +4,8 @@
  *
  *   k_f  = 1 / (alpha n_f + delta_f + c_f m_f)        kb_f = 1 / (alpha_bias n_f + delta_b + c_f)
  *
- *   n    summed weight of the ratings of the row       c    summed curvature of their losses; n for the squared loss
+ *   n    summed weight of the ratings of the row       c    summed curvature of their expected losses: n for the squared
+ *                                                           loss, of counts the sum of w times the expected count
  *   m_f  mean square, over all ratings, of a component of s - V_f, the gradient of a prediction with respect to V_f
  *   s    sum of the factor rows of one rating          e    error, target - prediction, on the standardized scale
  *   h    what is not known of a prediction, relative to the noise of a rating:
@@ -88,8 +89,8 @@ typedef struct {
     const double *n; /* summed weights of all rows */
 } precision_block;
 
-/* Adds w e^2 (1 + h) of each rating, left out of its rows, to the squares of its rows; of counts w times the curvature of
- * the loss. Returns what it added to users. The loss is that of `config`. */
+/* Adds w e^2 (1 + h) of each rating, left out of its rows, to the squares of its rows; of counts w times the
+ * expected count. Returns what it added to users. The loss is that of `config`. */
 double precision_left_out(const precision_block *block, const sgd_config *config, const precision_rule *rule,
                           double *squares, const precision_scratch *scratch);
 

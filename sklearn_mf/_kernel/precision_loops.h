@@ -88,13 +88,13 @@ TARGET INLINE void NAME(pairs_unknown)(int k, const precision_rule *rule, const 
     }
 }
 
-/* w e^2 (1 + h), or of counts w kappa, of a rating with this prediction and these gains. */
+/* w e^2 (1 + h), or of counts w times their expectation target - psi, of a rating with this prediction and these gains. */
 INLINE double NAME(added)(const precision_block *block, const sgd_config *config, const precision_rule *rule, ptrdiff_t r,
                           float prediction, float h)
 {
     const double w = block->weight ? block->weight[r] : 1.0, e = (double)block->target[r] - prediction;
     if (rule->has_curvatures)
-        return w * judge(config, block->target[r], prediction).kappa;
+        return w * (block->target[r] - judge(config, block->target[r], prediction).psi);
     return w * e * e * (1.0 + rule->curvature * h);
 }
 

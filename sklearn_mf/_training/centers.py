@@ -319,8 +319,8 @@ def predict_centers(
 ) -> tuple[np.ndarray | float, np.ndarray]:
     """Predict the centers of ``levels`` of a field from their partners N in ``codes``.
 
-    |N|^(-1/2) times the sum of the coefficients of the partners, (n_levels, rank + 1); partners without coefficients add
-    nothing. Without any coefficients, centers are 0. The sizes |N| come second, (n_levels,).
+    |N|^(-1/2) times the sum of the coefficients of the partners, (n_levels, rank + 1); partners without coefficients
+    add nothing. Without any coefficients, centers are 0. The sizes |N| come second, (n_levels,).
     """
     is_wanted = np.isin(codes[field], levels)
     n_partners = int(codes[1 - field].max()) + 1

@@ -132,4 +132,3 @@ class Start:
 
     learned: Learned
     places: list[np.ndarray]
-

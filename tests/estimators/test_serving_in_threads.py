@@ -85,19 +85,18 @@ def test_names_of_features_are_of_one_state():
     assert len(encoder.get_feature_names_out(meanwhile)) == 6
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_a_warning_that_is_an_error_changes_nothing(method, monkeypatch):
-    """Warnings are errors here: the model is that of before, and a batch given again counts once."""
+def test_a_warning_that_is_an_error_changes_nothing(monkeypatch):
+    """Warnings are errors here: the model is that of before."""
     X, y = ratings(seed=1)
     model, other = make_model(), make_model()
     before = dict(vars(model))
     with monkeypatch.context() as patch:
         patch.setattr(SGDSolver, "warning", "Training diverged.")
         with pytest.raises(ConvergenceWarning, match="Training diverged"):
-            getattr(model, method)(X, y)
+            model.fit(X, y)
     assert vars(model) == before
-    getattr(model, method)(X, y)
-    getattr(other, method)(X, y)
+    model.fit(X, y)
+    other.fit(X, y)
     assert same((model.predict(X),), (other.predict(X),))
     assert model.n_iter_ == other.n_iter_
 

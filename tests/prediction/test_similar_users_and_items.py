@@ -33,7 +33,10 @@ def test_the_recipe_with_nearest_neighbors_finds_the_same(fitted):
 
 def test_rows_without_a_direction_are_similar_to_none(ratings):
     fitted = model().fit(*ratings)
-    fitted.factors_[1][[3, 8]] = 0
+    users, items = fitted.factors_
+    items = items.copy()
+    items[[3, 8]] = 0
+    fitted.factors_ = [users, items]
     similar, cosines = fitted.similar_items([3, 4], 89)
     assert np.isnan(cosines[0]).all()
     assert set(similar[0].tolist()) == {-1}

@@ -12,23 +12,24 @@ from helpers.short_fits import make_model
 
 
 def test_an_interrupt_ends_a_fit_within_an_epoch(few_ratings, monkeypatch):
-    """Ctrl-C while an epoch runs: no other begins, and the estimator is as it was."""
+    """Ctrl-C while an epoch or a batch runs: no other begins, and the estimator is as it was."""
+    from sklearn_mf._training import online
     from sklearn_mf._training.sgd import SGDSolver
 
     X, y = few_ratings
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what they run behind
-    for method in ("fit", "partial_fit"):
+    for method, of, name in (("fit", SGDSolver, "epoch"), ("partial_fit", online, "update")):
         model = make_model().fit(X, y)
         before, predictions, n_run = dict(vars(model)), model.predict(X), []
-        epoch = SGDSolver.epoch
+        run = getattr(of, name)
 
-        def interrupted(self, factor, epoch=epoch, n_run=n_run):
+        def interrupted(*args, run=run, n_run=n_run):
             n_run.append(1)
             signal.raise_signal(signal.SIGINT)
-            return epoch(self, factor)
+            return run(*args)
 
         with monkeypatch.context() as patch:
-            patch.setattr(SGDSolver, "epoch", interrupted)
+            patch.setattr(of, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
                 getattr(model, method)(X, y)
         assert len(n_run) == 1

@@ -1,5 +1,7 @@
 """Check that partial_fit learns from batches and grows with their ids."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,25 +9,48 @@ from helpers.continued_fits import both_models, make_like, make_model, rmse, sta
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._training.losses import make_loss
 from sklearn_mf.datasets import make_ratings
 
 
 @both_models
-def test_a_million_in_batches(implicit_features):
-    """Here a tenth of that, in batches of 1,000; benchmarks/streaming.py has the million. Without implicit features."""
-    X, y = make_ratings(1000, 500, 60_000, rank=4, random_state=0, return_X_y=True)
-    test = np.arange(len(y)) % 10 == 0
-    X_train, y_train = X[~test], y[~test]
-    parameters = {"implicit_features": implicit_features, "alpha": 0.03, "damping": 2.0}
-    whole = make_model(learning_rate=0.05, **parameters).fit(X_train, y_train)
-    model, rng = make_model(learning_rate=0.1, schedule="invscaling", **parameters), np.random.default_rng(0)
-    for _ in range(20):
-        order = rng.permutation(len(y_train))
-        for start in range(0, len(order), 1000):
-            rows = order[start : start + 1000]
-            model.partial_fit(X_train[rows], y_train[rows])
-    assert rmse(model, X[test], y[test]) < (1.01 if implicit_features is None else 1.03) * rmse(whole, X[test], y[test])
-    assert model.n_iter_ == len(model.loss_curve_) == 20 * 54
+def test_the_first_call_is_a_fit(growing_ratings, implicit_features):
+    X, _, y, _ = growing_ratings
+    parameters = {"implicit_features": implicit_features, "damping": 3.0, "max_iter": 5}
+    fitted, streamed = make_model(**parameters).fit(X, y), make_model(**parameters).partial_fit(X, y)
+    for a, b in zip(state(fitted), state(streamed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert streamed.n_iter_ == len(streamed.loss_curve_) == 5
+    assert streamed.partial_fit(X[:7], y[:7]).n_iter_ == len(streamed.loss_curve_) == 6
+
+
+@both_models
+@pytest.mark.parametrize("size", [20, 500])
+def test_no_batch_makes_a_model_worse(growing_ratings, implicit_features, size):
+    """A fit of half the ratings, and then the others: on the way to what a fit of all gives."""
+    X, X_test, y, y_test = growing_ratings
+    order = np.random.default_rng(0).permutation(len(y))
+    half, rest = order[: len(y) // 2], order[len(y) // 2 :]
+    parameters = {"implicit_features": implicit_features, "alpha": 0.04}
+    model, whole = make_model(**parameters).fit(X[half], y[half]), make_model(**parameters).fit(X, y)
+    errors = [rmse(model, X_test, y_test)]
+    for start in range(0, len(rest), size):
+        batch = rest[start : start + size]
+        errors.append(rmse(model.partial_fit(X[batch], y[batch]), X_test, y_test))
+    assert np.max(np.diff(errors) / errors[:-1]) < 0.004, "of a few test ratings"
+    assert errors[-1] < errors[0] - 0.6 * (errors[0] - rmse(whole, X_test, y_test))
+
+
+def test_ratings_that_come_again_and_again(growing_ratings):
+    """Each counts once more, and the model comes closer to them; a model from scratch, and in three passes."""
+    X, X_test, y, y_test = growing_ratings
+    model, errors = make_model(), []
+    for _ in range(3):
+        for start in range(0, len(y), 1000):
+            model.partial_fit(X[start : start + 1000], y[start : start + 1000])
+        errors.append(rmse(model, X_test, y_test))
+    assert errors[0] < 0.8 * y_test.std()
+    assert errors[2] < 1.001 * errors[1] < 1.002 * errors[0]
 
 
 @both_models
@@ -99,51 +124,150 @@ def test_the_scale_of_weights_is_that_of_the_first_batch(growing_ratings):
     assert np.abs(models[0].user_biases_).sum() > np.abs(models[2].user_biases_).sum()
 
 
-def test_steps_of_batches(growing_ratings):
-    """ "invscaling" falls with the batches, "constant" and "linear" do not."""
+def test_learning_rate_and_schedule_have_no_part_in_it(growing_ratings):
     X, _, y, _ = growing_ratings
-    models = {
-        schedule: make_model(schedule=schedule, implicit_features=None)
-        for schedule in ("linear", "constant", "invscaling")
-    }
-    for start in range(0, 5000, 100):
-        for model in models.values():
-            model.partial_fit(X[start : start + 100], y[start : start + 100])
-    before = {schedule: model.user_biases_ for schedule, model in models.items()}
-    for model in models.values():
-        model.partial_fit(X[:100], y[:100])
-    moved = {s: np.abs(model.user_biases_ - before[s]).sum() for s, model in models.items()}
-    assert moved["linear"] == moved["constant"]
-    assert moved["invscaling"] < 0.6 * moved["constant"]
+    model, other = make_model().fit(X[:5000], y[:5000]), make_model().fit(X[:5000], y[:5000])
+    other.set_params(learning_rate=7.0, schedule="invscaling", max_iter=1, tol=0.1, early_stopping=True)
+    model.partial_fit(X[5000:], y[5000:])
+    other.partial_fit(X[5000:], y[5000:])
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+
+
+def test_rows_that_know_much_move_little(growing_ratings):
+    X, _, y, _ = growing_ratings
+    model = make_model(implicit_features=None).fit(X, y)
+    users, counts = np.unique(X[:, 0], return_counts=True)
+    moves = []
+    for user in users[np.argsort(counts)[[0, -1]]]:
+        rows = np.column_stack([np.full(30, user), np.arange(30)])
+        before = model.predict(rows)
+        later = pickle.loads(pickle.dumps(model)).partial_fit([[user, 40]], model.predict([[user, 40]]) + 1.0)
+        moves.append(np.abs(later.predict(rows) - before).mean())
+    assert moves[1] < 0.5 * moves[0]
 
 
 def test_partial_fit_after_fit_holds_what_centers_come_from(growing_ratings):
     X, _, y, _ = growing_ratings
     model = make_model().fit(X[:8000], y[:8000])
-    coefficients = [array.copy() for array in model._training_state.coefficients]
-    centers = [array.copy() for array in model._training_state.centers[:2]]
+    coefficients = [rows.whole().copy() for rows in model._training_state.coefficients]
+    centers = [rows.whole().copy() for rows in model._training_state.centers[:2]]
     newcomers = np.column_stack([np.full(30, 999), model.categories_[1][:30]])
-    model.partial_fit(np.vstack([X[8000:], newcomers]), np.append(y[8000:], np.full(30, 3.0)))
+    later = np.vstack([X[8000:], newcomers])
+    model.partial_fit(later, np.append(y[8000:], np.full(30, 3.0)))
     for old, new in zip(coefficients, model._training_state.coefficients, strict=True):
-        np.testing.assert_array_equal(new[: len(old)], old)
-        assert not new[len(old) :].any()
-    for old, new in zip(centers, model._training_state.centers[:2], strict=True):
-        np.testing.assert_array_equal(new[: len(old)], old)
+        np.testing.assert_array_equal(new.whole()[: len(old)], old)
+        assert not new.whole()[len(old) :].any()
     newcomer = np.flatnonzero(model.categories_[0] == 999)[0]
     expected = coefficients[0][:30].sum(axis=0, dtype=np.float64) / np.sqrt(30)
-    np.testing.assert_allclose(model._training_state.centers[0][newcomer], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model._training_state.centers[0].whole()[newcomer], expected, rtol=1e-4, atol=1e-6)
+    # A known user gains partners: |N|^(1/2) z is the sum of their coefficients.
+    user = later[0, 0]
+    partners = [np.unique(part[part[:, 0] == user, 1]) for part in (X[:8000], later)]
+    gained = np.searchsorted(model.categories_[1], partners[1])
+    total = np.sqrt(len(partners[0])) * centers[0][user] + coefficients[0][gained].sum(axis=0)
+    counted = len(partners[0]) + len(partners[1])  # a pair that was rated before is not known to be one
+    expected = total / np.sqrt(counted)
+    np.testing.assert_allclose(model._training_state.centers[0].whole()[user], expected, rtol=1e-3, atol=1e-5)
+
+
+@both_models
+def test_a_rating_that_replaces_another(growing_ratings, implicit_features):
+    """A wrong rating is learned and then taken back: the model is about what it is with the right one at once."""
+    X, _, y, _ = growing_ratings
+    start = make_model(implicit_features=implicit_features).fit(X[:8000], y[:8000])
+    rows, wrong = X[8000:8100], y[8000:8100] + 3.0
+    n_before = start._training_state.knowledge.weight_sum
+
+    def learned(*batches):
+        model = pickle.loads(pickle.dumps(start))
+        for y_batch, y_old in batches:
+            model.partial_fit(rows, y_batch, y_old=y_old)
+        return model
+
+    right, mended = learned((y[8000:8100], None)), learned((wrong, None), (y[8000:8100], wrong))
+    left, twice = learned((wrong, None)), learned((wrong, None), (y[8000:8100], None))
+    off = [np.abs(model.predict(rows) - right.predict(rows)).mean() for model in (mended, left, twice)]
+    assert off[0] < 0.25 * off[1]
+    assert off[0] < 0.5 * off[2]
+    assert mended._training_state.knowledge.weight_sum == n_before + 100
+    assert twice._training_state.knowledge.weight_sum == n_before + 200
+    same = learned((wrong, None), (wrong, wrong))
+    np.testing.assert_allclose(same.predict(rows), left.predict(rows), atol=1e-6)
+    some = np.where(np.arange(100) < 50, wrong, np.nan)
+    assert learned((wrong, None), (wrong, some))._training_state.knowledge.weight_sum == n_before + 150
+
+
+def test_what_can_be_replaced(growing_ratings):
+    X, _, y, _ = growing_ratings
+    model = make_model().fit(X, y)
+    before = dict(vars(model))
+    for batch, y_old, match in [
+        (([[0, 1]], [3.0]), [np.inf], "y_old is infinite in 1 of 1 rows, the first at row 0"),
+        (([[0, 1]], [3.0]), [1.0, 2.0], r"y_old.shape == \(2,\), expected \(1,\)"),
+        (([[0, 1]], [3.0]), ["much"], "y_old must be an array of numbers"),
+        (([[0, 1], [7777, 1]], [3.0, 4.0]), [np.nan, 2.0], "whose user, item or context is new, the first at row 1"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            model.partial_fit(*batch, y_old=y_old)
+    with pytest.raises(ValueError, match="whose user, item or context is new, the first at row 2"):
+        model.partial_fit([[0, 1], [1, 1], [7777, 1]], [3.0, 3.0, 4.0], [0.0, 1.0, 1.0], y_old=[np.nan, 2.0, 2.0])
+    with pytest.raises(ValueError, match="learned nothing that could be replaced"):
+        make_model().partial_fit(X, y, y_old=y)
+    with pytest.raises(ValueError, match="y_old has 1 negative values"):
+        make_model(loss="poisson").fit(X, np.abs(y)).partial_fit(X[:2], [1, 2], y_old=[-1, np.nan])
+    assert vars(model) == before
+    model.partial_fit([[7777, 1], [0, 1]], [3.0, 4.0], y_old=[np.nan, 2.0])
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_forgetting_follows_tastes_that_drift(loss):
+    """Items change places in the course of a stream: a model that forgets predicts the last ratings better."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(60, size=20_000), rng.integers(20, size=20_000)])
+    angle = np.linspace(0, np.pi, len(X))
+    direction = np.linspace(-1, 1, 20)[X[:, 1]]
+    y = 4 + 3 * direction * np.cos(angle) + rng.normal(scale=0.3, size=len(X))
+    y = np.maximum(y, 0)
+    errors = {}
+    for forgetting in (0.0, 0.02):
+        model = make_model(rank=0, loss=loss, forgetting=forgetting).partial_fit(X[:2000], y[:2000])
+        for start in range(2000, 20_000, 200):
+            errors[forgetting] = rmse(model, X[start : start + 200], y[start : start + 200])
+            model.partial_fit(X[start : start + 200], y[start : start + 200])
+    assert errors[0.02] < 0.6 * errors[0.0]
+
+
+def test_a_new_item_that_new_users_rate(growing_ratings):
+    """Nobody of them is known: factors start off zero, so they can still move."""
+    X, _, y, _ = growing_ratings
+    model = make_model(implicit_features=None).fit(X, y)
+    new = np.stack(np.meshgrid(np.arange(1000, 1020), np.arange(1000, 1010)), axis=-1).reshape(-1, 2)
+    sign = np.where(new[:, 0] % 2, 1.0, -1.0) * np.where(new[:, 1] % 2, 1.0, -1.0)
+    for _ in range(40):
+        model.partial_fit(new, 3.0 + sign)
+    assert np.corrcoef(model.predict(new), sign)[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile", "poisson"])
 def test_partial_fit_of_every_loss(growing_ratings, loss):
     X, X_test, y, y_test = growing_ratings
     y, y_test = np.abs(y).round(), np.abs(y_test).round()
-    model = make_model(loss=loss, implicit_features=None, learning_rate=0.05)
-    for _ in range(10):
-        for start in range(0, len(y), 2500):
-            model.partial_fit(X[start : start + 2500], y[start : start + 2500])
-    assert model.loss_curve_[-1] < 0.95 * model.loss_curve_[0]
-    assert np.isfinite(model.predict(X_test)).all()
+    order = np.random.default_rng(0).permutation(len(y))
+    half, errors = order[: len(y) // 2], []
+    parameters = {"loss": loss, "implicit_features": None, "damping": 4.0}
+    model, whole = make_model(**parameters).fit(X[half], y[half]), make_model(**parameters).fit(X, y)
+    measure = make_loss(loss, epsilon=1.35, quantile=0.5)
+
+    def error(of):
+        f = of.predict(X_test) if loss != "poisson" else np.log(np.maximum(of.predict(X_test), 1e-3))
+        return measure.mean(y_test, f, 1.0, None)
+
+    errors = [error(model)]
+    for start in range(len(half), len(y), 1000):
+        batch = order[start : start + 1000]
+        errors.append(error(model.partial_fit(X[batch], y[batch])))
+    assert np.max(np.diff(errors) / errors[:-1]) < 0.004
+    assert errors[-1] < errors[0] - 0.4 * (errors[0] - error(whole))
 
 
 @pytest.mark.parametrize(
