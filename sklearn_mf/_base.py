@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,6 @@ from sklearn.utils.validation import validate_data
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.tables import Column, split_columns
-from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._prediction.deviations import Uncertainty
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model, as_table
@@ -23,7 +23,6 @@ from sklearn_mf._prediction.own_contexts import no_own_contexts, with_ratings
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned
 from sklearn_mf._training.losses import Loss
-from sklearn_mf._training.precision import Knowledge
 from sklearn_mf._training.ratings import CodedRatings, HeldOut
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
@@ -282,7 +281,7 @@ def fitted_model(frozen: Any) -> FittedModel:
     )
 
 
-def uncertainty_of(frozen: Any, model: Model) -> Uncertainty:
+def uncertainty_of(frozen: Any) -> Uncertainty:
     """Give what a fitted regressor knows of its rows."""
     loss, state = frozen._training_state.hyper.loss, frozen._training_state
     if not loss.has_deviations:
@@ -290,16 +289,24 @@ def uncertainty_of(frozen: Any, model: Model) -> Uncertainty:
             f"How sure predictions are is told for loss='squared_error', 'huber' and 'absolute_error', and the loss is "
             f"{loss.name!r}. Fit with one of these."
         )
-    known = _knowledge_of(frozen, model)
+    known = state.knowledge
     return Uncertainty(known.rule(state.hyper), state.level_sums, state.scale, known.noise)
 
 
-def _knowledge_of(frozen: Any, model: Model) -> Knowledge:
-    """Give what is known of all rows; what rests on factors is measured again where a user replaced them."""
-    state = frozen._training_state
-    if all(isinstance(rows, RowTable) for rows in frozen._factors):
-        return state.knowledge
-    return state.knowledge.with_squares_of(model.factors, state.level_sums, state.scale)
+def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
+    """Put arrays in the place of tables, in one step, and measure again what rests on factors.
+
+    Arrays that do not fit are kept as they are; ``model_of`` says so where they are used.
+    """
+    frozen = frozen_copy(estimator)
+    setattr(frozen, name, arrays)
+    if "_training_state" in vars(frozen):
+        with suppress(ValueError):
+            model, state = model_of(frozen), frozen._training_state
+            known = state.knowledge.with_squares_of(model.factors, state.level_sums, state.scale)
+            frozen._factors, frozen._biases = model.factors, model.biases
+            frozen._training_state = replace(state, knowledge=known)
+    estimator.__dict__ = vars(frozen)
 
 
 def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
@@ -314,7 +321,7 @@ def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
         )
     return Learned(
         model,
-        replace(state, knowledge=_knowledge_of(frozen, model)),
+        state,
         tuple(frozen.rating_range_),
         frozen.loss_curve_,
         frozen.validation_scores_,

@@ -28,6 +28,7 @@ from sklearn_mf._base import (
     learned_so_far,
     levels_of,
     model_of,
+    replace_rows,
     uncertainty_of,
     validate_parameters,
 )
@@ -497,8 +498,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ------
         ValueError
             As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
-            or ``implicit_features`` was changed; if all ratings of a first batch are the same; if ``y_old`` is infinite,
-            of another length than ``y``, or given for a user, item or context that is new.
+            or ``implicit_features`` was changed; if all ratings of a first batch are the same; if ``y_old`` is
+            infinite, of another length than ``y``, or given for a user, item or context that is new.
 
         Notes
         -----
@@ -884,7 +885,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     @factors_.setter
     def factors_(self, arrays: list[np.ndarray]) -> None:
-        self._factors = arrays
+        replace_rows(self, "_factors", arrays)
 
     @property
     def biases_(self) -> list[np.ndarray]:
@@ -896,7 +897,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     @biases_.setter
     def biases_(self, arrays: list[np.ndarray]) -> None:
-        self._biases = arrays
+        replace_rows(self, "_biases", arrays)
 
     def _whole(self, name: str) -> list[np.ndarray]:
         """Give the tables of an attribute as arrays."""
@@ -934,8 +935,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     def _view_with_uncertainty(self) -> FittedModel:
         """Give the same, for methods that tell how sure predictions are."""
-        fitted = fitted_model(self)
-        return replace(fitted, uncertainty=uncertainty_of(self, fitted.model))
+        return replace(fitted_model(self), uncertainty=uncertainty_of(self))
 
     def _view_for(self, question: Question) -> FittedModel:
         """Give what a question needs."""

@@ -135,6 +135,14 @@ cdef class RowTable:
                 raise ValueError("A row of the table is shared with other versions.")
             memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
 
+    def n_bytes_beside(self, RowTable other):
+        """Count the bytes of the chunks that it does not share with another version of it."""
+        cdef Py_ssize_t k, n = 0
+        for k in range(self.n_chunks()):
+            if k >= other.n_chunks() or self.table.chunks[k] != other.table.chunks[k]:
+                n += min(self.shape[0] - (k << self.table.shift), 1 << self.table.shift)
+        return n * self.table.n_columns * sizeof(float)
+
     cdef Py_ssize_t n_chunks(self):
         return (<Py_ssize_t>self.shape[0] + (1 << self.table.shift) - 1) >> self.table.shift
 

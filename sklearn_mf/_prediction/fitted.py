@@ -45,7 +45,7 @@ class FittedModel:
     def predict_with_deviations(
         self, columns: list[Column], of_mean: bool, threads: Threads
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predict ratings, and the standard deviations of them or, with ``of_mean``, of what they are expected to be."""
+        """Predict ratings, and the standard deviation of each or, with ``of_mean``, of what it is expected to be."""
         indices = self.levels.encode(columns, threads)
         unknown = self._report_unknown_rows(columns, indices)
         ratings, deviations = self.uncertainty.predict(self.model, indices, of_mean, threads)

@@ -106,7 +106,7 @@ def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float
     if weights is None and weight_unit != 1.0:
         weights = np.ones(len(y))
     if weights is not None:
-        weights = weights / weight_unit
+        weights = weights.astype(np.float64) / weight_unit
     if len(y) == 1:
         return Batch(indices, y, y_old, weights)
     mixed = np.zeros(len(y), dtype=np.uint64)

@@ -37,6 +37,7 @@ GOOD = {
     "warm_start": [True, False],
     "clip": [True, False],
     "handle_unknown": ["ignore", "warn", "error", "nan"],
+    "forgetting": [0, 0.01, 0.5, 1e-300, np.float32(0.25)],
     "n_jobs": [None, 1, 2, -1, -1000, 10**6],
     "random_state": [0, 7, 2**32 - 1, None, np.random.RandomState(0)],
     "verbose": [0, 1, True],
@@ -53,6 +54,7 @@ BAD = {
     "max_iter": [0, 2.5, *NO_NUMBERS],
     "tol": [-1, np.nan, np.inf, "text"],
     "validation_fraction": [0, 1, 1e-300, *NO_NUMBERS],
+    "forgetting": [1, 1.5, 10**400, *NO_NUMBERS],
     "n_jobs": [0, 1.5, "text", 2**70],
     "random_state": [-1, 2**40, 1.5, "text", np.random.default_rng(0)],
     "verbose": [-1, "text", None],
@@ -151,8 +153,27 @@ def partial_fit(choose):
         fitted.model.set_params(**parameters(choose))
     n_rows = choose.integer(2, 20)
     X, y = fitted.fields.table(n_rows, unknown=True), numbers(choose, n_rows, signed=False)
-    check = check_predictions(fitted.model, X, n_rows)
-    return fitted.call("partial_fit", X, y, weights(choose, n_rows), check=check)
+    check, more = check_predictions(fitted.model, X, n_rows), {}
+    if choose.chance(0.3):  # of new ids nothing can be replaced
+        X = fitted.fields.table(n_rows, unknown=choose.is_meant_to_fail)
+        y_old = numbers(choose, n_rows, signed=False)
+        is_array = isinstance(y_old, np.ndarray) and y_old.dtype.kind == "f"
+        more["y_old"] = np.where(choose.rng.random(n_rows) < 0.5, y_old, np.nan) if is_array else y_old
+    return fitted.call("partial_fit", X, y, weights(choose, n_rows), check=check, **more)
+
+
+def forget(choose):
+    fitted = Fitted(choose, regressor)
+    known = list(fitted.model.categories_[0]) if hasattr(fitted.model, "categories_") else [1, 2]
+    users = known[: choose.integer(0, len(known) - 1)]
+    if choose.is_bad():
+        users = choose.pick([known, [*known[:1], "nobody"], None, 5, "text", [None], [[1, 2]], object(), 1j])
+
+    def check(model):
+        assert len(model.categories_[0]) == len(known) - len(users)
+        assert len(model.factors_[0]) == len(model.categories_[0])
+
+    return fitted.call("forget", users, check=check)
 
 
 def fold_in(choose):
@@ -175,7 +196,17 @@ def predict(choose):
     fitted, n_rows = Fitted(choose, regressor), choose.integer(1, 12)
     unknown = choose.chance(0.5) and fitted.model.handle_unknown != "error"
     X = fitted.fields.table(n_rows, unknown)
-    return fitted.call("predict", X, check=check_predictions(fitted.model, X, n_rows))
+    return_std = choose.argument([False, False, True, "mean"], ["text", None, 2, np.zeros(2), [True]])
+    if return_std is False or fitted.model.loss in ("quantile", "poisson"):
+        return fitted.call("predict", X, check=check_predictions(fitted.model, X, n_rows))
+
+    def check(result):
+        check_predictions(fitted.model, X, n_rows)(result[0])
+        np.testing.assert_array_equal(result[0], fitted.model.predict(X))
+        assert result[1].shape == (n_rows,)
+        assert not (result[1] < 0).any()
+
+    return fitted.call("predict", X, return_std, check=check)
 
 
 def score(choose):
@@ -243,6 +274,8 @@ def recommend(choose):
     if choose.is_bad():
         bad = [None, 5, "text", [None], [[1, 2, 3]], [[]], {}, {1: [2, 3]}, np.ones((2, 2, 2)), object(), [1, [2]]]
         kwargs[choose.pick(["context", "item_context"])] = choose.pick([*bad, fields.table(3)])
+    if fitted.model.loss not in ("quantile", "poisson"):
+        kwargs["by"] = choose.argument(["rating", "rating", "lower", "upper"], ["text", None, 1, [1], np.zeros(2)])
     return fitted.call("recommend", users, n_items, check=check_lists(users, n_items), **kwargs)
 
 
@@ -321,6 +354,6 @@ def encode(choose):
 
 
 MAKERS = [
-    fit, fit, fit_again, partial_fit, fold_in, predict, score, explain, recommend, recommend, similar, set_params,
-    copy_model, fit_encoder, encode,
+    fit, fit, fit_again, partial_fit, partial_fit, forget, fold_in, predict, score, explain, recommend, recommend,
+    similar, set_params, copy_model, fit_encoder, encode,
 ]  # fmt: skip
