@@ -301,7 +301,7 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
     frozen = frozen_copy(estimator)
     setattr(frozen, name, arrays)
     if "_training_state" in vars(frozen):
-        with suppress(ValueError):
+        with suppress(ValueError, TypeError):
             model, state = model_of(frozen), frozen._training_state
             known = state.knowledge.with_squares_of(model.factors, state.level_sums, state.scale)
             frozen._factors, frozen._biases = model.factors, model.biases
