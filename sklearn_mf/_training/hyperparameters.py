@@ -66,6 +66,20 @@ class Hyperparameters:
         """Take over the scale of penalties that was chosen, and a damping where there is none."""
         return replace(self, damping=self.damping or other.damping, penalty_scale=other.penalty_scale)
 
+    def strengths(
+        self, units: tuple[float, float], share: float = 1.0
+    ) -> tuple[float, float, tuple[tuple[float, float], ...]]:
+        """Give alpha, alpha_bias and the damping (factors, bias) of users, items and contexts as the kernel takes them.
+
+        ``units`` are those of penalties of factors and of biases; ``share`` multiplies the damping of factors.
+        """
+        of_factors, of_biases = units[0] * self.penalty_scale, units[1]
+        damping = tuple(
+            (_safe(share * factors * of_factors), _safe(bias * of_biases))
+            for factors, bias in map(self.damping.of, range(3))
+        )
+        return _safe(self.alpha * of_factors), _safe(self.alpha_bias * of_biases), damping
+
     @property
     def structure(self) -> dict[str, Any]:
         """What must stay the same when training goes on from a model, by name."""
@@ -94,3 +108,8 @@ class StoppingRule:
     def has_fixed_length(self) -> bool:
         """Whether the schedule runs to its end, whatever the loss does."""
         return not self.early_stopping and self.tol is None
+
+
+def _safe(strength: float) -> float:
+    """Bound a penalty."""
+    return min(strength, LARGEST_SAFE_NUMBER)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_mf._kernel.precision import N_SUMS, PARTNERS, SQUARES, WEIGHTS, LeftOutErrors, PrecisionRule
 from sklearn_mf._training.centers import Centers
 from sklearn_mf._training.grid import BlockGrid
-from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
+from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._utils.threads import Threads
@@ -41,19 +41,14 @@ class Knowledge:
 
     def rule(self, hyper: Hyperparameters, is_online: bool = False) -> PrecisionRule:
         """Give the rule of how precise rows are; the damping of a model that learns online shrinks with its fit."""
-        of_factors, of_biases = self.penalty_units
-        of_factors *= hyper.penalty_scale
         share = 1.0
         if is_online and self.weight_sum > 0:
             share = max(self.fitted_weight / self.weight_sum, _DAMPING_WITHOUT_FIT)
-        damping = tuple(
-            (_safe(share * factors * of_factors), _safe(bias * of_biases))
-            for factors, bias in map(hyper.damping.of, range(3))
-        )
+        alpha, alpha_bias, damping = hyper.strengths(self.penalty_units, share)
         loss, components = hyper.loss, self.weight_sum * hyper.rank
         return PrecisionRule(
-            _safe(hyper.alpha * of_factors),
-            _safe(hyper.alpha_bias * of_biases),
+            alpha,
+            alpha_bias,
             hyper.fit_bias,
             damping,
             self.curvature,
@@ -108,8 +103,3 @@ def measure_knowledge(
             sums[:, PARTNERS] = partners[row_of - row_of.min()] if np.ndim(partners) else partners
         level_sums.append(sums)
     return level_sums, replace(known, noise_sum=total if hyper.loss.is_standardized else 0.0)
-
-
-def _safe(strength: float) -> float:
-    """Bound a penalty."""
-    return min(strength, LARGEST_SAFE_NUMBER)

@@ -41,7 +41,7 @@ class Ratings:
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,), relative to the unit; or None when all are 1
     block_start: np.ndarray  # int64 (n_blocks + 1,)
-    weight_unit: float = 1.0  # of the weights that were given: their mean after merging, if not given too
+    weight_unit: float = 1.0  # of the weights that were given: their mean after merging
 
     @property
     def blocks(self) -> RatingBlocks:
@@ -64,11 +64,10 @@ def canonical_ratings(
     rng: np.random.Generator,
     threads: Threads,
     n_groups: int | None = None,
-    weight_unit: float | None = None,
 ) -> Ratings:
-    """Drop weights of zero, scatter ratings to blocks, order them, merge what is equal, divide weights by their unit.
+    """Drop weights of zero, scatter ratings to blocks, order them, merge what is equal, divide weights by their mean.
 
-    The codes are used up. ``n_groups`` is chosen unless given, and the unit of the weights is their mean.
+    The codes are used up. ``n_groups`` is chosen unless given.
     """
     n_levels, weights = coded.n_levels, coded.weights
     permutations = [rng.permutation(n) for n in n_levels[:2]]
@@ -87,7 +86,7 @@ def canonical_ratings(
         _merge_equal(ratings, threads)
     # Weights were multiplied by a power of two when they were scattered.
     scale = 1.0 if weights is None else _scale_of_weights(weights)
-    _divide_weights(ratings, None if weight_unit is None else weight_unit * scale)
+    _divide_weights(ratings)
     ratings.weight_unit /= scale
     return ratings
 
@@ -105,7 +104,7 @@ def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tup
 
     block_start = np.searchsorted(kept, ratings.block_start).astype(np.int64)
     training = Ratings(ratings.layout, *pick(kept), block_start)
-    _divide_weights(training, None)
+    _divide_weights(training)
     training.weight_unit *= ratings.weight_unit
     index, values, weights = pick(held)
     block = np.searchsorted(ratings.block_start, held, side="right") - 1
@@ -174,16 +173,13 @@ def _merge_equal(ratings: Ratings, threads: Threads) -> None:
     ratings.block_start = new_start
 
 
-def _divide_weights(ratings: Ratings, unit: float | None) -> None:
-    """Make weights relative to ``unit``, or to their mean."""
+def _divide_weights(ratings: Ratings) -> None:
+    """Make weights relative to their mean."""
     weights = ratings.weights
     lowest, highest = (1.0, 1.0) if weights is None else (weights.min(), weights.max())
-    if unit is None:
-        unit = float(lowest) if lowest == highest else float(weights.mean())
-    if lowest == highest == unit:
+    unit = float(lowest) if lowest == highest else float(weights.mean())
+    if lowest == highest:
         ratings.weights = None
-    elif weights is None:
-        ratings.weights = np.full(len(ratings.values), 1.0 / unit)
     else:
         np.divide(weights, unit, out=weights)
     ratings.weight_unit = unit

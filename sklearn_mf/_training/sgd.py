@@ -136,20 +136,16 @@ class SGDSolver:
     def _make_kernel(self, parameters: Parameters) -> SGDKernel:
         """Give a kernel that updates ``parameters`` by the ratings of the grid."""
         hyper, loss = self.hyper, self.hyper.loss
-        of_factors, of_biases = self.baseline.penalty_units
-        of_factors *= hyper.penalty_scale
+        alpha, alpha_bias, damping = hyper.strengths(self.baseline.penalty_units)
         rule = UpdateRule(
-            min(hyper.alpha * of_factors, LARGEST_SAFE_NUMBER),
-            min(hyper.alpha_bias * of_biases, LARGEST_SAFE_NUMBER),
+            alpha,
+            alpha_bias,
             hyper.fit_bias,
             loss.code,
             loss.parameter,
             self.baseline.offset,
             hyper.positive,
-            [
-                (min(factors * of_factors, LARGEST_SAFE_NUMBER), min(bias * of_biases, LARGEST_SAFE_NUMBER))
-                for factors, bias in map(hyper.damping.of, range(3))
-            ],
+            damping,
         )
         return SGDKernel(self.grid, parameters, self._context_pace, rule)
 
