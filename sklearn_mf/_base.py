@@ -21,7 +21,7 @@ from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model, as_table
 from sklearn_mf._prediction.own_contexts import no_own_contexts, with_ratings
 from sklearn_mf._training.hyperparameters import Hyperparameters
-from sklearn_mf._training.learned import Learned
+from sklearn_mf._training.learned import Learned, TrainingState
 from sklearn_mf._training.losses import Loss
 from sklearn_mf._training.ratings import CodedRatings, HeldOut
 from sklearn_mf._utils.threads import Threads
@@ -281,9 +281,21 @@ def fitted_model(frozen: Any) -> FittedModel:
     )
 
 
+def _state_of(frozen: Any) -> TrainingState:
+    """Give what a fitted estimator was left by its training."""
+    state = frozen._training_state
+    if not hasattr(state, "knowledge"):
+        raise ValueError(
+            f"This {type(frozen).__name__} was stored by an older version, which kept less of its ratings. It "
+            "predicts; to learn on, or to tell how sure it is, it has to be fitted again."
+        )
+    return state
+
+
 def uncertainty_of(frozen: Any) -> Uncertainty:
     """Give what a fitted regressor knows of its rows."""
-    loss, state = frozen._training_state.hyper.loss, frozen._training_state
+    state = _state_of(frozen)
+    loss = state.hyper.loss
     if not loss.has_deviations:
         raise ValueError(
             f"How sure predictions are is told for loss='squared_error', 'huber' and 'absolute_error', and the loss is "
@@ -302,7 +314,7 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
     setattr(frozen, name, arrays)
     if "_training_state" in vars(frozen):
         with suppress(ValueError, TypeError):
-            model, state = model_of(frozen), frozen._training_state
+            model, state = model_of(frozen), _state_of(frozen)
             known = state.knowledge.with_squares_of(model.factors, state.level_sums, state.scale)
             frozen._factors, frozen._biases = model.factors, model.biases
             frozen._training_state = replace(state, knowledge=known)
@@ -311,7 +323,7 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
 
 def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
     """Give what an estimator has learned, for ``method`` to go on from with ``hyper``."""
-    model, state = model_of(frozen), frozen._training_state
+    model, state = model_of(frozen), _state_of(frozen)
     then, now = {**state.hyper.structure, "rank": model.rank}, hyper.structure
     changed = [f"{name} was {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
     if changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -504,8 +505,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Notes
         -----
         Ratings of a batch are learned in an order that depends on their set alone, by one thread. A call copies the
-        parts of the model that it changes, in chunks of 512 levels, and shares the others with what was there before.
-        So other threads may read the model all the time: they see it as it was before the call, or after.
+        parts of the model that it changes, in chunks of some hundred levels, and shares the others with the model
+        before. So other threads may read the model all the time: they see it as it was before the call, or after.
 
         Rows of a model that has learned most of its ratings in this way take larger steps: the damping of factors is
         multiplied by the part of the ratings that ``fit`` had, 0.4 at least.
@@ -913,7 +914,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
+        parameters = signature(type(self).__init__).parameters.values()
+        state = {**{each.name: each.default for each in parameters if each.default is not each.empty}, **state}
         for name in _TABLES:
             if f"{name[1:]}_" in state:
                 state[name] = [as_table(rows) for rows in state.pop(f"{name[1:]}_")]

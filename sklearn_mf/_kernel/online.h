@@ -40,8 +40,15 @@ typedef struct {
     const uint8_t *is_partner;   /* (n_ratings, 2): whether the user gains the item, and the item the user */
 } online_ratings;
 
-/* Returns the sum of w loss, each as it was when its rating came. `sum` is scratch of `rank` doubles, `gains` of n_fields. */
+typedef struct {
+    float *others;          /* ((n_fields + 1) rank,) */
+    float *mean_square;     /* (n_fields,) */
+    precision_gains *gains; /* (n_fields,) */
+    double *squares;        /* (n_fields,) */
+} online_scratch;
+
+/* Returns the sum of w loss, each as it was when its rating came. The mean squares of `rule` follow the sums of the model. */
 double online_update(const online_ratings *ratings, const online_model *model, const sgd_config *config,
-                     precision_rule *rule, double *sum, precision_gains *gains);
+                     precision_rule *rule, const online_scratch *scratch);
 
 #endif

@@ -38,8 +38,14 @@ cdef extern from "online.h" nogil:
         const double *weight
         const uint8_t *is_partner
 
+    ctypedef struct online_scratch:
+        float *others
+        float *mean_square
+        precision_gains *gains
+        double *squares
+
     double online_update(const online_ratings *ratings, const online_model *model, const sgd_config *config,
-                         precision_rule *rule, double *sum, precision_gains *gains)
+                         precision_rule *rule, const online_scratch *scratch)
 
 
 def update(
@@ -72,11 +78,15 @@ def update(
         raise ValueError("index and weight do not fit each other.")
     fill_rule(&c_rule, rule, mean_square)
     fill_config(&config, rule)
-    cdef double[::1] scratch = np.empty(max(tables.rank, 1))
+    cdef online_scratch scratch
+    cdef float[::1] others = np.empty((n_fields + 1) * max(tables.rank, 1), dtype=np.float32)
+    cdef float[::1] gains = np.empty(2 * n_fields, dtype=np.float32)
+    cdef double[::1] squares = np.empty(n_fields)
+    scratch.others, scratch.mean_square, scratch.squares = &others[0], &mean_square[0], &squares[0]
+    scratch.gains = <precision_gains *>&gains[0]
     cdef row_table *views = <row_table *>malloc((3 * n_fields + 4) * sizeof(row_table))
-    cdef precision_gains *gains = <precision_gains *>malloc(n_fields * sizeof(precision_gains))
     try:
-        if views is NULL or gains is NULL:
+        if views is NULL:
             raise MemoryError
         for f in range(n_fields):
             views[f] = (<RowTable>tables.factors[f]).table
@@ -97,10 +107,9 @@ def update(
         ratings.weight = &weight[0] if weight is not None else NULL
         ratings.is_partner = &is_partner[0, 0]
         with nogil:
-            total = online_update(&ratings, &model, &config, &c_rule, &scratch[0], gains)
+            total = online_update(&ratings, &model, &config, &c_rule, &scratch)
     finally:
         free(views)
-        free(gains)
     return total
 
 

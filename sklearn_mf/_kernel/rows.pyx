@@ -7,8 +7,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-SMALLEST_SHIFT = 9  # chunks of 512 rows
-LARGEST_N_CHUNKS = 4096  # beyond, chunks are longer: a version copies a number for each chunk
+SMALLEST_SHIFT = 8  # chunks of 256 rows
+LARGEST_N_CHUNKS = 2048  # beyond, chunks are longer: a version copies a number for each chunk
 
 
 cdef class RowTable:

@@ -41,12 +41,12 @@ class TrainingState:
     def __getstate__(self) -> dict[str, Any]:
         state = dict(vars(self))
         for name in ("level_sums", "centers", "coefficients"):
-            state[name] = [None if rows is None else rows.whole() for rows in state[name]]
+            state[name] = [None if rows is None else np.asarray(rows) for rows in state.get(name, [])]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if "level_sums" in state:  # an older version kept other things, and can only predict
+        if "knowledge" in state:  # an older version kept other things, and can only predict
             self.__post_init__()
 
     def without_users(self) -> TrainingState:
