@@ -42,7 +42,7 @@ def main():
     np.save(folder / "y_pred.npy", mean)
     np.save(folder / "y_std.npy", np.sqrt(variance))
     done = time.perf_counter()
-    print(f"{len(samples)} samples: fit {fitted - start:.1f} s, predictions {done - fitted:.1f} s", file=sys.stderr)
+    print(f"{len(samples)} samples: fit {fitted - start:.1f} s, predictions {done - fitted:.1f} s")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """Learning from ratings that come later: `partial_fit` against a refit and `fold_in`; seconds of a call.
 
-    python benchmarks/streaming.py [--parts random scratch time users seconds] [--sets ml-1m ...]
+    python benchmarks/streaming.py [--parts random scratch time forgetting users seconds] [--sets ml-1m ...]
 
 A random tenth of the ratings of each set is held out for the test; the other nine tenths are for training.
 
-random    fit on a random 80 % of the training rows, the others in batches of 5,000, against a refit on all of them
-scratch   all training rows in batches, from nothing: one pass, three passes
-time      fit on the first 80 % of the training rows by time, the others in their order, in batches of 5,000 and of 500
-users     a tenth of the users is left out of the fit; half of their ratings are then given to `fold_in` or to
-          `partial_fit`, and the other half is predicted
-seconds   of a call of `partial_fit` with 1, 100 and 10,000 rows, and of `predict` with one row, on made ratings
+random      fit on a random 80 % of the training rows, the others in batches of 5,000, against a refit on all of them
+scratch     all training rows in batches, from nothing: one pass, three passes
+time        fit on the first 80 % of the training rows by time, the others in their order, in batches of 5,000 and 500
+forgetting  the last fifth of all ratings by time, a batch of 100 predicted and then learned, by `forgetting`
+users       a tenth of the users is left out of the fit; half of their ratings are then given to `fold_in` or to
+            `partial_fit`, and the other half is predicted
+seconds     of a call of `partial_fit` with 1, 100 and 10,000 rows, and of `predict` with one row, on made ratings
 
 "Worst rise" is the largest rise of the test RMSE from one batch to the next. All models have the defaults, one thread.
 """
@@ -24,8 +25,10 @@ from _real import FILES, FOLDER, rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import load_ratings, make_ratings
+from sklearn_mf.model_selection import prequential_predict
 
 BATCH = {"ml-1m": 10_000}  # from nothing; 5,000 for the others
+FORGETTING = [0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1]
 SIZES = 10_000, 100_000, 1_000_000  # users of made models
 
 
@@ -120,6 +123,20 @@ def by_time(sets):
             compare(name, ratings, [5_000, 500], lambda train, of=ratings.times: np.argsort(of[train], kind="stable"))
 
 
+def by_forgetting(sets):
+    table("Each rating predicted, then learned: RMSE by `forgetting`", ["set", *map(str, FORGETTING)])
+    for name, ratings in sets:
+        if name != "ml-1m":
+            order = np.argsort(ratings.times, kind="stable")
+            X, y, n = ratings.data[order], ratings.target[order], int(0.8 * len(order))
+            scores = []
+            for part in FORGETTING:
+                model = MatrixFactorizationRegressor(forgetting=part, random_state=0).fit(X[:n], y[:n])
+                result = prequential_predict(model, X[n:], y[n:], batch_size=100)
+                scores.append(f"{rmse(result.y_pred, y[n:]):.4f}")
+            line(name, *scores)
+
+
 def from_nothing(sets):
     table(
         "All in batches, from nothing", ["set", "batch", "RMSE of a fit", "after the first batch", "1 pass", "3 passes"]
@@ -203,6 +220,7 @@ PARTS = {
     "random": at_random,
     "scratch": from_nothing,
     "time": by_time,
+    "forgetting": by_forgetting,
     "users": new_users,
     "seconds": seconds_of_calls,
 }
