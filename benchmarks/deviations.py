@@ -1,6 +1,6 @@
 """Whether predicted deviations hold: likelihood and coverage of held-out ratings, seconds, myFM's samples beside them.
 
-    python benchmarks/deviations.py [--sets ml-1m coat ...] [--parts ours conformal seconds myfm]
+    python benchmarks/deviations.py [--sets ml-1m coat ...] [--parts ours conformal lists seconds myfm]
 
 A random tenth of the ratings is held out; Flixster has its published split, and coat the second test of ten_sets.py.
 
@@ -12,6 +12,8 @@ ours       "NLL" is the mean of -log p of the held-out ratings, p the normal den
 conformal  the same intervals with half a width that is chosen on a fifth of the ratings, beside what they were and one
            width for all, chosen in the same way; fit on three fifths, test on the last one. Share in the interval
            of all, and by fifths of the deviation
+lists      ten items for each user by each `by=`: how many of them are in the held-out part, and their mean rating there;
+           what items are expected to get, where that is known; milliseconds of the call
 seconds    of `predict` for a million pairs, with deviations and without
 myfm       MyFMRegressor with 32 factors and 200 iterations, in its own environment: the last 150 samples of factors and
            noise give the mean of each rating, and its variance: that of the predictions plus the mean of the noise
@@ -27,9 +29,10 @@ from pathlib import Path
 import numpy as np
 from _clock import alternated
 from _environments import CACHE, ensure
-from _real import RATING_SETS, rating_sets, rmse
+from _real import RATING_SETS, rating_sets, rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import make_ratings
 
 HERE = Path(__file__).resolve().parent
 SETS = [name for name in RATING_SETS if name not in ("ml-100k u1", "steam-hours")]  # hours are no ratings
@@ -120,6 +123,27 @@ def conformal(sets, _):
         line(cells)
 
 
+def lists(sets, _):
+    columns = ["ratings", "`by`", "in the held-out part", "their mean rating", "expected rating of all", "ms"]
+    table("Ten items for each user", columns)
+    made = make_ratings(2000, 1000, 60_000, random_state=0)
+    expected = made.intercept + made.user_biases[:, None] + made.item_biases + made.user_factors @ made.item_factors.T
+    expected = np.clip(expected, 1, 5)
+    problems = [("made", made.data, made.target, *tenth(60_000))]
+    problems += [(name, X, y, train, tests[name]) for name, X, y, train, tests in sets]
+    for name, X, y, train, test in problems:
+        model = MatrixFactorizationRegressor(random_state=0).fit(X[train], y[train])
+        users, held_out = model.categories_[0], dict(zip(map(tuple, X[test].tolist()), y[test].tolist(), strict=True))
+        ways = ("rating", "lower", "upper")
+        calls = {by: partial(model.recommend, users, 10, by=by, exclude=X[train]) for by in ways}
+        for by, seconds_of_by in alternated(calls, 3).items():
+            items, _ = calls[by]()
+            pairs = np.column_stack([np.repeat(users, 10), items.ravel()])
+            found = [held_out[pair] for pair in map(tuple, pairs.tolist()) if pair in held_out]
+            worth = f"{expected[pairs[:, 0], pairs[:, 1]].mean():.3f}" if name == "made" else ""
+            line([name, by, f"{len(found):,}", f"{np.mean(found):.3f}", worth, f"{1e3 * seconds_of_by:.0f}"])
+
+
 def seconds(sets, _):
     table("A million pairs", ["set", "`predict`, s", "with deviations, s", "ratio"])
     for name, X, y, train, _ in sets:
@@ -155,7 +179,7 @@ def myfm(sets, environments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = {"ours": ours, "conformal": conformal, "seconds": seconds, "myfm": myfm}
+    parts = {"ours": ours, "conformal": conformal, "lists": lists, "seconds": seconds, "myfm": myfm}
     parser.add_argument("--sets", choices=SETS, nargs="+", default=SETS)
     parser.add_argument("--parts", choices=parts, nargs="+", default=parts)
     parser.add_argument("--environments", type=Path, default=CACHE)
