@@ -12,7 +12,7 @@ ours       "NLL" is the mean of -log p of the held-out ratings, p the normal den
 conformal  the same intervals with half a width that is chosen on a fifth of the ratings, beside what they were and one
            width for all, chosen in the same way; fit on three fifths, test on the last one. Share in the interval
            of all, and by fifths of the deviation
-lists      ten items for each user by each `by=`: how many of them are in the held-out part, and their mean rating there;
+lists      ten items for each user by each `by=`: how many are in the held-out part, and their mean rating there;
            what items are expected to get, where that is known; milliseconds of the call
 seconds    of `predict` for a million pairs, with deviations and without
 myfm       MyFMRegressor with 32 factors and 200 iterations, in its own environment: the last 150 samples of factors and
