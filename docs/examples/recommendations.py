@@ -141,6 +141,7 @@ def draw(folder, search, data):
 
     from sklearn_mf.plotting import (
         ErrorByActivityDisplay,
+        IntervalDisplay,
         ItemMapDisplay,
         LossCurveDisplay,
         PredictedRatingsDisplay,
@@ -158,6 +159,7 @@ def draw(folder, search, data):
         "error_by_activity": lambda: ErrorByActivityDisplay.from_estimator(
             model, data.X_test, data.y_test, X_train=data.X_train
         ),
+        "intervals": lambda: IntervalDisplay.from_estimator(model, data.X_test, data.y_test, X_train=data.X_train),
         "search_rmse": lambda: SearchHeatMapDisplay.from_search(search, scores="mean_test_rmse"),
         "search_ndcg": lambda: SearchHeatMapDisplay.from_search(search, scores="mean_test_ndcg"),
     }

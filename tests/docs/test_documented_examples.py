@@ -15,6 +15,8 @@ PAGES = [
     "README.md",
     "docs/guide.md",
     "docs/training.md",
+    "docs/living.md",
+    "docs/uncertainty.md",
     "docs/model.md",
     "docs/recommendations.md",
     "docs/evaluation.md",

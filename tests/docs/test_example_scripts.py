@@ -35,6 +35,20 @@ def test_the_example_of_training_runs(monkeypatch, capsys):
 
 
 @pytest.mark.drawing
+def test_the_example_of_a_replay_runs(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    example, make = load_example("replay"), sklearn_mf.datasets.make_ratings
+    monkeypatch.setattr(example, "make_ratings", lambda *a, **k: make(300, 100, 10_000, **k))
+    monkeypatch.setattr(sys, "argv", ["replay.py", "--draw", str(tmp_path / "replay.svg")])
+    example.main()
+    out = capsys.readouterr().out
+    still, learns, anew = (float(error) for error in re.findall(r"^  \D+(\d\.\d{4}) ", out, flags=re.MULTILINE))
+    assert learns < still
+    assert anew < still
+    assert (tmp_path / "replay.svg").exists()
+
+
+@pytest.mark.drawing
 def test_the_example_of_recommendations_runs(monkeypatch, capsys, tmp_path):
     pytest.importorskip("matplotlib")
     example = load_example("recommendations")
