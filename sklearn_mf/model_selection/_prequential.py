@@ -41,7 +41,7 @@ def prequential_predict(
     Parameters
     ----------
     estimator : estimator
-        With ``partial_fit(X, y)`` and ``predict(X)``. Fit it to what was known before, or give it unfitted. Then the
+        With ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it to what was known before, or give it unfitted. Then the
         first batch is only learned from, and its predictions are NaN. New users and items are in later batches as a
         rule, so do not set ``handle_unknown="error"``.
 
