@@ -83,7 +83,7 @@ cdef class RowTable:
     def version(self, levels, Py_ssize_t n_rows):
         """Give a table of ``n_rows`` rows, at least as many, whose rows of ``levels`` may be written to; new ones are 0.
 
-        ``levels`` are sorted, and have all rows that are new.
+        ``levels`` rise, each once, and have all rows that are new.
         """
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         cdef RowTable other = RowTable.__new__(RowTable)
@@ -102,12 +102,12 @@ cdef class RowTable:
         if not other.is_whole:
             other.table.whole = NULL
         for t in range(places.shape[0]):
+            if t and places[t] <= places[t - 1]:
+                raise ValueError("levels do not rise.")
             k = places[t] >> self.table.shift
             n_new += places[t] >= self.shape[0]
             if k == previous:
                 continue
-            if k < previous:
-                raise ValueError("levels are not sorted.")
             previous = k
             chunk = np.zeros((n_chunk, *self.shape[1:]), dtype=np.float32)
             if n_row:
