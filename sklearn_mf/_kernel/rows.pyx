@@ -35,6 +35,7 @@ cdef class RowTable:
             self.table.shift += 1
         self._allocate(self.n_chunks())
         self.origin, self.is_whole, self.chunks = array, True, [None] * self.n_chunks()
+        self.own_chunks = set()
         cdef float *first = NULL
         if array.size:
             rows = array.reshape(n_rows, self.table.n_columns)
@@ -98,6 +99,7 @@ cdef class RowTable:
         other._allocate(other.n_chunks())
         memcpy(other.table.chunks, self.table.chunks, n_old * sizeof(float *))
         other.origin, other.chunks = self.origin, self.chunks + [None] * (other.n_chunks() - n_old)
+        other.own_chunks = set()
         other.is_whole = self.is_whole and places.shape[0] == 0
         if not other.is_whole:
             other.table.whole = NULL
@@ -117,6 +119,7 @@ cdef class RowTable:
                            min(self.shape[0] - k * n_chunk, n_chunk) * n_row * sizeof(float))
                 other.table.chunks[k] = &rows[0, 0]
             other.chunks[k] = chunk
+            other.own_chunks.add(k)
         if n_new < n_rows - self.shape[0]:
             raise ValueError("levels do not have all new rows.")
         return other
@@ -131,7 +134,7 @@ cdef class RowTable:
         )
         cdef Py_ssize_t t
         for t in range(places.shape[0]):
-            if self.chunks[places[t] >> self.table.shift] is None:
+            if places[t] >> self.table.shift not in self.own_chunks:
                 raise ValueError("A row of the table is shared with other versions.")
             memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
 

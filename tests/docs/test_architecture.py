@@ -39,13 +39,13 @@ ORDER_WITHIN_WINGS = {
     ],
     "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
     "_prediction": [
-        "model", "deviations", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts", "recommend",
-        "similar", "explain", "shares",
+        "model", "deviations", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts",
+        "recommend", "similar", "explain", "shares",
     ],
     "_training": [
         "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners",
-        "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online", "fold_in",
-        "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
+        "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online",
+        "fold_in", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
 }  # fmt: skip
 LARGEST_FILE, LARGEST_FUNCTION, MOST_PARAMETERS = 500, 60, 8  # lines without docstrings
@@ -185,7 +185,9 @@ def functions_at_top(tree):
 
 def test_the_kernel_readme_has_a_line_for_each_file():
     listed = set(re.findall(r"^\| `([\w.]+)`", (KERNEL_SOURCES / "README.md").read_text(), flags=re.MULTILINE))
-    files = {path.name for path in KERNEL_SOURCES.iterdir() if path.suffix in (".c", ".h", ".pxd", ".pyx", ".py", ".build")}
+    files = {
+        path.name for path in KERNEL_SOURCES.iterdir() if path.suffix in (".c", ".h", ".pxd", ".pyx", ".py", ".build")
+    }
     assert listed == files
 
 
