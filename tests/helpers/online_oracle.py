@@ -79,7 +79,9 @@ def learn(ratings, model, rule, loss, intercept, unit, forgetting):
 
         less, squares, steps = w if is_replaced else 0.0, [], []
         for f, own in enumerate(known):
-            left = max((own[SQUARES] if rule.has_curvatures else rule.curvature * own[WEIGHTS]) - rule.curvature * less, 0)
+            left = max(
+                (own[SQUARES] if rule.has_curvatures else rule.curvature * own[WEIGHTS]) - rule.curvature * less, 0
+            )
             steps.append(gains(rule, f, max(own[WEIGHTS] - less, 0.0), left))
             squares.append(((sum(v) - v[f]) ** 2).sum() / unit)
         h = sum(k * square + k_bias for (k, k_bias), square in zip(steps, squares, strict=True))
