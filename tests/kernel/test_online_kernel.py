@@ -275,11 +275,10 @@ def test_versions_are_written_to_and_the_tables_before_are_not():
     first = [[RowTable(array.copy()) for _ in range(2)] for array in arrays]
     levels = [np.unique(column) for column in index.T]
     second = [[t.version(own, n) for t, own in zip(kind, levels, strict=True)] for kind in first]
-    results = []
+    results, y, partners = [], rng.normal(size=40), np.ones((40, 2), np.uint8)
     for factors, biases, sums in (second, [[RowTable(array.copy()) for _ in range(2)] for array in arrays]):
         none = [None, None]
         tables = SimpleNamespace(factors=factors, biases=biases, sums=sums, centers=none, coefficients=none, rank=rank)
-        y, partners = rng.normal(size=40) if not results else y, np.ones((40, 2), np.uint8)
         update(tables, make_rule(2), 0.0, 1.0, 0.0, index, y, None, None, partners, np.ones(2), np.ones(2))
         results.append([table.whole() for kind in (factors, biases, sums) for table in kind])
     for chunked, whole in zip(*results, strict=True):

@@ -241,16 +241,18 @@ def test_variances_refuse_tables_that_do_not_fit():
     model, _, sums = random_model(2, 3)
     sums = [RowTable(s) for s in sums]
 
-    def of(model, index=random_index(2), sums=sums, rule=make_rule(2)):
-        variances(index, model, sums, rule, 1.0, 1.0, 15.0, False, np.empty(61), np.empty(61))
+    def ask(factors, biases, index, sums, rule):
+        of = SimpleNamespace(factors=factors, biases=biases, intercept=0.0)
+        variances(index, of, sums, rule, 1.0, 1.0, 15.0, False, np.empty(61), np.empty(61))
 
+    of_two = random_index(2), sums, make_rule(2)
+    ask(model.factors, model.biases, *of_two)
     with pytest.raises(ValueError, match="do not fit each other"):
-        of(SimpleNamespace(factors=model.factors[:1], biases=model.biases, intercept=0.0))
+        ask(model.factors[:1], model.biases, *of_two)
     with pytest.raises(ValueError, match="factors and biases"):
-        of(SimpleNamespace(factors=model.factors, biases=model.biases[::-1], intercept=0.0))
-    one = SimpleNamespace(factors=model.factors[:1], biases=model.biases[:1], intercept=0.0)
+        ask(model.factors, model.biases[::-1], *of_two)
     with pytest.raises(ValueError, match="mean square for each field"):
-        of(one, np.zeros((61, 1), np.int32), sums[:1], make_rule(1))
+        ask(model.factors[:1], model.biases[:1], np.zeros((61, 1), np.int32), sums[:1], make_rule(1))
 
 
 def shorter(array):
@@ -265,7 +267,7 @@ def test_left_out_errors_refuse_lengths_that_do_not_fit(n_fields, name):
     if n_fields == 2 and name == "context_rows":
         changed = {name: np.zeros(1, np.int32)}
     LeftOutErrors(grid, parameters, make_rule(n_fields))
-    with pytest.raises((ValueError, IndexError), match="do not fit|does not rise"):
+    with pytest.raises((ValueError, IndexError), match=r"do not fit|does not rise"):
         LeftOutErrors(dataclasses.replace(grid, **changed), parameters, make_rule(n_fields))
 
 
