@@ -112,6 +112,7 @@ cdef class RowTable:
                 continue
             previous = k
             chunk = np.zeros((n_chunk, *self.shape[1:]), dtype=np.float32)
+            other.table.chunks[k] = NULL
             if n_row:
                 rows = chunk.reshape(n_chunk, n_row)
                 if k < n_old:
@@ -136,7 +137,8 @@ cdef class RowTable:
         for t in range(places.shape[0]):
             if places[t] >> self.table.shift not in self.own_chunks:
                 raise ValueError("A row of the table is shared with other versions.")
-            memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
+            if self.table.n_columns:
+                memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
 
     cdef Py_ssize_t n_chunks(self):
         return (<Py_ssize_t>self.shape[0] + (1 << self.table.shift) - 1) >> self.table.shift

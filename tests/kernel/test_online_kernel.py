@@ -193,7 +193,7 @@ def ridge(model, ratings, y, damping):
 @pytest.mark.parametrize("damping", [0.5, 4.0, 40.0])
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 def test_one_bias_is_the_ridge_regression_on_all_ratings(weighted, damping):
-    """One rating at a time, in any order, whatever has been learned before."""
+    """Learned one rating at a time."""
     model, rule = one_free_bias(100, damping)
     weights = np.random.default_rng(6).uniform(0.1, 4, 100) if weighted else None
     ratings = ratings_of_one_user(100, weights)
