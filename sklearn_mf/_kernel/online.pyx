@@ -119,6 +119,11 @@ def _check(tables, index, is_partner, square_sums, totals):
     if n_fields < 2 or len(tables.factors) != n_fields or len(tables.sums) != n_fields:
         raise ValueError("There are not as many tables as columns of index.")
     check_tables(tables.factors, tables.biases)
+    for table in (*tables.sums, *tables.centers, *tables.coefficients):
+        if table is not None and not isinstance(table, RowTable):
+            raise TypeError("Sums, centers and coefficients are each a RowTable.")
+    if tables.rank != tables.factors[0].shape[1]:
+        raise ValueError("rank is not that of the factors.")
     check_index(index, tables.factors)
     if np.asarray(index).min(initial=0) < 0:
         raise IndexError("An index is below 0.")

@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 
 from sklearn_mf._kernel.rows cimport RowTable, row_table
 
-from sklearn_mf._kernel.sgd import check_index, check_tables, largest_indices
+from sklearn_mf._kernel.sgd import check_index, check_starts, check_tables, largest_indices
 
 # Columns of the sums that are kept of each level.
 WEIGHTS, SQUARES, PARTNERS, N_SUMS = SUM_OF_WEIGHTS, SUM_OF_SQUARES, SUM_OF_PARTNERS, N_LEVEL_SUMS
@@ -128,9 +128,10 @@ cdef class LeftOutErrors:
         if any(found != wanted for found, wanted in lengths):
             raise ValueError("The arrays of grid, parameters and rule do not fit each other.")
         largest = largest_indices(grid.index, grid.block_start)
-        ends, n_users = grid.first_row + largest[:, :2], len(grid.row_of[0])
-        if (grid.first_row < 0).any() or (ends > [n_users, grid.n_pair_rows]).any() or grid.n_pair_rows > n_rows:
+        last_row = [len(grid.row_of[0]), grid.n_pair_rows] - largest[:, :2]
+        if (grid.first_row < 0).any() or (grid.first_row > last_row).any() or grid.n_pair_rows > n_rows:
             raise IndexError("An index of a rating is beyond the rows of its block.")
+        check_starts("context_start", grid.context_start, len(grid.context_rows))
         if (largest[:, 2:] > np.diff(grid.context_start)[:, None]).any():
             raise IndexError("An index of a rating is beyond the context rows of its block.")
         if len(grid.context_rows) and not 0 <= grid.context_rows.min() <= grid.context_rows.max() < n_rows:

@@ -17,18 +17,6 @@ TARGET INLINE float NAME(measure)(int m, const float *const *rows, int width, fl
     float folded[BATCH], of_sum, of_rows = 0.0f;
     for (int t = 0; t < BATCH; t++)
         total[t] = broadcast(0.0f);
-    if (m == 2) {
-        for (int j = 0; j < width; j += LENGTH) {
-            const vec p = NAME(load_known)(rows[0], j, width), q = NAME(load_known)(rows[1], j, width);
-            total[0] = multiply_add(q, q, total[0]);
-            total[1] = multiply_add(p, p, total[1]);
-            total[2] = multiply_add(p, q, total[2]);
-        }
-        NAME(sum_each)(total, folded);
-        squares[0] = folded[0];
-        squares[1] = folded[1];
-        return folded[2];
-    }
     for (int j = 0; j < width; j += LENGTH) {
         vec s = broadcast(0.0f);
         for (int f = 0; f < m; f++)
@@ -52,7 +40,7 @@ TARGET INLINE float NAME(measure)(int m, const float *const *rows, int width, fl
     return 0.5f * (of_sum - of_rows);
 }
 
-/* The same of `k` pairs, and their interactions in `dot`. */
+/* The same of `k` pairs, whose squares |s - V_f|^2 are those of the other row; their interactions in `dot`. */
 TARGET INLINE void NAME(measure_pairs)(int k, const float *const *p, const float *const *q, int width, float *of_users,
                                        float *of_items, float *dot)
 {

@@ -19,6 +19,7 @@ cdef class RowTable:
     cdef object origin  # the array that the table or the first of its versions was made of
     cdef bint is_whole  # whether all rows are those of the origin
     cdef list chunks  # an array for each that is not in the origin, else None
+    cdef set own_chunks  # numbers of those that the versions before do not have
 
     cdef Py_ssize_t n_chunks(self)
     cdef _allocate(self, Py_ssize_t n_chunks)

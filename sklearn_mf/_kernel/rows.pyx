@@ -35,6 +35,7 @@ cdef class RowTable:
             self.table.shift += 1
         self._allocate(self.n_chunks())
         self.origin, self.is_whole, self.chunks = array, True, [None] * self.n_chunks()
+        self.own_chunks = set()
         cdef float *first = NULL
         if array.size:
             rows = array.reshape(n_rows, self.table.n_columns)
@@ -83,7 +84,7 @@ cdef class RowTable:
     def version(self, levels, Py_ssize_t n_rows):
         """Give a table of ``n_rows`` rows, at least as many, whose rows of ``levels`` may be written to; new ones are 0.
 
-        ``levels`` are sorted, and have all rows that are new.
+        ``levels`` rise, each once, and have all rows that are new.
         """
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         cdef RowTable other = RowTable.__new__(RowTable)
@@ -98,18 +99,20 @@ cdef class RowTable:
         other._allocate(other.n_chunks())
         memcpy(other.table.chunks, self.table.chunks, n_old * sizeof(float *))
         other.origin, other.chunks = self.origin, self.chunks + [None] * (other.n_chunks() - n_old)
+        other.own_chunks = set()
         other.is_whole = self.is_whole and places.shape[0] == 0
         if not other.is_whole:
             other.table.whole = NULL
         for t in range(places.shape[0]):
+            if t and places[t] <= places[t - 1]:
+                raise ValueError("levels do not rise.")
             k = places[t] >> self.table.shift
             n_new += places[t] >= self.shape[0]
             if k == previous:
                 continue
-            if k < previous:
-                raise ValueError("levels are not sorted.")
             previous = k
             chunk = np.zeros((n_chunk, *self.shape[1:]), dtype=np.float32)
+            other.table.chunks[k] = NULL
             if n_row:
                 rows = chunk.reshape(n_chunk, n_row)
                 if k < n_old:
@@ -117,6 +120,7 @@ cdef class RowTable:
                            min(self.shape[0] - k * n_chunk, n_chunk) * n_row * sizeof(float))
                 other.table.chunks[k] = &rows[0, 0]
             other.chunks[k] = chunk
+            other.own_chunks.add(k)
         if n_new < n_rows - self.shape[0]:
             raise ValueError("levels do not have all new rows.")
         return other
@@ -131,9 +135,10 @@ cdef class RowTable:
         )
         cdef Py_ssize_t t
         for t in range(places.shape[0]):
-            if self.chunks[places[t] >> self.table.shift] is None:
+            if places[t] >> self.table.shift not in self.own_chunks:
                 raise ValueError("A row of the table is shared with other versions.")
-            memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
+            if self.table.n_columns:
+                memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
 
     def n_bytes_beside(self, RowTable other):
         """Count the bytes of the chunks that it does not share with another version of it."""

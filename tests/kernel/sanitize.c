@@ -5,38 +5,13 @@
 #include "hashing.h"
 #include "partners.h"
 #include "select.h"
+#include "sanitize.h"
 #include "strata.h"
 
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { N = 700, MAX_FIELDS = 10, GROUPS = 3, IN_GROUP = 9, ROWS = GROUPS * IN_GROUP, BLOCKS = GROUPS * GROUPS };
-
-static unsigned state = 1;
-
-static unsigned draw(void)
-{
-    state = state * 1664525u + 1013904223u;
-    return state >> 8;
-}
-
-static void *take(size_t size)
-{
-    void *memory = malloc(size ? size : 1);
-    if (!memory)
-        abort();
-    memset(memory, 0, size);
-    return memory;
-}
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "%s\n", what);
-    exit(1);
-}
 
 typedef struct {
     const strata_grid *grid;
@@ -176,12 +151,11 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         free(shared);
     }
 
-    const float *tables[MAX_FIELDS], *biases[MAX_FIELDS];
+    row_table tables[MAX_FIELDS], biases[MAX_FIELDS];
     int32_t *asked = take(N * m * sizeof(int32_t));
-    float *bias = take(ROWS * sizeof(float)), *factors = take((size_t)ROWS * rank * sizeof(float));
     for (int f = 0; f < m; f++) {
-        tables[f] = factors;
-        biases[f] = bias;
+        tables[f] = take_table(ROWS, rank, f % 2);
+        biases[f] = take_table(ROWS, 1, f % 2);
         for (int r = 0; r < N; r++)
             asked[r * m + f] = draw() % 5 ? codes[f][r] : -1;
     }
@@ -195,10 +169,13 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         sum = 0.0; /* which blocks were begun before the end is a matter of time */
     if (!isfinite(sum) || out[N - 1] != 3.0)
         fail("not finite, or not the intercept");
-    for (int f = 0; f < m; f++)
+    for (int f = 0; f < m; f++) {
         free(codes[f]);
+        free_table(&tables[f], ROWS);
+        free_table(&biases[f], ROWS);
+    }
     void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, batch_kinds, context_rows, number, share,
-                         total, part, rows, ties, own_rows, scalars, own_scalars, asked, bias, factors, out};
+                         total, part, rows, ties, own_rows, scalars, own_scalars, asked, out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     return sum;

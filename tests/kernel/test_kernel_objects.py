@@ -16,6 +16,7 @@ from sklearn_mf._kernel.hashing import (
     mark_integers,
 )
 from sklearn_mf._kernel.partners import PartnerRuns, eigen, expand, project
+from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._kernel.selection import TileSelector, best
 from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule, predict
 
@@ -305,8 +306,8 @@ def test_products_refuse_matrices_that_do_not_fit():
 
 @pytest.mark.parametrize("bad", [[4, 0], [0, 3], [-2, 0], [0, -(2**31)], [2**31 - 1, 0]])
 def test_predict_refuses_indices_beyond_the_levels(bad):
-    factors = [np.ones((4, 2), np.float32), np.ones((3, 2), np.float32)]
-    biases = [np.zeros(4, np.float32), np.zeros(3, np.float32)]
+    factors = [RowTable(np.ones((n, 2), np.float32)) for n in (4, 3)]
+    biases = [RowTable(np.zeros(n, np.float32)) for n in (4, 3)]
     index = np.array([[0, 0]] * 6 + [[-1, -1], [3, 2]], dtype=np.int32)
     predict(index, factors, biases, 0.0, np.empty(8))
     for place in range(8):
@@ -318,6 +319,12 @@ def test_predict_refuses_indices_beyond_the_levels(bad):
         predict(index, factors, biases, 0.0, np.empty(7))
     with pytest.raises(ValueError, match="do not fit"):
         predict(index, factors, [biases[0], biases[0]], 0.0, np.empty(8))
+    with pytest.raises(ValueError, match="as many"):
+        predict(index, factors, biases[:1], 0.0, np.empty(8))
+    with pytest.raises(ValueError, match="do not fit"):
+        predict(index, [factors[0], RowTable(np.ones((3, 1), np.float32))], biases, 0.0, np.empty(8))
+    with pytest.raises(TypeError, match="RowTable"):
+        predict(index, [factors[0], np.ones((3, 2), np.float32)], biases, 0.0, np.empty(8))
 
 
 def test_selection_refuses_what_does_not_fit():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import oracle
 from helpers.blocks import make_block, tables
+from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._kernel.sgd import predict
 
 
@@ -16,5 +17,5 @@ def test_predict_matches_the_oracle(simd, rank, n_fields):
     rows = [np.ascontiguousarray(t, dtype=np.float32) for t in tables(block, "rows", rank)]
     biases = [t.astype(np.float32) for t in tables(block, "bias")]
     out = np.empty(len(index))
-    predict(index, rows, biases, 3.5, out)
+    predict(index, [RowTable(t) for t in rows], [RowTable(t) for t in biases], 3.5, out)
     np.testing.assert_allclose(out, oracle.predict(index, rows, biases, 3.5), rtol=1e-5, atol=1e-5)
