@@ -66,7 +66,8 @@ class Knowledge:
         for rows, sums in zip(factors, level_sums, strict=True):
             rows = rows.whole().astype(np.float64)
             norms.append(float((np.einsum("ij,ij->i", rows, rows) * sums.whole()[:, WEIGHTS]).sum()) / unit)
-        return replace(self, square_sums=np.sum(norms) - np.array(norms))
+        norms = np.nan_to_num(norms)  # nothing can be predicted with factors that are not finite
+        return replace(self, square_sums=norms.sum() - norms)
 
 
 def measure_knowledge(

@@ -41,9 +41,9 @@ def prequential_predict(
     Parameters
     ----------
     estimator : estimator
-        With ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it to what was known before, or give it unfitted. Then the
-        first batch is only learned from, and its predictions are NaN. New users and items are in later batches as a
-        rule, so do not set ``handle_unknown="error"``.
+        With ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it to what was known before, or give it unfitted.
+        Then the first batch is only learned from, and its predictions are NaN. New users and items are in later batches
+        as a rule, so do not set ``handle_unknown="error"``.
 
     X : array-like or dataframe of shape (n_ratings, n_columns)
         Users, items and contexts, as in ``partial_fit``.

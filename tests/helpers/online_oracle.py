@@ -26,7 +26,7 @@ def left_out_squares(index, target, weight, rows, biases, n, rule, loss, paramet
         own = 0.0 if ties is None else ties[levels[0]] @ ties[levels[1]]
         prediction = sum(biases[level] for level in levels) + interactions(v) - own
         if rule.has_curvatures:
-            added.append(w * judge(loss, parameter, y, prediction)[2])
+            added.append(w * (y - judge(loss, parameter, y, prediction)[1]))  # times the expected count
             continue
         h = 0.0
         for f, level in enumerate(levels):
@@ -85,11 +85,11 @@ def learn(ratings, model, rule, loss, intercept, unit, forgetting):
             steps.append(gains(rule, f, max(own[WEIGHTS] - less, 0.0), left))
             squares.append(((sum(v) - v[f]) ** 2).sum() / unit)
         h = sum(k * square + k_bias for (k, k_bias), square in zip(steps, squares, strict=True))
-        gained = kappa if rule.has_curvatures else ((y - x) / unit) ** 2 / (1 + rule.curvature * h)
+        gained = y - psi if rule.has_curvatures else ((y - x) / unit) ** 2 / (1 + rule.curvature * h)
         if is_replaced:
-            _, psi_old, kappa_old = judge_on_scale(loss, rule, y_old, x, intercept, unit)
+            _, psi_old, _ = judge_on_scale(loss, rule, y_old, x, intercept, unit)
             psi -= psi_old
-            gained -= kappa_old if rule.has_curvatures else ((y_old - x) / unit) ** 2 / (1 + rule.curvature * h)
+            gained -= y_old - psi_old if rule.has_curvatures else ((y_old - x) / unit) ** 2 / (1 + rule.curvature * h)
         g = w * psi / (1 + w * kappa * h)
         n_added = 0.0 if is_replaced else w
         for f, level in enumerate(levels):
