@@ -124,13 +124,15 @@ static void predict_and_learn(int n, int m, int rank, int weighted, int centered
         is_partner[2 * r] = draw() % 2;
         is_partner[2 * r + 1] = draw() % 2;
     }
-    double *square_sums = take(m * sizeof(double)), *totals = take(2 * sizeof(double)), *sum = take(rank * sizeof(double));
-    precision_gains *gains = take(m * sizeof(precision_gains));
+    double *square_sums = take(m * sizeof(double)), *totals = take(2 * sizeof(double));
+    const online_scratch own = {take((m + 1) * rank * sizeof(float)), take(m * sizeof(float)),
+                                take(m * sizeof(precision_gains)), take(m * sizeof(double))};
+    void *const before = (void *)rule.mean_square;
     const sgd_config config = {.loss = kind, .parameter = 0.5f, .offset = 0.5f, .positive = kind == sgd_huber};
     const online_ratings ratings = {n, index, y, weighted ? y_old : NULL, weighted ? weight : NULL, is_partner};
     const online_model learned = {m, rank, 3.0, 2.0, n % 3 ? 0.0 : 0.1, rows, bias, sums, centers, coefficients,
                                   {centered, centered && n % 2}, square_sums, totals};
-    if (!isfinite(online_update(&ratings, &learned, &config, &rule, sum, gains)))
+    if (!isfinite(online_update(&ratings, &learned, &config, &rule, &own)))
         fail("a loss that is not finite");
     for (int f = 0; f < m; f++) {
         free_table(&rows[f], LEVELS);
@@ -143,7 +145,7 @@ static void predict_and_learn(int n, int m, int rank, int weighted, int centered
     }
     free_scratch(&scratch);
     void *const all[] = {index, asked, row_square, variance, score, expected, y, y_old, weight, is_partner, square_sums, totals,
-                         sum, gains, (void *)rule.mean_square};
+                         own.others, own.mean_square, own.gains, own.squares, before};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
