@@ -114,6 +114,8 @@ def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
     if y_old is None:
         return None
     try:
+        if getattr(getattr(y_old, "dtype", None), "kind", "") == "c":
+            raise TypeError("they are complex")
         values = np.ma.filled(np.ma.asarray(y_old, dtype=np.float64), np.nan)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"y_old must be an array of numbers, NaN where nothing is replaced: {error}.") from error

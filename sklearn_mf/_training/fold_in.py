@@ -10,6 +10,7 @@ from sklearn_mf._kernel.precision import N_SUMS, PARTNERS, SQUARES, WEIGHTS
 from sklearn_mf._training.centers import predict_centers
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
+from sklearn_mf._training.precision import LARGEST_SUM
 from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
@@ -87,7 +88,7 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
     sums = np.zeros((len(levels), N_SUMS))
     sums[:, WEIGHTS], sums[:, PARTNERS] = n, n_partners
     sums[:, SQUARES] = _left_out_squares(s, t, ratings, strength, solved)
-    grown.state.level_sums[f].put(levels, sums)
+    grown.state.level_sums[f].put(levels, np.minimum(sums, LARGEST_SUM))
 
 
 def _left_out_squares(

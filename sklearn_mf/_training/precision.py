@@ -17,7 +17,7 @@ from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._utils.threads import Threads
 
-_LARGEST_SUM = 1e30  # of what is kept in single precision
+LARGEST_SUM = 1e30  # of what is kept in single precision
 # Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
 
@@ -97,8 +97,8 @@ def measure_knowledge(
     level_sums = []
     for f, row_of in enumerate(grid.row_of):
         sums = np.zeros((len(row_of), N_SUMS), dtype=np.float32)
-        sums[:, WEIGHTS] = np.minimum(n[row_of], _LARGEST_SUM)
-        sums[:, SQUARES] = np.minimum(errors.squares[row_of], _LARGEST_SUM)
+        sums[:, WEIGHTS] = np.minimum(n[row_of], LARGEST_SUM)
+        sums[:, SQUARES] = np.minimum(errors.squares[row_of], LARGEST_SUM)
         if centers is not None and f < 2:
             partners = centers.n_partners(f)
             sums[:, PARTNERS] = partners[row_of - row_of.min()] if np.ndim(partners) else partners

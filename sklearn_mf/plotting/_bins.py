@@ -34,6 +34,7 @@ def choose_bin_starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np
         check_whole_number(bins, "bins", at_least=1)
         if not len(counts):
             return np.array([1])
+        bins = min(bins, len(counts))
         inner = np.quantile(counts, np.arange(1, bins) / bins, method="higher")
         return np.unique(np.append(1, inner)).astype(np.int64)
     is_list = starts.ndim == 1 and len(starts) and starts.dtype.kind in "iu"

@@ -153,12 +153,13 @@ def partial_fit(choose):
         fitted.model.set_params(**parameters(choose))
     n_rows = choose.integer(2, 20)
     X, y = fitted.fields.table(n_rows, unknown=True), numbers(choose, n_rows, signed=False)
-    check, more = check_predictions(fitted.model, X, n_rows), {}
+    more = {}
     if choose.chance(0.3):  # of new ids nothing can be replaced
         X = fitted.fields.table(n_rows, unknown=choose.is_meant_to_fail)
         y_old = numbers(choose, n_rows, signed=False)
         is_array = isinstance(y_old, np.ndarray) and y_old.dtype.kind == "f"
         more["y_old"] = np.where(choose.rng.random(n_rows) < 0.5, y_old, np.nan) if is_array else y_old
+    check = check_predictions(fitted.model, X, n_rows)
     return fitted.call("partial_fit", X, y, weights(choose, n_rows), check=check, **more)
 
 

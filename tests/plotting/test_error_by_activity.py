@@ -102,6 +102,15 @@ def test_quantile_bins_have_about_as_many_ratings_each():
     assert [text.get_text() for text in display.text_[1]] == ["1.0k"]
 
 
+def test_more_bins_than_ratings_are_one_for_each():
+    """However many: a picture needs no memory for bins that nothing is in."""
+    counts = np.array([1, 3, 3, 7, 20])
+    display = ErrorByActivityDisplay(
+        y_true=np.arange(5.0), y_pred=np.zeros(5), item_counts=counts, user_counts=counts
+    ).plot(bins=2**70)
+    assert [text.get_text() for text in display.text_[0]] == ["1", "2", "1", "1"]
+
+
 @pytest.mark.parametrize("size", [None, PAPER])
 def test_texts_of_the_panels_do_not_overlap(size):
     rng = np.random.default_rng(0)

@@ -226,3 +226,17 @@ def test_ratings_beyond_the_scale_of_the_fit(growing_ratings):
     X, _, y, _ = growing_ratings
     with pytest.raises(ValueError, match="far beyond those that the model began with"):
         make_model().fit(X, y * 1e-3).fold_in([[-1, X[0, 1]], [-1, X[1, 1]]], [-1e308, 1e308])
+
+
+@pytest.mark.filterwarnings("error")
+def test_weights_beyond_single_precision(growing_ratings):
+    """Sums of weights are kept in single precision, and nothing is told of those beyond."""
+    X_old, y_old, X_new, y_new, *_ = new_users(growing_ratings)
+    model = make_model().fit(X_old, y_old).fold_in(X_new, y_new, np.full(len(y_new), 1e300))
+    predicted, std = model.predict(X_new, return_std=True)
+    assert np.isfinite(predicted).all()
+    assert (std > 0).all()
+    before = model.user_biases_
+    model.partial_fit(X_new[:50], y_new[:50] + 3)
+    assert np.isfinite(model.predict(X_new)).all()
+    np.testing.assert_allclose(model.user_biases_, before, atol=0.05)  # they know all there is to know

@@ -205,6 +205,7 @@ def test_what_can_be_replaced(growing_ratings):
         (([[0, 1]], [3.0]), [np.inf], "y_old is infinite in 1 of 1 rows, the first at row 0"),
         (([[0, 1]], [3.0]), [1.0, 2.0], r"y_old.shape == \(2,\), expected \(1,\)"),
         (([[0, 1]], [3.0]), ["much"], "y_old must be an array of numbers"),
+        (([[0, 1]], [3.0]), np.array([1j]), "y_old must be an array of numbers"),
         (([[0, 1], [7777, 1]], [3.0, 4.0]), [np.nan, 2.0], "whose user, item or context is new, the first at row 1"),
     ]:
         with pytest.raises(ValueError, match=match):
