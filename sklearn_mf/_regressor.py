@@ -748,7 +748,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         by : {"rating", "lower", "upper"}, default="rating"
             What items are ranked by: the predicted rating; that minus its standard deviation, for careful lists; that
             plus its standard deviation, for lists that explore. The deviation is that of ``predict`` with
-            ``return_std="mean"``. Bounds take longer: every item is scored for each user by itself.
+            ``return_std="mean"``. With context columns bounds take longer: each item is scored for each user by itself.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
             (user, item) pairs not to recommend: the X of ``fit``, to leave out what was rated. Ids that are not known

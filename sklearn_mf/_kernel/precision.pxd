@@ -14,6 +14,7 @@ cdef extern from "precision.h" nogil:
     int PRECISION_PADDING
     int SGD_LANES
     double PRECISION_COUPLING
+    double PRECISION_SMALLEST
 
     ctypedef enum sgd_loss:
         SGD_N_LOSSES

@@ -14,7 +14,7 @@ from sklearn_mf._kernel.sgd import check_index, check_starts, check_tables, larg
 
 # Columns of the sums that are kept of each level.
 WEIGHTS, SQUARES, PARTNERS, N_SUMS = SUM_OF_WEIGHTS, SUM_OF_SQUARES, SUM_OF_PARTNERS, N_LEVEL_SUMS
-COUPLING = PRECISION_COUPLING
+COUPLING, SMALLEST = PRECISION_COUPLING, PRECISION_SMALLEST
 
 
 def select_simd(str name):

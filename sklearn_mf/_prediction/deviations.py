@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_mf._kernel.precision import PrecisionRule, variances
+from sklearn_mf._kernel.precision import COUPLING, N_SUMS, SMALLEST, SQUARES, WEIGHTS, PrecisionRule, variances
 from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._kernel.sgd import predict
 from sklearn_mf._prediction.model import MAX_CHUNK, Model
@@ -48,6 +48,26 @@ class Uncertainty:
         threads.map(fill, chunks(len(indices), MAX_CHUNK))
         return scores, deviations
 
+    def variance_parts(self, model: Model, field: int, levels: np.ndarray) -> np.ndarray:
+        """Give rows for users (field 0) or items (1), float64 (n_levels, 4); -1 is a level never seen.
+
+        Of a model of two fields, the product of a user's row and an item's is the variance of what the rating is
+        expected to be: s_u^2 s_i^2 / s^2 (u k_u |q|^2 + u k_i |p|^2 + kb_u + kb_i).
+        """
+        rule, known = self.rule, levels >= 0
+        sums, norms = np.zeros((len(levels), N_SUMS)), np.full(len(levels), rule.mean_squares[1 - field] * model.rank)
+        sums[known] = self.level_sums[field][levels[known]]
+        rows = model.factors[field][levels[known]].astype(np.float64)
+        norms[known] = np.einsum("ij,ij->i", rows, rows) / self.scale
+        n, (factors, bias) = sums[:, WEIGHTS], rule.damping[field]
+        k = 1.0 / np.maximum((rule.alpha + rule.curvature * rule.mean_squares[field]) * n + factors, SMALLEST)
+        k_bias = rule.fit_bias / np.maximum((rule.alpha_bias + rule.curvature) * n + bias, SMALLEST)
+        noise = (sums[:, SQUARES] + _RATINGS_OF_USUAL_NOISE * self.noise) / (n + _RATINGS_OF_USUAL_NOISE)
+        if field == 1:
+            return noise[:, None] * np.column_stack([norms, k, np.ones(len(n)), k_bias])
+        share = noise * (rule.curvature * self.scale**2 / self.noise if self.noise > 0 else 0.0)
+        return share[:, None] * np.column_stack([COUPLING * k, COUPLING * norms, k_bias, np.ones(len(n))])
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -61,3 +81,8 @@ class Bounds:
         """Score rows of indices, as ``Model.scores`` does."""
         scores, deviations = self.uncertainty.predict(self.model, indices, True, threads)
         return scores + self.n_deviations * deviations
+
+    def variance_parts(self, field: int, levels: np.ndarray) -> np.ndarray:
+        """Give the parts of the variances of a side, float32 (n_levels, 4)."""
+        with np.errstate(over="ignore"):
+            return self.uncertainty.variance_parts(self.model, field, levels).astype(np.float32)

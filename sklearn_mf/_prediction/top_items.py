@@ -19,6 +19,7 @@ from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
 
 _MAX_TILE_ROWS, _MAX_TILE_COLUMNS = 1024, 256  # the scores of a tile stay in the cache
 _MAX_ROWS_WITHOUT_TILES = 8  # every item is predicted: the product would not pay for what it needs
+_ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
 _N_SLACK = 128  # entries of a row's buffer beyond twice those that are wanted
 _MAX_BUFFER_ENTRIES = 2**20  # of all rows of a task
 _ONE_THREAD = Threads(1)
@@ -89,7 +90,7 @@ def top_items(
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
-    is_short = len(indices) <= _MAX_ROWS_WITHOUT_TILES or isinstance(model, Bounds)  # no product of matrices
+    is_short = len(indices) <= _MAX_ROWS_WITHOUT_TILES or (isinstance(model, Bounds) and indices.shape[1] > 2)
     tiles = None if is_short else _Tiles(model, candidates)
 
     def rank_rows(part: slice) -> None:
@@ -129,7 +130,9 @@ def _best_of_all(
 class _Tiles:
     """Choose candidates from scores that a product of matrices gives, a tile of rows and items at a time."""
 
-    def __init__(self, model: Model, candidates: Candidates):
+    def __init__(self, given: Model | Bounds, candidates: Candidates):
+        self._given, self._bounds = given, given if isinstance(given, Bounds) else None
+        model = given.model if isinstance(given, Bounds) else given
         self._model, self._candidates, self._right = model, candidates, _Sums(model, len(candidates))
         for of_field, levels in candidates.levels.items():
             self._right.add(of_field, levels)
@@ -137,24 +140,41 @@ class _Tiles:
         with np.errstate(over="ignore"):
             self._rows = np.column_stack([self._right.rows, self._right.constants.astype(np.float32)])
         _check_finite(self._rows)
+        if self._bounds is not None:
+            self._parts = self._bounds.variance_parts(1, candidates.items)
+            _check_finite(self._parts)
 
     def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> list[np.ndarray]:
         """Find for each row the places of the items that may be among its k best."""
         n_rows, n_items, k = len(indices), len(self._candidates), min(k, len(self._candidates))
         left, margin = self._left_and_margin(indices)
         _check_finite(margin)
+        if self._bounds is not None:
+            own_parts = self._bounds.variance_parts(0, indices[:, 0])
+            margin += self._margin_of_bounds(own_parts)
         selector = TileSelector(k, margin, excluded, _N_SLACK)
         scores = np.empty(n_rows * min(n_items, _MAX_TILE_COLUMNS), dtype=np.float32)
         for part in chunks(n_items, _MAX_TILE_COLUMNS):
             n_columns = part.stop - part.start
             tile = scores[: n_rows * n_columns].reshape(n_rows, n_columns)
             np.matmul(left, self._rows[part].T, out=tile)
+            if self._bounds is not None:
+                deviations = np.sqrt(np.maximum(own_parts @ self._parts[part].T, 0.0))
+                tile += np.float32(self._bounds.n_deviations) * deviations
             selector.take(tile)
         kept = selector.finish()
         for r, places in enumerate(kept):
             if places is None:
-                kept[r] = _best_of_all(self._model, indices[r], self._candidates, excluded.part(slice(r, r + 1)), k)
+                kept[r] = _best_of_all(self._given, indices[r], self._candidates, excluded.part(slice(r, r + 1)), k)
         return kept
+
+    def _margin_of_bounds(self, own_parts: np.ndarray) -> np.ndarray:
+        """Give four times what deviations may be off by; each is made of some dozens of numbers above 0."""
+        with np.errstate(over="ignore"):
+            largest = np.sqrt(own_parts @ self._parts.max(axis=0))
+            off = 4 * _ROUNDINGS_OF_DEVIATION * np.finfo(np.float32).eps * abs(self._bounds.n_deviations) * largest
+        _check_finite(off)
+        return off.astype(np.float32)
 
     def _left_and_margin(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give rows (s, 1), s the sum of the factors of the other fields, and four times what scores may be off by.

@@ -210,8 +210,13 @@ def test_lists_by_bounds(with_context):
             np.testing.assert_array_equal(found, left[best])
             np.testing.assert_array_equal(values, predicted[best])
     if not with_context:
-        many, _ = model.recommend(model.categories_[0], 7, by="lower", exclude=seen)
-        np.testing.assert_array_equal(many[1:3], model.recommend([1, 2], 7, by="lower", exclude=seen)[0])
+        everybody = np.append(model.categories_[0], [-4, -5])
+        for by in ("lower", "upper"):
+            many = model.recommend(everybody, 7, by=by, exclude=seen)  # candidates come from products of matrices
+            for start in range(0, len(everybody), 5):
+                few = model.recommend(everybody[start : start + 5], 7, by=by, exclude=seen)  # every item is scored
+                for found, expected in zip(many, few, strict=True):
+                    np.testing.assert_array_equal(found[start : start + 5], expected)
         careful = model.recommend([5], 90, by="lower")[0][0]
         exploring = model.recommend([5], 90, by="upper")[0][0]
         std = [
