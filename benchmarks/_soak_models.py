@@ -35,6 +35,10 @@ ANSWERS = {
     "similar_users": lambda model: model.similar_users(USERS, 3),
 }
 FOLD_IN = {"fold_in of a copy": fold_in_a_copy}
+SURE = {
+    "predict with deviations": lambda model: model.predict(PAIRS, return_std=True),
+    "recommend by bounds": lambda model: model.recommend(USERS, 5, by="lower", exclude=PAIRS[::3]),
+}
 FEATURES = {
     "transform": lambda encoder: encoder.transform(PAIRS),
     "get_feature_names_out": lambda encoder: encoder.get_feature_names_out(),
@@ -102,6 +106,7 @@ def make_shared():
         ratings(2, 40, items=range(30, 35)),
     ]
     fold_ins = [lambda model, batch=batch: model.fold_in(*batch) for batch in batches]
+    forget = lambda model: model.forget(model.categories_[0][-3:])  # noqa: E731
     partial_fits = [lambda model, batch=batch: model.partial_fit(*batch) for batch in batches]
     refits = [fit(ratings(n, 400 + 40 * n, items=range(30 + n)), rank=2 + n) for n in range(4)]
     of_encoder = [
@@ -113,7 +118,7 @@ def make_shared():
     encoder = MatrixFactorizationEncoder(MatrixFactorizationRegressor(**small))
     return {
         "fold_in": Shared(regressor, ANSWERS | FOLD_IN, [fit(base), *fold_ins]),
-        "partial_fit": Shared(explicit, ANSWERS | FOLD_IN, [fit(base), *partial_fits]),
+        "partial_fit": Shared(explicit, ANSWERS | FOLD_IN | SURE, [fit(base), *partial_fits, forget]),
         "fit": Shared(threaded, ANSWERS, refits),
         "fit of an encoder": Shared(encoder, FEATURES, of_encoder),
     }

@@ -23,7 +23,7 @@ import warnings
 from collections import Counter
 from os import _exit
 
-from _soak_models import ANSWERS, FEATURES, FOLD_IN, PAIRS, Shared, digest_of, make_shared
+from _soak_models import ANSWERS, FEATURES, FOLD_IN, PAIRS, SURE, Shared, digest_of, make_shared
 from threadpoolctl import threadpool_info
 
 LIMIT = 60  # seconds for what takes a fraction of one
@@ -74,7 +74,7 @@ class Soak:
     def make_threads(self):
         """Make a thread for each way to read, which goes from model to model, and a writer for each model."""
         tasks = [(f"write: {title}", [title], Shared.change) for title in self.shared]
-        for name in ANSWERS | FOLD_IN | FEATURES:
+        for name in ANSWERS | FOLD_IN | SURE | FEATURES:
             each = [title for title, shared in self.shared.items() if name in shared.readers]
             tasks.append((f"read: {name}", each, lambda one, name=name: one.is_answered(name)))
         copied = lambda one: one.is_whole(pickle.loads(pickle.dumps(one.model)))  # noqa: E731
