@@ -28,7 +28,7 @@ from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
-# Scikit-learn's names of what belongs to a fit in course; what spares work.
+# Two names of scikit-learn's, for the length of a fit; parameters that were validated already.
 _NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
 
 
@@ -281,7 +281,7 @@ def fitted_model(frozen: Any) -> FittedModel:
     )
 
 
-def _state_of(frozen: Any) -> TrainingState:
+def state_of(frozen: Any) -> TrainingState:
     """Give what a fitted estimator was left by its training."""
     state = frozen._training_state
     if not hasattr(state, "knowledge"):
@@ -294,12 +294,12 @@ def _state_of(frozen: Any) -> TrainingState:
 
 def uncertainty_of(frozen: Any) -> Uncertainty:
     """Give what a fitted regressor knows of its rows."""
-    state = _state_of(frozen)
+    state = state_of(frozen)
     loss = state.hyper.loss
     if not loss.has_deviations:
         raise ValueError(
-            f"How sure predictions are is told for loss='squared_error', 'huber' and 'absolute_error', and the loss is "
-            f"{loss.name!r}. Fit with one of these."
+            "Standard deviations exist for loss='squared_error', 'huber' and 'absolute_error', and this model has "
+            f"loss={loss.name!r}. Fit with one of these."
         )
     known = state.knowledge
     return Uncertainty(known.rule(state.hyper), state.level_sums, state.scale, known.noise)
@@ -311,10 +311,10 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
     Arrays that do not fit are kept as they are; ``model_of`` says so where they are used.
     """
     frozen = frozen_copy(estimator)
-    setattr(frozen, name, arrays)
+    setattr(frozen, name, [np.array(rows, dtype=np.float32) for rows in arrays])
     if "_training_state" in vars(frozen):
         with suppress(ValueError, TypeError):
-            model, state = model_of(frozen), _state_of(frozen)
+            model, state = model_of(frozen), state_of(frozen)
             known = state.knowledge.with_squares_of(model.factors, state.level_sums, state.scale)
             frozen._factors, frozen._biases = model.factors, model.biases
             frozen._training_state = replace(state, knowledge=known)
@@ -323,7 +323,12 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
 
 def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
     """Give what an estimator has learned, for ``method`` to go on from with ``hyper``."""
-    model, state = model_of(frozen), _state_of(frozen)
+    model, state = model_of(frozen), state_of(frozen)
+    if model.rank != state.hyper.rank:
+        raise ValueError(
+            f"{method} goes on from a model that was fitted with rank={state.hyper.rank}, and factors_ of rank "
+            f"{model.rank} were put in the place of its own. It can predict with them. To learn on, fit again."
+        )
     then, now = {**state.hyper.structure, "rank": model.rank}, hyper.structure
     changed = [f"{name} was {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
     if changed:

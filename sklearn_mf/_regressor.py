@@ -30,6 +30,7 @@ from sklearn_mf._base import (
     levels_of,
     model_of,
     replace_rows,
+    state_of,
     uncertainty_of,
     validate_parameters,
 )
@@ -188,7 +189,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Whether ``fit`` starts from the factors, biases and centers of the fit before, for ids that it had.
 
     clip : bool, default=True
-        Whether predictions are kept within the range of the ratings seen in ``fit``.
+        Whether predictions are kept within the range of the ratings seen in ``fit`` and in ``partial_fit``.
 
     handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
         What ``predict`` does with ids not seen in ``fit``: predict from the other columns, the same with a
@@ -245,7 +246,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     loss_curve_ : list of float
         Mean loss in each epoch that led to the model, each rating's as it was when the rating was visited; in the unit
         of the loss of y, without penalties. With implicit features it is the loss without what the rating's own pair
-        tells, usually a little more than that of ``predict``. ``partial_fit`` adds one for each batch.
+        tells, usually a little more than that of ``predict``. ``partial_fit`` adds one for each batch; the last 10,000
+        are kept.
 
     validation_scores_ : list of float
         With ``early_stopping``, 1 - loss / loss of the best constant on held-out ratings after each epoch that led to
@@ -488,7 +490,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
         y_old : array-like of shape (n_ratings,), default=None
             Where a rating replaces an earlier one of the same pair: the earlier rating, learned with the same weight.
-            NaN elsewhere. None replaces nothing.
+            NaN elsewhere. None replaces nothing. No ratings are kept, so that a rating was there is not checked.
 
         Returns
         -------
@@ -500,7 +502,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ValueError
             As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
             or ``implicit_features`` was changed; if all ratings of a first batch are the same; if ``y_old`` is
-            infinite, of another length than ``y``, or given for a user, item or context that is new.
+            infinite, of another length than ``y``, beyond the range of the ratings learned, or given for a user, item
+            or context that is new.
 
         Notes
         -----
@@ -538,11 +541,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         y_old = check_old_ratings(y_old, len(given.y))
         if is_first and y_old is not None:
             raise ValueError("y_old is given, and the model has learned nothing that could be replaced.")
-        with Threads(count_threads(self.n_jobs, is_first or len(given.y) > MAX_CHUNK)) as threads:
+        with Threads(count_threads(frozen.n_jobs, is_first or len(given.y) > MAX_CHUNK)) as threads:
             if is_first:
                 levels, coded = given.fit_levels(threads)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _stopping_rule_of(self), generator_of(self), threads)
+                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), threads)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
@@ -550,10 +553,15 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                     y_old = y_old[rows]
                     hyper.loss.check_targets(y_old, (~np.isnan(y_old)).astype(np.float64), "y_old")
                     is_new = np.stack(coded.codes, axis=1) >= np.array(known.model.n_levels)
-                    check_replaced_are_known(y_old, is_new, rows)
+                    check_replaced_are_known(y_old, is_new, rows, known.rating_range)
                 learn_own_contexts(frozen, coded, goes_on=True)
                 learned = update_on_batch(
-                    known, coded, y_old, hyper, float_of(self, "forgetting"), lambda: generator_of(self, known.n_iter)
+                    known,
+                    coded,
+                    y_old,
+                    hyper,
+                    float_of(frozen, "forgetting"),
+                    lambda: generator_of(frozen, known.n_iter),
                 )
         if self.verbose:
             print(f"Batch of {len(given.y)} ratings  {hyper.loss.training_line(learned.losses[-1])}")
@@ -594,7 +602,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         frozen = self._frozen()
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, places = levels_of(frozen).without(0, split_ids(users, "users"), threads)
-        own, state = vars(frozen).get("_own_contexts"), frozen._training_state
+        own, state = vars(frozen).get("_own_contexts"), state_of(frozen)
         model = model_of(frozen)
         kept = [np.delete(tables[0].whole(), places, axis=0) for tables in (model.factors, model.biases)]
         frozen._factors, frozen._biases = (
@@ -681,8 +689,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             Predicted ratings. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
 
         y_std : ndarray of shape (n_pairs,), float64
-            Standard deviations, on the scale of y; with ``return_std`` alone. Less is known of ids never seen than of
-            others; a prediction of NaN has NaN.
+            Standard deviations, on the scale of y; with ``return_std`` alone. An id never seen counts as one without
+            ratings. Where the prediction is NaN, the deviation is NaN too.
 
         Raises
         ------
@@ -713,6 +721,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         >>> bool(y_std[0] < y_std[1])  # nothing is known of zoe
         True
         """
+        if isinstance(return_std, np.bool_):
+            return_std = bool(return_std)
         if return_std is False:
             return super().predict(X)
         if return_std is not True and not (isinstance(return_std, str) and return_std == "mean"):
@@ -791,8 +801,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a candidate is not known, ids are of another kind than in ``fit``, ``n_items`` is below 1, ``by`` is
-            none of these, or a bound for a loss that has no deviations, context is
+            If ``by`` is none of these, or a bound and the loss has no deviations; if a candidate is not known, ids
+            are of another kind than in ``fit``, ``n_items`` is below 1, context is
             missing, ``item_context`` has no row for a candidate or several that differ, or with
             ``handle_unknown="error"`` a user or a context is not known.
         TypeError
@@ -951,7 +961,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         no_factors, no_bias = np.empty((0, model.rank), dtype=np.float32), np.empty(0, dtype=np.float32)
         self._factors, self._biases = [as_table(no_factors), model.factors[1]], [as_table(no_bias), model.biases[1]]
         self.categories_, self._sorters = [self.categories_[0][:0], self.categories_[1]], [None, self._sorters[1]]
-        self._training_state = self._training_state.without_users()
+        self._training_state = state_of(self).without_users()
         self.fold_in(X, y, sample_weight)
 
 

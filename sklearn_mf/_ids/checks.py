@@ -127,8 +127,18 @@ def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
     return None if np.isnan(values).all() else values
 
 
-def check_replaced_are_known(y_old: np.ndarray, is_new: np.ndarray, rows: np.ndarray) -> None:
-    """Raise a ValueError if a rating that is replaced has a user or an item that the model does not know."""
+def check_replaced_are_known(
+    y_old: np.ndarray, is_new: np.ndarray, rows: np.ndarray, rating_range: tuple[float, float]
+) -> None:
+    """Raise a ValueError if a rating that is replaced cannot have been learned: of a new level, or out of the range."""
+    with np.errstate(invalid="ignore"):
+        bad = np.flatnonzero((y_old < rating_range[0]) | (y_old > rating_range[1]))
+    if len(bad):
+        raise ValueError(
+            f"y_old has {len(bad)} ratings beyond all that the model has learned, {rating_range[0]:g} to "
+            f"{rating_range[1]:g}, the first at row {rows[bad[0]]} ({y_old[bad[0]]:g}): they cannot be replaced. Give "
+            "what was learned, and NaN where there was nothing."
+        )
     bad = np.flatnonzero(~np.isnan(y_old) & is_new.any(axis=1))
     if len(bad):
         raise ValueError(

@@ -102,11 +102,12 @@ class Levels:
         places = self.encode_field(field, column, threads)
         if (places < 0).any():
             raise ValueError(
-                f"{capital(column.label)} has ids not seen in fit: {describe_unknown([column], places[:, None])}."
+                f"{column.label} has ids that the model does not know: {describe_unknown([column], places[:, None])}. "
+                f"Leave them out: ids[numpy.isin(ids, model.categories_[{field}])] has the others."
             )
         places = np.unique(places)
         if len(places) == len(self.ids[field]):
-            raise ValueError(f"{capital(column.label)} has all ids that the model knows: nothing would be left of it.")
+            raise ValueError(f"{column.label} has all ids that the model knows: nothing would be left of it.")
         kept = np.delete(np.arange(len(self.ids[field])), places)
         ids, sorters = list(self.ids), list(self.sorters)
         ids[field] = ids[field][kept]
@@ -127,10 +128,10 @@ class Levels:
         for j, (column, place) in enumerate(zip(columns, places, strict=True)):
             own, sorter, new = self.ids[j], self.sorters[j], np.flatnonzero(place < 0)
             if len(new):
-                order = np.arange(len(own)) if sorter is None else sorter
-                at = np.searchsorted(*_comparable(own[order], brought.ids[j][new]))
+                at = np.searchsorted(*_comparable(own, brought.ids[j][new]), sorter=sorter)
                 place[new] = np.arange(len(own), len(own) + len(new))
-                sorter = np.insert(order, at, place[new]) if sorter is not None or at[0] < len(own) else None
+                if sorter is not None or at[0] < len(own):
+                    sorter = np.insert(np.arange(len(own)) if sorter is None else sorter, at, place[new])
                 own = _joined(column.label, own, brought.ids[j][new])
             ids.append(own)
             sorters.append(sorter)

@@ -152,10 +152,8 @@ static double learn(const online_ratings *ratings, ptrdiff_t r, const online_mod
         square = e * e / (1.0 + rule->curvature * h);
     }
     if (is_replaced) {
-        const double e = (ratings->y_old[r] - f_x) / model->unit;
         psi -= judge_rating(model, config, ratings->y_old[r], f_x).psi;
-        square -= rule->has_curvatures ? square : e * e / (1.0 + rule->curvature * h);
-        n_added = 0.0;
+        n_added = square = 0.0; /* how noisy ratings are rests on those that came first */
     }
     const double g = w * psi / (1.0 + w * now.kappa * h);
     for (int f = 0; f < m; f++) {

@@ -6,7 +6,7 @@
  *   V_f <- V_f + g k_f (s - V_f),     b_f <- b_f + g kb_f,     n_f <- n_f + w,    c_f <- c_f + w c
  *
  * with psi and kappa of sgd.h, so for the squared loss g = w e / (1 + w h), and c as precision.h has it. Where a rating replaces one of the same pair, the
- * rows are what they would be without the old one, n and c, and psi is the difference of both.
+ * rows are what they would be without the old one, n and c, and psi is the difference of both; sums stay.
  *
  * A user or an item that gains a partner has another center: z = |N|^(-1/2) sum_{j in N} s_j of _training/centers.py. The row
  * shrank to it by the share d / (d + c m), d = alpha n + delta, and moves by half of that share: the other half of what the

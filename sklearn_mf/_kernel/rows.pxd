@@ -16,7 +16,8 @@ cdef extern from "rows.h" nogil:
 cdef class RowTable:
     cdef readonly tuple shape
     cdef row_table table
-    cdef object origin  # the array that the table or the first of its versions was made of
+    cdef object origin  # the array that the table or the first of its versions was made of; None when no row is in it
+    cdef Py_ssize_t n_in_origin  # chunks that are in it
     cdef bint is_whole  # whether all rows are those of the origin
     cdef list chunks  # an array for each that is not in the origin, else None
     cdef set own_chunks  # numbers of those that the versions before do not have

@@ -35,6 +35,7 @@ cdef class RowTable:
             self.table.shift += 1
         self._allocate(self.n_chunks())
         self.origin, self.is_whole, self.chunks = array, True, [None] * self.n_chunks()
+        self.n_in_origin = self.n_chunks()
         self.own_chunks = set()
         cdef float *first = NULL
         if array.size:
@@ -99,6 +100,7 @@ cdef class RowTable:
         other._allocate(other.n_chunks())
         memcpy(other.table.chunks, self.table.chunks, n_old * sizeof(float *))
         other.origin, other.chunks = self.origin, self.chunks + [None] * (other.n_chunks() - n_old)
+        other.n_in_origin = self.n_in_origin
         other.own_chunks = set()
         other.is_whole = self.is_whole and places.shape[0] == 0
         if not other.is_whole:
@@ -119,8 +121,11 @@ cdef class RowTable:
                     memcpy(&rows[0, 0], self.table.chunks[k],
                            min(self.shape[0] - k * n_chunk, n_chunk) * n_row * sizeof(float))
                 other.table.chunks[k] = &rows[0, 0]
+            other.n_in_origin -= k < n_old and other.chunks[k] is None
             other.chunks[k] = chunk
             other.own_chunks.add(k)
+        if other.n_in_origin == 0 and not other.is_whole:
+            other.origin = None  # to be freed
         if n_new < n_rows - self.shape[0]:
             raise ValueError("levels do not have all new rows.")
         return other

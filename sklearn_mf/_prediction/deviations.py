@@ -52,7 +52,7 @@ class Uncertainty:
         """Give rows for users (field 0) or items (1), float64 (n_levels, 4); -1 is a level never seen.
 
         Of a model of two fields, the product of a user's row and an item's is the variance of what the rating is
-        expected to be: s_u^2 s_i^2 / s^2 (u k_u |q|^2 + u k_i |p|^2 + kb_u + kb_i).
+        expected to be, on the standardized scale: s_u^2 s_i^2 / s^2 (u k_u |q|^2 + u k_i |p|^2 + kb_u + kb_i).
         """
         rule, known = self.rule, levels >= 0
         sums, norms = np.zeros((len(levels), N_SUMS)), np.full(len(levels), rule.mean_squares[1 - field] * model.rank)
@@ -65,7 +65,7 @@ class Uncertainty:
         noise = (sums[:, SQUARES] + _RATINGS_OF_USUAL_NOISE * self.noise) / (n + _RATINGS_OF_USUAL_NOISE)
         if field == 1:
             return noise[:, None] * np.column_stack([norms, k, np.ones(len(n)), k_bias])
-        share = noise * (rule.curvature * self.scale**2 / self.noise if self.noise > 0 else 0.0)
+        share = noise * (rule.curvature / self.noise if self.noise > 0 else 0.0)
         return share[:, None] * np.column_stack([COUPLING * k, COUPLING * norms, k_bias, np.ones(len(n))])
 
 

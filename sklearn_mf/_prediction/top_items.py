@@ -160,7 +160,7 @@ class _Tiles:
             np.matmul(left, self._rows[part].T, out=tile)
             if self._bounds is not None:
                 deviations = np.sqrt(np.maximum(own_parts @ self._parts[part].T, 0.0))
-                tile += np.float32(self._bounds.n_deviations) * deviations
+                tile += np.float32(self._bounds.n_deviations * self._bounds.uncertainty.scale) * deviations
             selector.take(tile)
         kept = selector.finish()
         for r, places in enumerate(kept):
@@ -172,7 +172,8 @@ class _Tiles:
         """Give four times what deviations may be off by; each is made of some dozens of numbers above 0."""
         with np.errstate(over="ignore"):
             largest = np.sqrt(own_parts @ self._parts.max(axis=0))
-            off = 4 * _ROUNDINGS_OF_DEVIATION * np.finfo(np.float32).eps * abs(self._bounds.n_deviations) * largest
+            unit = abs(self._bounds.n_deviations) * self._bounds.uncertainty.scale
+            off = 4 * _ROUNDINGS_OF_DEVIATION * np.finfo(np.float32).eps * unit * largest
         _check_finite(off)
         return off.astype(np.float32)
 

@@ -55,7 +55,8 @@ def fit_first_batch(
     coded: CodedRatings, hyper: Hyperparameters, stopping: StoppingRule, rng: np.random.Generator, threads: Threads
 ) -> Learned:
     """Fit the first of many batches; a damping that is estimated stays near the usual one where it has few ratings."""
-    if coded.values.min() == coded.values.max():
+    counted = coded.values if coded.weights is None else coded.values[coded.weights > 0]
+    if counted.min() == counted.max():
         raise ValueError(
             "The first batch fixes the mean and the scale of the ratings, but all of its ratings in y are the same. "
             "Begin with a batch of ratings that differ, or with fit."

@@ -10,12 +10,11 @@ from sklearn_mf._kernel.precision import N_SUMS, PARTNERS, SQUARES, WEIGHTS
 from sklearn_mf._training.centers import predict_centers
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
-from sklearn_mf._training.precision import LARGEST_SUM
+from sklearn_mf._training.precision import LARGEST_SUM, SMALLEST_DAMPING
 from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
 _MAX_NUMBERS_AT_ONCE = 2**21  # of the matrices that are solved together
-_SMALLEST_PRECISION = 1e-12
 _MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
 
 
@@ -87,12 +86,12 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
         grown.model.biases[f].put(levels, solved[:, rank] * unit[rank])
     sums = np.zeros((len(levels), N_SUMS))
     sums[:, WEIGHTS], sums[:, PARTNERS] = n, n_partners
-    sums[:, SQUARES] = _left_out_squares(s, t, ratings, strength, solved)
+    sums[:, SQUARES] = _left_out_squares(s, t, ratings, strength, solved, rank)
     grown.state.level_sums[f].put(levels, np.minimum(sums, LARGEST_SUM))
 
 
 def _left_out_squares(
-    s: np.ndarray, t: np.ndarray, ratings: _SortedRatings, strength: np.ndarray, solved: np.ndarray
+    s: np.ndarray, t: np.ndarray, ratings: _SortedRatings, strength: np.ndarray, solved: np.ndarray, rank: int
 ) -> np.ndarray:
     """Sum w e^2 (1 + h) over the ratings of each level, with h of each as if it were left out of the level's row.
 
@@ -102,7 +101,9 @@ def _left_out_squares(
     of_rating = np.repeat(np.arange(len(solved)), np.diff(ratings.bounds))
     squares = w[:, None] * s**2
     others = np.add.reduceat(squares, start, axis=0)[of_rating] - squares + strength[of_rating]
-    h = (s**2 / np.maximum(others, _SMALLEST_PRECISION)).sum(axis=1)
+    smallest = np.full(s.shape[1], SMALLEST_DAMPING[0])
+    smallest[rank:] = SMALLEST_DAMPING[1]
+    h = (s**2 / np.maximum(others, smallest)).sum(axis=1)
     e = t - np.einsum("ij,ij->i", solved[of_rating], s)
     return np.add.reduceat(w * e**2 * (1.0 + h), start)
 

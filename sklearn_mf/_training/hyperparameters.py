@@ -36,6 +36,10 @@ class Damping:
         """Take what is estimated for biases; factors and contexts have constants."""
         return cls((*FACTOR_DAMPING, _CONTEXT_DAMPING), (users, items, _CONTEXT_DAMPING))
 
+    def at_least(self, factors: float, biases: float) -> Damping:
+        """Raise what is below these numbers."""
+        return Damping(tuple(max(own, factors) for own in self.factors), tuple(max(own, biases) for own in self.biases))
+
     def of(self, column: int) -> tuple[float, float]:
         """Give that of factors and of biases of the levels of a column."""
         return self.factors[min(column, 2)], self.biases[min(column, 2)]

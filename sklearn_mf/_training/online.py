@@ -21,6 +21,7 @@ from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
 from sklearn_mf._training.parameters import small_norm
 from sklearn_mf._training.ratings import CodedRatings
 
+_MAX_LOSSES = 10_000  # that are kept: each call copies them
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)  # SplitMix64
 
 
@@ -94,7 +95,7 @@ def update_on_batch(
         grown,
         state=replace(state, knowledge=known),
         rating_range=(min(low, float(batch.y.min())), max(high, float(batch.y.max()))),
-        losses=[*learned.losses, mean_loss * hyper.loss.unit(state.scale)],
+        losses=[*learned.losses[1 - _MAX_LOSSES :], mean_loss * hyper.loss.unit(state.scale)],
         n_iter=learned.n_iter + 1,
     )
 

@@ -20,6 +20,8 @@ from sklearn_mf._utils.threads import Threads
 LARGEST_SUM = 1e30  # of what is kept in single precision
 # Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
+# Of factors and of biases: with less, what is not known of rows with few ratings would have no bound.
+SMALLEST_DAMPING = 1.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Knowledge:
         share = 1.0
         if is_online and self.weight_sum > 0:
             share = max(self.fitted_weight / self.weight_sum, _DAMPING_WITHOUT_FIT)
-        alpha, alpha_bias, damping = hyper.strengths(self.penalty_units, share)
+        bounded = hyper.damping.at_least(*SMALLEST_DAMPING)
+        alpha, alpha_bias, damping = replace(hyper, damping=bounded).strengths(self.penalty_units, share)
         loss, components = hyper.loss, self.weight_sum * hyper.rank
         return PrecisionRule(
             alpha,

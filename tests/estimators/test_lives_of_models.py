@@ -1,10 +1,11 @@
 """Check models that live: any sequence of calls keeps the promises, and what is shared by versions stays as it was."""
 
 import copy
+import gc
 import mmap
 import pickle
-import sys
 import threading
+import weakref
 
 import joblib
 import numpy as np
@@ -149,6 +150,10 @@ def test_factors_are_read_only_and_can_be_replaced():
         model.partial_fit(X[:50], y[:50])
     given = [rows.copy() for rows in model.factors_]
     model.factors_ = given
+    before = model.predict(X)
+    given[0][:] = 7.0
+    np.testing.assert_array_equal(model.predict(X), before)
+    given[0][:] = model.user_factors_
     model.biases_ = [np.zeros(len(bias)) for bias in model.biases_]
     expected = model.intercept_ + (given[0][X[:9, 0]] * given[1][X[:9, 1]]).sum(axis=1)
     np.testing.assert_allclose(model.predict(X[:9]), np.clip(expected, 1, 5), rtol=1e-5)
@@ -244,14 +249,18 @@ def test_readers_of_deviations_and_bounds_see_whole_states():
             assert any(np.array_equal(answer, state[name]) for state in states), name
 
 
-@pytest.mark.skipif(not hasattr(sys, "getrefcount"), reason="counts of references")
-def test_old_versions_are_freed():
+def test_what_no_version_shares_is_freed():
+    """Once a stream has changed all chunks, the arrays of the fit are gone."""
     model, X, y = large_model()
-    held = model._factors[0]
-    before = sys.getrefcount(held)
-    for step in range(20):
-        model.partial_fit(X[step : step + 1], y[step : step + 1])
-    assert sys.getrefcount(held) < before
+    of_fit = [weakref.ref(rows.whole().base) for rows in model._factors]
+    model.partial_fit(X[:10], y[:10])
+    assert of_fit[0]() is not None
+    model.partial_fit(X, y)
+    gc.collect()
+    assert [ref() for ref in of_fit] == [None, None]
+    old = model.user_factors_
+    model.partial_fit(X, y)
+    np.testing.assert_array_equal(old.shape, model.user_factors_.shape)
 
 
 def test_forgotten_users_are_as_never_seen(tmp_path):
@@ -290,7 +299,11 @@ def test_forgetting_and_contexts():
 def test_forget_refuses():
     model, X, _ = large_model()
     before = dict(vars(model))
-    for users, match in [([1, -9], "Users has ids not seen in fit"), (X[:, 0], "has all ids"), (["ann"], "are text")]:
+    for users, match in [
+        ([1, -9], "users has ids that the model does not know"),
+        (X[:, 0], "has all ids"),
+        (["ann"], "are text"),
+    ]:
         with pytest.raises(ValueError, match=match):
             model.forget(users)
     assert vars(model) == before
@@ -310,6 +323,26 @@ def test_a_model_of_an_older_version_predicts_and_says_what_it_cannot():
         lambda: old.fold_in([[-1, 3]], [4.0]),
         lambda: old.predict(X, return_std=True),
         lambda: old.set_params(warm_start=True).fit(X, y),
+        lambda: old.forget([1]),
+        lambda: old.recommend_from([[-1, 3]], [4.0]),
     ):
         with pytest.raises(ValueError, match="was stored by an older version"):
             call()
+
+
+def test_factors_of_another_rank_can_predict_alone():
+    model, X, y = large_model()
+    model.factors_ = [rows[:, :2] for rows in model.factors_]
+    model.set_params(rank=2)
+    assert np.isfinite(model.predict(X)).all()
+    for call in (lambda: model.partial_fit(X, y), lambda: model.fold_in([[-1, 3]], [4.0])):
+        with pytest.raises(ValueError, match="fitted with rank=4, and factors_ of rank 2 were put"):
+            call()
+
+
+def test_losses_of_the_last_batches_are_kept():
+    model, X, y = large_model()
+    model.__dict__ = {**vars(model), "loss_curve_": list(range(10_050))}
+    model.partial_fit(X[:5], y[:5])
+    assert len(model.loss_curve_) == 10_000
+    assert model.loss_curve_[:2] == [51, 52]

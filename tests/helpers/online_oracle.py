@@ -89,7 +89,7 @@ def learn(ratings, model, rule, loss, intercept, unit, forgetting):
         if is_replaced:
             _, psi_old, _ = judge_on_scale(loss, rule, y_old, x, intercept, unit)
             psi -= psi_old
-            gained -= y_old - psi_old if rule.has_curvatures else ((y_old - x) / unit) ** 2 / (1 + rule.curvature * h)
+            gained = 0.0
         g = w * psi / (1 + w * kappa * h)
         n_added = 0.0 if is_replaced else w
         for f, level in enumerate(levels):

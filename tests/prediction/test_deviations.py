@@ -159,9 +159,9 @@ def test_what_has_no_deviations():
     X, y, *_ = noisy(n=4000)
     for loss in ("quantile", "poisson"):
         model = make_model(loss=loss).fit(X, np.abs(y).round())
-        with pytest.raises(ValueError, match=f"is told for loss='squared_error', .* and the loss is '{loss}'"):
+        with pytest.raises(ValueError, match=f"exist for loss='squared_error', .* and this model has loss='{loss}'"):
             model.predict(X, return_std=True)
-        with pytest.raises(ValueError, match="How sure predictions are"):
+        with pytest.raises(ValueError, match="Standard deviations exist"):
             model.recommend([1], by="lower")
     model = make_model().fit(X, y)
     for bad in ("std", None, 2, np.array([True])):
@@ -223,3 +223,35 @@ def test_lists_by_bounds(with_context):
             model.predict([[5, item] for item in found[:10]], return_std="mean")[1] for found in (careful, exploring)
         ]
         assert std[0].mean() < std[1].mean()
+
+
+@pytest.mark.parametrize("parameters", [{"damping": 0}, {"damping": (0, 0), "alpha": 0.0}, {"damping": 1e-3}])
+def test_models_without_damping_have_deviations_too(parameters):
+    X, y, _, _, test = noisy()
+    model = make_model(**parameters).fit(X[~test], y[~test])
+    for _ in range(2):
+        predicted, std = model.predict(X[test], return_std=True)
+        assert np.sqrt(np.mean((y[test] - predicted) ** 2)) == pytest.approx(np.sqrt(np.mean(std**2)), rel=0.35)
+        model.fold_in([[-1, 0], [-1, 1], [-2, 1]], [3.0, 4.0, 1.0], update_known=True)
+        model.partial_fit([[-3, 2]], [3.0])
+
+
+def test_wrong_old_ratings_leave_the_deviations():
+    X, y = make_ratings(500, 300, 20_000, random_state=0, return_X_y=True)
+    model = make_model().fit(X[:10_000], y[:10_000])
+    known = np.isin(X[10_000:], model.categories_[0]).all(axis=1)
+    before = model.predict(X, return_std=True)[1].mean()
+    with pytest.raises(ValueError, match="y_old has 1 ratings beyond all that the model has learned"):
+        model.partial_fit(X[:1], y[:1], y_old=[300.0])
+    later = X[10_000:][known]
+    model.partial_fit(later, y[10_000:][known], y_old=np.full(len(later), y[:10_000].min()))  # nobody rated them
+    assert model.predict(X, return_std=True)[1].mean() > 0.9 * before
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_lists_by_bounds_on_any_scale(scale):
+    X, y = make_ratings(60, 40, 2_000, random_state=0, return_X_y=True)
+    one, other = make_model().fit(X, y), make_model().fit(X, scale * y)
+    for by in ("lower", "upper"):
+        expected, found = (model.recommend(one.categories_[0], 5, by=by)[0] for model in (one, other))
+        assert (expected == found).mean() > 0.97, "but for rounding"
