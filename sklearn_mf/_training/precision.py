@@ -17,6 +17,7 @@ from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._utils.threads import Threads
 
+_MAX_RATINGS_SAMPLED = 2**14
 LARGEST_SUM = 1e30  # of what is kept in single precision
 # Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
@@ -83,14 +84,10 @@ def measure_knowledge(
     threads: Threads,
 ) -> tuple[list[np.ndarray], Knowledge]:
     """Measure what a training run leaves: the sums of each level by field, float32 (n_levels, N_SUMS), and in all."""
-    n, rows = grid.row_weights, parameters.rows
-    norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) * n
-    of_field = np.array([float(norms[row_of].sum()) for row_of in grid.row_of])
+    n = grid.row_weights
     weight = float(n[grid.row_of[0]].sum())
-    known = Knowledge(
-        weight, weight, 0.0, of_field.sum() - of_field, hyper.loss.curvature(mean_loss), baseline.penalty_units,
-        baseline.offset,
-    )  # fmt: skip
+    squares, curvature = _square_sums(grid, parameters, weight), hyper.loss.curvature(mean_loss)
+    known = Knowledge(weight, weight, 0.0, squares, curvature, baseline.penalty_units, baseline.offset)
     errors = LeftOutErrors(grid, parameters, known.rule(hyper))
     P, total = grid.n_groups, 0.0
     # Blocks of a stratum have no user or item in common; context rows are summed of counts alone.
@@ -107,3 +104,20 @@ def measure_knowledge(
             sums[:, PARTNERS] = partners[row_of - row_of.min()] if np.ndim(partners) else partners
         level_sums.append(sums)
     return level_sums, replace(known, noise_sum=total if hyper.loss.is_standardized else 0.0)
+
+
+def _square_sums(grid: BlockGrid, parameters: Parameters, weight: float) -> np.ndarray:
+    """Sum w |s - V_f|^2 over all ratings, for each field; with context columns from ratings at even distances."""
+    rows, n = parameters.rows, grid.row_weights
+    if len(grid.row_of) == 2:
+        norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) * n
+        return np.array([float(norms[row_of].sum()) for row_of in grid.row_of[::-1]])
+    places = np.arange(0, len(grid.target), -(-len(grid.target) // _MAX_RATINGS_SAMPLED))
+    block = np.searchsorted(grid.block_start, places, side="right") - 1
+    index = grid.index[places].astype(np.int64)
+    index[:, :2] += grid.first_row[block]
+    index[:, 2:] = grid.context_rows[grid.context_start[block][:, None] + index[:, 2:]]
+    own = rows[index].astype(np.float64)
+    others = own.sum(axis=1, keepdims=True) - own
+    w = None if grid.weight is None else grid.weight[places].astype(np.float64)
+    return weight * np.average((others**2).sum(axis=2), axis=0, weights=w)

@@ -378,3 +378,19 @@ def test_parameters_of_a_later_batch_are_checked(name):
     model = MatrixFactorizationRegressor(rank=2, random_state=0).partial_fit(X, y)
     with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
         model.set_params(**{name: "later"}).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_columns", [2, 3, 4])
+def test_gains_rest_on_the_gradients_of_the_fit(growing_ratings, n_columns, weighted):
+    """The mean of |s - V_f|^2 over all ratings, for each column; without biases rows have a direction in common."""
+    X, _, y, _ = growing_ratings
+    X = np.column_stack([X, X[:, 0] % 5, X[:, 1] % 3])[:, :n_columns]
+    w = np.random.default_rng(0).integers(1, 4, len(y)) if weighted else None
+    model = make_model(fit_bias=False).fit(X, y, w)
+    rows = np.stack(
+        [model.factors_[f][np.searchsorted(model.categories_[f], X[:, f])] for f in range(n_columns)], axis=1
+    )
+    squares = ((rows.sum(axis=1, keepdims=True) - rows) ** 2).sum(axis=2) / model._training_state.scale
+    known = model._training_state.knowledge
+    np.testing.assert_allclose(known.square_sums / known.weight_sum, np.average(squares, axis=0, weights=w), rtol=1e-3)
