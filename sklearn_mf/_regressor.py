@@ -93,8 +93,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     and likewise those of their biases, :math:`\zeta`. The rows s and t are learned along with the factors as a ridge
     regression of the rows on who rated what: SVD++ [4]_ on both sides [5]_, in the form of a regression-based latent
-    factor model [6]_. A partner counts once, whatever the number and weight of the ratings. Without implicit features,
-    and for context columns, centers are zero.
+    factor model [6]_. In ``fit`` a partner counts once, whatever the number and weight of the ratings. Without
+    implicit features, and for context columns, centers are zero.
 
     Ratings are visited block by block in a grid of user and item groups; blocks without a group in common are run in
     parallel, with the same result [3]_.

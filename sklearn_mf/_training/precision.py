@@ -15,9 +15,9 @@ from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._utils.threads import Threads, chunks
 
-_MAX_RATINGS_SAMPLED = 2**14
+_MAX_RATINGS_SAMPLED, _MAX_CHUNK = 2**14, 2**10
 LARGEST_SUM = 1e30  # of what is kept in single precision
 # Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
@@ -113,11 +113,16 @@ def _square_sums(grid: BlockGrid, parameters: Parameters, weight: float) -> np.n
         norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) * n
         return np.array([float(norms[row_of].sum()) for row_of in grid.row_of[::-1]])
     places = np.arange(0, len(grid.target), -(-len(grid.target) // _MAX_RATINGS_SAMPLED))
-    block = np.searchsorted(grid.block_start, places, side="right") - 1
-    index = grid.index[places].astype(np.int64)
-    index[:, :2] += grid.first_row[block]
-    index[:, 2:] = grid.context_rows[grid.context_start[block][:, None] + index[:, 2:]]
-    own = rows[index].astype(np.float64)
-    others = own.sum(axis=1, keepdims=True) - own
-    w = None if grid.weight is None else grid.weight[places].astype(np.float64)
-    return weight * np.average((others**2).sum(axis=2), axis=0, weights=w)
+    total, weights = np.zeros(len(grid.row_of)), 0.0
+    for part in chunks(len(places), _MAX_CHUNK):
+        sampled = places[part]
+        block = np.searchsorted(grid.block_start, sampled, side="right") - 1
+        index = grid.index[sampled].astype(np.int64)
+        index[:, :2] += grid.first_row[block]
+        index[:, 2:] = grid.context_rows[grid.context_start[block][:, None] + index[:, 2:]]
+        own = rows[index].astype(np.float64)
+        others = own.sum(axis=1, keepdims=True) - own
+        w = np.ones(len(sampled)) if grid.weight is None else grid.weight[sampled].astype(np.float64)
+        total += np.einsum("i,ijk,ijk->j", w, others, others)
+        weights += float(w.sum())
+    return total * (weight / weights if weights > 0 else 0.0)

@@ -29,7 +29,6 @@ def _check_takes_return_std(model: Any, caller: str) -> None:
     if "return_std" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     raise TypeError(
-        f"{caller} needs predict(X, return_std=True), which {type(model).__name__} has not. Give a "
-        "MatrixFactorizationRegressor, another estimator that predicts standard deviations (such as BayesianRidge), or "
-        "a pipeline or search that ends in one."
+        f"{caller} needs predict(X, return_std=True), which {type(model).__name__} has not. Give an estimator that "
+        "predicts standard deviations, such as MatrixFactorizationRegressor."
     )
