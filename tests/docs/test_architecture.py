@@ -32,7 +32,7 @@ IMPORTS_OF_WINGS = {
 }
 # Which modules of its own wing each module imports. A module may import what stands above it in its list.
 ORDER_WITHIN_WINGS = {
-    "_utils": ["callbacks", "deviations", "threads", "warnings"],
+    "_utils": ["callbacks", "deviations", "storage", "threads", "warnings"],
     "_kernel": [
         "rows", "sgd", "precision", "online", "grid", "effects", "partners", "hashing", "selection", "als", "simd",
         "__init__",
@@ -43,7 +43,7 @@ ORDER_WITHIN_WINGS = {
         "recommend", "similar", "explain", "shares",
     ],
     "_training": [
-        "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners",
+        "shard", "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners",
         "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online",
         "fold_in", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],

@@ -1,0 +1,106 @@
+"""Give room for large arrays: memory, or files that are mapped into it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+class Storage:
+    """Give arrays in memory."""
+
+    folder: Path | None = None
+
+    def empty(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
+        """Give an array whose values are not set."""
+        return np.empty(shape, dtype)
+
+    def require(self, n_bytes: int) -> None:
+        """Raise an OSError if there is surely no room for that many bytes."""
+
+
+class MappedStorage(Storage):
+    """Give arrays that lie in files of a folder of their own; it is removed with all of them by ``close``.
+
+    A file is removed as soon as it is mapped where the system allows that, so that nothing is left of a process that is
+    killed; the room on the disk is free again once the array is gone.
+    """
+
+    def __init__(self, parent: str | os.PathLike | None = None):
+        self.folder = Path(tempfile.mkdtemp(prefix="sklearn_mf_", dir=parent))  # of mode 0700
+
+    def empty(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
+        """Give an array whose values are not set; the room on the disk is taken now."""
+        shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        if n_bytes == 0:
+            return np.empty(shape, dtype)
+        descriptor, name = tempfile.mkstemp(dir=self.folder)  # of mode 0600
+        try:
+            self._take_room(descriptor, n_bytes)
+            with os.fdopen(descriptor, "r+b") as file:
+                array = np.memmap(file, dtype=dtype, mode="r+", shape=shape)
+        except BaseException:
+            os.unlink(name)
+            raise
+        if os.name == "posix":
+            os.unlink(name)
+        return array
+
+    def require(self, n_bytes: int) -> None:
+        """Raise an OSError if the disk has less room than that many bytes."""
+        free = shutil.disk_usage(self.folder).free
+        if free < n_bytes:
+            raise _disk_is_full(self.folder, n_bytes, free)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _take_room(self, descriptor: int, n_bytes: int) -> None:
+        """Make a file as long as it has to be; a full disk is noticed here, not where the array is written to."""
+        if not hasattr(os, "posix_fallocate"):
+            os.ftruncate(descriptor, n_bytes)
+            return
+        try:
+            os.posix_fallocate(descriptor, 0, n_bytes)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno != errno.ENOSPC:
+                raise
+            raise _disk_is_full(self.folder, n_bytes, shutil.disk_usage(self.folder).free) from error
+
+
+def _disk_is_full(folder: Path, n_bytes: int, free: int) -> OSError:
+    """Give the error to raise."""
+    return OSError(
+        errno.ENOSPC,
+        f"The fit needs {_megabytes(n_bytes)} on the disk of memory_map, which has {_megabytes(free)}: make room, or "
+        "name a folder on another disk",
+        str(folder),
+    )
+
+
+def _megabytes(n_bytes: int) -> str:
+    """Write a number of bytes for people."""
+    return f"{n_bytes / 1e6:,.0f} MB"
+
+
+@contextmanager
+def storage_of(memory_map: str | os.PathLike | bool | None) -> Iterator[Storage]:
+    """Give memory, or with ``memory_map`` files in that folder (True: a temporary one), while a ``with`` lasts."""
+    if memory_map is None or memory_map is False:
+        yield Storage()
+        return
+    storage = MappedStorage(None if memory_map is True else memory_map)
+    try:
+        yield storage
+    finally:
+        storage.close()
