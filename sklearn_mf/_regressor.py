@@ -52,6 +52,7 @@ from sklearn_mf._training.losses import LOSSES, make_loss
 from sklearn_mf._training.online import update_on_batch
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
+from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
 
@@ -456,7 +457,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 None if held is None else encode_validation(held, levels, threads),
                 None if start is None else Start(start, _places_in(before, levels, given.columns)),
                 generator_of(self),
-                threads,
+                Shard(threads),
                 callback,
             )
         callback.end_fit(learned)
@@ -545,7 +546,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             if is_first:
                 levels, coded = given.fit_levels(threads)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), threads)
+                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), Shard(threads))
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
