@@ -128,7 +128,7 @@ class Alternation:
         return f"objective {self.objective:.5f}  decrease {self.decrease:.1e}"
 
 
-Steps = Generator[Alternation, bool, PartOfPreferences]
+Steps = Generator[Alternation, bool | None, PartOfPreferences]
 
 
 def fit_pairs(
@@ -144,7 +144,7 @@ def fit_pairs(
     steps, stop = begin_alternations(by_user, n_levels, state, rng, shard, score), None
     while True:
         callback.begin_epoch()
-        step = next(steps) if stop is None else steps.send(stop)
+        step = steps.send(stop)
         stop = callback.end_round(lambda step=step: str(step), lambda step=step: assembled([step.learned()]))
         if stop or step.is_last:
             return assembled([finished(steps)])
@@ -158,10 +158,11 @@ def begin_alternations(
     shard: Shard,
     score: Score,
 ) -> Steps:
-    """Choose penalties, and give what alternates until the objective hardly falls.
+    """Choose penalties; return a generator that alternates until the objective hardly falls.
 
-    All shards take each step together. ``state`` has what is known before; ``score`` judges penalties. After each
-    alternation but the last, the generator is sent whether to stop; ``finished`` gives what it returns then.
+    It yields after each alternation, and is sent whether to stop; ``finished`` ends it, and gives what it returns. All
+    shards take each step together. ``by_user`` has the pairs of this shard's users, ``state`` what is known before;
+    ``score`` judges penalties.
     """
     hyper = choose_penalties(by_user, n_levels, state.hyper, rng, shard, score)
     sides = by_user, pairs_of_items(by_user, n_levels, shard)
@@ -245,10 +246,10 @@ def _solve_targets(
         given = pairs.of_rows(np.flatnonzero(target_field == f), f)
         levels, solver = np.unique(given.codes[0]).tolist(), known.solver_of(f)
         side = pairs_in_unit(given, known.state.unit)
+        of_pairs = side.weights
         for level in levels:
             part = slice(side.start[level], side.start[level + 1])
-            partners = side.index[part]
-            weights = side.weights[part]
+            partners, weights = side.index[part], of_pairs[part]
             before = rows[f][level].astype(np.float64)
             rows[f][level] = solver.solve(partners, weights)
             after = rows[f][level].astype(np.float64)
