@@ -45,7 +45,7 @@ ORDER_WITHIN_WINGS = {
     "_training": [
         "shard", "tape", "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters",
         "partners", "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit",
-        "online", "fold_in", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
+        "online", "fold_in", "sections", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
 }  # fmt: skip
 LARGEST_FILE, LARGEST_FUNCTION, MOST_PARAMETERS = 500, 60, 8  # lines without docstrings
