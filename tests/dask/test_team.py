@@ -1,0 +1,98 @@
+"""Check programs on the workers of a real cluster."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from helpers.dask_programs import every_transfer, fail_at_shard_1, mix, mixed, transfer
+from helpers.shards import on_shards
+
+from sklearn_mf.dask._check import find_workers
+from sklearn_mf.dask._team import Team
+
+ROWS = np.arange(12.0)
+
+
+def go_on(event):
+    return False
+
+
+def assert_same(result, expected):
+    if isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(result, expected)
+        assert result.dtype == expected.dtype
+    elif isinstance(expected, dict):
+        assert result.keys() == expected.keys()
+        for key in expected:
+            assert_same(result[key], expected[key])
+    else:
+        assert len(result) == len(expected)
+        for one, other in zip(result, expected, strict=True):
+            assert_same(one, other)
+
+
+def seats(client):
+    """Fits that each worker has a seat for."""
+    return client.run(
+        lambda dask_worker: list(dask_worker.plugins["sklearn_mf"].seats) if "sklearn_mf" in dask_worker.plugins else []
+    )
+
+
+def assert_nothing_is_left(client):
+    end = time.monotonic() + 10
+    while any(seats(client).values()):
+        assert time.monotonic() < end, seats(client)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+def test_transfers_are_those_of_threads(client, n_workers):
+    workers = dict(list(find_workers(client).items())[:n_workers])
+    results = Team(client, workers, f"transfer{n_workers}").run(transfer, [(5,)] * n_workers, go_on)
+    assert_same(results, on_shards(n_workers, lambda shard: every_transfer(shard, 5)))
+    assert_nothing_is_left(client)
+
+
+def test_program_runs_to_its_end_or_until_it_is_told_to_stop(client):
+    workers, events = find_workers(client), []
+    results = Team(client, workers, "end").run(mix, [(ROWS, 4)] * 3, lambda event: events.append(event))
+    np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 4))
+    assert [epoch for epoch, _ in events] == [1, 2, 3, 4]
+
+    results = Team(client, workers, "stop").run(mix, [(ROWS, 4)] * 3, lambda event: event[0] == 2)
+    np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 2))
+
+
+def test_arguments_may_be_futures(client):
+    rows = client.scatter(ROWS)
+    results = Team(client, find_workers(client), "futures").run(mix, [(rows, 2)] * 3, go_on)
+    np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 2))
+
+
+def test_fits_at_once_do_not_wait_for_each_other(client):
+    """On workers of one thread, in opposite orders."""
+    workers = dict(list(find_workers(client).items())[:2])
+    teams = [Team(client, dict(sorted(workers.items(), reverse=k % 2 == 1)), f"at-once-{k}") for k in range(3)]
+    with ThreadPoolExecutor(len(teams)) as pool:
+        futures = [pool.submit(team.run, mix, [(ROWS + k, 8)] * 2, go_on) for k, team in enumerate(teams)]
+        for k, future in enumerate(futures):
+            np.testing.assert_array_equal(np.concatenate(future.result(timeout=30)), mixed(ROWS + k, 8))
+    assert_nothing_is_left(client)
+
+
+def test_error_of_a_program_is_raised_as_it_is(client):
+    team = Team(client, find_workers(client), "fails")
+    with pytest.raises(ValueError, match="^alpha is wrong$"):
+        team.run(mix, [(ROWS, 4, 0, fail_at_shard_1)] * 3, go_on)
+    assert_nothing_is_left(client)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_error_at_the_client_leaves_nothing_on_workers(client, error):
+    def fail(event):
+        raise error
+
+    with pytest.raises(error):
+        Team(client, find_workers(client), f"client-{error.__name__}").run(mix, [(ROWS, 4)] * 3, fail)
+    assert_nothing_is_left(client)
