@@ -15,16 +15,21 @@ INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]  # the lowest first
 
 # Sent as text, as a worker may lack this package. `id` tells a worker from one started again under its address.
 _DESCRIBE = """
-def describe(dask_worker):
-    import sys
+async def describe(dask_worker):
+    import asyncio, sys
+
     about = {"id": dask_worker.id, "byteorder": sys.byteorder}
-    try:
-        import sklearn_mf
-        about["version"] = sklearn_mf.__version__
-        from sklearn_mf._kernel.simd import SIMD
-        about["simd"] = SIMD
-    except ImportError as error:
-        about["error"] = str(error)
+
+    def look():
+        try:
+            import sklearn_mf
+            about["version"] = sklearn_mf.__version__
+            from sklearn_mf._kernel.simd import SIMD
+            about["simd"] = SIMD
+        except ImportError as error:
+            about["error"] = str(error)
+
+    await asyncio.get_running_loop().run_in_executor(None, look)  # the first import takes seconds
     return about
 """
 
@@ -45,7 +50,7 @@ def find_client(client: Client | None) -> Client:
     return client
 
 
-def find_workers(client: Client, workers: Iterable[str] | None = None, limit: float = 30.0) -> dict[str, str]:
+def find_workers(client: Client, workers: Iterable[str] | None = None, limit: float = 60.0) -> dict[str, str]:
     """Give the id of each worker by its address; raise an error if they cannot share a fit.
 
     Parameters
@@ -56,7 +61,7 @@ def find_workers(client: Client, workers: Iterable[str] | None = None, limit: fl
     workers : iterable of str or None, default=None
         Addresses of workers; None for all of the cluster.
 
-    limit : float, default=30
+    limit : float, default=60
         Seconds that the workers have to answer.
 
     Raises

@@ -83,7 +83,7 @@ def test_fits_at_once_do_not_wait_for_each_other(client):
 
 def test_error_of_a_program_is_raised_as_it_is(client):
     team = Team(client, find_workers(client), "fails")
-    with pytest.raises(ValueError, match="^alpha is wrong$"):
+    with pytest.raises(ValueError, match=r"^alpha is wrong$"):
         team.run(mix, [(ROWS, 4, 0, fail_at_shard_1)] * 3, go_on)
     assert_nothing_is_left(client)
 
