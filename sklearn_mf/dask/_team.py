@@ -195,9 +195,9 @@ class Team:
 
     async def _lost(self) -> list[str]:
         """Give the workers that the scheduler has no more, that do not answer in time, or that were started again."""
-        pings = {address: asyncio.ensure_future(self._server_id(address)) for address in self._addresses}
+        waiting = set(self._addresses) - set(await self._gone())
+        pings = {address: asyncio.ensure_future(self._server_id(address)) for address in waiting}
         end = monotonic() + self._patience.ping_limit
-        waiting = set(pings)
         while waiting and monotonic() < end:
             await asyncio.wait([pings[address] for address in waiting], timeout=SLICE)
             waiting = {address for address in waiting if not pings[address].done()} - set(await self._gone())

@@ -1,4 +1,4 @@
-"""A cluster of three processes, which the tests of this folder share."""
+"""Clusters of three workers, which the tests of this folder share."""
 
 import pytest
 
@@ -14,9 +14,8 @@ def cluster():
     with LocalCluster(
         n_workers=3,
         threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
         host="127.0.0.1",
+        dashboard_address=":0",
         silence_logs=logging.CRITICAL,
     ) as cluster:
         yield cluster
@@ -26,5 +25,21 @@ def cluster():
 def client(cluster):
     """A client of the cluster once it has all of its workers, those that were killed started again."""
     with Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(3, timeout=30)
+        client.wait_for_workers(3, timeout=90)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def client_of_threads():
+    """A client of workers that are threads of this process."""
+    with (
+        LocalCluster(
+            n_workers=3,
+            threads_per_worker=1,
+            processes=False,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
         yield client

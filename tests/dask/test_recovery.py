@@ -73,8 +73,7 @@ count_seats.__module__ = "__main__"  # workers do not have this file: they are s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("every", [None, 2])
+@pytest.mark.parametrize(("number", "every"), [(signal.SIGKILL, None), (signal.SIGSTOP, 2)])
 def test_fit_without_the_worker_that_was_lost(client, strike, number, every):
     fit = Fit(strike(number))
     np.testing.assert_array_equal(fit.run(client, checkpoint_every=every), mixed(ROWS, N_EPOCHS))
@@ -120,15 +119,6 @@ def test_checkpoints_in_a_folder(client, strike, tmp_path):
     assert list(folder.iterdir()) == []
 
 
-def test_fit_that_loses_too_many_workers(client, strike):
-    fit = Fit(strike(signal.SIGKILL))
-    with pytest.raises(TeamLostError) as raised:
-        fit.run(client, max_attempts=1)
-    assert raised.value.lost == [fit.teams[0][1]]
-    assert raised.value.lost[0] in str(raised.value)
-    wait_until_nothing_is_left(client)
-
-
 def test_error_of_a_program_is_not_tried_again(client):
     fit = Fit(fail_at_shard_1)
     with pytest.raises(ValueError, match="alpha is wrong"):
@@ -136,12 +126,26 @@ def test_error_of_a_program_is_not_tried_again(client):
     assert len(fit.teams) == 1
 
 
-def test_worker_started_again_under_its_address_is_another(client):
-    workers = find_workers(client)
+def test_worker_started_again_under_its_address_is_another(client_of_threads):
+    workers = find_workers(client_of_threads)
     first = next(iter(workers))
-    with pytest.raises(TeamLostError) as raised:
-        Team(client, workers | {first: "Worker-before"}, "restarted").run(mix, [(ROWS, 2)] * 3, lambda event: False)
+    team = Team(client_of_threads, workers | {first: "Worker-before"}, "restarted")
+    with pytest.raises(TeamLostError, match=f"died or did not answer during a fit: {first}") as raised:
+        team.run(mix, [(ROWS, 2)] * 3, lambda event: False)
     assert raised.value.lost == [first]
+
+
+@pytest.mark.parametrize(("n_lost", "n_attempts"), [(1, 2), (3, 1)])
+def test_fit_that_loses_too_many_workers(client_of_threads, monkeypatch, n_lost, n_attempts):
+    fit = Fit(None)
+    monkeypatch.setattr(Team, "run", lambda team, *args: lose(team, n_lost))
+    with pytest.raises(TeamLostError):
+        fit.run(client_of_threads, max_attempts=2)
+    assert [len(team) for team in fit.teams] == [3, 2][:n_attempts]
+
+
+def lose(team, n_lost):
+    raise TeamLostError(team._addresses[:n_lost])
 
 
 def test_client_that_goes_away_leaves_nothing_on_workers(client, cluster):

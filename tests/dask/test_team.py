@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers.dask_programs import every_transfer, fail_at_shard_1, mix, mixed, transfer
+from helpers.dask_programs import every_transfer, fail_at_shard_1, mix, mixed, send_and_overwrite, transfer
 from helpers.shards import on_shards
 
 from sklearn_mf.dask._check import find_workers
@@ -47,7 +47,9 @@ def assert_nothing_is_left(client):
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3])
-def test_transfers_are_those_of_threads(client, n_workers):
+@pytest.mark.parametrize("cluster_of", ["client", "client_of_threads"])
+def test_transfers_are_those_without_a_cluster(request, cluster_of, n_workers):
+    client = request.getfixturevalue(cluster_of)
     workers = dict(list(find_workers(client).items())[:n_workers])
     results = Team(client, workers, f"transfer{n_workers}").run(transfer, [(5,)] * n_workers, go_on)
     assert_same(results, on_shards(n_workers, lambda shard: every_transfer(shard, 5)))
@@ -62,6 +64,13 @@ def test_program_runs_to_its_end_or_until_it_is_told_to_stop(client):
 
     results = Team(client, workers, "stop").run(mix, [(ROWS, 4)] * 3, lambda event: event[0] == 2)
     np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 2))
+
+
+def test_arrays_that_were_received_belong_to_the_receiver(client_of_threads):
+    """Workers of one process hand over the same memory: here the sender writes to it as soon as it was received."""
+    client = client_of_threads
+    results = Team(client, find_workers(client), "owned").run(send_and_overwrite, [()] * 3, go_on)
+    assert_same(results, [np.full(4, 3.0), np.full(4, 1.0), np.full(4, 2.0)])
 
 
 def test_arguments_may_be_futures(client):
