@@ -53,12 +53,12 @@ class Patience:
     timeout : float, default=30
         Seconds without news from a worker after which it is asked whether it is still there.
 
-    ping_limit : float, default=10
+    ping_limit : float, default=20
         Seconds that it has for the answer.
     """
 
     timeout: float = 30.0
-    ping_limit: float = 10.0
+    ping_limit: float = 20.0
 
 
 class WorkerShard(ConnectedShard):

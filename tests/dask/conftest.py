@@ -1,16 +1,15 @@
 """Clusters of three workers, which the tests of this folder share."""
 
-import pytest
-
-pytest.importorskip("distributed", reason="distributed is not installed")
-
 import logging
 
-from distributed import Client, LocalCluster
+import pytest
 
 
 @pytest.fixture(scope="session")
 def cluster():
+    """A cluster of processes."""
+    from distributed import LocalCluster
+
     with LocalCluster(
         n_workers=3,
         threads_per_worker=1,
@@ -24,6 +23,8 @@ def cluster():
 @pytest.fixture
 def client(cluster):
     """A client of the cluster once it has all of its workers, those that were killed started again."""
+    from distributed import Client
+
     with Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(3, timeout=90)
         yield client
@@ -32,6 +33,8 @@ def client(cluster):
 @pytest.fixture(scope="session")
 def client_of_threads():
     """A client of workers that are threads of this process."""
+    from distributed import Client, LocalCluster
+
     with (
         LocalCluster(
             n_workers=3,

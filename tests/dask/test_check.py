@@ -2,6 +2,9 @@
 
 import pytest
 
+pytest.importorskip("distributed")
+
+
 import sklearn_mf
 from sklearn_mf.dask._check import find_client, find_workers
 from sklearn_mf.dask._recovery import Recovery, run_with_recovery

@@ -8,6 +8,9 @@ from threading import Thread
 
 import numpy as np
 import pytest
+
+pytest.importorskip("distributed")
+
 from dask.distributed import Client
 from helpers.dask_programs import Strike, fail_at_shard_1, mix, mixed, wait_a_little
 
@@ -88,6 +91,16 @@ def test_fit_without_the_worker_that_was_lost(client, strike, number, every):
         np.testing.assert_array_equal(fit.checkpoints[1].arrays["twice"], 2 * mixed(ROWS, 2))
         assert [epoch for epoch, _ in fit.checkpoints[1].events] == [1, 2]
         assert fit.events == list(range(1, N_EPOCHS + 1))
+
+
+def test_worker_that_stops_while_nobody_waits_for_it(client, strike):
+    """The client notices by itself."""
+    workers = dict(list(find_workers(client).items())[:1])
+    stop = strike(signal.SIGSTOP)
+    stop.shard = 0
+    with pytest.raises(TeamLostError) as raised:
+        Team(client, workers, "alone", patience=SHORT).run(mix, [(ROWS, 4, 0, stop)], lambda event: False)
+    assert raised.value.lost == list(workers)
 
 
 def test_checkpoints_in_a_folder(client, strike, tmp_path):

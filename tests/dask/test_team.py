@@ -5,11 +5,24 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers.dask_programs import every_transfer, fail_at_shard_1, mix, mixed, send_and_overwrite, transfer
+
+pytest.importorskip("distributed")
+
+from helpers.dask_programs import (
+    count_threads,
+    dawdle_at_shard_1,
+    every_transfer,
+    fail_at_shard_1,
+    mix,
+    mixed,
+    send_and_overwrite,
+    transfer,
+)
 from helpers.shards import on_shards
 
 from sklearn_mf.dask._check import find_workers
 from sklearn_mf.dask._team import Team
+from sklearn_mf.dask._transport import Patience
 
 ROWS = np.arange(12.0)
 
@@ -46,62 +59,83 @@ def assert_nothing_is_left(client):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("n_workers", [1, 2, 3])
-@pytest.mark.parametrize("cluster_of", ["client", "client_of_threads"])
-def test_transfers_are_those_without_a_cluster(request, cluster_of, n_workers):
-    client = request.getfixturevalue(cluster_of)
+@pytest.mark.parametrize(
+    ("kind", "n_workers"),
+    [("client", 3), ("client_of_threads", 1), ("client_of_threads", 2), ("client_of_threads", 3)],
+)
+def test_transfers_are_those_without_a_cluster(request, kind, n_workers):
+    client = request.getfixturevalue(kind)
     workers = dict(list(find_workers(client).items())[:n_workers])
     results = Team(client, workers, f"transfer{n_workers}").run(transfer, [(5,)] * n_workers, go_on)
     assert_same(results, on_shards(n_workers, lambda shard: every_transfer(shard, 5)))
     assert_nothing_is_left(client)
 
 
-def test_program_runs_to_its_end_or_until_it_is_told_to_stop(client):
-    workers, events = find_workers(client), []
-    results = Team(client, workers, "end").run(mix, [(ROWS, 4)] * 3, lambda event: events.append(event))
+def test_program_runs_to_its_end_or_until_it_is_told_to_stop(client_of_threads):
+    workers, events = find_workers(client_of_threads), []
+    results = Team(client_of_threads, workers, "end").run(mix, [(ROWS, 4)] * 3, lambda event: events.append(event))
     np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 4))
     assert [epoch for epoch, _ in events] == [1, 2, 3, 4]
 
-    results = Team(client, workers, "stop").run(mix, [(ROWS, 4)] * 3, lambda event: event[0] == 2)
+    results = Team(client_of_threads, workers, "stop").run(mix, [(ROWS, 4)] * 3, lambda event: event[0] == 2)
     np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 2))
 
 
 def test_arrays_that_were_received_belong_to_the_receiver(client_of_threads):
     """Workers of one process hand over the same memory: here the sender writes to it as soon as it was received."""
-    client = client_of_threads
-    results = Team(client, find_workers(client), "owned").run(send_and_overwrite, [()] * 3, go_on)
+    results = Team(client_of_threads, find_workers(client_of_threads), "owned").run(send_and_overwrite, [()] * 3, go_on)
     assert_same(results, [np.full(4, 3.0), np.full(4, 1.0), np.full(4, 2.0)])
 
 
-def test_arguments_may_be_futures(client):
-    rows = client.scatter(ROWS)
-    results = Team(client, find_workers(client), "futures").run(mix, [(rows, 2)] * 3, go_on)
+def test_arguments_may_be_futures(client_of_threads):
+    rows = client_of_threads.scatter(ROWS)
+    results = Team(client_of_threads, find_workers(client_of_threads), "futures").run(mix, [(rows, 2)] * 3, go_on)
     np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 2))
 
 
-def test_fits_at_once_do_not_wait_for_each_other(client):
+def test_fits_at_once_do_not_wait_for_each_other(client_of_threads):
     """On workers of one thread, in opposite orders."""
-    workers = dict(list(find_workers(client).items())[:2])
-    teams = [Team(client, dict(sorted(workers.items(), reverse=k % 2 == 1)), f"at-once-{k}") for k in range(3)]
+    workers = dict(list(find_workers(client_of_threads).items())[:2])
+    teams = [
+        Team(client_of_threads, dict(sorted(workers.items(), reverse=k % 2 == 1)), f"at-once-{k}") for k in range(3)
+    ]
     with ThreadPoolExecutor(len(teams)) as pool:
         futures = [pool.submit(team.run, mix, [(ROWS + k, 8)] * 2, go_on) for k, team in enumerate(teams)]
         for k, future in enumerate(futures):
             np.testing.assert_array_equal(np.concatenate(future.result(timeout=30)), mixed(ROWS + k, 8))
-    assert_nothing_is_left(client)
+    assert_nothing_is_left(client_of_threads)
 
 
-def test_error_of_a_program_is_raised_as_it_is(client):
-    team = Team(client, find_workers(client), "fails")
+def test_worker_that_is_slow_but_answers_is_waited_for(client_of_threads):
+    patience = Patience(timeout=0.1, ping_limit=5)
+    team = Team(client_of_threads, find_workers(client_of_threads), "slow", patience=patience)
+    results = team.run(mix, [(ROWS, 3, 0, dawdle_at_shard_1)] * 3, go_on)
+    np.testing.assert_array_equal(np.concatenate(results), mixed(ROWS, 3))
+
+
+def test_threads_are_those_of_the_worker_or_n_jobs(client_of_threads):
+    workers = find_workers(client_of_threads)
+    for n_jobs, n_threads in [(None, 1), (2, 2)]:
+        assert (
+            Team(client_of_threads, workers, f"threads-{n_jobs}", n_jobs).run(count_threads, [()] * 3, go_on)
+            == [n_threads] * 3
+        )
+
+
+def test_error_of_a_program_is_raised_as_it_is(client_of_threads):
+    team = Team(client_of_threads, find_workers(client_of_threads), "fails")
     with pytest.raises(ValueError, match=r"^alpha is wrong$"):
         team.run(mix, [(ROWS, 4, 0, fail_at_shard_1)] * 3, go_on)
-    assert_nothing_is_left(client)
+    assert_nothing_is_left(client_of_threads)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-def test_error_at_the_client_leaves_nothing_on_workers(client, error):
+def test_error_at_the_client_leaves_nothing_on_workers(client_of_threads, error):
     def fail(event):
         raise error
 
     with pytest.raises(error):
-        Team(client, find_workers(client), f"client-{error.__name__}").run(mix, [(ROWS, 4)] * 3, fail)
-    assert_nothing_is_left(client)
+        Team(client_of_threads, find_workers(client_of_threads), f"client-{error.__name__}").run(
+            mix, [(ROWS, 4)] * 3, fail
+        )
+    assert_nothing_is_left(client_of_threads)

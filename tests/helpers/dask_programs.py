@@ -63,11 +63,17 @@ def send_and_overwrite(shard):
     array = np.full(4, shard.index + 1.0)
     shard.send(after, (-1,), [array])
     [received] = shard.receive(before, (-1,))
-    shard.gather(0)
+    shard.gather(np.zeros(1))
     array[:] = 0
-    shard.gather(0)
+    shard.gather(np.zeros(1))
     yield None, None
     return received
+
+
+def count_threads(shard):
+    """Return the number of threads of a shard."""
+    yield None, None
+    return shard.threads.n
 
 
 def mix(shard, rows, n_epochs, n_done=0, trouble=None):
@@ -112,6 +118,12 @@ def fail_at_shard_1(shard, epoch):
     """Raise an error on one of the shards."""
     if (shard.index, epoch) == (1, 2):
         raise ValueError("alpha is wrong")
+
+
+def dawdle_at_shard_1(shard, epoch):
+    """Let the others wait for one of the shards."""
+    if (shard.index, epoch) == (1, 2):
+        time.sleep(0.5)
 
 
 def wait_a_little(shard, epoch):
