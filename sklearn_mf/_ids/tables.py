@@ -165,6 +165,8 @@ def _as_series(ids: Any) -> nw.Series | None:
 
 def _refuse_what_is_no_column(ids: Any, label: str) -> None:
     """Raise for what holds no ids in order, and say how to make a list of it."""
+    if isinstance(ids, RatingBatches):
+        ids.refuse()
     is_buffer = isinstance(ids, (bytearray, memoryview))
     if ids is None or (np.isscalar(ids) and not is_buffer):
         _raise_single_id(ids, label)
