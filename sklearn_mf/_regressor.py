@@ -478,7 +478,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 None if held is None else encode_validation(held, levels, threads),
                 None if start is None else Start(start, _places_in(before, levels, given.labels)),
                 generator_of(self),
-                shard.threads,  # TODO shard
+                shard,
                 callback,
             )
         callback.end_fit(learned)
@@ -567,7 +567,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             if is_first:
                 levels, coded = given.fit_levels(Shard(threads))
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), threads)
+                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), Shard(threads))
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, rows = given.grow_levels(levels_of(frozen), threads)

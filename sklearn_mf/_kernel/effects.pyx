@@ -42,7 +42,7 @@ cdef class EffectSums:
         if grid.first_row.shape != (n_blocks, 2):
             raise ValueError("first_row does not have two numbers a block.")
         ends = grid.first_row + largest_indices(grid.index, grid.block_start)[:, :2]
-        n_users = grid.first_row[0, 1]
+        n_users = grid.n_users
         if (grid.first_row < [0, n_users]).any() or (ends > [n_users, grid.n_pair_rows]).any():
             raise IndexError("An index of a rating is beyond the rows of the grid.")
         self.index, self.target, self.weight = grid.index, grid.target, grid.weight

@@ -6,23 +6,23 @@
 #include <string.h>
 
 void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights, const grid_place *users,
-                const grid_place *items, int32_t n_groups, int64_t *count)
+                const grid_place *items, int32_t n_user_groups, int32_t n_groups, int64_t *count)
 {
     for (ptrdiff_t r = 0; r < n; r++)
         if (!weights || weights[r] > 0.0)
-            count[grid_block(users[codes[0][r]].group, items[codes[1][r]].group, n_groups)]++;
+            count[grid_block(users[codes[0][r]].group, items[codes[1][r]].group, n_user_groups, n_groups)]++;
 }
 
 ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values,
                        const double *weights, double weight_scale, const grid_place *users, const grid_place *items,
-                       const int64_t *offset, int32_t n_groups, int64_t n_out, int64_t *next, int32_t *index,
-                       double *values_out, double *weights_out)
+                       const int64_t *offset, int32_t n_user_groups, int32_t n_groups, int64_t n_out, int64_t *next,
+                       int32_t *index, double *values_out, double *weights_out)
 {
     for (ptrdiff_t r = 0; r < n; r++) {
         if (weights && !(weights[r] > 0.0))
             continue;
         const grid_place user = users[codes[0][r]], item = items[codes[1][r]];
-        const int64_t to = next[grid_block(user.group, item.group, n_groups)]++;
+        const int64_t to = next[grid_block(user.group, item.group, n_user_groups, n_groups)]++;
         if (to < 0 || to >= n_out)
             return r;
         int32_t *out = index + to * n_fields;

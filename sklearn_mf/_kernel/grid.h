@@ -13,16 +13,16 @@ typedef struct {
     int32_t group;
 } grid_place;
 
-/* Block of a user group and an item group: s P + a holds user group a in stratum s = (b - a) mod P, P groups. */
-static inline int64_t grid_block(int32_t a, int32_t b, int32_t n_groups)
+/* Block of a user group and an item group: s A + a holds user group a of A in stratum s = (b - a) mod P, P item groups. */
+static inline int64_t grid_block(int32_t a, int32_t b, int32_t n_user_groups, int32_t n_groups)
 {
     const int64_t stratum = b >= a ? b - a : b - a + n_groups;
-    return stratum * n_groups + a;
+    return stratum * n_user_groups + a;
 }
 
 /* count[block] += the ratings of each block among `n` rows; rows of weight 0 are absent. */
 void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights, const grid_place *users,
-                const grid_place *items, int32_t n_groups, int64_t *count);
+                const grid_place *items, int32_t n_user_groups, int32_t n_groups, int64_t *count);
 
 /* Writes `n` rows to their blocks, from next[block] on, which moves on with each. `codes` holds the levels by field,
  * `offset` the first stacked row of each field: index takes rows within the group for the first two fields, stacked rows
@@ -30,8 +30,8 @@ void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights,
  * Returns -1, or the row whose place is not among the `n_out` that there are, where it ends. */
 ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values,
                        const double *weights, double weight_scale, const grid_place *users, const grid_place *items,
-                       const int64_t *offset, int32_t n_groups, int64_t n_out, int64_t *next, int32_t *index,
-                       double *values_out, double *weights_out);
+                       const int64_t *offset, int32_t n_user_groups, int32_t n_groups, int64_t n_out, int64_t *next,
+                       int32_t *index, double *values_out, double *weights_out);
 
 /* Bytes of scratch for grid_order. */
 size_t grid_order_scratch(ptrdiff_t n, int n_fields);

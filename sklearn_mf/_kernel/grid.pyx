@@ -23,11 +23,11 @@ cdef extern from "grid.h" nogil:
         int32_t group
 
     void grid_count(ptrdiff_t n, const int32_t *const *codes, const double *weights, const grid_place *users,
-                    const grid_place *items, int32_t n_groups, int64_t *count)
+                    const grid_place *items, int32_t n_user_groups, int32_t n_groups, int64_t *count)
     ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, const double *values,
                            const double *weights, double weight_scale, const grid_place *users,
-                           const grid_place *items, const int64_t *offset, int32_t n_groups, int64_t n_out,
-                           int64_t *next, int32_t *index, double *values_out, double *weights_out)
+                           const grid_place *items, const int64_t *offset, int32_t n_user_groups, int32_t n_groups,
+                           int64_t n_out, int64_t *next, int32_t *index, double *values_out, double *weights_out)
     size_t grid_order_scratch(ptrdiff_t n, int n_fields)
     ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, double *values, double *weights,
                          void *scratch)
@@ -52,7 +52,7 @@ cdef class RatingPartitioner:
         Level of each row.
 
     layout : GridLayout
-        Where each level lies: its ``places``, ``offset`` and ``n_groups``.
+        Where each level lies: its ``places_here``, ``offset``, ``own_groups`` and ``n_groups``.
     """
 
     cdef const int32_t **codes
@@ -60,7 +60,7 @@ cdef class RatingPartitioner:
     cdef const int32_t[:, ::1] users, items
     cdef const int64_t[::1] offset
     cdef Py_ssize_t n
-    cdef int n_fields, n_groups
+    cdef int n_fields, n_user_groups, n_groups
 
     def __cinit__(self, list codes, layout):
         self.codes = <const int32_t **>malloc(max(len(codes), 1) * sizeof(int32_t *))
@@ -70,15 +70,17 @@ cdef class RatingPartitioner:
     def __init__(self, list codes, layout):
         cdef const int32_t[::1] column
         cdef int f
-        self.users, self.items = layout.places
-        self.offset, self.n_groups, self.n_fields, self.n = layout.offset, layout.n_groups, len(codes), len(codes[0])
-        n_levels = np.diff(layout.offset)
+        places = layout.places_here
+        self.users, self.items = places
+        self.n_groups, self.n_user_groups = layout.n_groups, len(layout.own_groups)
+        self.offset, self.n_fields, self.n = layout.offset, len(codes), len(codes[0])
+        n_levels = [len(places[0]), len(places[1]), *np.diff(layout.offset)[2:]]
         if self.n_fields < 2 or len(n_levels) != self.n_fields:
             raise ValueError(f"There are {self.n_fields} columns of codes and {len(n_levels)} fields.")
-        if len(layout.places[0]) != n_levels[0] or len(layout.places[1]) != n_levels[1]:
+        if layout.is_whole and (len(places[0]), len(places[1])) != tuple(np.diff(layout.offset)[:2]):
             raise ValueError("places do not fit offset.")
-        for places in layout.places:
-            if not 0 <= places[:, 1].min() <= places[:, 1].max() < self.n_groups:
+        for of_field in places:
+            if not 0 <= of_field[:, 1].min() <= of_field[:, 1].max() < self.n_groups:
                 raise IndexError(f"A group of places is beyond {self.n_groups}.")
         for f in range(self.n_fields):
             column = codes[f]
@@ -86,6 +88,8 @@ cdef class RatingPartitioner:
                 raise ValueError("Columns of codes are not of one length.")
             _check_codes(codes[f], n_levels[f])
             self.codes[f] = &column[0] if self.n else NULL
+        if self.n and not layout.is_whole and places[0][codes[0], 1].max() >= self.n_user_groups:
+            raise IndexError(f"A user is not of the {self.n_user_groups} groups that are here.")
         self.arrays = tuple(codes)
 
     def __dealloc__(self):
@@ -103,7 +107,7 @@ cdef class RatingPartitioner:
         if stop > start:
             with nogil:
                 grid_count(stop - start, codes, w, <const grid_place *>&self.users[0, 0],
-                           <const grid_place *>&self.items[0, 0], self.n_groups, &count[0])
+                           <const grid_place *>&self.items[0, 0], self.n_user_groups, self.n_groups, &count[0])
 
     def scatter(
         self,
@@ -135,14 +139,14 @@ cdef class RatingPartitioner:
                 beyond = grid_scatter(
                     stop - start, self.n_fields, codes, &values[0], w, weight_scale,
                     <const grid_place *>&self.users[0, 0], <const grid_place *>&self.items[0, 0], &self.offset[0],
-                    self.n_groups, n_out, &next[0], index_out, values_out, weights_out,
+                    self.n_user_groups, self.n_groups, n_out, &next[0], index_out, values_out, weights_out,
                 )
         free(codes)
         if beyond >= 0:
             raise IndexError(f"Row {start + beyond} has no place in its block: it was not counted.")
 
     cdef _check_part(self, ptrdiff_t start, ptrdiff_t stop, const double[::1] weights, int64_t[::1] of_blocks):
-        if not 0 <= start <= stop <= self.n or of_blocks.shape[0] != self.n_groups**2:
+        if not 0 <= start <= stop <= self.n or of_blocks.shape[0] != self.n_user_groups * self.n_groups:
             raise ValueError("The rows, or the array of a number a block, are not those of the partitioner.")
         if weights is not None and weights.shape[0] != stop - start:
             raise ValueError("weights do not fit the rows.")

@@ -45,6 +45,9 @@ cdef class PartnerRuns:
 
     n_rows : int64 array (n_blocks, 2)
         User rows and item rows of each block.
+
+    empty : callable, default=numpy.empty
+        Gives room for arrays, of a shape and a type.
     """
 
     cdef const int32_t[:, ::1] index
@@ -56,14 +59,14 @@ cdef class PartnerRuns:
     cdef int32_t[::1] item  # (n_ratings,): items, run after run, a block's from block_start on
     cdef Py_ssize_t n_users, n_items
 
-    def __init__(self, grid, const int64_t[:, ::1] n_rows):
+    def __init__(self, grid, const int64_t[:, ::1] n_rows, empty=np.empty):
         n_blocks = len(grid.block_start) - 1
         if grid.index.shape[1] < 2:
             raise ValueError("index needs the two fields of users and items.")
         if n_rows.shape[0] != n_blocks or n_rows.shape[1] != 2 or grid.first_row.shape != (n_blocks, 2):
             raise ValueError("n_rows and first_row do not have two numbers a block.")
         ends = grid.first_row + np.asarray(n_rows)
-        self.n_users, self.n_items = grid.first_row[0, 1], grid.n_pair_rows - grid.first_row[0, 1]
+        self.n_users, self.n_items = grid.n_users, grid.n_pair_rows - grid.n_users
         if (grid.first_row < [0, self.n_users]).any() or (ends > [self.n_users, grid.n_pair_rows]).any():
             raise IndexError("The rows of a block are beyond those of the grid.")
         if (largest_indices(grid.index, grid.block_start)[:, :2] > n_rows).any():
@@ -73,8 +76,8 @@ cdef class PartnerRuns:
         room = np.minimum(n_rows[:, 0], np.diff(grid.block_start))
         self.run_start = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
         self.n_runs = np.zeros(n_blocks, dtype=np.int64)
-        self.user, self.count = np.empty((2, self.run_start[n_blocks]), dtype=np.int32)
-        self.item = np.empty(self.index.shape[0], dtype=np.int32)
+        self.user, self.count = empty((2, self.run_start[n_blocks]), np.int32)
+        self.item = empty(self.index.shape[0], np.int32)
 
     def find(self, const int64_t[::1] blocks):
         """Find the runs of these blocks."""

@@ -128,7 +128,7 @@ cdef class LeftOutErrors:
         if any(found != wanted for found, wanted in lengths):
             raise ValueError("The arrays of grid, parameters and rule do not fit each other.")
         largest = largest_indices(grid.index, grid.block_start)
-        last_row = [len(grid.row_of[0]), grid.n_pair_rows] - largest[:, :2]
+        last_row = [grid.n_users, grid.n_pair_rows] - largest[:, :2]
         if (grid.first_row < 0).any() or (grid.first_row > last_row).any() or grid.n_pair_rows > n_rows:
             raise IndexError("An index of a rating is beyond the rows of its block.")
         check_starts("context_start", grid.context_start, len(grid.context_rows))

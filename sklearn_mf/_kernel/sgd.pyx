@@ -173,18 +173,18 @@ cdef class SGDKernel:
             raise ValueError(f"There is no loss of number {rule.loss} in the kernel.")
         _check_lengths(grid, parameters, context_step_factor)
         _check_indices(grid, len(parameters.table))
-        P = grid.n_groups
-        n_own = int(np.diff(grid.context_start[::P]).max()) if len(grid.context_rows) else 0
+        n_blocks = block_start.shape[0] - 1
+        n_own = int(np.diff(grid.context_start[::grid.n_groups]).max()) if len(grid.context_rows) else 0
         width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
         cdef float[:, ::1] own_rows = np.empty((max(n_own, 1), width), dtype=np.float32)
         cdef float[:, ::1] own_scalars = np.empty((max(n_own, 1), 2), dtype=np.float32)
-        cdef double[::1] losses = np.zeros(P * P)
-        self.rule, self.losses, self.n_blocks = rule, np.asarray(losses), P * P
+        cdef double[::1] losses = np.zeros(n_blocks)
+        self.rule, self.losses, self.n_blocks = rule, np.asarray(losses), n_blocks
         self.arrays = (
             index, target, weight, batch_kinds, block_start, first_row, context_rows, context_start, share, pace, rows, scalars,
             ties, own_rows, own_scalars,
         )
-        self.grid.n_fields, self.grid.width, self.grid.n_groups = index.shape[1], width, P
+        self.grid.n_fields, self.grid.width, self.grid.n_groups = index.shape[1], width, grid.n_groups
         self.grid.index, self.grid.target, self.grid.batch_kinds = &index[0, 0], &target[0], &batch_kinds[0]
         self.grid.weight = &weight[0] if weight is not None else NULL
         self.grid.block_start, self.grid.first_row = &block_start[0], &first_row[0, 0]
@@ -205,9 +205,12 @@ cdef class SGDKernel:
         """Run the blocks of ``strata``, in order, in turn with the other threads that have the same ``sync_state``.
 
         A block whose loss is above ``limit``, or not a number, ends the run; ``losses`` has the loss of each block.
+        The grid has all user groups.
         """
         cdef strata_grid grid = self.grid
         cdef int64_t t
+        if self.n_blocks != grid.n_groups**2:
+            raise ValueError("Strata can be run in a grid of all user groups only.")
         if sync_state is None or sync_state.numbers.shape[0] != STRATA_STATE_SIZE(grid.n_groups):
             raise ValueError("sync_state is not that of new_sync_state().")
         for t in range(strata.shape[0]):
@@ -257,7 +260,7 @@ cdef class SGDKernel:
 
 def _check_lengths(grid, parameters, context_step_factor):
     """Raise a ValueError that names the first array whose shape does not fit the others."""
-    n, n_blocks, n_context_rows = len(grid.index), grid.n_groups**2, len(grid.context_rows)
+    n, n_context_rows, n_blocks = len(grid.index), len(grid.context_rows), len(grid.own_groups) * grid.n_groups
     width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
     expected = {
         "target": (grid.target, (n,)),
@@ -277,7 +280,7 @@ def _check_lengths(grid, parameters, context_step_factor):
     for name, (array, shape) in expected.items():
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, not {shape}.")
-    if n == 0 or grid.index.shape[1] < 2 or grid.n_groups < 1:
+    if (n == 0 and n_blocks == grid.n_groups**2) or grid.index.shape[1] < 2 or grid.n_groups < 1:
         raise ValueError(f"index has shape {grid.index.shape}: it needs a rating, two fields and a group.")
     if width < SGD_LANES or width % SGD_LANES:
         raise ValueError(f"Rows of {width} floats are not padded to a multiple of {SGD_LANES}.")
@@ -287,7 +290,7 @@ def _check_lengths(grid, parameters, context_step_factor):
 
 def check_starts(name, const int64_t[::1] start, int64_t end):
     """Raise a ValueError unless the numbers rise from 0 to ``end``."""
-    cdef bint is_rising = start.shape[0] >= 2 and start[0] == 0 and start[start.shape[0] - 1] == end
+    cdef bint is_rising = start.shape[0] >= 1 and start[0] == 0 and start[start.shape[0] - 1] == end
     cdef ptrdiff_t b
     for b in range(start.shape[0] - 1):
         is_rising &= start[b] <= start[b + 1]
@@ -297,18 +300,24 @@ def check_starts(name, const int64_t[::1] start, int64_t end):
 
 def _check_indices(grid, int64_t n_rows):
     """Raise an IndexError unless the rows of every rating are among those of its block's groups."""
-    cdef int64_t P = grid.n_groups, n_pair_rows = grid.n_pair_rows, b, item_group, user_end, item_end
-    cdef const int64_t[:, ::1] first_row = grid.first_row  # of blocks 0..P-1, stratum 0: group after group
+    cdef int64_t P = grid.n_groups, A = len(grid.own_groups), first_group = grid.own_groups.start
+    cdef int64_t n_users = grid.n_users, n_pair_rows = grid.n_pair_rows, b, item_group, user_end, item_end
+    cdef const int64_t[:, ::1] first_row = grid.first_row
+    cdef int64_t[::1] first_item = np.full(P + 1, n_pair_rows, dtype=np.int64)  # of each item group
     cdef const int64_t[::1] context_start = grid.context_start
     cdef int64_t[:, ::1] largest = largest_indices(grid.index, grid.block_start)
-    cdef bint is_divided = first_row[0, 0] == 0 and n_pair_rows <= n_rows, is_within = True
+    cdef bint is_divided = n_users <= n_pair_rows <= n_rows, is_within = True
+    is_divided &= P * A == 0 or first_row[0, 0] == 0
     cdef int f
-    for b in range(P * P):
-        item_group = (b % P + b // P) % P
-        user_end = first_row[b % P + 1, 0] if b % P + 1 < P else first_row[0, 1]
-        item_end = first_row[item_group + 1, 1] if item_group + 1 < P else n_pair_rows
-        is_divided &= first_row[b, 0] == first_row[b % P, 0] <= user_end
-        is_divided &= first_row[b, 1] == first_row[item_group, 1] <= item_end
+    for b in range(0, P * A, max(A, 1)):  # of the first user group, in each stratum
+        first_item[(first_group + b // A) % P] = first_row[b, 1]
+    is_divided &= P * A == 0 or first_item[0] == n_users
+    for b in range(P * A):
+        item_group = (first_group + b % A + b // A) % P
+        user_end = first_row[b % A + 1, 0] if b % A + 1 < A else n_users
+        item_end = first_item[item_group + 1]
+        is_divided &= first_row[b, 0] == first_row[b % A, 0] <= user_end
+        is_divided &= first_row[b, 1] == first_item[item_group] <= item_end
         is_within &= largest[b, 0] <= user_end - first_row[b, 0] and largest[b, 1] <= item_end - first_row[b, 1]
         for f in range(2, largest.shape[1]):
             is_within &= largest[b, f] <= context_start[b + 1] - context_start[b]

@@ -30,7 +30,6 @@ would be due to it, and the error would no longer hold the row back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -42,7 +41,7 @@ from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, USUAL_DAMPING, Hyperparameters
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._training.partners import Partners
-from sklearn_mf._utils.threads import Threads, chunks
+from sklearn_mf._training.shard import Shard
 
 # Whose rows have centers.
 FIELDS_WITH_CENTERS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
@@ -63,13 +62,14 @@ class Centers:
         hyper: Hyperparameters,
         curvatures: tuple[float, float],
         rng: np.random.Generator,
-        threads: Threads,
+        shard: Shard,
     ):
-        partners = Partners(grid, threads)
+        partners = Partners(grid, shard)
+        self._grid, self._parameters, self._shard = grid, parameters, shard
         shape = max(partners.n_rows), parameters.width + LANES
         work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
         sides = [
-            CenterRegression(field, partners, parameters, grid, hyper, curvatures, work, threads)
+            CenterRegression(field, partners, parameters, grid, hyper, curvatures, work, shard)
             for field in FIELDS_WITH_CENTERS[hyper.implicit_features]
         ]
         self._sides = [side for side in sides if side.has_effect]
@@ -83,6 +83,15 @@ class Centers:
         if len(self._sides) == 2:
             for side, other in zip(self._sides, self._sides[::-1], strict=True):
                 side.push[:, 0] *= 1.0 - 0.5 * other.pair_part
+        self.share()
+
+    def share(self) -> None:
+        """Give all shards what blocks read of items."""
+        items = self._grid.sides[1]
+        arrays = [self._parameters.ties[items]]
+        if any(side.field == 1 for side in self._sides):
+            arrays.append(self._parameters.centers[items])
+        self._grid.layout.share_items(arrays, self._shard)
 
     def reset(self) -> None:
         """Set all centers to zero."""
@@ -94,13 +103,21 @@ class Centers:
         """Arrays that ``update`` changes beside ``parameters``."""
         return [side.coefficients for side in self._sides]
 
+    @property
+    def fields_of_state(self) -> list[tuple[int]]:
+        """The field whose rows each array of the state has."""
+        return [(1 - side.field,) for side in self._sides]
+
     def start_from(self, coefficients: list[np.ndarray | None]) -> None:
         """Start from given coefficients for users and for items, (n_other, rank + 1) each: factors and bias."""
         for side in self._sides:
             side.start_from(coefficients[side.field])
 
     def n_partners(self, field: int) -> np.ndarray | float:
-        """Give the number of partners of each row of a field, in the order of the grid; 0 without centers."""
+        """Give the number of partners of each row of a field, in the order of the grid; 0 without centers.
+
+        Of items, those count that begin each sweep here.
+        """
         return next((side.n_partners for side in self._sides if side.field == field), 0.0)
 
     def coefficients(self, field: int) -> np.ndarray | None:
@@ -127,22 +144,21 @@ class CenterRegression:
         hyper: Hyperparameters,
         curvatures: tuple[float, float],
         work: list[np.ndarray],
-        threads: Threads,
+        shard: Shard,
     ):
         other = 1 - field
-        self.field, self._partners, self._rank, self._threads = field, partners, hyper.rank, threads
+        self.field, self._partners, self._rank, self._shard, self._grid = field, partners, hyper.rank, shard, grid
         self._curvatures = curvatures  # of the loss, in the unit of the penalties of factors and of biases
         n_own, n_other = partners.n_rows[field], partners.n_rows[other]
-        place = slice(0, partners.n_rows[0]), slice(partners.n_rows[0], sum(partners.n_rows))
-        own, others = place[field], place[other]
+        own, others = grid.sides[field], grid.sides[other]
         self._rows, self._bias = parameters.rows[own], parameters.bias[own]
         self._centers, self._bias_center = parameters.centers[own], parameters.bias_centers(field)[own]
         self._pull, self.push = parameters.pair_ties(field)[own], parameters.pair_ties(field)[others]
         self._other_rows = parameters.rows[others]
         self._n, self._n_other = grid.row_weights[own], grid.row_weights[others]
 
-        ones, counts = np.ones((n_other, LANES), np.float32), np.empty((n_own, LANES), np.float32)
-        partners.sum(field, ones, counts, threads)
+        ones, counts = np.ones((n_other, LANES), np.float32), np.zeros((n_own, LANES), np.float32)
+        partners.sum(field, ones, counts)
         # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
         self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
         self.n_partners = counts[:, 0].copy()
@@ -152,7 +168,7 @@ class CenterRegression:
             np.where(self._n > 0, self._n * min(alpha, LARGEST_SAFE_NUMBER) + min(damping, LARGEST_SAFE_NUMBER), 0.0)
             for alpha, damping in strengths
         ]
-        largest = [float(d.max()) for d in self._strength]
+        largest = shard.gather(np.array([[d.max(initial=0.0) for d in self._strength]])).max(axis=0).tolist()
         self.has_effect = max(largest) > 0.0
         if not self.has_effect:
             return
@@ -173,19 +189,23 @@ class CenterRegression:
 
         From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
         """
-        n_other = len(self.coefficients)
-        inner = np.empty((len(self._norm), _N_DIRECTIONS), dtype=np.float32)
+        n_other, seed = len(self.coefficients), int(rng.integers(2**63))
+        inner = np.zeros((len(self._norm), _N_DIRECTIONS), dtype=np.float32)
         inner_strength = self._norm**2 * self._relative_strength[0][1]
 
         def times_g(x: np.ndarray) -> np.ndarray:
-            out = np.empty_like(x)
-            self._partners.sum(self.field, x, inner, self._threads)
+            out = np.zeros_like(x)
+            self._partners.sum(self.field, x, inner)
             np.multiply(inner, inner_strength, out=inner)
-            self._partners.sum(1 - self.field, inner, out, self._threads)
+            self._partners.sum(1 - self.field, inner, out)
             out += self._ridge[0] * x
             return out
 
-        x = times_g(rng.standard_normal((n_other, _N_DIRECTIONS), dtype=np.float32))
+        x, sections = np.zeros((n_other, _N_DIRECTIONS), dtype=np.float32), self._grid.layout.own_sections
+        for section, rows in zip(sections, self._grid.parts(1 - self.field, n_other), strict=True):
+            draws = np.random.default_rng([seed, section])
+            x[rows] = draws.standard_normal((rows.stop - rows.start, _N_DIRECTIONS), dtype=np.float32)
+        x = times_g(x)
         basis = self._times(x, _inverse_root(self._gram(x, x)))
         x = times_g(basis)
         root = _inverse_root(self._gram(basis, x))
@@ -205,7 +225,7 @@ class CenterRegression:
         """Start from given coefficients, and from the centers that come of them."""
         rank = self._rank
         self.coefficients[:, :rank], self.coefficients[:, -LANES] = coefficients[:, :rank], coefficients[:, rank]
-        self._partners.sum(self.field, self.coefficients, self._row_buffer, self._threads)
+        self._partners.sum(self.field, self.coefficients, self._row_buffer)
         self._row_buffer *= self._norm
         self._centers[:], self._bias_center[:] = self._row_buffer[:, :-LANES], self._row_buffer[:, -LANES]
 
@@ -215,20 +235,19 @@ class CenterRegression:
 
     def update(self) -> None:
         """Take one preconditioned step of the regression; move the centers and ties that come of it."""
-        own, other = self._map_chunks(len(self._row_buffer)), self._map_chunks(len(self._residual))
-        own(self._weigh_residuals)
-        self._partners.sum(1 - self.field, self._row_buffer, self._residual, self._threads)
-        along = self._gain * np.sum(other(self._subtract_ridge), axis=0, dtype=np.float64)
-        along = along.astype(np.float32)
-        slope, length = np.sum(other(lambda part: self._precondition(part, along)), axis=0)
-        self._partners.sum(self.field, self._direction, self._row_buffer, self._threads)
-        curvature = np.sum(own(self._curvature), axis=0) + self._ridge * length
+        own, other = self.field, 1 - self.field
+        self._map(own, self._weigh_residuals)
+        self._partners.sum(other, self._row_buffer, self._residual)
+        along = (self._gain * self._total(other, self._subtract_ridge)).astype(np.float32)
+        slope, length = self._total(other, lambda part: self._precondition(part, along))
+        self._partners.sum(own, self._direction, self._row_buffer)
+        curvature = self._total(own, self._curvature) + self._ridge * length
         # The best length of the step, for each column by itself.
         step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0).astype(np.float32)
-        own(lambda part: self._move_centers(part, step))
-        squares = sum(other(lambda part: self._move_coefficients(part, step)))
+        self._map(own, lambda part: self._move_centers(part, step))
+        squares = self._total(other, lambda part: self._move_coefficients(part, step))
 
-        m = squares / self._n_other.sum() / max(self._rank, 1)
+        m = float(squares) / self._grid.total_weight / max(self._rank, 1)
         norm = self._norm[:, 0]
         of_pair = m * self._curvatures[0], self._curvatures[1]
         for column, (d, curvature) in enumerate(zip(self._strength, of_pair, strict=True)):
@@ -238,10 +257,13 @@ class CenterRegression:
             if column == 0:
                 self.pair_part = part
 
-    def _map_chunks(self, n: int) -> Callable[[Callable[[slice], Any]], list]:
-        """Give a function that calls another with each chunk of ``n`` rows."""
-        parts = chunks(n, _MAX_CHUNK)
-        return lambda function: self._threads.map(function, parts)
+    def _map(self, field: int, function: Callable[[slice], np.ndarray | float | None]) -> list:
+        """Call a function with each part of the rows of a field that are summed over here."""
+        return self._shard.threads.map(function, self._grid.parts(field, _MAX_CHUNK))
+
+    def _total(self, field: int, function: Callable[[slice], np.ndarray | float]) -> np.ndarray:
+        """Sum what a function gives for the parts of all rows of a field, in double precision."""
+        return np.sum(self._shard.gather(np.array(self._map(field, function))), axis=0, dtype=np.float64)
 
     def _weigh_residuals(self, part: slice) -> None:
         """Fill ``near`` with |N|^(-1/2) D (p - z)."""
@@ -289,8 +311,7 @@ class CenterRegression:
 
     def _gram(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Multiply left^T by right."""
-        parts = self._map_chunks(len(left))(lambda part: self._project(left[part], right[part]))
-        return np.sum(parts, axis=0, dtype=np.float64)
+        return self._total(1 - self.field, lambda part: self._project(left[part], right[part]))
 
     def _project(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Multiply left^T by right, in one chunk of rows."""
@@ -302,7 +323,7 @@ class CenterRegression:
         """Multiply left by right."""
         out = np.zeros((len(left), right.shape[1]), dtype=np.float32)
         right = np.ascontiguousarray(right, dtype=np.float32)
-        self._map_chunks(len(left))(lambda part: expand(left[part], right, out[part]))
+        self._map(1 - self.field, lambda part: expand(left[part], right, out[part]))
         return out
 
 

@@ -13,6 +13,7 @@ Where rows differ in noise, this fits it: the error with each rating left out sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +21,7 @@ import numpy as np
 from sklearn_mf._kernel.effects import EffectSums
 from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperparameters
-from sklearn_mf._training.layout import blocks_by_group
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.shard import Shard
 
 _SMALLEST, _LARGEST = 0.05, 100.0
 # Of counts, times their mean: logs of rates hardly vary by more than 0.5, and where all is noise, there is no limit.
@@ -36,25 +36,25 @@ _ROUNDING, _TINY = 1e-10, 1e-30  # squares below are no variance
 _LARGEST_SHARE = 0.95  # of a rating in its own prediction
 
 
-def with_damping(hyper: Hyperparameters, grid: BlockGrid, threads: Threads) -> Hyperparameters:
+def with_damping(hyper: Hyperparameters, grid: BlockGrid, shard: Shard) -> Hyperparameters:
     """Fill in the damping where it is None: estimate that of biases."""
     if hyper.damping is not None:
         return hyper
     if not hyper.fit_bias:
         return replace(hyper, damping=Damping.of_sides(USUAL_DAMPING, USUAL_DAMPING))
     usual = USUAL_DAMPING, USUAL_DAMPING
-    estimate = estimate_damping(grid, threads, not hyper.loss.is_standardized) or usual
+    estimate = estimate_damping(grid, shard, not hyper.loss.is_standardized) or usual
     if hyper.n_usual_damping > 0:
         # Logarithms are averaged. Ratings beyond one for each level tell of the damping.
-        n = max(len(grid.target) - int(np.count_nonzero(grid.row_weights[: grid.n_pair_rows])), 0)
+        n = max(grid.n_ratings - grid.n_rated_rows, 0)
         share = n / (hyper.n_usual_damping + n)
         estimate = np.exp((1.0 - share) * np.log(usual) + share * np.log(estimate)).tolist()
     return replace(hyper, damping=Damping.of_biases(*estimate))
 
 
-def estimate_damping(grid: BlockGrid, threads: Threads, is_count: bool = False) -> tuple[float, float] | None:
+def estimate_damping(grid: BlockGrid, shard: Shard, is_count: bool = False) -> tuple[float, float] | None:
     """Estimate the damping of the biases of users and of items; None where all ratings are the same."""
-    effects = _Effects(grid, threads, is_count)
+    effects = _Effects(grid, shard, is_count)
     if effects.are_constant:
         return None
     usual = np.full(2, USUAL_DAMPING)
@@ -68,23 +68,24 @@ def estimate_damping(grid: BlockGrid, threads: Threads, is_count: bool = False) 
 
 
 class _Effects:
-    """Fit additive effects of users and items, for one pair of dampings after another."""
+    """Fit additive effects of users and items, for one pair of dampings after another.
 
-    def __init__(self, grid: BlockGrid, threads: Threads, is_count: bool = False):
-        self._sums, self._threads = EffectSums(grid), threads
-        self._blocks = [blocks_by_group(grid.n_groups, field) for field in range(2)]
-        n_users, n_rows = len(grid.row_of[0]), grid.n_pair_rows
-        self._sides = slice(0, n_users), slice(n_users, n_rows)
+    Effects of items are up to date in all shards.
+    """
+
+    def __init__(self, grid: BlockGrid, shard: Shard, is_count: bool = False):
+        self._sums, self._shard, self._grid, self._layout = EffectSums(grid), shard, grid, grid.layout
+        self._sides = grid.sides
         self._n = [grid.row_weights[side] for side in self._sides]
-        self._total = float(self._n[0].sum())
-        self._effects, self._intercept = np.zeros(n_rows), 0.0
+        self._total = grid.total_weight
+        self._effects, self._intercept = np.zeros(grid.n_pair_rows), 0.0
         sums = self._residual_sums(0)
-        self._intercept = float(sums.sum()) / self._total
+        self._intercept = self._sum(0, lambda part: sums[part]) / self._total
         self._user_sums = sums - self._intercept * self._n[0]  # of t - m
-        self.squares = self._left_out_squares(np.zeros(n_rows))
+        self.squares = self._left_out_squares(np.zeros(grid.n_pair_rows))
         self.variance = self.squares / self._total
         self.are_constant = self.squares <= _ROUNDING * self._total * max(self._intercept**2, _TINY)
-        self._bounds = _SMALLEST, min(_LARGEST, max(len(grid.target) / _RATINGS_PER_UNIT, USUAL_DAMPING))
+        self._bounds = _SMALLEST, min(_LARGEST, max(grid.n_ratings / _RATINGS_PER_UNIT, USUAL_DAMPING))
         if is_count:
             mean = max(self._intercept, _TINY)
             smallest = max(_SMALLEST_OF_COUNTS / mean, _SMALLEST)
@@ -94,14 +95,12 @@ class _Effects:
         """Find the likeliest dampings from those given, about."""
         for _ in range(_MAX_SWEEPS):
             before, squares = dampings, self._sweep(dampings)
-            spent = sum(float((n / (n + d)).sum()) for n, d in zip(self._n, dampings, strict=True))
-            noise = squares / max(self._total - spent, 1e-12 * self._total)
-            variances = np.array(
-                [
-                    float((self._effects[side] ** 2 + noise / (n + d))[n > 0].mean())
-                    for side, n, d in zip(self._sides, self._n, dampings, strict=True)
-                ]
+            spent = sum(
+                self._sum(f, lambda part, n=n, d=d: n[part] / (n[part] + d))
+                for f, (n, d) in enumerate(zip(self._n, dampings, strict=True))
             )
+            noise = squares / max(self._total - spent, 1e-12 * self._total)
+            variances = np.array([self._variance(f, noise, d) for f, d in enumerate(dampings)])
             smallest, largest = self._bounds
             dampings = np.clip(noise / np.maximum(variances, noise / largest), smallest, largest)
             if np.abs(dampings / before - 1.0).max() < _MAX_CHANGE:
@@ -134,20 +133,48 @@ class _Effects:
         squares = self.squares
         for field in range(2):
             sums, n = self._residual_sums(field), self._n[field]
-            effects = sums / (n + dampings[field])
-            self._effects[self._sides[field]] = effects
+            effects = self._effects[self._sides[field]]
+            np.divide(sums, n + dampings[field], out=effects)
             # |t - b|^2 = |t|^2 - 2 <b, sums of t> + sum n b^2, of users with t - m, of items with t - m - b_u.
             of_targets = self._user_sums if field == 0 else sums
-            squares += float((effects * (n * effects - 2.0 * of_targets)).sum())
+
+            def change(
+                part: slice, effects: np.ndarray = effects, n: np.ndarray = n, sums: np.ndarray = of_targets
+            ) -> np.ndarray:
+                return effects[part] * (n[part] * effects[part] - 2.0 * sums[part])
+
+            squares += self._sum(field, change)
+            if field == 1:
+                self._layout.share_items([effects], self._shard)
         return max(squares, 0.0)
+
+    def _sum(self, field: int, function: Callable[[slice], np.ndarray]) -> float:
+        """Sum over all rows of a side, section by section."""
+        sums = [float(function(part).sum()) for part in self._grid.parts(field, len(self._n[field]) or 1)]
+        return float(self._shard.gather(np.array(sums)).sum())
+
+    def _variance(self, field: int, noise: float, damping: float) -> float:
+        """Give the mean square of the effects of a side that has ratings, and of what is not known of them."""
+        effects, n = self._effects[self._sides[field]], self._n[field]
+
+        def squares(part: slice) -> np.ndarray:
+            return (effects[part] ** 2 + noise / (n[part] + damping))[n[part] > 0]
+
+        return self._sum(field, squares) / self._sum(field, lambda part: n[part] > 0)
 
     def _residual_sums(self, field: int) -> np.ndarray:
         """Sum w (t - m - effect of the other side) for each level of a side."""
-        sums = np.zeros(len(self._effects))
-        # A task has all ratings of its levels, in the order of blocks: the same sums on any number of threads.
-        self._threads.map(
-            lambda blocks: self._sums.add_residuals(blocks, field, self._effects, sums), self._blocks[field]
-        )
+        sums, layout = np.zeros(len(self._effects)), self._layout
+
+        def add(blocks: np.ndarray) -> None:
+            self._sums.add_residuals(blocks, field, self._effects, sums)
+
+        # The ratings of a level are added in the order of strata, on any number of threads and shards.
+        if field == 0:
+            self._shard.threads.map(add, layout.blocks_of_users)
+        else:
+            items = [sums[self._sides[1]]]
+            self._shard.add_to_items(layout, items, lambda strata, groups: add(layout.block(strata, groups)))
         return sums[self._sides[field]] - self._intercept * self._n[field]
 
     def _left_out_squares(self, shares: np.ndarray) -> float:
@@ -156,4 +183,5 @@ class _Effects:
         def of_group(blocks: np.ndarray) -> float:
             return self._sums.left_out_squares(blocks, self._intercept, self._effects, shares, _LARGEST_SHARE)
 
-        return float(sum(self._threads.map(of_group, self._blocks[0])))
+        of_groups = self._shard.threads.map(of_group, self._layout.blocks_of_users)
+        return float(self._shard.gather(np.array(of_groups)).sum())

@@ -9,11 +9,18 @@ import numpy as np
 from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
 from sklearn_mf._training.learned import Learned, Start
 from sklearn_mf._training.penalty_scale import with_penalty_scale
-from sklearn_mf._training.progress import Callback
+from sklearn_mf._training.progress import Callback, Message, Steps
 from sklearn_mf._training.ratings import CodedRatings, HeldOut, Ratings, canonical_ratings, hold_out
 from sklearn_mf._training.run import TrainingRun
-from sklearn_mf._training.schedules import centers_ever_move, fixed_epochs, run_schedule, search_schedule
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.schedules import (
+    TrainingHistory,
+    centers_ever_move,
+    fixed_epochs,
+    run_schedule,
+    search_schedule,
+)
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._training.tape import Tape
 
 _RATINGS_OF_USUAL_DAMPING = 1000.0  # what it counts as, beside the estimate of a first batch
 
@@ -25,34 +32,48 @@ def fit_ratings(
     held: HeldOut | None,
     start: Start | None,
     rng: np.random.Generator,
-    threads: Threads,
+    shard: Shard,
     callback: Callback,
 ) -> Learned:
     """Train on ratings; their codes are used up. ``held`` has ratings to stop by, or some are held out for it."""
-    ratings = canonical_ratings(coded, hyper.rank, rng, threads)
-    hyper = with_penalty_scale(ratings, hyper, stopping, held, rng, threads)
+    run, history = callback.drive(fit_steps(coded, hyper, stopping, held, start, rng, shard, Tape()))
+    return run.learned(history.losses, history.scores)
+
+
+def fit_steps(
+    coded: CodedRatings,
+    hyper: Hyperparameters,
+    stopping: StoppingRule,
+    held: HeldOut | None,
+    start: Start | None,
+    rng: np.random.Generator,
+    shard: Shard,
+    tape: Tape,
+) -> Steps[tuple[TrainingRun, TrainingHistory]]:
+    """Train on the ratings of a shard, epoch by epoch; return the run, and the losses and scores of its result."""
+    ratings = canonical_ratings(coded, hyper.rank, rng, shard)
+    hyper = yield from with_penalty_scale(ratings, hyper, stopping, held, rng, shard, tape)
     if stopping.has_fixed_length:
-        run = TrainingRun(ratings, hyper, start, rng, threads, centers_ever_move(stopping.max_iter))
-        history = run_schedule(run, fixed_epochs(stopping.schedule, stopping.max_iter), callback)
-        return run.learned(history.losses)
+        run = TrainingRun(ratings, hyper, start, rng, shard, tape, centers_ever_move(stopping.max_iter))
+        return run, (yield from run_schedule(run, fixed_epochs(stopping.schedule, stopping.max_iter)))
 
     training, is_refitted = ratings, stopping.early_stopping and stopping.refit and held is None
     if stopping.early_stopping and held is None:
-        training, held = _hold_out(ratings, stopping.validation_fraction, rng)
+        training, held = _hold_out(ratings, stopping.validation_fraction, rng, shard)
     if not is_refitted:
         ratings = None  # to make room
-    run = TrainingRun(training, hyper, start, rng, threads)
-    history = search_schedule(run, stopping, None if held is None else run.scorer(held), callback)
-    losses = history.losses
+    run = TrainingRun(training, hyper, start, rng, shard, tape)
+    history = yield from search_schedule(run, stopping, None if held is None else run.scorer(held))
     if is_refitted and not history.stopped:
-        callback.tell(f"Refit on all ratings, {len(history.epochs)} epochs")
-        run = TrainingRun(ratings, hyper, start, rng, threads)
-        losses = run_schedule(run, history.epochs, callback).losses
-    return run.learned(losses, history.scores)
+        yield Message(f"Refit on all ratings, {len(history.epochs)} epochs")
+        run = TrainingRun(ratings, hyper, start, rng, shard, tape)
+        losses = (yield from run_schedule(run, history.epochs)).losses
+        history = replace(history, losses=losses)
+    return run, history
 
 
 def fit_first_batch(
-    coded: CodedRatings, hyper: Hyperparameters, stopping: StoppingRule, rng: np.random.Generator, threads: Threads
+    coded: CodedRatings, hyper: Hyperparameters, stopping: StoppingRule, rng: np.random.Generator, shard: Shard
 ) -> Learned:
     """Fit the first of many batches; a damping that is estimated stays near the usual one where it has few ratings."""
     counted = coded.values if coded.weights is None else coded.values[coded.weights > 0]
@@ -62,11 +83,11 @@ def fit_first_batch(
             "Begin with a batch of ratings that differ, or with fit."
         )
     hyper = replace(hyper, n_usual_damping=_RATINGS_OF_USUAL_DAMPING)
-    return fit_ratings(coded, hyper, stopping, None, None, rng, threads, Callback())
+    return fit_ratings(coded, hyper, stopping, None, None, rng, shard, Callback())
 
 
-def _hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tuple[Ratings, HeldOut]:
+def _hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard: Shard) -> tuple[Ratings, HeldOut]:
     """Hold out a part of the ratings, of which there must be two."""
-    if len(ratings.values) < 2:
+    if shard.gather(np.array([len(ratings.values)])).sum() < 2:
         raise ValueError("early_stopping=True holds ratings out of y, which has 1 distinct rating; give 2 or more.")
-    return hold_out(ratings, fraction, rng)
+    return hold_out(ratings, fraction, rng, shard)

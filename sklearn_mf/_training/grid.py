@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from sklearn_mf._kernel.grid import BATCH
-from sklearn_mf._training.layout import blocks_by_group
-from sklearn_mf._training.ratings import Ratings
+from sklearn_mf._training.layout import GridLayout
+from sklearn_mf._training.ratings import BlockAverage, Ratings
 from sklearn_mf._training.scaling import TargetScale
-from sklearn_mf._utils.threads import Threads, chunks
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._utils.threads import chunks
 
 _MAX_CHUNK = 2**18  # ratings a task: temporary arrays are of this length
 
 
 @dataclass
 class BlockGrid:
-    """Hold standardized ratings as the kernel takes them. A block works on the rows of its two groups.
+    """Hold standardized ratings of a shard as the kernel takes them. A block works on the rows of its two groups.
 
     Rows of context columns are shared by all blocks. A block numbers those that it has ratings of; they are its
     context rows.
     """
 
-    n_groups: int
+    layout: GridLayout
     index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, number among the context rows
     target: np.ndarray  # float32 (n,)
     weight: np.ndarray | None  # float32 (n,), or None when all are 1
@@ -33,28 +35,76 @@ class BlockGrid:
     context_rows: np.ndarray  # int32 (n_context_rows,): stacked rows of the context columns, block after block
     context_start: np.ndarray  # int64 (n_blocks + 1,): a block's part of context_rows
     context_merge_weight: np.ndarray  # float32 (n_context_rows,): the block's part of the row's weight in its stratum
-    row_of: list[np.ndarray]  # per field, int64 (n_levels,): the stacked row of each level
-    row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row
+    row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row, of all shards
+    total_weight: float  # of the ratings of all shards
+    n_ratings: int  # of all shards
+    n_rated_rows: int  # of users and items of all shards: those that have ratings
+
+    @property
+    def n_groups(self) -> int:
+        """Number of item groups, and of user groups of all shards."""
+        return self.layout.n_groups
+
+    @property
+    def own_groups(self) -> range:
+        """The user groups that are here."""
+        return self.layout.own_groups
+
+    @property
+    def row_of(self) -> list[np.ndarray]:
+        """The stacked row of each level by field, int64 (n_levels,); of one shard that has all users."""
+        return self.layout.row_of
+
+    @property
+    def n_users(self) -> int:
+        """Number of users that are here."""
+        return int(self.layout.offset[1])
 
     @property
     def n_pair_rows(self) -> int:
         """Number of rows of users and items together; they come before those of context columns."""
-        return len(self.row_of[0]) + len(self.row_of[1])
+        return int(self.layout.offset[2])
+
+    @property
+    def sides(self) -> tuple[slice, slice]:
+        """The rows of users, and those of items."""
+        return slice(0, self.n_users), slice(self.n_users, self.n_pair_rows)
+
+    @property
+    def own_rows(self) -> list[slice]:
+        """The rows that are up to date here between sweeps: all but the items of other shards."""
+        return [*self.layout.own_pair_rows, slice(self.n_pair_rows, len(self.row_weights))]
+
+    @property
+    def rows_by_field(self) -> list[slice]:
+        """The stacked rows of each field that this shard owns."""
+        offset = self.layout.offset.tolist()
+        return [*self.layout.own_pair_rows, *(slice(*ends) for ends in pairwise(offset[2:]))]
+
+    def parts(self, field: int, size: int) -> list[slice]:
+        """Cut the rows of users or items that this shard sums over; rows are counted within their field."""
+        return self.layout.parts(field, size)
 
 
-def make_grid(ratings: Ratings, scale: TargetScale, threads: Threads) -> BlockGrid:
+def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard) -> BlockGrid:
     """Number the context rows of each block, move ratings of one row apart, standardize. Uses ``ratings`` up."""
     layout, block_start = ratings.layout, ratings.block_start
     context_rows, context_start, context_merge_weight, row_weights = _number_context_rows(ratings)
-    batch_kinds = _spread_and_weigh(ratings, np.diff(context_start), row_weights, threads)
-    target = _in_single_precision(ratings.values, scale, threads)
+    batch_kinds = _spread_and_weigh(ratings, np.diff(context_start), row_weights, shard)
+    target = _in_single_precision(ratings.values, scale, shard)
     ratings.values = None  # to make room
     weight = None
     if ratings.weights is not None:
-        weight = _in_single_precision(ratings.weights, TargetScale(0.0, 1.0), threads)
+        weight = _in_single_precision(ratings.weights, TargetScale(0.0, 1.0), shard)
     ratings.weights = None
+    n_rated = sum(np.count_nonzero(row_weights[part]) for part in layout.own_pair_rows)
+    n_ratings, n_rated = shard.gather(np.array([[len(target), n_rated]])).sum(axis=0).tolist()
+    total_weight = float(n_ratings)
+    if weight is not None:
+        of_blocks = BlockAverage(layout, block_start, None)
+        total_weight, _ = of_blocks.sums(lambda part: weight[part].astype(np.float64), shard)
     return BlockGrid(
-        layout.n_groups,
+        layout,
         ratings.index,
         target,
         weight,
@@ -64,37 +114,43 @@ def make_grid(ratings: Ratings, scale: TargetScale, threads: Threads) -> BlockGr
         context_rows,
         context_start,
         context_merge_weight,
-        layout.row_of,
         row_weights,
+        total_weight,
+        n_ratings,
+        n_rated,
     )
 
 
 def _spread_and_weigh(
-    ratings: Ratings, n_context_rows: np.ndarray, row_weights: np.ndarray, threads: Threads
+    ratings: Ratings, n_context_rows: np.ndarray, row_weights: np.ndarray, shard: Shard
 ) -> np.ndarray:
     """Move ratings of one row apart, add their weights to ``row_weights``, return ``batch_kinds`` of the grid."""
     layout, blocks = ratings.layout, ratings.blocks
     blocks.set_rows(np.column_stack([layout.n_rows, n_context_rows]))
-    batch_kinds = np.empty(len(ratings.values) // BATCH + layout.n_groups**2, dtype=np.uint8)
-    threads.map(lambda of_group: blocks.spread(of_group, batch_kinds), blocks_by_group(layout.n_groups, 0))
-    # Always in the same order, whatever the threads: one task has all ratings of a user, or of an item.
-    first_row = layout.first_row
-    for field in range(2):
-        threads.map(
-            lambda of_group, field=field: blocks.add_row_weights(of_group, first_row, field, row_weights),
-            blocks_by_group(layout.n_groups, field),
-        )
+    batch_kinds = shard.storage.empty(len(ratings.values) // BATCH + len(n_context_rows), np.uint8)
+    shard.threads.map(lambda of_group: blocks.spread(of_group, batch_kinds), layout.blocks_of_users)
+    # The weights of a row are added in the order of strata, whatever the threads and shards.
+    first_row, items = layout.first_row, row_weights[layout.offset[1] : layout.offset[2]]
+    shard.threads.map(
+        lambda of_group: blocks.add_row_weights(of_group, first_row, 0, row_weights), layout.blocks_of_users
+    )
+    shard.add_to_items(
+        layout,
+        [items],
+        lambda strata, groups: blocks.add_row_weights(layout.block(strata, groups), first_row, 1, row_weights),
+    )
+    layout.share_items([items], shard)
     return batch_kinds
 
 
-def _in_single_precision(values: np.ndarray, scale: TargetScale, threads: Threads) -> np.ndarray:
+def _in_single_precision(values: np.ndarray, scale: TargetScale, shard: Shard) -> np.ndarray:
     """Give standardized values as float32, converted a part at a time."""
-    out = np.empty(len(values), dtype=np.float32)
+    out = shard.storage.empty(len(values), np.float32)
 
     def convert(part: slice) -> None:
         out[part] = scale.standardize(values[part])
 
-    threads.map(convert, chunks(len(values), _MAX_CHUNK))
+    shard.threads.map(convert, chunks(len(values), _MAX_CHUNK))
     return out
 
 
@@ -105,7 +161,7 @@ def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.n
     stacked rows, which are zero for users and items.
     """
     n_groups, n_rows = ratings.layout.n_groups, int(ratings.layout.offset[-1])
-    n_blocks = n_groups**2
+    n_blocks = len(ratings.block_start) - 1
     context_start, row_weights = np.zeros(n_blocks + 1, np.int64), np.zeros(n_rows)
     if ratings.index.shape[1] == 2:
         return np.empty(0, np.int32), context_start, np.empty(0, np.float32), row_weights

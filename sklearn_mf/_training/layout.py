@@ -1,8 +1,12 @@
 """Assign users and items at random to groups: where each level lies in the block grid.
 
 Block (a, b) holds the ratings of user group a and item group b; a stratum is a set of blocks with no group in common,
-whose updates commute (Gemulla et al. 2011). Of P groups, block ``s P + a`` is that of user group a in stratum s, whose
-item group is (a + s) mod P.
+whose updates commute (Gemulla et al. 2011). Of P groups, the block of user group a in stratum s has the item group
+(a + s) mod P. A shard has the user groups a0, ..., a0 + A - 1; its block ``s A + a - a0`` is that of user group a in
+stratum s. One shard by itself has all, A = P.
+
+A section is a run of groups of users, with the item groups of the same numbers: what a shard has is some sections. What
+is summed over rows is summed section by section.
 """
 
 from __future__ import annotations
@@ -10,50 +14,150 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
+
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._utils.threads import slices
 
 _MAX_BYTES_OF_BLOCK_ROWS = 512 * 1024  # factor rows of one block: half of a usual L2 cache
 _MIN_RATINGS_OF_BLOCK = 256  # in the mean; below, calls and cache misses cost more than they save
 _MAX_RATINGS_OF_BLOCK = 2**18  # in the mean; above, what ordering a block needs beside it is much memory
 _MIN_VISITS_OF_ROW = 6  # in a block, in the mean; below, fetching rows for a block costs more than the cache saves
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
+# In the mean; below, small arrays and, of several shards, messages cost more than is gained.
+_MIN_ROWS_OF_SECTION, _MIN_RATINGS_OF_SECTION = 2**12, 2**20
 
 
 @dataclass
 class GridLayout:
-    """Hold where each level lies. Rows of all fields are stacked, those of one group side by side."""
+    """Hold where each level lies. Rows of all fields are stacked, those of one group side by side.
+
+    The rows of a shard are those of its own users, of all items and of all contexts.
+    """
 
     n_groups: int
-    offset: np.ndarray  # int64 (n_fields + 1,): first stacked row of each field
-    row_of: list[np.ndarray]  # per field, int64 (n_levels,): the stacked row of each level
-    group_start: list[np.ndarray]  # users and items, int64 (n_groups + 1,): first stacked row of each group
+    n_levels: list[int]  # per field, of all shards
     places: list[np.ndarray]  # users and items, int32 (n_levels, 2): row within its group, group
+    user_start: np.ndarray  # int64 (n_groups + 1,): first user of each group, of all shards
+    item_start: np.ndarray  # int64 (n_groups + 1,): first item of each group
+    section_start: np.ndarray  # int64 (n_sections + 1,): first group of each section
+    own_sections: range  # of this shard
+    owner: np.ndarray  # int64 (n_groups,): the shard that has a group
+    n_shards: int
+
+    @cached_property
+    def own_groups(self) -> range:
+        """Groups of users that are here, and of items that begin and end each sweep here."""
+        sections = self.own_sections
+        return range(int(self.section_start[sections.start]), int(self.section_start[sections.stop]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is no other shard."""
+        return self.n_shards == 1
+
+    @cached_property
+    def own_users(self) -> slice:
+        """Places of the users that are here."""
+        return slice(int(self.user_start[self.own_groups.start]), int(self.user_start[self.own_groups.stop]))
+
+    @cached_property
+    def own_items(self) -> slice:
+        """Places of the items that begin and end each sweep here."""
+        return slice(int(self.item_start[self.own_groups.start]), int(self.item_start[self.own_groups.stop]))
+
+    @property
+    def own_pair_rows(self) -> tuple[slice, slice]:
+        """Stacked rows of the users that are here, and of the items that begin and end each sweep here."""
+        n_users, items = int(self.offset[1]), self.own_items
+        return slice(0, n_users), slice(n_users + items.start, n_users + items.stop)
+
+    @cached_property
+    def offset(self) -> np.ndarray:
+        """First stacked row of each field, and the number of rows; int64 (n_fields + 1,)."""
+        n_users = self.own_users.stop - self.own_users.start
+        return np.concatenate([[0], np.cumsum([n_users, *self.n_levels[1:]])]).astype(np.int64)
+
+    @property
+    def places_here(self) -> list[np.ndarray]:
+        """Places whose groups are counted from the first that is here on."""
+        if self.is_whole:
+            return self.places
+        first = self.own_groups.start
+        return [np.stack([row, (group - first) % self.n_groups], axis=1) for row, group in (p.T for p in self.places)]
+
+    @property
+    def place_of(self) -> list[np.ndarray]:
+        """The place of each level by field, among those of all shards; int64 (n_levels,)."""
+        starts = zip((self.user_start, self.item_start), self.places, strict=True)
+        places = [start[place[:, 1]] + place[:, 0] for start, place in starts]
+        return places + [np.arange(n, dtype=np.int64) for n in self.n_levels[2:]]
+
+    @cached_property
+    def row_of(self) -> list[np.ndarray]:
+        """The stacked row of each level by field, int64 (n_levels,); of one shard that has all users."""
+        return [first + place for first, place in zip(self.offset[:-1], self.place_of, strict=True)]
+
+    @cached_property
+    def groups_of_blocks(self) -> tuple[np.ndarray, np.ndarray]:
+        """The user group and the item group of each block, int64 (n_blocks,) each."""
+        n_own = len(self.own_groups)
+        stratum, user = np.divmod(np.arange(n_own * self.n_groups, dtype=np.int64), max(n_own, 1))
+        user_group = user + self.own_groups.start
+        return user_group, (user_group + stratum) % self.n_groups
+
+    @cached_property
+    def numbers_of_blocks(self) -> np.ndarray:
+        """The number that each block has where one shard has all, int64 (n_blocks,)."""
+        stratum = np.repeat(np.arange(self.n_groups, dtype=np.int64), len(self.own_groups))
+        return stratum * self.n_groups + self.groups_of_blocks[0]
 
     @cached_property
     def first_row(self) -> np.ndarray:
         """First user row and first item row of each block, stacked; int64 (n_blocks, 2)."""
-        groups = groups_of_blocks(self.n_groups)
-        return np.stack([start[group] for start, group in zip(self.group_start, groups, strict=True)], axis=1)
+        users, items = self.groups_of_blocks
+        first_user = self.user_start[users] - self.own_users.start
+        return np.stack([first_user, self.offset[1] + self.item_start[items]], axis=1)
 
     @cached_property
     def n_rows(self) -> np.ndarray:
         """Numbers of user rows and item rows of each block, int64 (n_blocks, 2)."""
-        groups = groups_of_blocks(self.n_groups)
-        return np.stack([np.diff(start)[group] for start, group in zip(self.group_start, groups, strict=True)], axis=1)
+        users, items = self.groups_of_blocks
+        return np.stack([np.diff(self.user_start)[users], np.diff(self.item_start)[items]], axis=1)
 
+    @cached_property
+    def blocks_of_users(self) -> list[np.ndarray]:
+        """The blocks of each group of users that is here, in the order of strata."""
+        n_own = len(self.own_groups)
+        return [np.arange(self.n_groups, dtype=np.int64) * n_own + group for group in range(n_own)]
 
-def groups_of_blocks(n_groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the user group and the item group of each block, int64 (n_blocks,) each."""
-    stratum, user_group = np.divmod(np.arange(n_groups**2, dtype=np.int64), n_groups)
-    return user_group, (user_group + stratum) % n_groups
+    def block(self, stratum: int | np.ndarray, user_group: int | np.ndarray) -> int | np.ndarray:
+        """Give the block of a user group in a stratum."""
+        return stratum * len(self.own_groups) + user_group - self.own_groups.start
 
+    def parts(self, field: int, size: int) -> list[slice]:
+        """Cut the rows of users or items, counted within their field, into slices that no section or ``size`` crosses.
 
-def blocks_by_group(n_groups: int, field: int) -> list[np.ndarray]:
-    """Give the blocks of each group of users (field 0) or of items (field 1), in order."""
-    stratum, group = np.arange(n_groups, dtype=np.int64), np.arange(n_groups, dtype=np.int64)[:, None]
-    user_group = group if field == 0 else (group - stratum) % n_groups
-    return list(stratum * n_groups + user_group)
+        Of items, these are those that begin and end each sweep here.
+        """
+        start = (self.user_start - self.own_users.start, self.item_start)[field]
+        bounds = start[self.section_start[self.own_sections.start : self.own_sections.stop + 1]].tolist()
+        return [part for ends in pairwise(bounds) for part in slices(slice(*ends), size)]
+
+    def of_all_blocks(self, values: np.ndarray, shard: Shard) -> np.ndarray:
+        """Put a number for each block of all shards in the order of the blocks of one, (n_blocks, ...)."""
+        if self.is_whole:
+            return values
+        by_group = np.moveaxis(values.reshape(self.n_groups, len(self.own_groups), *values.shape[1:]), 0, 1)
+        whole = shard.gather(np.ascontiguousarray(by_group))
+        return np.moveaxis(whole, 0, 1).reshape(self.n_groups**2, *values.shape[1:])
+
+    def share_items(self, arrays: list[np.ndarray], shard: Shard) -> None:
+        """Give all shards the rows of items that are written where they begin each sweep."""
+        bounds = np.searchsorted(self.owner, np.arange(shard.n_shards + 1))
+        shard.share(arrays, self.item_start[bounds])
 
 
 def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> int:
@@ -68,15 +172,22 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
     return min(max(min(max_for_cache, max_for_size, max_for_visits), min_for_memory, min_for_threads), fewest)
 
 
-def assign_groups(n_levels: list[int], permutations: list[np.ndarray], n_groups: int) -> GridLayout:
+def choose_n_sections(n_ratings: int, n_users: int, n_items: int, n_groups: int) -> int:
+    """Choose the number of sections; no more shards than that can share a fit."""
+    for_rows, for_ratings = (n_users + n_items) // _MIN_ROWS_OF_SECTION, n_ratings // _MIN_RATINGS_OF_SECTION
+    return min(max(for_rows, for_ratings, 1), n_groups)
+
+
+def assign_groups(
+    n_levels: list[int], permutations: list[np.ndarray], n_groups: int, n_sections: int, shard: Shard
+) -> GridLayout:
     """Assign users and items to groups: the place of a level is drawn, its group follows from the place."""
-    offset = np.concatenate([[0], np.cumsum(n_levels)]).astype(np.int64)
-    group_start, row_of, places = [], [], []
+    starts, places = [], []
     for f, place in enumerate(permutations):
         start = -(-np.arange(n_groups + 1, dtype=np.int64) * n_levels[f] // n_groups)
         group = np.repeat(np.arange(n_groups), np.diff(start))[place]
-        group_start.append(offset[f] + start)
-        row_of.append(offset[f] + place)
+        starts.append(start)
         places.append(np.stack([place - start[group], group], axis=1).astype(np.int32))
-    row_of += [offset[f] + np.arange(n_levels[f], dtype=np.int64) for f in range(2, len(n_levels))]
-    return GridLayout(n_groups, offset, row_of, group_start, places)
+    section_start = np.arange(n_sections + 1, dtype=np.int64) * n_groups // n_sections
+    owner = np.repeat(shard.owners(n_sections), np.diff(section_start))
+    return GridLayout(n_groups, n_levels, places, *starts, section_start, shard.part(n_sections), owner, shard.n_shards)

@@ -127,6 +127,58 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class LearnedPart:
+    """Hold what one shard has of what was learned: by field the rows that it owns, in the order of their places."""
+
+    factors: list[np.ndarray]
+    biases: list[np.ndarray]
+    level_sums: list[np.ndarray]
+    centers: list[np.ndarray | None]
+    coefficients: list[np.ndarray | None]
+    whole: LearnedWhole
+
+
+@dataclass(frozen=True)
+class LearnedWhole:
+    """Hold what is the same in all shards."""
+
+    hyper: Hyperparameters
+    target_scale: TargetScale
+    intercept: float
+    weight_unit: float
+    knowledge: Knowledge
+    rating_range: tuple[float, float]
+    losses: list[float]
+    scores: list[float]
+    warning: str | None
+
+
+def assemble(parts: list[LearnedPart], places: list[np.ndarray]) -> Learned:
+    """Put the parts of all shards together, in the order of levels; ``places`` are those of the levels by field."""
+
+    def in_order(name: str, places: list[np.ndarray]) -> list[np.ndarray | None]:
+        tables = zip(*[getattr(part, name) for part in parts], strict=True)
+        return [
+            None if own[0] is None else (own[0] if len(own) == 1 else np.concatenate(own))[place]
+            for own, place in zip(tables, places, strict=True)
+        ]
+
+    whole = parts[0].whole
+    model = Model(in_order("factors", places), in_order("biases", places), whole.intercept)
+    state = TrainingState(
+        whole.hyper,
+        whole.target_scale.scale,
+        whole.weight_unit,
+        in_order("level_sums", places),
+        in_order("centers", places),
+        in_order("coefficients", places[1::-1]),
+        whole.knowledge,
+    )
+    n_iter = len(whole.losses)
+    return Learned(model, state, whole.rating_range, whole.losses, whole.scores, n_iter, whole.warning)
+
+
+@dataclass(frozen=True)
 class Start:
     """Hold a model to start from, and where each level of the new one is in it, -1 for nowhere."""
 

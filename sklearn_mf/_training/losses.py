@@ -84,12 +84,6 @@ class Loss(ABC):
         with np.errstate(over="ignore"):
             return float(np.average(self.values(y, f, scale), weights=weights))
 
-    def smallest_mean(self, y: np.ndarray, scale: float, weights: np.ndarray | None) -> float:
-        """Give the mean loss of the best constant."""
-        if y.min() == y.max():
-            return 0.0
-        return self.mean(y, self.constant(y, weights, scale), scale, weights)
-
     def baseline_at(self, intercept: float, y: np.ndarray, weights: np.ndarray | None, scale: float) -> Baseline:
         """Measure what predicting ``intercept`` for all ratings costs."""
         return Baseline(0.0, self.mean(y, intercept, scale, weights))

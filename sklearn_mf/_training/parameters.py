@@ -9,7 +9,8 @@ import numpy as np
 from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES
 from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
-from sklearn_mf._utils.threads import Threads, chunks
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._utils.threads import Threads, chunks, slices
 
 _MAX_CHUNK = 2**14  # rows a task
 # Standard deviation of the interactions of two columns at the start, on the standardized scale: factors of levels with
@@ -83,6 +84,10 @@ class Parameters:
 
         threads.map(copy_part, chunks(len(self.rows), _MAX_CHUNK))
 
+    def of_items(self, items: slice) -> list[np.ndarray]:
+        """Give what blocks change of the rows of items: factors and biases, as views."""
+        return [self.rows[items], self.bias[items]]
+
     def halve(self) -> None:
         """Halve factors and biases."""
         np.multiply(self.rows, 0.5, out=self.rows)
@@ -93,31 +98,29 @@ class Parameters:
         self.rows[:] = 0.0
         self.bias[:] = 0.0
 
-    def are_finite(self) -> bool:
-        """Return whether no factor and no bias is NaN or infinite."""
-        return bool(np.isfinite(self.rows.sum(dtype=np.float64)) and np.isfinite(self.bias.sum(dtype=np.float64)))
-
-    def in_order(self, row_of: list[np.ndarray], rank: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Give factors (n_levels, rank) and biases (n_levels,) per field, levels in the order of their codes."""
-        factors = [np.ascontiguousarray(self.rows[place, :rank]) for place in row_of]
-        return factors, [self.bias[place] for place in row_of]
+    def are_finite(self, rows: list[slice]) -> bool:
+        """Return whether no factor and no bias of these rows is NaN or infinite."""
+        return all(
+            np.isfinite(self.rows[own].sum(dtype=np.float64)) and np.isfinite(self.bias[own].sum(dtype=np.float64))
+            for own in rows
+        )
 
 
 def initial_parameters(
     grid: BlockGrid,
     hyper: Hyperparameters,
     rng: np.random.Generator,
-    threads: Threads,
+    shard: Shard,
     curvature: float = 1.0,
 ) -> Parameters:
-    """Start with biases at zero and normal factors, drawn level by level, so that the grid has no say in them.
+    """Start with biases at zero and normal factors, drawn section by section in the order of places.
 
     Rows without ratings are zero: they contribute nothing. The higher the ``curvature`` of the loss, the smaller they
     start.
     """
     n_rows, rank = len(grid.row_weights), hyper.rank
     is_small = hyper.positive or not hyper.loss.is_standardized
-    n_fields = len(grid.row_of)
+    n_fields = grid.index.shape[1]
     norms = [small_norm(n_fields, curvature)] * n_fields if is_small else _usual_norms(grid, hyper)
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
@@ -126,19 +129,35 @@ def initial_parameters(
     is_rated = grid.row_weights > 0
     parameters.per_rating[:] = shares_of_ratings(grid.row_weights)
 
-    def draw(task: tuple[tuple[int, np.ndarray], int]) -> None:
-        (f, place), seed = task
-        draws = np.random.default_rng(seed).standard_normal((len(place), rank), dtype=np.float32)
+    def draw(task: tuple[int, tuple[int, int], slice]) -> None:
+        f, number, rows = task
+        shape = rows.stop - rows.start, rank
+        draws = np.random.default_rng([seed, f, *number]).standard_normal(shape, dtype=np.float32)
         if hyper.positive:
             np.abs(draws, out=draws)
-        parameters.table[place, :rank] = draws * np.float32(norms[f] / rank**0.5)
+        parameters.table[rows, :rank] = draws * np.float32(norms[f] / rank**0.5)
 
+    seed = int(rng.integers(2**63))
     if rank:
-        parts = [(f, place[part]) for f, place in enumerate(grid.row_of) for part in chunks(len(place), _MAX_CHUNK)]
-        threads.map(draw, zip(parts, rng.integers(2**63, size=len(parts)).tolist(), strict=True))
-        if not is_rated.all():
-            parameters.rows[~is_rated] = 0.0
+        shard.threads.map(draw, [task for f in range(n_fields) for task in _parts_to_draw(grid, f)])
+        parameters.rows[~is_rated] = 0.0
     return parameters
+
+
+def _parts_to_draw(grid: BlockGrid, field: int) -> list[tuple[int, tuple[int, int], slice]]:
+    """Give the field, a number of its own (section, part of the section) and the rows of each part of a field."""
+    layout = grid.layout
+    first = int(layout.offset[field])
+    if field >= 2:
+        return [
+            (field, (0, at), slice(first + part.start, first + part.stop))
+            for at, part in enumerate(chunks(layout.n_levels[field], _MAX_CHUNK))
+        ]
+    return [
+        (field, (section, at), slice(first + part.start, first + part.stop))
+        for section, rows in zip(layout.own_sections, layout.parts(field, layout.n_levels[field]), strict=True)
+        for at, part in enumerate(slices(rows, _MAX_CHUNK))
+    ]
 
 
 def small_norm(n_fields: int, curvature: float = 1.0) -> float:
@@ -151,11 +170,11 @@ def small_norm(n_fields: int, curvature: float = 1.0) -> float:
 
 def _usual_norms(grid: BlockGrid, hyper: Hyperparameters) -> list[float]:
     """Give the expected norm of an initial row of each field, such that <p, q> has the spread wanted."""
-    n_ratings = float(grid.row_weights[grid.row_of[0]].sum())
+    n_ratings = grid.total_weight
     of_step = min(hyper.learning_rate / _STEP_OF_FULL_SPREAD, 1.0)
     of_ratings = min(n_ratings / _RATINGS_OF_FULL_SPREAD, 1.0) ** 0.5
     norm = (_INITIAL_SPREAD * of_step * of_ratings * hyper.rank**0.5) ** 0.5
-    return [norm, norm, *[_INITIAL_SHARE_OF_CONTEXTS * norm] * (len(grid.row_of) - 2)]
+    return [norm, norm, *[_INITIAL_SHARE_OF_CONTEXTS * norm] * (grid.index.shape[1] - 2)]
 
 
 def shares_of_ratings(n: np.ndarray) -> np.ndarray:

@@ -6,31 +6,30 @@ import numpy as np
 
 from sklearn_mf._kernel.partners import PartnerRuns
 from sklearn_mf._training.grid import BlockGrid
-from sklearn_mf._training.layout import blocks_by_group, groups_of_blocks
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.shard import Shard
 
 
 class Partners:
     """Sum over the distinct pairs of user and item; a pair counts once, however often it is rated."""
 
-    def __init__(self, grid: BlockGrid, threads: Threads):
-        self.n_rows = [len(place) for place in grid.row_of[:2]]  # users, items
-        groups = groups_of_blocks(grid.n_groups)
-        self._blocks_of = [blocks_by_group(grid.n_groups, field) for field in range(2)]
-        firsts = [grid.first_row[[blocks[0] for blocks in self._blocks_of[f]], f] for f in range(2)]
-        self._group_start = [
-            np.append(first, end) - first[0] for first, end in zip(firsts, np.cumsum(self.n_rows), strict=True)
-        ]
-        n_rows = np.stack([np.diff(self._group_start[f])[groups[f]] for f in range(2)], axis=1)
-        self._runs = PartnerRuns(grid, n_rows)
-        threads.map(self._runs.find, self._blocks_of[0])
+    def __init__(self, grid: BlockGrid, shard: Shard):
+        self._layout, self._shard = grid.layout, shard
+        self.n_rows = [grid.n_users, grid.n_pair_rows - grid.n_users]  # users that are here, items
+        self._runs = PartnerRuns(grid, self._layout.n_rows, shard.storage.empty)
+        shard.threads.map(self._runs.find, self._layout.blocks_of_users)
 
-    def sum(self, to_field: int, given: np.ndarray, out: np.ndarray, threads: Threads) -> None:
-        """Fill ``out`` with the sums over each row's partners of their rows in ``given``."""
-        start = self._group_start[to_field]
+    def sum(self, to_field: int, given: np.ndarray, out: np.ndarray) -> None:
+        """Fill ``out`` with the sums over each row's partners of their rows in ``given``, in the order of strata.
 
-        def sum_group(g: int) -> None:  # all of a row's partners, always in the same order
-            out[start[g] : start[g + 1]] = 0.0
-            self._runs.sum(self._blocks_of[to_field][g], to_field, given, out)
-
-        threads.map(sum_group, range(len(self._blocks_of[to_field])))
+        Rows of items are given, and filled in, where they begin each sweep.
+        """
+        layout = self._layout
+        if to_field == 0:
+            layout.share_items([given], self._shard)
+            out[: self.n_rows[0]] = 0.0
+            self._shard.threads.map(lambda blocks: self._runs.sum(blocks, 0, given, out), layout.blocks_of_users)
+            return
+        out[layout.own_items] = 0.0
+        self._shard.add_to_items(
+            layout, [out], lambda strata, groups: self._runs.sum(layout.block(strata, groups), 1, given, out)
+        )

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
+from sklearn_mf._training.progress import Mark, Steps
 from sklearn_mf._training.ratings import HeldOut, Ratings, hold_out
 from sklearn_mf._training.run import TrainingRun
 from sklearn_mf._training.schedules import fixed_epochs
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._training.tape import Tape
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,16 @@ def with_penalty_scale(
     stopping: StoppingRule,
     held: HeldOut | None,
     rng: np.random.Generator,
-    threads: Threads,
-) -> Hyperparameters:
+    shard: Shard,
+    tape: Tape,
+) -> Steps[Hyperparameters]:
     """Choose the scale of the penalties of factors, for counts or with early stopping, where damping is estimated.
 
     Fits are judged on ``held``, or on a tenth of the ratings.
     """
     is_count = not hyper.loss.is_standardized
-    n = np.count_nonzero(ratings.values > 0) if is_count else len(ratings.values)
+    own = np.count_nonzero(ratings.values > 0) if is_count else len(ratings.values)
+    n = int(shard.gather(np.array([own])).sum())
     trial = _OF_COUNTS if is_count else _OF_EARLY_STOPPING
     is_wanted = hyper.damping is None and hyper.rank > 0 and (is_count or stopping.early_stopping)
     if not is_wanted:
@@ -62,23 +66,22 @@ def with_penalty_scale(
         implicit_features=hyper.implicit_features if trial.has_centers else None,
     )
 
-    def score(scale: float) -> float:
+    scores = []
+    for scale in trial.scales:
         own_rng = np.random.default_rng(seed)
-        training, judges = hold_out(ratings, _HELD_OUT if held is None else 0.0, own_rng)
-        return _score(training, judges if held is None else held, replace(small, penalty_scale=scale), own_rng, threads)
+        training, judges = hold_out(ratings, _HELD_OUT if held is None else 0.0, own_rng, shard)
+        run = TrainingRun(training, replace(small, penalty_scale=scale), None, own_rng, shard, tape)
+        scores.append((yield from _score(run, judges if held is None else held)))
+        del run, training, judges  # to make room
+    best = np.array(scores) >= max(scores) - trial.tolerance
+    return replace(hyper, penalty_scale=trial.scales[int(np.argmax(best))])
 
-    scores = np.array([score(scale) for scale in trial.scales])
-    return replace(hyper, penalty_scale=trial.scales[int(np.argmax(scores >= scores.max() - trial.tolerance))])
 
-
-def _score(
-    training: Ratings, judges: HeldOut, hyper: Hyperparameters, rng: np.random.Generator, threads: Threads
-) -> float:
+def _score(run: TrainingRun, judges: HeldOut) -> Steps[float]:
     """Fit briefly; give 1 - loss / loss of the best constant on other ratings."""
-    run = TrainingRun(training, hyper, None, rng, threads)
-    for epoch in fixed_epochs("linear", _N_EPOCHS):
-        run.solver.epoch(epoch.step_factor)
-        if epoch.centers_move:
-            run.solver.update_centers()
-    score = run.scorer(judges)()[0]
-    return score if np.isfinite(score) else -np.inf
+    score, epochs, value = run.scorer(judges), fixed_epochs("linear", _N_EPOCHS), -np.inf
+    for number, epoch in enumerate(epochs, start=1):
+        found = run.epoch(epoch.step_factor, epoch.centers_move, score if number == len(epochs) else None)
+        value = found.value
+        yield Mark.TRIAL_EPOCH_ENDED
+    return value if np.isfinite(value) else -np.inf

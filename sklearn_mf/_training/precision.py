@@ -15,9 +15,11 @@ from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
+from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads, chunks
 
 _MAX_RATINGS_SAMPLED, _MAX_CHUNK = 2**14, 2**10
+_MAX_ROWS = 2**16  # that are squared at a time
 LARGEST_SUM = 1e30  # of what is kept in single precision
 # Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
@@ -81,39 +83,52 @@ def measure_knowledge(
     hyper: Hyperparameters,
     baseline: Baseline,
     mean_loss: float,
-    threads: Threads,
-) -> tuple[list[np.ndarray], Knowledge]:
-    """Measure what a training run leaves: the sums of each level by field, float32 (n_levels, N_SUMS), and in all."""
-    n = grid.row_weights
-    weight = float(n[grid.row_of[0]].sum())
-    squares, curvature = _square_sums(grid, parameters, weight), hyper.loss.curvature(mean_loss)
+    shard: Shard,
+) -> tuple[np.ndarray, Knowledge]:
+    """Measure what a training run leaves: the sums of each row, float32 (n_rows, N_SUMS), and in all.
+
+    Rows of items are up to date where they begin each sweep.
+    """
+    layout, weight, items = grid.layout, grid.total_weight, grid.sides[1]
+    layout.share_items(parameters.of_items(items), shard)
+    squares, curvature = _square_sums(grid, parameters, shard), hyper.loss.curvature(mean_loss)
     known = Knowledge(weight, weight, 0.0, squares, curvature, baseline.penalty_units, baseline.offset)
     errors = LeftOutErrors(grid, parameters, known.rule(hyper))
-    P, total = grid.n_groups, 0.0
+    gained = np.zeros(len(grid.block_start) - 1)
+
+    def add(stratum: int, group: int) -> None:
+        block = layout.block(stratum, group)
+        gained[block] = errors.add_block(block)
+
     # Blocks of a stratum have no user or item in common; context rows are summed of counts alone.
-    at_once = P if len(grid.row_of) == 2 or hyper.loss.is_standardized else 1
-    for first in range(0, P * P, at_once):
-        total += sum(threads.map(errors.add_block, range(first, first + at_once)))
-    level_sums = []
-    for f, row_of in enumerate(grid.row_of):
-        sums = np.zeros((len(row_of), N_SUMS), dtype=np.float32)
-        sums[:, WEIGHTS] = np.minimum(n[row_of], LARGEST_SUM)
-        sums[:, SQUARES] = np.minimum(errors.squares[row_of], LARGEST_SUM)
-        if centers is not None and f < 2:
-            partners = centers.n_partners(f)
-            sums[:, PARTNERS] = partners[row_of - row_of.min()] if np.ndim(partners) else partners
-        level_sums.append(sums)
-    return level_sums, replace(known, noise_sum=total if hyper.loss.is_standardized else 0.0)
+    at_once = shard if grid.index.shape[1] == 2 or hyper.loss.is_standardized else Shard(Threads(1))
+    at_once.visit_blocks(layout, range(grid.n_groups), [errors.squares[items]], add)
+    sums = np.zeros((len(grid.row_weights), N_SUMS), dtype=np.float32)
+    sums[:, WEIGHTS] = np.minimum(grid.row_weights, LARGEST_SUM)
+    sums[:, SQUARES] = np.minimum(errors.squares, LARGEST_SUM)
+    if centers is not None:
+        for f, side in enumerate(grid.sides):
+            sums[side, PARTNERS] = centers.n_partners(f)
+    total = float(layout.of_all_blocks(gained, shard).sum())
+    return sums, replace(known, noise_sum=total if hyper.loss.is_standardized else 0.0)
 
 
-def _square_sums(grid: BlockGrid, parameters: Parameters, weight: float) -> np.ndarray:
+def _square_sums(grid: BlockGrid, parameters: Parameters, shard: Shard) -> np.ndarray:
     """Sum w |s - V_f|^2 over all ratings, for each field; with context columns from ratings at even distances."""
-    rows, n = parameters.rows, grid.row_weights
-    if len(grid.row_of) == 2:
-        norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) * n
-        return np.array([float(norms[row_of].sum()) for row_of in grid.row_of[::-1]])
+    rows, n, weight = parameters.rows, grid.row_weights, grid.total_weight
+    if grid.index.shape[1] == 2:
+
+        def norms_of(field: int) -> float:
+            own, weights = rows[grid.sides[field]], n[grid.sides[field]]
+            sums = [
+                float((np.einsum("ij,ij->i", own[part], own[part], dtype=np.float64) * weights[part]).sum())
+                for part in grid.parts(field, _MAX_ROWS)
+            ]
+            return float(shard.gather(np.array(sums)).sum())
+
+        return np.array([norms_of(1), norms_of(0)])
     places = np.arange(0, len(grid.target), -(-len(grid.target) // _MAX_RATINGS_SAMPLED))
-    total, weights = np.zeros(len(grid.row_of)), 0.0
+    total, weights = np.zeros(grid.index.shape[1]), 0.0
     for part in chunks(len(places), _MAX_CHUNK):
         sampled = places[part]
         block = np.searchsorted(grid.block_start, sampled, side="right") - 1

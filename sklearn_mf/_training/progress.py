@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, TypeVar
 
 from sklearn_mf._training.losses import Loss, SquaredError
 
 Attributes = Callable[[Any], dict[str, Any]]
+Result = TypeVar("Result")
+
+
+class Mark(Enum):
+    """Say that an epoch begins, or that one of a fit that only chooses penalties has ended."""
+
+    EPOCH_BEGINS = "epoch begins"
+    TRIAL_EPOCH_ENDED = "trial epoch ended"
+
+
+@dataclass(frozen=True)
+class Message:
+    """Say something between epochs."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """Say what an epoch has found."""
+
+    step: float
+    loss: float  # on the scale of y
+    score: float | None  # on held-out ratings
+    learned: Callable[[], Any] | None  # gives what is learned by now, where it is at hand
+
+    def without_model(self) -> EpochEnded:
+        """Give the numbers alone."""
+        return replace(self, learned=None)
+
+
+Event = Mark | Message | EpochEnded
+Steps = Generator[Event, bool, Result]  # a fit, which is told after each epoch whether it shall stop
 
 
 class Callback:
@@ -62,6 +97,25 @@ class Callback:
         if self._fit_context is not None:
             self._epoch_context = self._fit_context.subcontext(task_name="epoch")
             self._epoch_context = self._epoch_context.call_on_fit_task_begin(**self._given)
+
+    def drive(self, steps: Steps[Result]) -> Result:
+        """Run a fit to its end and tell of its events; return its result."""
+        try:
+            event = next(steps)
+            while True:
+                event = steps.send(self.take(event))
+        except StopIteration as end:
+            return end.value
+
+    def take(self, event: Event) -> bool:
+        """Tell of an event; return whether a callback asks to stop."""
+        if event is Mark.EPOCH_BEGINS:
+            self.begin_epoch()
+        elif isinstance(event, Message):
+            self.tell(event.text)
+        elif isinstance(event, EpochEnded):
+            return self.end_epoch(event.step, event.loss, event.score, event.learned)
+        return False
 
     def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Any]) -> bool:
         """Tell of an epoch, with the loss on the scale of y; return whether a callback asks to stop."""

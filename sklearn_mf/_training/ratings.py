@@ -4,20 +4,24 @@ Canonical ratings make a fit a function of the *set* of ratings: they are put in
 else, equal ones are merged and their weights added, so the order of the rows is gone and a weight of 3 is the same as
 three rows.
 
-Rows are scattered to their blocks by counting; each block is then ordered by a hash of its indices, by itself and in
-the cache. That order is random, so that ratings of one row are far apart, and canonical.
+Each row goes to the shard of its user, and is scattered to its block by counting; each block is then ordered by a hash
+of its indices, by itself and in the cache. That order is random, so that ratings of one row are far apart, and
+canonical.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from sklearn_mf._kernel.grid import RatingBlocks, RatingPartitioner
-from sklearn_mf._training.layout import GridLayout, assign_groups, blocks_by_group, choose_n_groups
-from sklearn_mf._utils.threads import Threads, chunks
+from sklearn_mf._training.layout import GridLayout, assign_groups, choose_n_groups, choose_n_sections
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._utils.threads import chunks
 
 _MAX_CHUNK = 2**18  # rows a task: temporary arrays are of this length
 
@@ -34,7 +38,7 @@ class CodedRatings:
 
 @dataclass
 class Ratings:
-    """Hold canonical ratings, block after block."""
+    """Hold canonical ratings of a shard, block after block."""
 
     layout: GridLayout
     index: np.ndarray  # int32 (n, n_fields): row within the group for users and items, stacked row for context fields
@@ -48,76 +52,193 @@ class Ratings:
         """The same arrays, for work in the kernel."""
         return RatingBlocks(self.index, self.values, self.weights, self.block_start)
 
+    @property
+    def average(self) -> BlockAverage:
+        """What averages numbers of the ratings of all shards."""
+        return BlockAverage(self.layout, self.block_start, self.weights)
+
+
+@dataclass(frozen=True)
+class BlockAverage:
+    """Average numbers of the ratings of all shards, of which each counts by its weight; block by block, in their order.
+
+    Without a layout all numbers are one block.
+    """
+
+    layout: GridLayout | None
+    block_start: np.ndarray  # int64 (n_blocks + 1,)
+    weights: np.ndarray | None  # (n,)
+
+    def of(self, function: Callable[[slice], np.ndarray], shard: Shard) -> float:
+        """Average what ``function`` gives for a run of ratings."""
+        total, weight = self.sums(function, shard)
+        return total / weight
+
+    def sums(self, function: Callable[[slice], np.ndarray], shard: Shard) -> tuple[float, float]:
+        """Sum what ``function`` gives for a run of ratings times weights, and sum the weights."""
+
+        def sums_of(run: slice) -> np.ndarray:
+            ratings = slice(self.block_start[run.start], self.block_start[run.stop])
+            starts = self.block_start[run] - ratings.start
+            numbers = function(ratings)
+            if self.weights is None:
+                weights = np.diff(self.block_start[run.start : run.stop + 1]).astype(np.float64)
+                return np.stack([_sum_each(numbers, starts), weights], axis=1)
+            weights = self.weights[ratings]
+            return np.stack([_sum_each(numbers * weights, starts), _sum_each(weights, starts)], axis=1)
+
+        parts = shard.threads.map(sums_of, self._runs())
+        own = np.concatenate([np.empty((0, 2)), *parts])
+        total, weight = (own if self.layout is None else self.layout.of_all_blocks(own, shard)).sum(axis=0)
+        return float(total), float(weight)
+
+    def _runs(self) -> list[slice]:
+        """Cut the blocks into runs of about as many ratings as a task has."""
+        ends = np.searchsorted(self.block_start, np.arange(_MAX_CHUNK, self.block_start[-1], _MAX_CHUNK))
+        bounds = np.unique([0, *ends, len(self.block_start) - 1])
+        return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
+
+
+def _sum_each(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sum the numbers from each start to the next."""
+    sums, ends = np.zeros(len(starts)), np.append(starts[1:], len(values))
+    filled = starts < ends
+    if filled.any():
+        sums[filled] = np.add.reduceat(values, starts[filled], dtype=np.float64)
+    return sums
+
 
 @dataclass
 class HeldOut:
     """Hold ratings that are not trained on."""
 
-    indices: np.ndarray  # int32 (n, n_fields): levels, -1 where unknown
+    indices: np.ndarray  # int32 (n, n_fields): levels, or stacked rows; -1 where unknown
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,)
+    layout: GridLayout | None = None  # of ratings that were drawn from canonical ones, whose indices are stacked rows
+    block_start: np.ndarray | None = None  # of these, int64 (n_blocks + 1,)
+
+    @property
+    def average(self) -> BlockAverage:
+        """What averages numbers of the ratings of all shards."""
+        start = np.array([0, len(self.values)]) if self.block_start is None else self.block_start
+        return BlockAverage(self.layout, start, self.weights)
+
+    def rows_of(self, layout: GridLayout) -> np.ndarray:
+        """Give the stacked rows, int32 (n, n_fields)."""
+        if self.layout is not None:
+            return self.indices
+        rows = np.empty_like(self.indices)
+        for f, row_of in enumerate(layout.row_of):
+            rows[:, f] = np.where(self.indices[:, f] < 0, -1, row_of[self.indices[:, f]] - layout.offset[f])
+        return rows
 
 
 def canonical_ratings(
-    coded: CodedRatings,
-    rank: int,
-    rng: np.random.Generator,
-    threads: Threads,
-    n_groups: int | None = None,
+    coded: CodedRatings, rank: int, rng: np.random.Generator, shard: Shard, n_groups: int | None = None
 ) -> Ratings:
     """Drop weights of zero, scatter ratings to blocks, order them, merge what is equal, divide weights by their mean.
 
     The codes are used up. ``n_groups`` is chosen unless given.
     """
-    n_levels, weights = coded.n_levels, coded.weights
+    n_levels = coded.n_levels
     permutations = [rng.permutation(n) for n in n_levels[:2]]
     seed = int(rng.integers(2**63))
-    n_rows = len(coded.values) if weights is None else int(np.count_nonzero(weights))
+    own = np.array([len(coded.values) if coded.weights is None else np.count_nonzero(coded.weights)])
+    n_rows = int(shard.gather(own).sum())
+    # Weights are multiplied by a power of two when they are scattered.
+    scale = 1.0 if coded.weights is None else _scale_of_weights(coded.weights, shard)
     while True:
-        layout = assign_groups(n_levels, permutations, n_groups or choose_n_groups(n_rows, *n_levels[:2], rank))
-        ratings, n_equal = _scatter_ratings(coded, layout, seed, threads)
-        n_rows = len(ratings.values) - n_equal
-        # The number of groups must not tell merged ratings from repeated ones.
-        if not n_equal or n_groups or choose_n_groups(n_rows, *n_levels[:2], rank) == layout.n_groups:
+        P = n_groups or choose_n_groups(n_rows, *n_levels[:2], rank)
+        n_sections = choose_n_sections(n_rows, *n_levels[:2], P)
+        layout = assign_groups(n_levels, permutations, P, n_sections, shard)
+        ratings, n_equal = _scatter_ratings(_to_their_shards(coded, layout, shard), layout, seed, scale, shard)
+        n_rows = int(shard.gather(np.array([len(ratings.values) - n_equal])).sum())
+        # The numbers of groups and sections must not tell merged ratings from repeated ones.
+        P = n_groups or choose_n_groups(n_rows, *n_levels[:2], rank)
+        if (P, choose_n_sections(n_rows, *n_levels[:2], P)) == (layout.n_groups, n_sections):
             break
         del ratings
     coded.codes.clear()  # to make room
-    if n_equal:
-        _merge_equal(ratings, threads)
-    # Weights were multiplied by a power of two when they were scattered.
-    scale = 1.0 if weights is None else _scale_of_weights(weights)
-    _divide_weights(ratings)
+    if shard.gather(np.array([n_equal])).any():
+        _merge_equal(ratings, shard)
+    _divide_weights(ratings, shard)
     ratings.weight_unit /= scale
     return ratings
 
 
-def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> tuple[Ratings, HeldOut]:
+def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard: Shard) -> tuple[Ratings, HeldOut]:
     """Draw about ``fraction`` of the ratings; return the others and those drawn, at least one of each."""
-    draws = rng.random(len(ratings.values), dtype=np.float32)
-    is_held = draws < fraction
-    is_held[draws.argmin()], is_held[draws.argmax()] = True, False
+    layout, seed = ratings.layout, int(rng.integers(2**63))
+    is_held = _draw(ratings, fraction, seed, shard)
     held, kept = np.flatnonzero(is_held), np.flatnonzero(~is_held)
 
     def pick(which: np.ndarray) -> list[np.ndarray | None]:
-        weights = None if ratings.weights is None else ratings.weights[which]
-        return [ratings.index[which], ratings.values[which], weights]
+        def of(array: np.ndarray | None) -> np.ndarray | None:
+            if array is None:
+                return None
+            out = shard.storage.empty((len(which), *array.shape[1:]), array.dtype)
+            for part in chunks(len(which), _MAX_CHUNK):
+                out[part] = array[which[part]]
+            return out
 
-    block_start = np.searchsorted(kept, ratings.block_start).astype(np.int64)
-    training = Ratings(ratings.layout, *pick(kept), block_start)
-    _divide_weights(training)
+        return [of(ratings.index), of(ratings.values), of(ratings.weights)]
+
+    starts = [np.searchsorted(which, ratings.block_start).astype(np.int64) for which in (kept, held)]
+    training = Ratings(layout, *pick(kept), starts[0])
+    _divide_weights(training, shard)
     training.weight_unit *= ratings.weight_unit
     index, values, weights = pick(held)
-    block = np.searchsorted(ratings.block_start, held, side="right") - 1
-    index[:, :2] += ratings.layout.first_row[block].astype(np.int32)
-    level = np.empty(ratings.layout.offset[-1], dtype=np.int32)
-    for row_of in ratings.layout.row_of:
-        level[row_of] = np.arange(len(row_of), dtype=np.int32)
-    return training, HeldOut(level[index], values, weights)
+    of_block = layout.first_row - layout.offset[:2]
+    for b in range(len(starts[1]) - 1):
+        index[starts[1][b] : starts[1][b + 1], :2] += of_block[b].astype(np.int32)
+    index[:, 2:] -= layout.offset[2:-1].astype(np.int32)
+    return training, HeldOut(index, values, weights, layout, starts[1])
 
 
-def _scatter_ratings(coded: CodedRatings, layout: GridLayout, seed: int, threads: Threads) -> tuple[Ratings, int]:
+def _draw(ratings: Ratings, fraction: float, seed: int, shard: Shard) -> np.ndarray:
+    """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, and not all."""
+    layout, start = ratings.layout, ratings.block_start
+    numbers = layout.numbers_of_blocks
+    is_held = np.empty(len(ratings.values), dtype=bool)
+    extremes = np.full((len(numbers), 2), [np.inf, -np.inf])
+
+    def draw(blocks: np.ndarray) -> None:
+        for b in blocks[start[blocks] < start[blocks + 1]]:
+            draws = np.random.default_rng([seed, numbers[b]]).random(int(start[b + 1] - start[b]), dtype=np.float32)
+            is_held[start[b] : start[b + 1]] = draws < fraction
+            extremes[b] = draws.min(), draws.max()
+            places[b] = start[b] + draws.argmin(), start[b] + draws.argmax()
+
+    places = np.zeros((len(numbers), 2), dtype=np.int64)
+    shard.threads.map(draw, layout.blocks_of_users)
+    of_all = layout.of_all_blocks(extremes, shard)
+    for column, best, value in ((0, of_all[:, 0].argmin(), True), (1, of_all[:, 1].argmax(), False)):
+        own = np.flatnonzero(numbers == best)
+        if len(own):
+            is_held[places[own[0], column]] = value
+    return is_held
+
+
+def _to_their_shards(coded: CodedRatings, layout: GridLayout, shard: Shard) -> CodedRatings:
+    """Send ratings to the shards that have their users, and receive those of this one."""
+    if layout.is_whole:
+        return coded
+    owner = layout.owner[layout.places[0][coded.codes[0], 1]]
+    columns = [*coded.codes, coded.values, *([] if coded.weights is None else [coded.weights])]
+    rows = [np.flatnonzero(owner == k) for k in range(shard.n_shards)]
+    received = shard.exchange([[np.ascontiguousarray(column[own]) for column in columns] for own in rows])
+    columns = [np.concatenate(parts) for parts in zip(*received, strict=True)]
+    n_fields = len(coded.codes)
+    weights = None if coded.weights is None else columns[n_fields + 1]
+    return CodedRatings(columns[:n_fields], columns[n_fields], weights, coded.n_levels)
+
+
+def _scatter_ratings(
+    coded: CodedRatings, layout: GridLayout, seed: int, scale: float, shard: Shard
+) -> tuple[Ratings, int]:
     """Scatter ratings to their blocks and order each; return them, and how many equal the one before."""
-    weights, n_blocks = coded.weights, layout.n_groups**2
+    weights, n_blocks, threads = coded.weights, len(layout.own_groups) * layout.n_groups, shard.threads
     pieces = chunks(len(coded.values), _MAX_CHUNK)
     partitioner = RatingPartitioner(coded.codes, layout)
 
@@ -135,16 +256,16 @@ def _scatter_ratings(coded: CodedRatings, layout: GridLayout, seed: int, threads
     next_place = block_start[:-1] + np.cumsum(next_place, axis=0) - next_place
 
     n_kept = int(block_start[-1])
-    if max(layout.offset[-1], np.diff(block_start).max()) >= 2**31:
+    if max(layout.offset[-1], np.diff(block_start).max(initial=0)) >= 2**31:
         raise ValueError(
             f"X has {layout.offset[-1]} levels in all columns together, and {n_kept} rows; 2**31 or more levels, or "
             "rows of one block of the grid, are too many."
         )
-    scattered_weights = None if weights is None else np.empty(n_kept)
-    index = np.empty((n_kept, len(coded.codes)), dtype=np.int32)
-    ratings = Ratings(layout, index, np.empty(n_kept), scattered_weights, block_start)
+    empty = shard.storage.empty
+    scattered_weights = None if weights is None else empty(n_kept, np.float64)
+    index = empty((n_kept, len(coded.codes)), np.int32)
+    ratings = Ratings(layout, index, empty(n_kept, np.float64), scattered_weights, block_start)
     blocks = ratings.blocks
-    scale = 1.0 if weights is None else _scale_of_weights(weights)
 
     def scatter(task: int) -> None:
         piece = pieces[task]
@@ -152,16 +273,17 @@ def _scatter_ratings(coded: CodedRatings, layout: GridLayout, seed: int, threads
         partitioner.scatter(piece.start, piece.stop, values, part(weights, piece), scale, next_place[task], blocks)
 
     threads.map(scatter, range(len(pieces)))
-    n_equal = threads.map(lambda of_group: blocks.order(of_group, seed), blocks_by_group(layout.n_groups, 0))
+    n_equal = threads.map(lambda of_group: blocks.order(of_group, seed), layout.blocks_of_users)
     return ratings, sum(n_equal)
 
 
-def _merge_equal(ratings: Ratings, threads: Threads) -> None:
+def _merge_equal(ratings: Ratings, shard: Shard) -> None:
     """Merge ratings that equal the one before, in place."""
     if ratings.weights is None:
-        ratings.weights = np.ones(len(ratings.values))
-    blocks, n_left = ratings.blocks, np.empty(len(ratings.block_start) - 1, dtype=np.int64)
-    threads.map(lambda of_group: blocks.merge(of_group, n_left), blocks_by_group(ratings.layout.n_groups, 0))
+        ratings.weights = shard.storage.empty(len(ratings.values), np.float64)
+        ratings.weights[:] = 1.0
+    blocks, n_left = ratings.blocks, np.zeros(len(ratings.block_start) - 1, dtype=np.int64)
+    shard.threads.map(lambda of_group: blocks.merge(of_group, n_left), ratings.layout.blocks_of_users)
     # In place: a block at a time moves to where the block before it ends now.
     new_start = np.concatenate([[0], np.cumsum(n_left)])
     for array in (ratings.index, ratings.values, ratings.weights):
@@ -173,18 +295,26 @@ def _merge_equal(ratings: Ratings, threads: Threads) -> None:
     ratings.block_start = new_start
 
 
-def _divide_weights(ratings: Ratings) -> None:
+def _divide_weights(ratings: Ratings, shard: Shard) -> None:
     """Make weights relative to their mean."""
     weights = ratings.weights
-    lowest, highest = (1.0, 1.0) if weights is None else (weights.min(), weights.max())
-    unit = float(lowest) if lowest == highest else float(weights.mean())
+    lowest, highest = extremes(np.ones(1) if weights is None else weights, shard)
     if lowest == highest:
-        ratings.weights = None
-    else:
-        np.divide(weights, unit, out=weights)
+        ratings.weights, ratings.weight_unit = None, lowest
+        return
+    unit = BlockAverage(ratings.layout, ratings.block_start, None).of(lambda part: weights[part], shard)
+    for part in chunks(len(weights), _MAX_CHUNK):
+        weights[part] /= unit
     ratings.weight_unit = unit
 
 
-def _scale_of_weights(weights: np.ndarray) -> float:
+def extremes(values: np.ndarray, shard: Shard) -> tuple[float, float]:
+    """Find the smallest and the largest number of all shards."""
+    own = np.array([[values.min(), values.max()] if len(values) else [np.inf, -np.inf]], dtype=np.float64)
+    ends = shard.gather(own)
+    return float(ends[:, 0].min()), float(ends[:, 1].max())
+
+
+def _scale_of_weights(weights: np.ndarray, shard: Shard) -> float:
     """Give a power of two, which is exact, so that sums of weights do not overflow."""
-    return math.ldexp(1.0, min(-math.frexp(float(weights.max()))[1], 1000))
+    return math.ldexp(1.0, min(-math.frexp(extremes(weights, shard)[1])[1], 1000))

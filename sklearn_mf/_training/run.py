@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,16 +12,27 @@ from sklearn_mf._training.centers import FIELDS_WITH_CENTERS
 from sklearn_mf._training.damping import with_damping
 from sklearn_mf._training.grid import make_grid
 from sklearn_mf._training.hyperparameters import Hyperparameters
-from sklearn_mf._training.learned import Learned, Start, TrainingState
+from sklearn_mf._training.learned import Learned, LearnedPart, LearnedWhole, Start, assemble
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
 from sklearn_mf._training.precision import measure_knowledge
-from sklearn_mf._training.ratings import HeldOut, Ratings
+from sklearn_mf._training.ratings import HeldOut, Ratings, extremes
 from sklearn_mf._training.scaling import TargetScale, mean_scale_and_range
 from sklearn_mf._training.sgd import SGDSolver
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._training.tape import Tape
 
 _LARGEST_START = 1e17  # of standardized factors and biases; their squares are within single precision
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """Hold what an epoch found."""
+
+    loss: float
+    step: float
+    value: float  # what to stop by: 1 - loss / loss of the best constant, held out or in training
+    score: float | None  # on held-out ratings
 
 
 class TrainingRun:
@@ -33,17 +44,18 @@ class TrainingRun:
         hyper: Hyperparameters,
         start: Start | None,
         rng: np.random.Generator,
-        threads: Threads,
+        shard: Shard,
+        tape: Tape,
         learn_centers: bool = True,
     ):
-        self._threads, self._weight_unit = threads, ratings.weight_unit
-        self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, threads)
-        self._grid = make_grid(ratings, self._target_scale, threads)
-        self._hyper = hyper = with_damping(hyper, self._grid, threads)
-        self._parameters = initial_parameters(self._grid, hyper, rng, threads, baseline.curvature)
+        self._shard, self._tape, self._weight_unit = shard, tape, ratings.weight_unit
+        self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, shard)
+        self._grid = make_grid(ratings, self._target_scale, shard)
+        self._hyper = hyper = with_damping(hyper, self._grid, shard)
+        self._parameters = initial_parameters(self._grid, hyper, rng, shard, baseline.curvature)
         if start is not None:
             self._start_from(start)
-        self.solver = SGDSolver(self._grid, self._parameters, hyper, baseline, rng, threads, learn_centers)
+        self.solver = SGDSolver(self._grid, self._parameters, hyper, baseline, rng, shard, learn_centers)
         if start is not None and self.solver.centers is not None:
             self.solver.centers.start_from(self._coefficients_of(start))
 
@@ -52,16 +64,55 @@ class TrainingRun:
         """What turns a loss of the solver into one on the scale of y."""
         return self._hyper.loss.unit(self._target_scale.scale)
 
+    def epoch(
+        self, step_factor: float, centers_move: bool, score: Callable[[], tuple[float, float]] | None = None
+    ) -> EpochResult:
+        """Run an epoch, or take from the tape what it has found before."""
+        if self._tape.is_replaying:
+            loss, step, value, found, *of_solver = self._tape.play()
+            self.solver.skip_epoch(*of_solver)
+            if not self._tape.is_replaying:
+                self.solver.load(self._tape.arrays)
+        else:
+            loss, step = self.solver.epoch(step_factor)
+            if centers_move:
+                self.solver.update_centers()
+            value, found = 1.0 - loss / (self.solver.baseline.loss or 1.0), np.nan
+            if score is not None:
+                value, found = score()
+            self._tape.record(loss, step, value, found, *self.solver.last_failure)
+        return EpochResult(loss, step, value, None if score is None else found)
+
     def learned(self, losses: list[float], scores: list[float] | None = None) -> Learned:
-        """Give what is learned by now; ``losses`` of the epochs that led to it."""
-        return Learned(
-            self._model(),
-            self._state(losses[-1] if losses else 1.0),
+        """Give what is learned by now, of one shard that has all; ``losses`` of the epochs that led to it."""
+        return assemble([self.part(losses, scores)], self._grid.layout.place_of)
+
+    def part(self, losses: list[float], scores: list[float] | None = None) -> LearnedPart:
+        """Give what this shard has learned by now, on the scale of y."""
+        grid, hyper, scale, centers = self._grid, self._hyper, self._target_scale, self.solver.centers
+        sums, knowledge = measure_knowledge(
+            grid, self._parameters, centers, hyper, self.solver.baseline, losses[-1] if losses else 1.0, self._shard
+        )
+        own = grid.rows_by_field
+        rows = [self._rows_of(own_rows) for own_rows in own]
+        whole = LearnedWhole(
+            hyper,
+            scale,
+            self._intercept,
+            self._weight_unit,
+            knowledge,
             self._rating_range,
             [float(loss * self.loss_unit) for loss in losses],
             list(scores or []),
-            len(losses),
             self.solver.warning,
+        )
+        return LearnedPart(
+            [factors for factors, _ in rows],
+            [bias for _, bias in rows],
+            [sums[own_rows] for own_rows in own],
+            self._centers(),
+            self._coefficients(),
+            whole,
         )
 
     def scorer(self, held: HeldOut) -> Callable[[], tuple[float, float]]:
@@ -70,46 +121,62 @@ class TrainingRun:
         Both are 1 - loss / loss of the best constant: the one of the training ratings, and that of the held-out ratings
         themselves, as R^2 has it.
         """
-        loss, scale = self._hyper.loss, self._target_scale.scale
-        trained = self.solver.baseline.loss or 1.0
-        least = loss.smallest_mean(held.values, scale, held.weights)
+        loss, scale, grid, shard = self._hyper.loss, self._target_scale.scale, self._grid, self._shard
+        trained, average, y, indices = (
+            self.solver.baseline.loss or 1.0,
+            held.average,
+            held.values,
+            held.rows_of(grid.layout),
+        )
+
+        def mean_loss(f: Callable[[slice], np.ndarray | float]) -> float:
+            def losses(part: slice) -> np.ndarray:
+                with np.errstate(over="ignore"):
+                    return loss.values(y[part], f(part), scale)
+
+            return average.of(losses, shard)
+
+        lowest, highest = extremes(y, shard)
+        least = 0.0
+        if lowest < highest:
+            is_mean = loss.is_least_squares
+            constant = average.of(lambda part: y[part], shard) if is_mean else loss.constant(y, held.weights, scale)
+            least = mean_loss(lambda part: constant)
 
         def score() -> tuple[float, float]:
-            f = self._model().scores(held.indices, self._threads)
-            found = loss.mean(held.values, f, scale, held.weights)
+            grid.layout.share_items(self._parameters.of_items(grid.sides[1]), shard)
+            fields = range(indices.shape[1])
+            rows = [self._rows_of(slice(*grid.layout.offset[f : f + 2])) for f in fields]
+            model = Model([factors for factors, _ in rows], [bias for _, bias in rows], self._intercept)
+            f = model.scores(indices, shard.threads)
+            found = mean_loss(lambda part: f[part])
             return 1.0 - found / trained, 1.0 - found / least if least > 0 else float(found == 0)
 
         return score
 
-    def _model(self) -> Model:
-        """Give factors and biases, back on the scale of y."""
-        scale = self._target_scale
-        factors, biases = self._parameters.in_order(self._grid.row_of, self._hyper.rank)
+    def _rows_of(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Give factors and biases of stacked rows, on the scale of y."""
+        factors = self._parameters.rows[rows, : self._hyper.rank]
         if self._hyper.positive:  # rounding of merged changes
-            factors = [np.maximum(rows, 0.0) for rows in factors]
-        pairs = [scale.to_y(rows, bias) for rows, bias in zip(factors, biases, strict=True)]
-        return Model([rows for rows, _ in pairs], [bias for _, bias in pairs], self._intercept)
+            factors = np.maximum(factors, 0.0)
+        return self._target_scale.to_y(factors, self._parameters.bias[rows])
 
-    def _state(self, mean_loss: float) -> TrainingState:
-        """Give what training that goes on from here needs, and what predictions are not sure of."""
-        grid, parameters, rank = self._grid, self._parameters, self._hyper.rank
-        unit = self._target_scale.row_unit(rank)
-        centers: list[np.ndarray | None] = [None] * len(grid.row_of)
-        coefficients: list[np.ndarray | None] = [None, None]
+    def _centers(self) -> list[np.ndarray | None]:
+        """Give by field what rows and biases shrink to, on the scale of y; None without centers."""
+        parameters, rank, own = self._parameters, self._hyper.rank, self._grid.rows_by_field
+        centers: list[np.ndarray | None] = [None] * len(own)
         if self.solver.centers is not None:
             for f in FIELDS_WITH_CENTERS[self._hyper.implicit_features]:
-                row_of, other = grid.row_of[f], grid.row_of[1 - f]
-                bias_centers = parameters.bias_centers(f)[row_of]
-                centers[f] = np.column_stack([parameters.centers[row_of, :rank], bias_centers]) * unit
-                found = self.solver.centers.coefficients(f)
-                if found is not None:
-                    coefficients[f] = found[other - other.min()] * unit
-        level_sums, knowledge = measure_knowledge(
-            grid, parameters, self.solver.centers, self._hyper, self.solver.baseline, mean_loss, self._threads
-        )
-        return TrainingState(
-            self._hyper, self._target_scale.scale, self._weight_unit, level_sums, centers, coefficients, knowledge
-        )
+                of_rows = parameters.centers[own[f], :rank], parameters.bias_centers(f)[own[f]]
+                centers[f] = np.column_stack(of_rows) * self._target_scale.row_unit(rank)
+        return centers
+
+    def _coefficients(self) -> list[np.ndarray | None]:
+        """Give by field what its centers are summed of, of the rows of the other field that this shard owns."""
+        layout, unit = self._grid.layout, self._target_scale.row_unit(self._hyper.rank)
+        own = slice(0, int(layout.offset[1])), layout.own_items
+        found = [None if self.solver.centers is None else self.solver.centers.coefficients(f) for f in range(2)]
+        return [None if rows is None else rows[own[1 - f]] * unit for f, rows in enumerate(found)]
 
     def _start_from(self, start: Start) -> None:
         """Take over the rows of levels that the model to start from has, where they have ratings."""
@@ -150,11 +217,11 @@ def _check_of_same_scale(*arrays: np.ndarray) -> None:
 
 
 def _find_scale(
-    ratings: Ratings, hyper: Hyperparameters, threads: Threads
+    ratings: Ratings, hyper: Hyperparameters, shard: Shard
 ) -> tuple[float, TargetScale, Baseline, tuple[float, float]]:
     """Find the intercept, the scale of the targets, the best constant, and the range of the ratings."""
     loss, y = hyper.loss, ratings.values
-    location, scale, rating_range = mean_scale_and_range(ratings, hyper.fit_bias, threads)
+    location, scale, rating_range = mean_scale_and_range(ratings, hyper.fit_bias, shard)
     intercept, scale, baseline = loss.find_baseline(y, ratings.weights, location, scale, hyper.fit_bias)
     if hyper.fit_bias and rating_range[0] == rating_range[1]:
         baseline = replace(baseline, loss=0.0)

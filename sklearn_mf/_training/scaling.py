@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_mf._training.ratings import Ratings
-from sklearn_mf._utils.threads import Threads, chunks
+from sklearn_mf._training.ratings import Ratings, extremes
+from sklearn_mf._training.shard import Shard
 
-_MAX_CHUNK = 2**18  # ratings a task: temporary arrays are of this length
 _SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # that factors in single precision hold
 
 
@@ -52,31 +50,15 @@ class TargetScale:
         return (y - self.location) / self.scale
 
 
-def mean_scale_and_range(
-    ratings: Ratings, fit_bias: bool, threads: Threads
-) -> tuple[float, float, tuple[float, float]]:
+def mean_scale_and_range(ratings: Ratings, fit_bias: bool, shard: Shard) -> tuple[float, float, tuple[float, float]]:
     """Find weighted mean and standard deviation (without biases 0 and the root mean square), and the range."""
-    pieces = chunks(len(ratings.values), _MAX_CHUNK)
-
-    def mean(transform: Callable[[np.ndarray], np.ndarray]) -> float:
-        def partial(piece: slice) -> np.ndarray:
-            x = transform(ratings.values[piece])
-            if ratings.weights is None:
-                return np.array([x.sum(), len(x)])
-            w = ratings.weights[piece]
-            return np.array([(x * w).sum(), w.sum()])
-
-        total, weight = np.sum(threads.map(partial, pieces), axis=0)
-        return float(total / weight)
-
-    ends = np.array(threads.map(lambda piece: (ratings.values[piece].min(), ratings.values[piece].max()), pieces))
-    bounds = float(ends[:, 0].min()), float(ends[:, 1].max())
+    values, average, bounds = ratings.values, ratings.average, extremes(ratings.values, shard)
     largest = max(-bounds[0], bounds[1])
     if largest == 0:
         return 0.0, _SMALLEST_SCALE, bounds
     # Divided, so that squares neither overflow nor vanish.
-    location = mean(lambda values: values / largest) if fit_bias else 0.0
-    scale = mean(lambda values: (values / largest - location) ** 2) ** 0.5
+    location = average.of(lambda part: values[part] / largest, shard) if fit_bias else 0.0
+    scale = average.of(lambda part: (values[part] / largest - location) ** 2, shard) ** 0.5
     rounding = float(4 * np.finfo(np.float64).eps * abs(location))
     is_constant = scale <= rounding
     location, scale = location * largest, max(scale, rounding) * largest or _SMALLEST_SCALE

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sklearn_mf._training.hyperparameters import StoppingRule
-from sklearn_mf._training.progress import Callback
+from sklearn_mf._training.progress import EpochEnded, Mark, Message, Steps
 from sklearn_mf._training.run import TrainingRun
-from sklearn_mf._training.sgd import copy_arrays
 
 _SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last ones rows settle, and centers would gain little more
 _SHARE_WITH_FALLING_STEP = 0.5  # of max_iter, at its end: the step falls to zero there, whatever the score does
@@ -64,11 +63,11 @@ def fixed_epochs(schedule: str, max_iter: int) -> list[Epoch]:
     ]
 
 
-def run_schedule(run: TrainingRun, epochs: list[Epoch], callback: Callback) -> TrainingHistory:
+def run_schedule(run: TrainingRun, epochs: list[Epoch]) -> Steps[TrainingHistory]:
     """Run the given epochs."""
     history = TrainingHistory()
     for epoch in epochs:
-        _run_epoch(run, epoch, None, callback, history)
+        yield from _run_epoch(run, epoch, None, history)
         if history.stopped:
             break
     run.solver.shrink_to_baseline(history.losses[-1])
@@ -76,11 +75,11 @@ def run_schedule(run: TrainingRun, epochs: list[Epoch], callback: Callback) -> T
 
 
 def search_schedule(
-    run: TrainingRun, stopping: StoppingRule, score: Callable[[], tuple[float, float]] | None, callback: Callback
-) -> TrainingHistory:
+    run: TrainingRun, stopping: StoppingRule, score: Callable[[], tuple[float, float]] | None
+) -> Steps[TrainingHistory]:
     """Run epochs until the score, or without one the training loss, stalls; leave the parameters of the best."""
     solver, max_iter, n_patient = run.solver, stopping.max_iter, stopping.n_iter_no_change
-    history, best_state, best_value, n_best = TrainingHistory(), None, -float("inf"), 0
+    history, best_value, n_best = TrainingHistory(), -float("inf"), 0
     plateau_factor, n_stalled = 1.0, 0
     for t in range(max_iter):
         if stopping.schedule == "linear":
@@ -88,9 +87,9 @@ def search_schedule(
         else:
             factor = SCHEDULES[stopping.schedule](t, max_iter)
         epoch = Epoch(factor, factor >= 1 - _SHARE_WITH_MOVING_CENTERS)
-        value = _run_epoch(run, epoch, score, callback, history)
-        if best_state is None or value > best_value + (stopping.tol or 0.0):
-            best_state = copy_arrays(solver.state, best_state)
+        value = yield from _run_epoch(run, epoch, score, history)
+        if t == 0 or value > best_value + (stopping.tol or 0.0):
+            solver.keep_state()
             best_value, n_best, n_stalled = value, len(history.epochs), 0
             if not history.stopped:
                 continue
@@ -99,36 +98,28 @@ def search_schedule(
             break
         if n_stalled >= n_patient:
             plateau_factor, n_stalled = plateau_factor * _PLATEAU_FACTOR, 0
-            copy_arrays(best_state, solver.state)
+            solver.take_up_kept_state()
             history.truncate(n_best)
-            callback.tell(f"No better for {n_patient} epochs: back to the best, after {n_best} that led to it")
+            yield Message(f"No better for {n_patient} epochs: back to the best, after {n_best} that led to it")
             if stopping.schedule != "linear" or plateau_factor < _MIN_STEP_FACTOR:
                 break
-    copy_arrays(best_state, solver.state)
+    solver.take_up_kept_state()
     history.truncate(n_best)
     solver.shrink_to_baseline(history.losses[-1])
     return history
 
 
 def _run_epoch(
-    run: TrainingRun,
-    epoch: Epoch,
-    score: Callable[[], tuple[float, float]] | None,
-    callback: Callback,
-    history: TrainingHistory,
-) -> float:
-    """Run one epoch; return what to stop by: 1 - loss / loss of the best constant, held out or in training."""
-    callback.begin_epoch()
-    loss, step = run.solver.epoch(epoch.step_factor)
-    if epoch.centers_move:
-        run.solver.update_centers()
-    history.losses.append(loss)
+    run: TrainingRun, epoch: Epoch, score: Callable[[], tuple[float, float]] | None, history: TrainingHistory
+) -> Steps[float]:
+    """Run one epoch; return what to stop by."""
+    yield Mark.EPOCH_BEGINS
+    found = run.epoch(epoch.step_factor, epoch.centers_move, score)
+    history.losses.append(found.loss)
     history.epochs.append(epoch)
-    value, found = 1.0 - loss / (run.solver.baseline.loss or 1.0), None
-    if score is not None:
-        value, found = score()
-        history.scores.append(found)
-    history.stopped = callback.end_epoch(
-        step, loss * run.loss_unit, found, lambda: run.learned(history.losses, history.scores)
+    if found.score is not None:
+        history.scores.append(found.score)
+    history.stopped = yield EpochEnded(
+        found.step, found.loss * run.loss_unit, found.score, lambda: run.learned(history.losses, history.scores)
     )
-    return value
+    return found.value

@@ -10,7 +10,7 @@ from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.shard import Shard
 
 _MAX_FINAL_HALVINGS = 50  # at the end: then nothing but the constant is left
 _MAX_FAILURES_OF_EPOCH = 200  # 2**-200 of a row is zero in single precision
@@ -22,7 +22,9 @@ _MAX_FINAL_LOSS_WITHOUT_WARNING = 1.1
 
 
 class SGDSolver:
-    """Run epochs on ``parameters``, in place; the result is the same for any number of ``threads``.
+    """Run epochs on ``parameters``, in place; the result is the same for any number of threads and shards.
+
+    Between calls, rows of items are up to date where they begin each sweep.
 
     An epoch whose loss explodes or is not finite is taken back and run again with half the step. That ends: steps and
     rows tend to zero, and with both at zero the loss is that of the best constant.
@@ -35,24 +37,25 @@ class SGDSolver:
         hyper: Hyperparameters,
         baseline: Baseline,
         rng: np.random.Generator,
-        threads: Threads,
+        shard: Shard,
         learn_centers: bool = True,
     ):
         self.grid, self.parameters, self.hyper, self.baseline = grid, parameters, hyper, baseline
-        self._rng, self._threads = rng, threads
-        self._total_weight = len(grid.target) if grid.weight is None else float(grid.weight.sum(dtype=np.float64))
+        self._rng, self._shard = rng, shard
         self._before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
         self.centers = None
         if hyper.implicit_features is not None and learn_centers:
             of_factors, of_biases = baseline.penalty_units
             curvatures = baseline.curvature / (of_factors * hyper.penalty_scale), baseline.curvature / of_biases
-            self.centers = Centers(grid, parameters, hyper, curvatures, rng, threads)
+            self.centers = Centers(grid, parameters, hyper, curvatures, rng, shard)
         self._context_pace = context_step_factor(grid, hyper.learning_rate)
         self._kernel = self._make_kernel(parameters)
         self._divergence_threshold = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
         self._divergence_factor = 1.0
         self._failures: list[tuple[int, float, float]] = []
         self._n_epochs, self._was_far_above = 0, False
+        self._kept: list[np.ndarray] | None = None
+        self.last_failure = 1.0, np.nan, np.nan  # see skip_epoch
 
     def epoch(self, factor: float) -> tuple[float, float]:
         """Visit all ratings once with a step of ``factor`` learning rates.
@@ -60,14 +63,14 @@ class SGDSolver:
         Return the mean loss seen, each rating's as it was when the rating was visited, and the step.
         """
         parameters, before = self.parameters, self._before
-        before.copy_from(parameters, self._threads)
+        before.copy_from(parameters, self._shard.threads)
         strata = self._rng.permutation(self.grid.n_groups).astype(np.int64)
         self._n_epochs += 1
         n_failures = 0
         while True:
             step = self.hyper.learning_rate * self._divergence_factor * factor
             loss = self._run(self._kernel, strata, step / self.baseline.curvature, self._divergence_threshold)
-            if loss <= self._divergence_threshold and parameters.are_finite():  # False for NaN
+            if loss <= self._divergence_threshold and self._are_finite():  # False for NaN
                 break
             self._divergence_factor, n_failures = self._divergence_factor / 2, n_failures + 1
             if n_failures > _MAX_FAILURES_OF_EPOCH:
@@ -80,10 +83,27 @@ class SGDSolver:
                 before.halve()
                 if self.centers is not None:
                     self.centers.reset()
-            parameters.copy_from(before, self._threads)
-        if n_failures:
-            self._failures.append((self._n_epochs, step * 2.0**n_failures, step))
+            parameters.copy_from(before, self._shard.threads)
+        failed = step * 2.0**n_failures
+        self._note_failure(self._divergence_factor, *((failed, step) if n_failures else (np.nan, np.nan)))
         return loss, step
+
+    def skip_epoch(self, divergence_factor: float, failed: float, used: float) -> None:
+        """Pass over an epoch that was run before; parameters are those of a later one, or will be loaded.
+
+        It left ``divergence_factor`` of all steps; a step that ``failed`` was followed by the one that was ``used``, or
+        both are NaN.
+        """
+        self._rng.permutation(self.grid.n_groups)
+        self._n_epochs += 1
+        self._note_failure(divergence_factor, failed, used)
+
+    def _note_failure(self, divergence_factor: float, failed: float, used: float) -> None:
+        """Note how an epoch went."""
+        self.last_failure = divergence_factor, failed, used
+        self._divergence_factor = divergence_factor
+        if not np.isnan(failed):
+            self._failures.append((self._n_epochs, failed, used))
 
     def update_centers(self) -> None:
         """Move the centers toward the rows as they are now."""
@@ -107,12 +127,54 @@ class SGDSolver:
             self.parameters.halve()
         self.parameters.clear()
 
+    def keep_state(self) -> None:
+        """Keep the parameters as they are now."""
+        self._kept = copy_arrays(self.state, self._kept)
+
+    def take_up_kept_state(self) -> None:
+        """Go back to the parameters that were kept."""
+        copy_arrays(self._kept, self.state)
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Give what this shard owns of the parameters, now and as they were kept, by name: views of them."""
+        saved = {}
+        for name, arrays in (("now", self.state), ("kept", self._kept or [])):
+            for at, (array, fields) in enumerate(zip(arrays, self._fields_of_state, strict=False)):
+                for field, rows in zip(fields, self._rows_of_state(fields), strict=True):
+                    saved[f"{name}-{at}-{field}"] = array[rows]
+        return saved
+
+    def load(self, saved: dict[str, np.ndarray]) -> None:
+        """Take over parameters that all shards have saved, one below the other, by name."""
+        layout = self.grid.layout
+        own = layout.own_users, slice(0, layout.n_levels[1])
+        if "kept-0-0" in saved:
+            self.keep_state()
+        for name, arrays in (("now", self.state), ("kept", self._kept or [])):
+            for at, (array, fields) in enumerate(zip(arrays, self._fields_of_state, strict=False)):
+                first = 0
+                for field in fields:
+                    given = saved[f"{name}-{at}-{field}"][own[field]]
+                    array[first : first + len(given)] = given
+                    first += len(given)
+
     @property
     def state(self) -> list[np.ndarray]:
         """All arrays that training changes."""
         parameters = self.parameters
         ties = [] if parameters.ties is None else [parameters.ties]
         return [parameters.table, parameters.scalars, *ties, *([] if self.centers is None else self.centers.state)]
+
+    @property
+    def _fields_of_state(self) -> list[tuple[int, ...]]:
+        """The fields, users (0) and items (1), whose rows each array of the state has."""
+        of_parameters = [(0, 1)] * (2 if self.parameters.ties is None else 3)
+        return of_parameters + ([] if self.centers is None else self.centers.fields_of_state)
+
+    def _rows_of_state(self, fields: tuple[int, ...]) -> list[slice]:
+        """Give the rows that this shard owns of an array with the rows of these fields."""
+        users, items = self.grid.layout.own_pair_rows
+        return [users, items] if len(fields) == 2 else [users if fields[0] == 0 else self.grid.layout.own_items]
 
     @property
     def warning(self) -> str | None:
@@ -155,15 +217,29 @@ class SGDSolver:
 
     def _run(self, kernel: SGDKernel, strata: np.ndarray, step: float, limit: float) -> float:
         """Run the strata of an epoch, in the order given; return the mean loss, infinite where it exploded."""
-        limit_of_block = limit * self._total_weight  # no block has less than zero, so one above it is enough
-        step, sync_state = min(step, LARGEST_SAFE_NUMBER), kernel.new_sync_state()
-        self._threads.map(
-            lambda _: kernel.run(strata, step, limit_of_block, sync_state),
-            range(min(self._threads.n, self.grid.n_groups)),
-        )
-        if not kernel.losses.max() <= limit_of_block:
+        grid, step = self.grid, min(step, LARGEST_SAFE_NUMBER)
+        limit_of_block = limit * grid.total_weight  # no block has less than zero, so one above it is enough
+        if grid.layout.is_whole:
+            threads, sync_state = self._shard.threads, kernel.new_sync_state()
+            threads.map(
+                lambda _: kernel.run(strata, step, limit_of_block, sync_state), range(min(threads.n, grid.n_groups))
+            )
+        else:
+            self._shard.visit_blocks(
+                grid.layout,
+                strata,
+                self.parameters.of_items(grid.sides[1]),
+                lambda stratum, group: kernel.run_block(grid.layout.block(stratum, group), step),
+            )
+        losses = grid.layout.of_all_blocks(kernel.losses, self._shard)
+        if not losses.max() <= limit_of_block:
             return np.inf
-        return float(kernel.losses.sum()) / self._total_weight
+        return float(losses.sum()) / grid.total_weight
+
+    def _are_finite(self) -> bool:
+        """Return whether no factor and no bias of any shard is NaN or infinite."""
+        own = np.array([self.parameters.are_finite(self.grid.own_rows)])
+        return bool(self._shard.gather(own).all())
 
 
 def context_step_factor(grid: BlockGrid, learning_rate: float) -> np.ndarray:

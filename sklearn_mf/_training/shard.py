@@ -52,8 +52,8 @@ class Shard:
 
     def owners(self, n: int) -> np.ndarray:
         """Give the shard of each of n things in a row, int64 (n,)."""
-        ends = np.arange(1, self.n_shards + 1) * n // self.n_shards
-        return np.searchsorted(ends, np.arange(n), side="right")
+        ends = np.arange(1, self.n_shards + 1, dtype=np.int64) * n // self.n_shards
+        return np.searchsorted(ends, np.arange(n, dtype=np.int64), side="right")
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Put the arrays of all shards below each other, in their order."""
@@ -83,7 +83,7 @@ class Shard:
 
         ``arrays`` have a row for each item, and only rows of these items are written to.
         """
-        strata = np.arange(places.n_groups)
+        strata = np.arange(places.n_groups, dtype=np.int64)
         self.threads.map(
             lambda item_group: add(strata, (item_group - strata) % places.n_groups), range(places.n_groups)
         )
@@ -115,9 +115,9 @@ class ConnectedShard(Shard):
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Put the arrays of all shards below each other, in their order."""
-        values = np.asarray(values)
-        lists = self.exchange([[values]] * self.n_shards)
-        return np.concatenate([arrays[0] for arrays in lists])
+        lists = self.exchange([[np.ascontiguousarray(values)]] * self.n_shards)
+        filled = [arrays[0] for arrays in lists if arrays[0].size]  # the others do not know how many columns there are
+        return np.concatenate(filled) if filled else values
 
     def exchange(self, arrays: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
         """Give each shard its list of arrays; return the lists that are for this one, in the order of shards."""
@@ -189,5 +189,5 @@ class ConnectedShard(Shard):
             places,
             range(places.n_groups),
             arrays,
-            lambda stratum, group: add(np.array([stratum]), np.array([group])),
+            lambda stratum, group: add(np.array([stratum], dtype=np.int64), np.array([group], dtype=np.int64)),
         )

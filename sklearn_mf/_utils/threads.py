@@ -44,7 +44,12 @@ def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
 
 def chunks(n: int, size: int) -> list[slice]:
     """Cut n rows into slices of at most ``size``; they depend on n alone, never on the threads."""
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    return slices(slice(0, n), size)
+
+
+def slices(whole: slice, size: int) -> list[slice]:
+    """Cut a slice into slices of at most ``size``."""
+    return [slice(start, min(start + size, whole.stop)) for start in range(whole.start, whole.stop, size)]
 
 
 class _OneBlasThread:

@@ -44,9 +44,9 @@ ORDER_WITHIN_WINGS = {
         "recommend", "similar", "explain", "shares",
     ],
     "_training": [
-        "shard", "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters", "partners",
-        "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit", "online",
-        "fold_in", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
+        "shard", "tape", "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters",
+        "partners", "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit",
+        "online", "fold_in", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
 }  # fmt: skip
 LARGEST_FILE, LARGEST_FUNCTION, MOST_PARAMETERS = 500, 60, 8  # lines without docstrings

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
-from sklearn_mf._training.schedules import TrainingHistory
 from sklearn_mf.datasets import make_ratings
 
 FLOAT_TYPES = [float, np.float16, np.float32, np.float64, np.longdouble]
@@ -211,13 +210,16 @@ def test_verbose(ratings, capsys):
 def test_n_jobs_follows_joblib(ratings, monkeypatch):
     X, _, y, _ = ratings
     asked = []
-    monkeypatch.setattr(
-        "sklearn_mf._training.fit.run_schedule", lambda run, *args: asked.append(run._threads.n) or TrainingHistory()
-    )
-    fit(X, y, n_jobs=None)
-    fit(X, y, n_jobs=3)
+
+    def epoch(solver, factor):
+        asked.append(solver._shard.threads.n)
+        return 1.0, 1.0
+
+    monkeypatch.setattr("sklearn_mf._training.sgd.SGDSolver.epoch", epoch)
+    fit(X, y, n_jobs=None, max_iter=1)
+    fit(X, y, n_jobs=3, max_iter=1)
     with joblib.parallel_config("threading", n_jobs=2):
-        fit(X, y)
+        fit(X, y, max_iter=1)
     assert asked == [1, 3, 2]
 
 

@@ -98,6 +98,8 @@ def grid_of_block(block):
     context_rows = np.arange(sizes[0] + sizes[1], sum(sizes), dtype=np.int32)
     return SimpleNamespace(
         n_groups=1,
+        own_groups=range(1),
+        n_users=sizes[0],
         n_pair_rows=sizes[0] + sizes[1],
         index=block["local"],
         target=block["target"],

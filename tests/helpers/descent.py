@@ -1,6 +1,7 @@
 """A grid, its parameters and a descent over it, without an estimator: all that tests build of these by hand."""
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,9 +15,12 @@ from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
+from sklearn_mf._training.run import TrainingRun
 from sklearn_mf._training.scaling import TargetScale, mean_scale_and_range
 from sklearn_mf._training.schedules import fixed_epochs, run_schedule
 from sklearn_mf._training.sgd import SGDSolver
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._training.tape import Tape
 from sklearn_mf._utils.threads import Threads
 
 HYPER = Hyperparameters(
@@ -31,7 +35,7 @@ HYPER = Hyperparameters(
 )
 STANDARDIZED = Baseline(0.0, 0.5)  # of the squared loss
 SIZES = [60, 50, 7]
-ONE = Threads(1)
+ONE = Shard(Threads(1))
 
 
 def grid_and_parameters(codes, values, weights, sizes, hyper, rng, n_groups):
@@ -63,18 +67,19 @@ class Steps(Callback):
         return False
 
 
-def train(grid, parameters, hyper, rng, threads, max_iter=5, schedule="linear", callback=None):
+def train(grid, parameters, hyper, rng, shard, max_iter=5, schedule="linear", callback=None):
     """Run a schedule to its end; return the losses seen, and warn as a fit does."""
-    solver = SGDSolver(grid, parameters, hyper, STANDARDIZED, rng, threads, learn_centers=max_iter > 1)
-    run = SimpleNamespace(solver=solver, loss_unit=1.0)
-    history = run_schedule(run, fixed_epochs(schedule, max_iter), callback or Steps())
+    solver = SGDSolver(grid, parameters, hyper, STANDARDIZED, rng, shard, learn_centers=max_iter > 1)
+    run = SimpleNamespace(solver=solver, loss_unit=1.0, _tape=Tape())
+    run.epoch = partial(TrainingRun.epoch, run)
+    history = (callback or Steps()).drive(run_schedule(run, fixed_epochs(schedule, max_iter)))
     if solver.warning:
         warnings.warn(solver.warning, ConvergenceWarning, stacklevel=2)
     return history.losses
 
 
-def make_centers(grid, parameters, hyper, threads=ONE):
-    return Centers(grid, parameters, hyper, (1.0, 1.0), np.random.default_rng(2), threads)
+def make_centers(grid, parameters, hyper, shard=ONE):
+    return Centers(grid, parameters, hyper, (1.0, 1.0), np.random.default_rng(2), shard)
 
 
 def make_kernel(grid, parameters):

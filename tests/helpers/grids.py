@@ -14,10 +14,10 @@ def random_rows(n, sizes, seed=0, n_values=4):
     return codes, rng.integers(n_values, size=n).astype(float), rng.integers(0, 4, n).astype(float)
 
 
-def canonical(codes, values, weights=None, sizes=None, n_groups=None, threads=ONE, rank=4):
+def canonical(codes, values, weights=None, sizes=None, n_groups=None, shard=ONE, rank=4):
     sizes = sizes or [int(column.max()) + 1 for column in codes]
     coded = CodedRatings(list(codes), values, weights, list(sizes))
-    return canonical_ratings(coded, rank, np.random.default_rng(0), threads, n_groups)
+    return canonical_ratings(coded, rank, np.random.default_rng(0), shard, n_groups)
 
 
 def levels(ratings):

@@ -1,6 +1,7 @@
 """Run the same function on several shards that are threads of this process."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from queue import Queue
 from threading import Lock
 
@@ -10,6 +11,13 @@ from sklearn_mf._training.shard import ConnectedShard, Shard
 from sklearn_mf._utils.threads import Threads
 
 SECONDS = 60  # that a shard waits for a message
+
+
+@contextmanager
+def shard_of(n_threads):
+    """One shard that has all, with so many threads."""
+    with Threads(n_threads) as threads:
+        yield Shard(threads)
 
 
 class _Mail:

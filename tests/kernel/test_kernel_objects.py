@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers.descent import make_kernel, set_up
+from helpers.descent import ONE, make_kernel, set_up
 from sklearn_mf._kernel.effects import EffectSums
 from sklearn_mf._kernel.grid import BATCH, RatingBlocks, RatingPartitioner
 from sklearn_mf._kernel.hashing import (
@@ -21,7 +21,7 @@ from sklearn_mf._kernel.selection import TileSelector, best
 from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule, predict
 
 from sklearn_mf._prediction.top_items import Excluded
-from sklearn_mf._training.layout import assign_groups, groups_of_blocks
+from sklearn_mf._training.layout import assign_groups
 
 
 def shorter(array):
@@ -139,7 +139,7 @@ def test_a_kernel_keeps_its_arrays():
 @pytest.fixture
 def layout():
     rng = np.random.default_rng(0)
-    return assign_groups([20, 15, 3], [rng.permutation(20), rng.permutation(15)], 2)
+    return assign_groups([20, 15, 3], [rng.permutation(20), rng.permutation(15)], 2, 1, ONE)
 
 
 def codes_of(layout, n=100):
@@ -229,9 +229,7 @@ def test_rating_blocks_refuse_indices_beyond_the_rows():
 
 def test_partner_runs_refuse_what_does_not_fit():
     grid, _ = set_up()
-    groups = groups_of_blocks(4)
-    ends = np.append(grid.first_row[:4, 0], 60), np.append(grid.first_row[:4, 1], grid.n_pair_rows)
-    n_rows = np.stack([np.diff(end)[group] for end, group in zip(ends, groups, strict=True)], axis=1)
+    n_rows = grid.layout.n_rows
     with pytest.raises(ValueError, match="two numbers"):
         PartnerRuns(grid, n_rows[:15])
     with pytest.raises(IndexError, match="beyond those of the grid"):

@@ -349,7 +349,7 @@ def test_left_out_errors_refuse_blocks_that_there_are_not():
 def test_left_out_errors_keep_their_arrays():
     """The arrays live as long as the object does, whatever happens to the grid; a block may be empty."""
     errors = LeftOutErrors(*random_grid(2, n=3), make_rule(2))
-    totals = ONE.map(errors.add_block, range(4))
+    totals = ONE.threads.map(errors.add_block, range(4))
     assert 0.0 in totals
     assert np.isfinite(errors.squares).all()
     assert sum(totals) > 0

@@ -5,9 +5,9 @@ import pytest
 from helpers import oracle
 from helpers.descent import ONE
 from helpers.grids import canonical, held, random_rows
+from helpers.shards import shard_of
 
 from sklearn_mf._training.scaling import mean_scale_and_range
-from sklearn_mf._utils.threads import Threads
 
 
 @pytest.mark.parametrize("sizes", [(5, 4), (30, 20), (5, 4, 3), (2, 2, 2, 2)])
@@ -15,8 +15,8 @@ from sklearn_mf._utils.threads import Threads
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_canonical_ratings_are_merged(sizes, n_groups, n_threads):
     codes, values, weights = random_rows(200, sizes)
-    with Threads(n_threads) as threads:
-        ratings = canonical(codes, values, weights, sizes, n_groups, threads)
+    with shard_of(n_threads) as shard:
+        ratings = canonical(codes, values, weights, sizes, n_groups, shard)
     expected = oracle.merge_ratings(np.stack(codes, axis=1), values, weights)
     total = np.array([weight for _, weight in expected])
     assert [key for key, _ in held(ratings)] == [key for key, _ in expected]
@@ -42,10 +42,9 @@ def test_rows_in_several_chunks(monkeypatch):
     codes, values, weights = random_rows(1000, (40, 30, 5))
     whole = canonical(codes, values, weights)
     monkeypatch.setattr("sklearn_mf._training.ratings._MAX_CHUNK", 64)
-    monkeypatch.setattr("sklearn_mf._training.scaling._MAX_CHUNK", 64)
-    with Threads(2) as threads:
-        pieces = canonical(codes, values, weights, threads=threads)
-        places = [mean_scale_and_range(ratings, True, threads) for ratings in (whole, pieces)]
+    with shard_of(2) as shard:
+        pieces = canonical(codes, values, weights, shard=shard)
+        places = [mean_scale_and_range(ratings, True, shard) for ratings in (whole, pieces)]
     for name in ("index", "values", "block_start", "weights"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(pieces, name))
     assert places[0] == places[1]

@@ -7,6 +7,7 @@ import pytest
 from helpers import oracle
 from helpers.descent import HYPER, ONE, grid_and_parameters, train
 from helpers.paths import REAL_DATA
+from helpers.shards import shard_of
 from sklearn.base import clone
 from sklearn.metrics import d2_tweedie_score
 from sklearn.model_selection import GridSearchCV, KFold
@@ -19,7 +20,7 @@ from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
 from sklearn_mf._training.damping import _Effects, estimate_damping
 from sklearn_mf._training.hyperparameters import Damping
 from sklearn_mf._training.losses import LOSSES
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.progress import Mark
 from sklearn_mf.datasets import load_ratings, make_ratings
 
 SIZES = (70, 50, 6)
@@ -101,8 +102,8 @@ def test_estimate_has_the_same_bits_on_any_number_of_threads():
     grid, _ = grid_of(codes, values, n_groups=7)
     found = []
     for n in (1, 2, 3, 8):
-        with Threads(n) as threads:
-            found.append(estimate_damping(grid, threads))
+        with shard_of(n) as shard:
+            found.append(estimate_damping(grid, shard))
     assert len(set(found)) == 1
 
 
@@ -232,9 +233,12 @@ def test_hours_played_differ_in_noise():
 @pytest.mark.parametrize("scale", [1.0, 0.6])
 def test_fold_in_uses_the_damping_of_the_fit(monkeypatch, scale):
     X, y = small_ratings(900)
-    monkeypatch.setattr(
-        sklearn_mf._training.fit, "with_penalty_scale", lambda ratings, hyper, *_: replace(hyper, penalty_scale=scale)
-    )
+
+    def with_penalty_scale(ratings, hyper, *_):
+        yield Mark.TRIAL_EPOCH_ENDED
+        return replace(hyper, penalty_scale=scale)
+
+    monkeypatch.setattr(sklearn_mf._training.fit, "with_penalty_scale", with_penalty_scale)
     old, new = X[:, 0] < X[:, 0].max() - 10, X[:, 0] >= X[:, 0].max() - 10
     known = np.isin(X[:, 1], X[old, 1])
     model = fit(X[old], y[old], implicit_features=None, max_iter=10)
@@ -324,9 +328,10 @@ def test_early_stopping_also_chooses_the_penalties_of_factors(monkeypatch, given
 
     n_judges = []
 
-    def score(training, judges, hyper, rng, threads):
+    def score(run, judges):
         n_judges.append(len(judges.values))
-        return -abs(hyper.penalty_scale - 0.6)
+        yield Mark.TRIAL_EPOCH_ENDED
+        return -abs(run.solver.hyper.penalty_scale - 0.6)
 
     monkeypatch.setattr(sklearn_mf._training.penalty_scale, "_score", score)
     chosen = MatrixFactorizationRegressor(**parameters).fit(X[:6000], y[:6000], **held)

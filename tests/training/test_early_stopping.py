@@ -19,8 +19,10 @@ def test_early_stopping_is_nearly_as_good_as_the_best_length(noisy_ratings, refi
     X, X_test, y, y_test = noisy_ratings
     lengths = {n: rmse(fit(X, y, max_iter=n), X_test, y_test) for n in (3, 4, 5, 6, 8, 10, 14, 20, 40, 100, 200)}
     assert lengths[200] > 1.04 * min(lengths.values()), "there is something to stop"
-    model = fit(X, y, early_stopping=True, refit=refit, max_iter=200)
-    assert rmse(model, X_test, y_test) < min(lengths.values()) * (1.01 if refit else 1.03)
+    models = [fit(X, y, early_stopping=True, refit=refit, max_iter=200, random_state=seed) for seed in range(5)]
+    mean = np.mean([rmse(model, X_test, y_test) for model in models])
+    assert mean < min(lengths.values()) * (1.015 if refit else 1.03)
+    model = models[0]
     assert model.n_iter_ == len(model.loss_curve_) == len(model.validation_scores_) < 100
     assert model.best_validation_score_ == max(model.validation_scores_) == model.validation_scores_[-1]
 

@@ -5,9 +5,8 @@ import threading
 import numpy as np
 import pytest
 from helpers.descent import HYPER, ONE, set_up, train
+from helpers.shards import shard_of
 from sklearn_mf._kernel.sgd import SGDKernel
-
-from sklearn_mf._utils.threads import Threads
 
 
 @pytest.mark.parametrize("n_fields", [2, 3])
@@ -21,8 +20,8 @@ def test_threads_change_nothing(n_fields, n_groups, n_threads):
     one_thread = parameters.rows.copy(), parameters.scalars.copy()
     for _ in range(5):
         parameters.rows[:], parameters.scalars[:] = rows, scalars
-        with Threads(n_threads) as threads:
-            assert train(grid, parameters, HYPER, np.random.default_rng(1), threads) == losses
+        with shard_of(n_threads) as shard:
+            assert train(grid, parameters, HYPER, np.random.default_rng(1), shard) == losses
         np.testing.assert_array_equal(parameters.rows, one_thread[0])
         np.testing.assert_array_equal(parameters.scalars, one_thread[1])
 
@@ -39,8 +38,8 @@ def test_threads_run_an_epoch_together(monkeypatch, n_threads):
 
     monkeypatch.setattr("sklearn_mf._training.sgd.SGDKernel", WaitingKernel)
     grid, parameters = set_up(n_groups=4)
-    with Threads(n_threads) as threads:
-        assert len(train(grid, parameters, HYPER, np.random.default_rng(1), threads)) == 5
+    with shard_of(n_threads) as shard:
+        assert len(train(grid, parameters, HYPER, np.random.default_rng(1), shard)) == 5
 
 
 def test_number_of_groups_changes_little():

@@ -1,0 +1,45 @@
+"""Record what epochs find, so that a fit that was broken off is taken up where its parameters were saved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Tape:
+    """Hold what each epoch of a fit has found, and at which of them it goes on.
+
+    A fit that is taken up runs as before, but takes from the tape what its epochs found; after the last of them it
+    loads the parameters that were saved then.
+
+    Parameters
+    ----------
+    records : float64 array (n_epochs, n_numbers) or None
+        What the epochs before have found; None: there were none.
+
+    arrays : dict of arrays or None
+        The parameters after these epochs.
+    """
+
+    def __init__(self, records: np.ndarray | None = None, arrays: dict[str, np.ndarray] | None = None):
+        self._records = [] if records is None else [tuple(record) for record in records.tolist()]
+        self.arrays, self._n_played = arrays, 0
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether there are epochs that were run before."""
+        return self._n_played < len(self._records)
+
+    @property
+    def records(self) -> np.ndarray:
+        """What the epochs have found, float64 (n_epochs, n_numbers)."""
+        return np.array(self._records, dtype=np.float64)
+
+    def play(self) -> tuple[float, ...]:
+        """Give what the next epoch has found."""
+        self._n_played += 1
+        return self._records[self._n_played - 1]
+
+    def record(self, *numbers: float) -> None:
+        """Note what an epoch has found."""
+        self._records.append(numbers)
+        self._n_played = len(self._records)
