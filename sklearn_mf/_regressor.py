@@ -565,9 +565,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             raise ValueError("y_old is given, and the model has learned nothing that could be replaced.")
         with Threads(count_threads(frozen.n_jobs, is_first or len(given.y) > MAX_CHUNK)) as threads:
             if is_first:
-                levels, coded = given.fit_levels(Shard(threads))
+                shard = Shard(threads)
+                levels, coded = given.fit_levels(shard)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), Shard(threads))
+                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), shard)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
