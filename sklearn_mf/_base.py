@@ -24,6 +24,7 @@ from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.learned import Learned, TrainingState
 from sklearn_mf._training.losses import Loss
 from sklearn_mf._training.ratings import CodedRatings, HeldOut
+from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
@@ -40,6 +41,11 @@ class CheckedInput:
     y: np.ndarray | None  # (n_rows,)
     weights: np.ndarray | None  # (n_rows,)
 
+    @property
+    def labels(self) -> list[str]:
+        """What to call the columns in messages."""
+        return [column.label for column in self.columns]
+
     def those_that_count(
         self, codes: list[np.ndarray]
     ) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
@@ -49,9 +55,9 @@ class CheckedInput:
         rows = np.flatnonzero(self.weights)
         return [column[rows] for column in codes], None if self.y is None else self.y[rows], self.weights[rows]
 
-    def fit_levels(self, threads: Threads) -> tuple[Levels, CodedRatings]:
+    def fit_levels(self, shard: Shard) -> tuple[Levels, CodedRatings]:
         """Learn the levels; warn of columns that can hardly be categories."""
-        levels, codes = Levels.fit(self.columns, self.weights, threads)
+        levels, codes = Levels.fit(self.columns, self.weights, shard.threads)
         n_rows = len(self.y) if self.weights is None else np.count_nonzero(self.weights)
         warn_of_continuous_columns(self.columns, levels, n_rows)
         warn_of_ratings_in_columns(self.columns, levels, codes, self.y, self.weights)

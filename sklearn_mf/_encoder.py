@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sklearn_mf._base import WholeStates, check_query, fitted_model, frozen_copy
+from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.fitted import FittedModel
@@ -262,6 +263,8 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, rng: np.random.RandomState
     ) -> tuple[MatrixFactorizationEncoder, MatrixFactorizationRegressor]:
         """Fit on all rows; return a copy that is fitted, and a clone of its regressor, not fitted, with its seed."""
+        if isinstance(X, RatingBatches):
+            X.refuse()
         seeded = MatrixFactorizationRegressor(rank=8) if self.regressor is None else clone(self.regressor)
         if seeded.random_state is None:
             seeded.set_params(random_state=rng.randint(np.iinfo(np.int32).max))

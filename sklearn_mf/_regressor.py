@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +38,7 @@ from sklearn_mf._base import (
 )
 from sklearn_mf._ids.checks import check_new_levels, check_old_ratings, check_replaced_are_known
 from sklearn_mf._ids.levels import Levels
-from sklearn_mf._ids.tables import Column, split_ids
+from sklearn_mf._ids.tables import split_ids
 from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._prediction.explain import explain
 from sklearn_mf._prediction.fitted import FittedModel
@@ -44,6 +46,7 @@ from sklearn_mf._prediction.model import MAX_CHUNK, as_table
 from sklearn_mf._prediction.own_contexts import without_owners
 from sklearn_mf._prediction.recommend import Question
 from sklearn_mf._recommender import Recommender, check_count
+from sklearn_mf._streaming import check_fit_input
 from sklearn_mf._training.fit import fit_first_batch, fit_ratings
 from sklearn_mf._training.fold_in import fold_in_levels
 from sklearn_mf._training.hyperparameters import Damping, Hyperparameters, StoppingRule
@@ -54,6 +57,7 @@ from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
+from sklearn_mf._utils.storage import storage_of
 from sklearn_mf._utils.threads import Threads, count_threads
 
 _TABLES = "_factors", "_biases"  # attributes that hold tables; they are pickled as arrays, without underscore
@@ -210,6 +214,12 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Seed of the initial factors, the groups, the order of visits and the ratings held out. An int gives the same
         model on every call.
 
+    memory_map : None, True, str or path-like, default=None
+        Where the large arrays of ``fit`` lie. None: in memory. The path of a folder: in files of that folder, which are
+        mapped into memory, so that ratings may take more than the memory has. True: the same in the folder of the
+        system for temporary files, which on some systems is memory itself. The files are removed when ``fit`` ends. The
+        result is the same, bit for bit. ``fit`` then reads X twice.
+
     verbose : int, default=0
         1 or more prints a line for each epoch of ``fit``, and for each batch of ``partial_fit``.
 
@@ -331,6 +341,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         "forgetting": [Interval(Real, 0, 1, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "memory_map": [None, "boolean", str, PathLike],
         "verbose": ["verbose"],
     }
 
@@ -362,6 +373,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         forgetting: float = 0.0,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
+        memory_map: str | PathLike | bool | None = None,
         verbose: int = 0,
     ):
         self.rank = rank
@@ -389,6 +401,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         self.forgetting = forgetting
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.memory_map = memory_map
         self.verbose = verbose
 
     @with_callbacks
@@ -396,7 +409,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     def fit(
         self,
         X: Any,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         X_val: Any = None,
@@ -409,13 +422,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
             Ids: column 0 the user, column 1 the item, any further column a context. A NumPy array, a list of rows, or
-            a pandas, polars or pyarrow table; each column of its own type.
+            a pandas, polars or pyarrow table; each column of its own type. Or what
+            :func:`~sklearn_mf.datasets.open_ratings` returns: a file that is read in batches, with its ratings and
+            weights.
 
         y : array-like of shape (n_ratings,)
-            Ratings, finite numbers.
+            Ratings, finite numbers. None where X is a file, which has them.
 
         sample_weight : array-like of shape (n_ratings,), default=None
-            Weights, at least 0 and not all 0; their scale does not matter. None weighs all ratings alike.
+            Weights, at least 0 and not all 0; their scale does not matter. None weighs all ratings alike, or as a file
+            that is X says.
 
         X_val, y_val : as X and y, default=None
             Ratings to stop by, with ``early_stopping=True``, instead of some that are held out of X at random: later
@@ -433,21 +449,26 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ------
         ValueError
             If ids are missing, NaN, infinite or of several kinds in one column, if ratings or weights are not finite,
-            if weights are negative or all zero, if counts of ``loss="poisson"`` are, or if shapes do not fit.
+            if weights are negative or all zero, if counts of ``loss="poisson"`` are, or if shapes do not fit; if
+            ``memory_map`` is not a folder; if a file that is X changes while it is read.
         TypeError
             If X is sparse, or an id is neither number, text, bytes nor datetime.
+        OSError
+            If a file that is X cannot be read, or the disk of ``memory_map`` has too little room.
         """
         hyper, stopping = _hyperparameters_of(self), _stopping_rule_of(self)
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
         before, frozen = frozen_copy(self), frozen_copy(self)
-        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)
-        held = check_validation(frozen, len(given.columns), X_val, y_val, sample_weight_val, hyper.loss)
+        _check_memory_map(self)
+        given = check_fit_input(frozen, X, y, sample_weight, hyper.loss)
+        held = check_validation(frozen, len(given.labels), X_val, y_val, sample_weight_val, hyper.loss)
         start = None
         if self.warm_start and hasattr(before, "_training_state"):
             start = learned_so_far(before, hyper, "warm_start")
         callback.begin_fit(X, y, sample_weight)
-        with Threads(count_threads(self.n_jobs)) as threads:
-            levels, coded = given.fit_levels(threads)
+        with storage_of(self.memory_map) as storage, Threads(count_threads(self.n_jobs)) as threads:
+            shard = Shard(threads, storage)
+            levels, coded = given.fit_levels(shard)
             learn_own_contexts(frozen, coded)
             callback.attributes = lambda learned: attributes_of(frozen, levels, learned)
             learned = fit_ratings(
@@ -455,9 +476,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 hyper,
                 stopping,
                 None if held is None else encode_validation(held, levels, threads),
-                None if start is None else Start(start, _places_in(before, levels, given.columns)),
+                None if start is None else Start(start, _places_in(before, levels, given.labels)),
                 generator_of(self),
-                Shard(threads),
+                shard,
                 callback,
             )
         callback.end_fit(learned)
@@ -544,9 +565,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             raise ValueError("y_old is given, and the model has learned nothing that could be replaced.")
         with Threads(count_threads(frozen.n_jobs, is_first or len(given.y) > MAX_CHUNK)) as threads:
             if is_first:
-                levels, coded = given.fit_levels(threads)
+                shard = Shard(threads)
+                levels, coded = given.fit_levels(shard)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), Shard(threads))
+                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), shard)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
@@ -1010,7 +1032,17 @@ def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
     )
 
 
-def _places_in(model: MatrixFactorizationRegressor, levels: Levels, columns: list[Column]) -> list[np.ndarray]:
+def _check_memory_map(model: MatrixFactorizationRegressor) -> None:
+    """Refuse a path that is not the path of a folder."""
+    path = model.memory_map
+    if isinstance(path, (str, PathLike)) and not (str(path) and Path(path).is_dir()):
+        raise InvalidParameterError(
+            f"The 'memory_map' parameter of {type(model).__name__} must be None, True or the path of a folder that "
+            f"exists. There is no folder {str(path)!r}."
+        )
+
+
+def _places_in(model: MatrixFactorizationRegressor, levels: Levels, labels: list[str]) -> list[np.ndarray]:
     """Find where levels are among those that the model has, -1 for nowhere."""
     own = levels_of(model)
     if len(levels.ids) != len(own.ids):
@@ -1018,4 +1050,4 @@ def _places_in(model: MatrixFactorizationRegressor, levels: Levels, columns: lis
             f"warm_start goes on from a model of {len(own.ids)} columns, and X has {len(levels.ids)}. Give "
             "it the same ones, or fit anew with warm_start=False."
         )
-    return own.find(levels, [column.label for column in columns])
+    return own.find(levels, labels)

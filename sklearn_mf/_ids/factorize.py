@@ -11,8 +11,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from sklearn_mf._ids.kinds import datetime_array, kind_of_type, number_levels, object_array, shown
-from sklearn_mf._ids.tables import Categorical, Column, capital, raise_missing, raise_not_an_id
+from sklearn_mf._ids.kinds import (
+    datetime_array,
+    kind_of_type,
+    number_levels,
+    object_array,
+    raise_mixed,
+    raise_mixed_zones,
+)
+from sklearn_mf._ids.tables import Categorical, Column, raise_missing, raise_not_an_id
 from sklearn_mf._kernel.hashing import (
     floats_as_integers,
     hash_bytes,
@@ -159,23 +166,14 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
         if not_finite:
             raise_missing(label, not_finite, len(values))
     if len(kinds) > 1:
-        examples = ", ".join(
-            f"{kind} ({shown(next(v for v in values if type(v) in types))})" for kind, types in sorted(kinds.items())
-        )
-        raise ValueError(
-            f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {examples}. "
-            "Convert the column to one kind, for example with astype(str)."
-        )
+        raise_mixed(label, {kind: next(v for v in values if type(v) in types) for kind, types in kinds.items()})
     numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
     if numpy_scalars and "datetime" not in kinds:
         # NumPy's scalars do not compare exactly with each other; Python's do.
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if "datetime" in kinds:
         if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
-            raise ValueError(
-                f"{capital(label)} mixes datetimes with and without a time zone, which cannot be ordered; "
-                "convert the column to one kind."
-            )
+            raise_mixed_zones(label)
         return factorize(Column(label, datetime_array(label, values)))
     if "number" in kinds:
         return _factorize_numbers(label, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -65,6 +65,23 @@ def ids_of(kind: str) -> str:
 def shown(value: Any) -> str:
     """Write an id as Python does, for a message."""
     return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def raise_mixed(label: str, examples: dict[str, Any]) -> NoReturn:
+    """Refuse a column of several kinds of ids; there is an example of each."""
+    written = ", ".join(f"{kind} ({shown(example)})" for kind, example in sorted(examples.items()))
+    raise ValueError(
+        f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {written}. "
+        "Convert the column to one kind, for example with astype(str)."
+    )
+
+
+def raise_mixed_zones(label: str) -> NoReturn:
+    """Refuse a column in which some datetimes have a time zone."""
+    raise ValueError(
+        f"{capital(label)} mixes datetimes with and without a time zone, which cannot be ordered; "
+        "convert the column to one kind."
+    )
 
 
 def number_levels(label: str, levels: list) -> np.ndarray:

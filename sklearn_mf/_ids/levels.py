@@ -24,11 +24,12 @@ from sklearn_mf._ids.kinds import (
 )
 from sklearn_mf._ids.tables import Categorical, Column, capital
 from sklearn_mf._kernel.hashing import floats_as_integers, look_up_integers
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._utils.threads import Threads, chunks
 from sklearn_mf._utils.warnings import warn_user
 
 _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # below, a column of many levels says little about what the column is
 _MAX_ROWS_TO_JUDGE_BY = 4096
+_CHUNK = 2**16  # rows that are looked at at a time
 _MIN_DIFFERENCES_BY_CHANCE = 100  # of ratings with the same value of a column, if it had nothing to do with them
 _FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # for no id
 
@@ -260,10 +261,10 @@ def warn_of_ratings_in_columns(
     columns: list[Column], levels: Levels, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None
 ) -> None:
     """Warn of columns that are made of the ratings: there is nothing to learn but them. A sample of rows is judged."""
-    rows = np.arange(len(y)) if weights is None or weights.all() else np.flatnonzero(weights)
-    if len(rows) < _MIN_ROWS_TO_JUDGE_A_COLUMN:
+    n_rows = len(y) if weights is None else np.count_nonzero(weights)
+    if n_rows < _MIN_ROWS_TO_JUDGE_A_COLUMN:
         return
-    rows = rows[:: -(-len(rows) // _MAX_ROWS_TO_JUDGE_BY)]
+    rows = _every_nth_row(-(-n_rows // _MAX_ROWS_TO_JUDGE_BY), n_rows, weights)
     ratings = y[rows].astype(np.float64)
     for j, column in enumerate(columns):
         what = None
@@ -277,6 +278,18 @@ def warn_of_ratings_in_columns(
                 "no use where they are not known.",
                 UserWarning,
             )
+
+
+def _every_nth_row(step: int, n_rows: int, weights: np.ndarray | None) -> np.ndarray:
+    """Take every ``step``-th of the ``n_rows`` rows of positive weight; all rows may be more than the memory holds."""
+    if weights is None or weights.all():
+        return np.arange(0, n_rows, step)
+    taken, n_before = [], 0
+    for chunk in chunks(len(weights), _CHUNK):
+        rows = np.flatnonzero(weights[chunk])
+        taken.append(chunk.start + rows[-n_before % step :: step])
+        n_before += len(rows)
+    return np.concatenate(taken)
 
 
 def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is: bool) -> bool:

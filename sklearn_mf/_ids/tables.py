@@ -4,38 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import narwhals as nw
 import numpy as np
 from scipy import sparse
 
+from sklearn_mf._ids.batches import Categorical, Column, RatingBatches
+
 _NO_IDS = (nw.Struct, nw.List, nw.Array, nw.Int128, nw.UInt128, nw.Decimal, nw.Duration, nw.Time)
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """Hold a column as codes into an array of categories; -1 is a missing value."""
-
-    categories: np.ndarray
-    codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Column:
-    """Hold one column of X and what to call it in a message."""
-
-    label: str
-    values: np.ndarray | list | Categorical
-    has_zone: bool = False  # of datetimes that are in UTC here, and had a time zone; objects tell it themselves
-
-    def __len__(self) -> int:
-        return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
 
 
 def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]:
     """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
+    if isinstance(X, RatingBatches):
+        X.refuse()
     if sparse.issparse(X):
         raise TypeError(
             f"Sparse {table} is not supported by {estimator_name}: {table} holds one (user, item) pair per row. "
@@ -182,6 +165,8 @@ def _as_series(ids: Any) -> nw.Series | None:
 
 def _refuse_what_is_no_column(ids: Any, label: str) -> None:
     """Raise for what holds no ids in order, and say how to make a list of it."""
+    if isinstance(ids, RatingBatches):
+        ids.refuse()
     is_buffer = isinstance(ids, (bytearray, memoryview))
     if ids is None or (np.isscalar(ids) and not is_buffer):
         _raise_single_id(ids, label)

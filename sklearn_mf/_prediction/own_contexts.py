@@ -28,12 +28,11 @@ def with_ratings(
     For "user" and "item" there is an array for each context column, the level that each of them has always had, or
     None where one had several.
     """
-    if weights is not None and not weights.all():
-        codes = [column[weights > 0] for column in codes]
-    learned = {"n_ratings": known["n_ratings"] + len(codes[0])}
+    n_ratings = len(codes[0]) if weights is None else int(np.count_nonzero(weights))
+    learned = {"n_ratings": known["n_ratings"] + n_ratings}
     for owner, field in _FIELDS.items():
         learned[owner] = [
-            _followed(values, n_levels[field], codes[field], context)
+            _followed(values, n_levels[field], codes[field], context, weights)
             for values, context in zip(known[owner], codes[2:], strict=True)
         ]
     return learned
@@ -57,7 +56,9 @@ def own_values(known: dict[str, Any] | None, owner: str, field: int) -> np.ndarr
     return values if agreement ** (known["n_ratings"] - len(values)) <= _MAX_CHANCE else None
 
 
-def _followed(values: np.ndarray | None, n_owners: int, owners: np.ndarray, context: np.ndarray) -> np.ndarray | None:
+def _followed(
+    values: np.ndarray | None, n_owners: int, owners: np.ndarray, context: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray | None:
     """Give the context level of each owner, known ones and those of more ratings; None where one has several."""
     if values is None:
         return None
@@ -65,7 +66,10 @@ def _followed(values: np.ndarray | None, n_owners: int, owners: np.ndarray, cont
     if n_owners > len(values):
         values = np.concatenate([values, np.full(n_owners - len(values), -1, dtype=np.int32)])
     for start in range(0, len(owners), _CHUNK):
-        own, given = owners[start : start + _CHUNK], context[start : start + _CHUNK]
+        rows = slice(start, start + _CHUNK)
+        own, given = owners[rows], context[rows]
+        if weights is not None:
+            own, given = own[weights[rows] > 0], given[weights[rows] > 0]
         known = values[own]
         new = known < 0
         if new.any():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import NoReturn
+from os import PathLike, fspath
+from typing import Any, NoReturn
+
+import numpy as np
 
 from sklearn_mf.datasets._messages import quote
 from sklearn_mf.datasets._rows import Rows
@@ -55,6 +58,18 @@ class Name:
     role: str | None
     is_plain: bool
     words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Hold which columns are read."""
+
+    ids: list[int]  # places of users, items and contexts
+    rating: int
+    weight: int | None
+    start: int  # the first row of ratings: 1 after a header
+    names: list[str] | None  # of the columns of ids
+    rating_is_named: bool  # by the caller
 
 
 def read_name(name: str) -> Name:
@@ -113,7 +128,42 @@ def has_header(rows: Rows, columns: Sequence[int | str] | None) -> bool:
     )
 
 
-def choose_columns(rows: Rows, columns: Sequence[int | str] | None, header: bool) -> list[int]:
+def check_arguments(path: Any, columns: Any, sep: Any, header: Any, encoding: Any) -> None:
+    """Refuse arguments that cannot be right before the file is read."""
+    is_list = hasattr(columns, "__getitem__") and hasattr(columns, "__len__") and not isinstance(columns, (str, dict))
+    if columns is not None and not (is_list and len(columns) >= 3):
+        raise ValueError(f"columns={quote(columns)} must name at least three columns: user, item and rating.")
+    if not isinstance(path, (str, PathLike)):
+        raise TypeError(f"path must be a str or path-like, the place of a file of ratings, not {type(path).__name__}.")
+    for name, value in [("sep", sep), ("encoding", encoding)]:
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be a str or None, not {quote(value)}.")
+    if header is not None and not isinstance(header, (bool, np.bool_, Integral)):
+        raise TypeError(f"header must be a bool or None, not {quote(header)}.")
+    if "\0" in str(fspath(path)):
+        raise ValueError(f"path={quote(path)} has a NUL character, which no file has in its name.")
+
+
+def choose_columns(
+    rows: Rows, columns: Sequence[int | str] | None, header: bool | None, weight: int | str | None = None
+) -> Chosen:
+    """Find out whether there is a header, and the places of user, item, any contexts, rating and weight."""
+    if header is None:
+        header = isinstance(weight, str) or has_header(rows, columns)
+    first = rows.get_row(0)
+    places = _choose_places(rows, columns, bool(header))
+    names = [first[place] for place in places[:-1]] if header else None
+    rating_is_named = columns is not None and isinstance(columns[-1], str)
+    chosen = Chosen(places[:-1], places[-1], None, int(bool(header)), names, rating_is_named)
+    if weight is None:
+        return chosen
+    (place,) = _find_places((weight,), first, rows)
+    if place in places:
+        raise ValueError(f"{rows.locate(0)}: weight={quote(weight)} is the column of something else: {quote(first)}.")
+    return replace(chosen, weight=place)
+
+
+def _choose_places(rows: Rows, columns: Sequence[int | str] | None, header: bool) -> list[int]:
     """Find the places of user, item, any contexts and rating."""
     first = rows.get_row(0)
     if columns is None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
-from numbers import Integral
+from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_mf.datasets._columns import choose_columns, choose_time, has_header, read_name
-from sklearn_mf.datasets._messages import quote, shorten
-from sklearn_mf.datasets._rows import Rows, split_rows
-from sklearn_mf.datasets._times import find_nameless_times, look_like_times, read_times
-from sklearn_mf.datasets._tokens import is_number, read_digits
-from sklearn_mf.datasets._unpack import read_maybe_gzipped
+from sklearn_mf.datasets._columns import Chosen, check_arguments, choose_columns, choose_time
+from sklearn_mf.datasets._messages import quote
+from sklearn_mf.datasets._rows import Layout, Rows, choose_escape, find_layout, split_rows
+from sklearn_mf.datasets._text import read_text
+from sklearn_mf.datasets._times import find_nameless_times, read_times
+from sklearn_mf.datasets._values import check_no_times, parse_ids, parse_numbers
 
 
 def load_ratings(
@@ -91,6 +90,7 @@ def load_ratings(
 
     See Also
     --------
+    open_ratings : Read a file that is larger than memory, in batches.
     sklearn_mf.model_selection.LeaveLastOut : Split by ``times``.
 
     Examples
@@ -109,24 +109,19 @@ def load_ratings(
     >>> ratings.times
     array(['2020-03-01', '2020-03-02'], dtype='datetime64[D]')
     """
-    is_list = hasattr(columns, "__getitem__") and hasattr(columns, "__len__") and not isinstance(columns, (str, dict))
-    if columns is not None and not (is_list and len(columns) >= 3):
-        raise ValueError(f"columns={quote(columns)} must name at least three columns: user, item and rating.")
-    _check_types(path, sep, header, encoding)
+    check_arguments(path, columns, sep, header, encoding)
     name = fspath(path)
-    rows = split_rows(_read_text(Path(path), encoding), sep, name)
-    if not rows.values:
+    rows = _read_rows(Path(path), sep, encoding)
+    if rows is None:
         raise ValueError(f"{name} has no ratings: it is empty.")
-    if header is None:
-        header = isinstance(time, str) or has_header(rows, columns)
-    start = 1 if header else 0  # the first row of ratings
-    places = choose_columns(rows, columns, bool(header))
+    chosen = choose_columns(rows, columns, True if header is None and isinstance(time, str) else header)
+    start = chosen.start
     if start == len(rows.line_numbers):
         raise ValueError(f"{name} has no ratings: it ends after the header.")
 
-    y = _parse_ratings(rows, places[-1], start)
-    _check_no_times(rows, places, start, y, columns)
-    ids = [_parse_ids(rows, place, start) for place in places[:-1]]
+    y = parse_numbers(rows, chosen.rating, start)
+    check_no_times(rows, chosen, y)
+    ids = [parse_ids(rows, place, start) for place in chosen.ids]
     if all(isinstance(column, np.ndarray) for column in ids):
         X = np.stack(ids, axis=1)
     else:
@@ -135,57 +130,26 @@ def load_ratings(
             X[:, j] = column.tolist() if isinstance(column, np.ndarray) else column
     if return_X_y:
         return X, y
-    names = rows.get_row(0)
     contexts = [f"context_{j}" for j in range(1, len(ids) - 1)]
-    feature_names = [names[place] for place in places[:-1]] if start else ["user", "item", *contexts]
-    return Bunch(data=X, target=y, times=_load_times(rows, time, places, start), feature_names=feature_names)
+    feature_names = chosen.names or ["user", "item", *contexts]
+    return Bunch(data=X, target=y, times=_load_times(rows, time, chosen), feature_names=feature_names)
 
 
-def _check_types(path: Any, sep: Any, header: Any, encoding: Any) -> None:
-    """Refuse arguments of the wrong type before the file is read."""
-    if not isinstance(path, (str, PathLike)):
-        raise TypeError(f"path must be a str or path-like, the place of a file of ratings, not {type(path).__name__}.")
-    for name, value in [("sep", sep), ("encoding", encoding)]:
-        if value is not None and not isinstance(value, str):
-            raise TypeError(f"{name} must be a str or None, not {quote(value)}.")
-    if header is not None and not isinstance(header, (bool, np.bool_, Integral)):
-        raise TypeError(f"header must be a bool or None, not {quote(header)}.")
-    if "\0" in str(fspath(path)):
-        raise ValueError(f"path={quote(path)} has a NUL character, which no file has in its name.")
+def _read_rows(path: Path, sep: str | None, encoding: str | None) -> Rows | None:
+    """Read all rows of a file; None if there are none."""
+    text = read_text(path, encoding)
+    layout = find_layout([text], sep, fspath(path))
+
+    @lru_cache
+    def split(layout: Layout) -> list[Rows]:
+        return list(split_rows([text], layout))
+
+    return next(iter(split(choose_escape(layout, split))), None)
 
 
-def _read_text(path: Path, encoding: str | None) -> str:
-    """Read a text, and find its encoding if none is given."""
-    data = read_maybe_gzipped(path, "Unpack it to read it all the same.")
-    if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    try:
-        if encoding is not None:
-            return data.decode(encoding).removeprefix("\ufeff")
-        if b"\0" in data:
-            raise ValueError("it has NUL bytes. Is it UTF-16 (give encoding), or compressed other than by gzip?")
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            return data.removeprefix(codecs.BOM_UTF8).decode("latin-1")
-    except (LookupError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as text: {shorten(error)}") from error
-
-
-def _check_no_times(rows: Rows, places: list[int], start: int, y: np.ndarray, columns: Any) -> None:
-    """Refuse ratings that are times by their values, unless their column is given by name or named as ratings."""
-    is_named = columns is not None and isinstance(columns[-1], str)
-    if is_named or not look_like_times(y) or (start and read_name(rows.get_row(0)[places[-1]]).role == "rating"):
-        return
-    raise ValueError(
-        f"{rows.locate(start)}: the ratings would be taken from column {places[-1]}, which holds times such as "
-        f"{y[0]:.0f}. Give columns: user, item, any contexts, and last the rating; times are given by time, such as "
-        f"time={places[-1]}."
-    )
-
-
-def _load_times(rows: Rows, time: int | str | None, places: list[int], start: int) -> np.ndarray | None:
+def _load_times(rows: Rows, time: int | str | None, chosen: Chosen) -> np.ndarray | None:
     """Read the column of times; return None if there is none."""
+    start, places = chosen.start, [*chosen.ids, chosen.rating]
     place = choose_time(rows, time, bool(start), places)
     if place is None and not start:
         found = find_nameless_times(rows, [*places[:2], places[-1]])
@@ -196,38 +160,3 @@ def _load_times(rows: Rows, time: int | str | None, places: list[int], start: in
             )
         place = found[0] if found else None
     return None if place is None else read_times(rows.get_column(place, start))
-
-
-def _parse_ratings(rows: Rows, place: int, start: int) -> np.ndarray:
-    """Turn ratings into floats; each distinct token is parsed once."""
-    tokens = rows.get_column(place, start)
-    value_of = {token: float(token) if is_number(token) else np.nan for token in set(tokens)}
-    wrong_rows = [tokens.index(token) for token, value in value_of.items() if not np.isfinite(value)]
-    if wrong_rows:
-        row = start + min(wrong_rows)
-        hint = "" if row else " If the first row holds names, give header=True."
-        raise ValueError(
-            f"{rows.locate(row)}: the rating {quote(tokens[row - start].strip())} is not a finite number: "
-            f"{rows.quote_row(row)}.{hint}"
-        )
-    return np.array(list(map(value_of.__getitem__, tokens)))
-
-
-def _parse_ids(rows: Rows, place: int, start: int) -> np.ndarray | list[str]:
-    """Turn ids into int64 if Python writes each int as its token, else keep the texts; parse each distinct one once."""
-    tokens = rows.get_column(place, start)
-    numbers = read_digits(tokens)
-    if numbers is not None:
-        return numbers
-    id_of = {token: token.strip() for token in set(tokens)}
-    empty_rows = [tokens.index(token) for token, id_ in id_of.items() if not id_]
-    if empty_rows:
-        row = start + min(empty_rows)
-        raise ValueError(f"{rows.locate(row)}: an id is empty: {rows.quote_row(row)}.")
-    try:
-        int_of = {token: int(id_) for token, id_ in id_of.items()}
-        if all(str(int_of[token]) == id_ for token, id_ in id_of.items()):
-            return np.array(list(map(int_of.__getitem__, tokens)), dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
-    return list(map(id_of.__getitem__, tokens))

@@ -1,18 +1,22 @@
-"""Split the text of a file into rows of values: quotes, escapes, separators and line ends."""
+"""Split the text of a file into rows of values: quotes, escapes, separators and line ends.
+
+The text comes whole or in parts that end where lines end. What holds for all of it is found first (``Layout``).
+"""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice, repeat, zip_longest
 
 from sklearn_mf.datasets._messages import quote, shorten
 
 _SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # that are found by themselves, the first ones first
 _N_LINES_TRIED, _N_CHARACTERS_TRIED = 20, 2**16  # of a file, to find the separator
 
+_PRIVATE = re.compile("[\ue000-\uf8ff]")  # characters that texts hardly have
 _QUOTED = re.compile(r'"[^"]*"')
 _LINE_WITH_END = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 # The star cannot match what follows it, so that both take one pass.
@@ -22,13 +26,14 @@ _FULL_LINE = re.compile(r"^[^\S\n]*\S.*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Rows:
-    """Hold the values of all rows, one row after another, and where each row begins in the file."""
+    """Hold the values of rows, one row after another, and where each row begins in the file."""
 
     path: str
     sep: str
     n_values: int  # in each row
     values: list[str]
     line_numbers: Sequence[int]
+    n_lines_before: int = 0  # lines that are not counted by them
 
     def get_row(self, row: int) -> list[str]:
         """Return the values of a row, without spaces around them."""
@@ -40,43 +45,75 @@ class Rows:
 
     def locate(self, row: int) -> str:
         """Name the file and the line of a row, for a message."""
-        return f"{self.path}, line {self.line_numbers[row]}"
+        return f"{self.path}, line {self.line_of(row)}"
+
+    def line_of(self, row: int) -> int:
+        """Give the number of the line where a row begins, from 1."""
+        return self.n_lines_before + self.line_numbers[row]
 
     def quote_row(self, row: int) -> str:
         """Write the beginning of a row, for a message."""
         return quote(self.sep.join(self.get_row(row)))
 
 
-def split_rows(text: str, sep: str | None, path: str) -> Rows:
-    """Split a text into rows that have as many values as the first.
+@dataclass(frozen=True)
+class Layout:
+    """Hold how the text of a file is to be read."""
+
+    path: str
+    sep: str
+    mark: str  # what stands for the separator where it must be one character
+    is_quoted: bool
+    may_escape: bool  # whether a backslash is before a quote or separator
+    escape: str | None = None
+
+
+def find_layout(texts: Iterable[str], sep: str | None, path: str) -> Layout:
+    """Find out how to read a text, from all of it.
 
     Without a quote character, lines are rows. With one, and where a backslash may escape a quote or separator, the csv
-    module reads them. If backslashes can be read as escapes and as text, and values would end elsewhere, neither is
-    taken.
+    module reads them.
     """
-    if sep is None:
-        sep = _find_separator(text)
-    elif not sep or any(character in sep for character in '"\r\n'):
+    if sep is not None and (not sep or any(character in sep for character in '"\r\n')):
         raise ValueError(f"sep={quote(sep)} must be a text without quotes and line ends, or None.")
-    split = _split_quoted if '"' in text else _split_plain
-    if "\\" not in text or not re.search(r"\\(?:\"|" + re.escape(sep) + ")", text):
-        return split(text, sep, path)
-    try:
-        rows = split(text, sep, path)
-    except ValueError:
-        try:
-            return _split_quoted(text, sep, path, escape="\\")
-        except ValueError:
-            pass  # the first error says more
-        raise
-    try:
-        escaped = _split_quoted(text, sep, path, escape="\\")
-    except ValueError:
-        return rows
-    row = next((i for i, pair in enumerate(zip(rows.values, escaped.values, strict=False)) if _end_apart(*pair)), None)
-    if row is None and len(rows.values) == len(escaped.values):
-        return rows
-    row = len(rows.line_numbers) - 1 if row is None else row // rows.n_values
+    is_quoted = may_escape = False
+    private: set[str] = set()
+    for text in texts:
+        sep = _find_separator(text) if sep is None else sep
+        is_quoted = is_quoted or '"' in text
+        if not may_escape and "\\" in text:
+            may_escape = re.search(r"\\(?:\"|" + re.escape(sep) + ")", text) is not None
+        if not text.isascii():
+            private.update(_PRIVATE.findall(text))
+    sep = sep or ","
+    mark = sep if len(sep) == 1 else next(mark for mark in map(chr, range(0xE000, 0xF900)) if mark not in private)
+    return Layout(path, sep, mark, is_quoted, may_escape)
+
+
+def choose_escape(layout: Layout, split: Callable[[Layout], Iterable[Rows]]) -> Layout:
+    """Find out whether backslashes are escapes; ``split`` gives all rows of a text of some layout.
+
+    If backslashes can be read as escapes and as text, and values would end elsewhere, neither is taken.
+    """
+    if not layout.may_escape:
+        return layout
+    escaped = replace(layout, is_quoted=True, escape="\\")
+    error, error_of_escaped = _error_of(split, layout), _error_of(split, escaped)
+    if error is not None:
+        if error_of_escaped is None:
+            return escaped
+        raise error  # it says more than the other
+    if error_of_escaped is not None:
+        return layout
+    values, others = (chain.from_iterable(rows.values for rows in split(each)) for each in (layout, escaped))
+    place = next((i for i, pair in enumerate(zip_longest(values, others)) if _end_apart(*pair)), None)
+    if place is None:
+        return layout
+    for rows in split(layout):
+        row = min(place // rows.n_values, len(rows.line_numbers) - 1)
+        place -= len(rows.values)
+        if place < 0:
+            break
     raise ValueError(
         f"{rows.locate(row)}: a backslash before a quote or separator may be text or an escape, and the values would "
         f"not be the same: {rows.quote_row(row)}. Write the file anew, with quotes in quoted values doubled and no "
@@ -84,10 +121,28 @@ def split_rows(text: str, sep: str | None, path: str) -> Rows:
     )
 
 
-def _end_apart(plain: str, escaped: str) -> bool:
+def split_rows(texts: Iterable[str], layout: Layout, n_rows: int | None = None) -> Iterator[Rows]:
+    """Split texts into rows that have as many values as the first; those of a text, or ``n_rows``, at a time."""
+    parts = _split_quoted(texts, layout, n_rows) if layout.is_quoted else _split_plain(texts, layout)
+    return (rows for rows in parts if rows.values)
+
+
+def _error_of(split: Callable[[Layout], Iterable[Rows]], layout: Layout) -> ValueError | None:
+    """Give the error that splitting raises."""
+    try:
+        for _ in split(layout):
+            pass
+    except ValueError as error:
+        return error
+    return None
+
+
+def _end_apart(plain: str | None, escaped: str | None) -> bool:
     """Tell whether two readings of a value differ by more than quotes and backslashes in it."""
     if plain == escaped:
         return False
+    if plain is None or escaped is None:
+        return True
     without = str.maketrans("", "", '\\"')
     return plain.translate(without) != escaped.translate(without)
 
@@ -109,26 +164,29 @@ def _find_separator(text: str) -> str:
     return ","
 
 
-def _split_plain(text: str, sep: str, path: str) -> Rows:
-    """Split a text without quotes, in a few passes in C."""
-    text, line_numbers = _take_blank_lines_out(text)
-    if not text:
-        return Rows(path, sep, 0, [], line_numbers)
-    lines = text.split("\n")
-    if sep == " ":  # several spaces may line up columns
-        lines = [" ".join(line.split()) for line in lines]
-        text = "\n".join(lines)
-    n_seps = lines[0].count(sep)
-    if not set(map(str.count, lines, repeat(sep))) <= {n_seps}:
-        row = next(i for i, line in enumerate(lines) if line.count(sep) != n_seps)
-        _raise_wrong_width(f"{path}, line {line_numbers[row]}", lines[row].split(sep), n_seps + 1, sep)
-    return Rows(path, sep, n_seps + 1, text.replace(sep, "\n").split("\n"), line_numbers)
+def _split_plain(texts: Iterable[str], layout: Layout) -> Iterator[Rows]:
+    """Split texts without quotes, in a few passes in C."""
+    path, sep, n_seps, n_lines = layout.path, layout.sep, None, 0
+    for text in texts:
+        text = text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n")
+        n_lines_before, n_lines = n_lines, n_lines + text.count("\n")
+        text, line_numbers = _take_blank_lines_out(text)
+        if not text:
+            continue
+        lines = text.split("\n")
+        if sep == " ":  # several spaces may line up columns
+            lines = [" ".join(line.split()) for line in lines]
+            text = "\n".join(lines)
+        n_seps = lines[0].count(sep) if n_seps is None else n_seps
+        if not set(map(str.count, lines, repeat(sep))) <= {n_seps}:
+            row = next(i for i, line in enumerate(lines) if line.count(sep) != n_seps)
+            where = f"{path}, line {n_lines_before + line_numbers[row]}"
+            _raise_wrong_width(where, lines[row].split(sep), n_seps + 1, sep)
+        yield Rows(path, sep, n_seps + 1, text.replace(sep, "\n").split("\n"), line_numbers, n_lines_before)
 
 
 def _take_blank_lines_out(text: str) -> tuple[str, Sequence[int]]:
-    """Return a text without blank lines, its lines ended alike; and their numbers in the file, from 1."""
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    """Return a text without blank lines; and the numbers of its lines, from 1."""
     text = text.removesuffix("\n")
     first_is_blank = not text[: text.find("\n") + 1 or None].strip()
     if not first_is_blank and not _BLANK_LINE.search(text):
@@ -142,42 +200,53 @@ def _take_blank_lines_out(text: str) -> tuple[str, Sequence[int]]:
     return "\n".join(lines), numbers
 
 
-def _split_quoted(text: str, sep: str, path: str, escape: str | None = None) -> Rows:
-    """Split a text some of whose values are in quotes, which may hold separators, line ends and doubled quotes."""
-    mark = sep
-    if len(sep) > 1:  # the csv module has separators of one character
-        mark = next(character for character in map(chr, range(0xE000, 0xF900)) if character not in text)
-        text = text.replace(sep, mark)
-    reader = csv.reader(_read_lines(text, sep), delimiter=mark, escapechar=escape, skipinitialspace=True, strict=True)
-    values: list[str] = []
-    line_numbers, n_values, line_number = [], 0, 1
-    try:
-        for row in reader:
-            if len(row) > 1 or (row and row[0].strip()):
-                n_values = n_values or len(row)
-                if len(row) != n_values:
-                    _raise_wrong_width(f"{path}, line {line_number}", row, n_values, sep)
-                values.extend(row)
-                line_numbers.append(line_number)
-            line_number = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}, line {line_number}: a quoted value does not end, or goes on after its quote ({shorten(error)}). "
-            "Double the quotes within quoted values."
-        ) from error
-    if mark != sep:
-        values = [value.replace(mark, sep) for value in values]
-    return Rows(path, sep, n_values, values, line_numbers)
+def _split_quoted(texts: Iterable[str], layout: Layout, n_rows: int | None) -> Iterator[Rows]:
+    """Split texts some of whose values are in quotes, which may hold separators, line ends and doubled quotes."""
+    path, sep, mark, n_values, line_number = layout.path, layout.sep, layout.mark, 0, 1
+    reader = csv.reader(
+        _read_lines(texts, sep, mark),
+        delimiter=mark,
+        escapechar=layout.escape,
+        skipinitialspace=True,
+        strict=True,
+    )
+    is_more = True
+    while is_more:
+        values: list[str] = []
+        line_numbers, is_more = [], False
+        try:
+            for row in islice(reader, n_rows):
+                is_more = True
+                if len(row) > 1 or (row and row[0].strip()):
+                    n_values = n_values or len(row)
+                    if len(row) != n_values:
+                        _raise_wrong_width(f"{path}, line {line_number}", row, n_values, sep)
+                    values.extend(row)
+                    line_numbers.append(line_number)
+                line_number = reader.line_num + 1
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}, line {line_number}: a quoted value does not end, or goes on after its quote "
+                f"({shorten(error)}). Double the quotes within quoted values."
+            ) from error
+        if mark != sep:
+            values = [value.replace(mark, sep) for value in values]
+        yield Rows(path, sep, n_values, values, line_numbers)
 
 
-def _read_lines(text: str, sep: str) -> Iterator[str]:
-    """Yield the lines of a text one by one, with their ends as they are; spaces that separate end no line."""
-    for match in _LINE_WITH_END.finditer(text):
-        line = match[0]
-        if sep == " ":
-            values = line.rstrip("\r\n")
-            line = values.rstrip(" ") + line[len(values) :]
-        yield line
+def _read_lines(texts: Iterable[str], sep: str, mark: str) -> Iterator[str]:
+    """Yield lines one by one, with their ends as they are and marks between values; spaces that separate end no line.
+
+    The csv module has separators of one character.
+    """
+    for text in texts:
+        text = text if mark == sep else text.replace(sep, mark)
+        for match in _LINE_WITH_END.finditer(text):
+            line = match[0]
+            if sep == " ":
+                values = line.rstrip("\r\n")
+                line = values.rstrip(" ") + line[len(values) :]
+            yield line
 
 
 def _raise_wrong_width(where: str, row: list[str], n_values: int, sep: str) -> None:

@@ -59,14 +59,14 @@ def open_gzip(path: Path, limit: int, advice: str) -> BinaryIO:
     return io.BufferedReader(_BoundedReader(gzip.open(path), str(path), limit, advice), 2**20)
 
 
-def read_maybe_gzipped(path: Path, advice: str) -> bytes:
-    """Read a file, and unpack it if it is compressed by gzip."""
-    with path.open("rb") as file:
-        is_gzipped = file.read(2) == b"\x1f\x8b"
-    if not is_gzipped:
-        return path.read_bytes()
-    with open_gzip(path, _ALWAYS_UNPACKED, advice) as file:
-        return file.read()
+def open_maybe_gzipped(path: Path, advice: str) -> BinaryIO:
+    """Open a file, and unpack it if it is compressed by gzip."""
+    file = path.open("rb")
+    if file.read(2) == b"\x1f\x8b":
+        file.close()
+        return open_gzip(path, _ALWAYS_UNPACKED, advice)
+    file.seek(0)
+    return file
 
 
 def open_member(archive: Path, member: str, limit: int, advice: str) -> BinaryIO | None:

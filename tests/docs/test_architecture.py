@@ -17,9 +17,10 @@ KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 IMPORTS_OF_WINGS = {
     "__init__": {"_encoder", "_prediction", "_ranker", "_regressor", "_training"},
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
-    "_regressor": {"_base", "_ids", "_kernel.rows", "_prediction", "_recommender", "_training", "_utils"},
+    "_regressor": {"_base", "_ids", "_kernel.rows", "_prediction", "_recommender", "_streaming", "_training", "_utils"},
     "_ranker": {"_base", "_ids", "_prediction", "_recommender", "_training", "_utils", "metrics"},
     "_recommender": {"_base", "_ids", "_prediction", "_utils"},
+    "_streaming": {"_base", "_ids", "_training", "_utils"},
     "_base": {"_ids", "_kernel.rows", "_prediction", "_training", "_utils"},
     "_training": {"_kernel", "_prediction.model", "_utils"},
     "_prediction": {"_ids", "_kernel", "_utils"},
@@ -39,7 +40,7 @@ ORDER_WITHIN_WINGS = {
         "rows", "sgd", "precision", "online", "grid", "effects", "partners", "hashing", "selection", "als", "simd",
         "__init__",
     ],
-    "_ids": ["tables", "checks", "kinds", "factorize", "levels", "names", "pick", "times"],
+    "_ids": ["batches", "tables", "checks", "kinds", "factorize", "levels", "merge", "names", "pick", "times"],
     "_prediction": [
         "model", "deviations", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts",
         "recommend", "similar", "explain", "shares",

@@ -34,6 +34,19 @@ def test_the_example_of_training_runs(monkeypatch, capsys):
     assert "early_stopping: " in out
 
 
+def test_the_example_of_ratings_larger_than_memory_runs(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("pyarrow")
+    example = load_example("larger_than_memory")
+    monkeypatch.setattr(example, "N_USERS", 2000)
+    monkeypatch.setattr(example, "BATCH", 2**14)
+    arguments = ["--ratings", "200000", "--megabytes", "100", "--folder", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["larger_than_memory.py", *arguments])
+    example.main()
+    out = capsys.readouterr().out
+    assert float(re.search(r"^RMSE (\d\.\d+) where", out, flags=re.MULTILINE)[1]) < 1
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.drawing
 def test_the_example_of_a_replay_runs(monkeypatch, capsys, tmp_path):
     pytest.importorskip("matplotlib")

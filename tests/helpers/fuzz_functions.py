@@ -8,6 +8,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow
+from pyarrow import parquet
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -258,6 +260,31 @@ def load(choose):
     return Call("load_ratings", datasets.load_ratings, (path,), kwargs, check=check, more_errors=(OSError,))
 
 
+def fit_file(choose):
+    """Open a file of ratings, text or Parquet, and fit a model to it."""
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / "opened.csv"
+    path.write_bytes(bytes_of_ratings(choose))
+    if choose.chance(0.5):
+        path, n_rows = FOLDER / "opened.parquet", choose.integer(1, 30)
+        table = {"user": choose.rng.integers(0, 5, n_rows), "item": list("abc" * 10)[:n_rows]}
+        table["rating"] = choose.argument([choose.rng.random(n_rows)], [["x"] * n_rows, [None] * n_rows])
+        parquet.write_table(pyarrow.table(table), path)
+        path = choose.argument([path], [FOLDER / "nothing.parquet"])
+    good = {"columns": [None, [0, 1, 2]], "weight": [None], "sep": [None], "header": [None], "encoding": [None]}
+    bad = {
+        "columns": [[0, 1], 5, [0, 0, 1], ["user", "item", "x"]], "weight": [99, "nothing", -1, 1.5, True, 0],
+        "sep": ["", 5, "\n"], "header": [True, "no"], "encoding": ["nothing", 5, "utf-16"],
+    }  # fmt: skip
+    model = regressor(choose, loss="squared_error", early_stopping=False)
+
+    def open_and_fit(path, **kwargs):
+        return model.fit(datasets.open_ratings(path, **kwargs))
+
+    kwargs = choose.keywords(good, bad, 0.2)
+    return Call("open_ratings", open_and_fit, (path,), kwargs, more_errors=(OSError,))
+
+
 def make_ratings(choose):
     good = {
         "n_users": [1, 5, 30], "n_items": [4, 20], "n_ratings": [4, 20], "rank": [0, 3], "noise": [0, 0.5, 1e300],
@@ -490,6 +517,6 @@ def display_of_estimator(choose):
 
 
 MAKERS = [
-    metric, metric, scorer, of_lists, of_lists, split, split, prequential, load, load, make_ratings, from_sparse,
-    to_sparse, display_of_numbers, item_map, heat_map, display_of_estimator, fetch,
+    metric, metric, scorer, of_lists, of_lists, split, split, prequential, load, load, fit_file, make_ratings,
+    from_sparse, to_sparse, display_of_numbers, item_map, heat_map, display_of_estimator, fetch,
 ]  # fmt: skip

@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
@@ -40,6 +42,7 @@ GOOD = {
     "forgetting": [0, 0.01, 0.5, 1e-300, np.float32(0.25)],
     "n_jobs": [None, 1, 2, -1, -1000, 10**6],
     "random_state": [0, 7, 2**32 - 1, None, np.random.RandomState(0)],
+    "memory_map": [None, True, False, tempfile.gettempdir(), Path(tempfile.gettempdir())],
     "verbose": [0, 1, True],
 }
 BAD = {
@@ -57,6 +60,7 @@ BAD = {
     "forgetting": [1, 1.5, 10**400, *NO_NUMBERS],
     "n_jobs": [0, 1.5, "text", 2**70],
     "random_state": [-1, 2**40, 1.5, "text", np.random.default_rng(0)],
+    "memory_map": ["", "nowhere", Path(__file__), 5, b"x", [None], np.nan],
     "verbose": [-1, "text", None],
 }
 

@@ -1,0 +1,142 @@
+"""Read ratings in batches, twice: first their levels, then their codes, which lie in memory or in mapped files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sklearn_mf._base import CheckedInput, check_input
+from sklearn_mf._ids.batches import Batch, RatingBatches, SlicedRatings
+from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
+from sklearn_mf._ids.merge import GrowingLevels
+from sklearn_mf._ids.tables import Column
+from sklearn_mf._training.losses import Loss
+from sklearn_mf._training.ratings import CodedRatings
+from sklearn_mf._training.shard import Shard
+
+_CODE, _NUMBER = 4, 8  # bytes
+_GRID = 4.25  # bytes of a rating in the grid that the kernel takes; its weight takes 4 more
+
+
+class StreamedInput:
+    """Hold ratings that are read in batches.
+
+    Parameters
+    ----------
+    batches : RatingBatches
+        The ratings.
+
+    loss : Loss
+        It says which ratings are allowed.
+
+    n_copies : int
+        How often training holds the ratings in blocks, at most.
+    """
+
+    def __init__(self, batches: RatingBatches, loss: Loss, n_copies: int):
+        self.labels = batches.labels
+        self._batches, self._loss, self._n_copies = batches, loss, n_copies
+
+    def fit_levels(self, shard: Shard) -> tuple[Levels, CodedRatings]:
+        """Learn the levels, and put the ratings into the storage; warn of columns that can hardly be categories."""
+        levels, n_rows, n_counted, has_weights = self._learn_levels(shard)
+        shard.storage.require(n_rows * self._bytes_of_a_rating(has_weights))
+        columns = [Column(label, []) for label in self.labels]
+        warn_of_continuous_columns(columns, levels, n_counted)
+        coded = self._encode(levels, n_rows, has_weights, shard)
+        warn_of_ratings_in_columns(columns, levels, coded.codes, coded.values, coded.weights)
+        return levels, coded
+
+    def _learn_levels(self, shard: Shard) -> tuple[Levels, int, int, bool]:
+        """Give levels, the number of rows, of those that count, and whether there are weights."""
+        growing, n_rows, n_counted, has_weights = GrowingLevels(self.labels, shard.threads), 0, 0, False
+        for batch in self._batches.batches():
+            with _named(batch, is_first=n_rows == 0):
+                self._loss.check_targets(batch.y, batch.weights)
+                growing.add(batch.columns, batch.weights)
+            n_rows += len(batch.y)
+            has_weights = batch.weights is not None
+            n_counted += np.count_nonzero(batch.weights) if has_weights else len(batch.y)
+        if not n_rows:
+            raise ValueError(f"{self._batches!r} has no ratings: there is nothing to fit.")
+        if not n_counted:
+            raise ValueError("Sample weights are all zero: at least one rating must count.")
+        return growing.finish(), n_rows, n_counted, has_weights
+
+    def _bytes_of_a_rating(self, has_weights: bool) -> int:
+        """Give what a rating needs of the storage: as it is read, in blocks, and in the grid."""
+        in_block = _CODE * len(self.labels) + _NUMBER * (2 if has_weights else 1)
+        return int(np.ceil(in_block * (1 + self._n_copies) + _GRID + (4 if has_weights else 0)))
+
+    def _encode(self, levels: Levels, n_rows: int, has_weights: bool, shard: Shard) -> CodedRatings:
+        """Read the ratings again, and write their codes."""
+        codes = [shard.storage.empty(n_rows, np.int32) for _ in self.labels]
+        values = shard.storage.empty(n_rows, np.float64)
+        weights = shard.storage.empty(n_rows, np.float64) if has_weights else None
+        start = 0
+        for batch in self._batches.batches():
+            rows = slice(start, start + len(batch.y))
+            start = rows.stop
+            if start > n_rows:
+                self._raise_changed(batch.place)
+            with _named(batch, is_first=rows.start == 0):
+                indices = levels.encode(batch.columns, shard.threads)
+            is_known = (indices >= 0).all(axis=1)
+            if not is_known.all() and (batch.weights is None or batch.weights[~is_known].any()):
+                self._raise_changed(batch.place)
+            for column, own in zip(codes, indices.T, strict=True):
+                np.maximum(own, 0, out=column[rows])  # of ids without weight nothing is looked at
+            values[rows] = batch.y
+            if weights is not None:
+                weights[rows] = batch.weights
+        if start < n_rows:
+            self._raise_changed("the end")
+        return CodedRatings(codes, values, weights, levels.counts)
+
+    def _raise_changed(self, place: str) -> None:
+        """Refuse ratings that are not those of the first reading."""
+        raise ValueError(
+            f"{self._batches!r} has changed while it was read: at {place} there are other rows than before. Fit again "
+            "when nobody writes to it."
+        )
+
+
+def check_fit_input(
+    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, loss: Loss
+) -> CheckedInput | StreamedInput:
+    """Check what fit is given; ratings are read in batches if they come so, or if ``memory_map`` is set."""
+    n_copies = 2 if frozen.early_stopping else 1
+    if isinstance(X, RatingBatches):
+        for name, given in [("y", y), ("sample_weight", sample_weight)]:
+            if given is not None:
+                raise ValueError(f"{name} is given, and X is {X!r}, which has its own: leave {name} out.")
+        _set_names(frozen, X)
+        return StreamedInput(X, loss, n_copies)
+    checked = check_input(frozen, X, y, sample_weight, loss, reset=True)
+    if frozen.memory_map is None or frozen.memory_map is False:
+        return checked
+    return StreamedInput(SlicedRatings(checked.columns, checked.y, checked.weights), loss, n_copies)
+
+
+def _set_names(frozen: Any, batches: RatingBatches) -> None:
+    """Set number and names of the columns of a copy of an estimator, as scikit-learn does for tables."""
+    frozen.n_features_in_ = batches.n_columns
+    if batches.feature_names is not None:
+        frozen.feature_names_in_ = np.array(batches.feature_names, dtype=object)
+    elif hasattr(frozen, "feature_names_in_"):
+        del frozen.feature_names_in_
+
+
+@contextmanager
+def _named(batch: Batch, is_first: bool) -> Iterator[None]:
+    """Say where in the whole a row is that an error speaks of: it was counted within the batch."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if is_first:
+            raise
+        raise type(error)(f"In {batch.place}, of which the first is row 0 here: {error}") from error

@@ -1,0 +1,141 @@
+"""Open files of ratings that are larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+from os import PathLike, fspath
+from pathlib import Path
+
+from sklearn_mf._ids.batches import Batch, RatingBatches
+from sklearn_mf.datasets._columns import check_arguments
+from sklearn_mf.datasets._parquet import ParquetRatings, is_parquet, open_parquet
+from sklearn_mf.datasets._text_batches import TextRatings, open_text
+
+
+class RatingsFile(RatingBatches):
+    """Stand for the ratings of a file, which ``fit`` of a regressor reads in batches.
+
+    :func:`open_ratings` makes it. It is given as X, and has y and the weights in it. It is not a table: whatever splits
+    tables, or predicts, refuses it with a TypeError.
+
+    Parameters
+    ----------
+    ratings : object
+        What reads the file; :func:`open_ratings` chooses it.
+
+    Attributes
+    ----------
+    feature_names : list of str or None
+        Names of the columns of ids; None where the file has no header.
+
+    n_columns : int
+        Number of columns of ids.
+
+    n_ratings : int
+        Number of ratings when the file was opened.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sklearn_mf.datasets import open_ratings
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "ratings.csv"
+    ...     _ = path.write_text("user,film,stars\\nann,12,4.5\\nbob,7,3\\n")
+    ...     ratings = open_ratings(path)
+    >>> ratings.feature_names, ratings.n_ratings
+    (['user', 'film'], 2)
+    """
+
+    def __init__(self, ratings: TextRatings | ParquetRatings):
+        self._ratings = ratings
+        self.feature_names, self.n_ratings = ratings.names, ratings.n_ratings
+        names = [f" ({name!r})" for name in ratings.names] if ratings.names else [""] * ratings.n_columns
+        self.labels = [f"column {j}{name} of X" for j, name in enumerate(names)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({fspath(self._ratings.path)!r}, {self.n_ratings} ratings)"
+
+    def batches(self) -> Iterator[Batch]:
+        """Give all ratings in order, a batch at a time."""
+        return self._ratings.batches(self.labels)
+
+
+def open_ratings(
+    path: str | PathLike,
+    *,
+    columns: Sequence[int | str] | None = None,
+    weight: int | str | None = None,
+    sep: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+) -> RatingsFile:
+    r"""Open a file of ratings that is larger than memory, for ``fit`` to read it in batches.
+
+    ``model.fit(open_ratings(path))`` gives the model, bit for bit, that ``fit`` gives for the same ratings in memory.
+    Only ``fit`` of :class:`~sklearn_mf.MatrixFactorizationRegressor` takes it. To hold ratings out, write them to
+    another file, and load that one. With ``memory_map`` of the regressor, what ``fit`` works with lies in files, too.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A text file, or the same compressed by gzip, as :func:`load_ratings` reads it; a Parquet file; or a folder of
+        Parquet files, which are read in the order of their names. Parquet needs pyarrow:
+        ``pip install "sklearn-mf[parquet]"``.
+
+    columns : sequence of int or str, or None, default=None
+        Places (from 0) or names of the columns: user, item, any contexts, and last the rating. None finds them as
+        :func:`load_ratings` does.
+
+    weight : int, str or None, default=None
+        Place or name of the column of weights, at least 0 and not all 0. None weighs all ratings alike.
+
+    sep, header, encoding : as in :func:`load_ratings`, default=None
+        How to read a text file. None finds out.
+
+    Returns
+    -------
+    ratings : RatingsFile
+        The X of ``fit``. It holds no ratings, and reads the file whenever it is asked for them. Ids are of the kinds
+        that :func:`load_ratings` finds: a column of a text has ints only if every value of it is one. Columns of
+        Parquet keep their types.
+
+    Raises
+    ------
+    ValueError
+        As of :func:`load_ratings`. A text file is read here once, and all of it is checked. Rows of Parquet are checked
+        when ``fit`` reads them.
+    TypeError
+        If an argument is not of the type described above.
+    ImportError
+        If the file is Parquet, and pyarrow is not installed.
+    OSError
+        If the file cannot be opened.
+
+    See Also
+    --------
+    load_ratings : Read a file into memory.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sklearn_mf import MatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import open_ratings
+    >>> model = MatrixFactorizationRegressor(rank=2, memory_map=True, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "ratings.csv"
+    ...     _ = path.write_text("user,film,stars\nann,12,4.5\nbob,7,3\nbob,12,4\n")
+    ...     model = model.fit(open_ratings(path))
+    >>> model.categories_
+    [array(['ann', 'bob'], dtype=object), array([ 7, 12])]
+    """
+    check_arguments(path, columns, sep, header, encoding)
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (Integral, str))):
+        raise TypeError(f"weight must be the place (int) or the name (str) of a column, or None, not {weight!r}.")
+    file = Path(path)
+    if not is_parquet(file):
+        return RatingsFile(open_text(file, columns, weight, sep, header, encoding))
+    for name, given in [("sep", sep), ("header", header), ("encoding", encoding)]:
+        if given is not None:
+            raise ValueError(f"{name} says how to read a text, and {fspath(path)} is Parquet: leave {name} out.")
+    return RatingsFile(open_parquet(file, columns, weight))

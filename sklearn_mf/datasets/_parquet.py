@@ -1,0 +1,172 @@
+"""Read ratings from Parquet files in batches, through pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sklearn_mf._ids.batches import ROWS_OF_A_BATCH, Batch, Column
+from sklearn_mf._ids.tables import split_column
+from sklearn_mf.datasets._columns import Chosen, choose_columns
+from sklearn_mf.datasets._messages import quote, shorten
+from sklearn_mf.datasets._rows import Rows
+
+_SUFFIXES = ".parquet", ".pq"
+_BYTES_OF_A_BLOCK = 2**20  # of a column that is read at a time: a row group may be large
+_MAGIC = b"PAR1"
+
+
+class _Header(Rows):
+    """Hold the names of columns, which are in no line."""
+
+    def locate(self, row: int) -> str:
+        """Name the file."""
+        return self.path
+
+
+@dataclass(frozen=True)
+class ParquetRatings:
+    """Hold which columns of Parquet files are read."""
+
+    path: Path
+    files: list[Path]
+    chosen: Chosen
+    all_names: list[str]
+    n_ratings: int
+
+    @property
+    def names(self) -> list[str] | None:
+        """Names of the columns of ids."""
+        return self.chosen.names
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of ids."""
+        return len(self.chosen.ids)
+
+    def batches(self, labels: list[str]) -> Iterator[Batch]:
+        """Give all ratings in order, a batch at a time."""
+        chosen = self.chosen
+        places = [*chosen.ids, chosen.rating, *([] if chosen.weight is None else [chosen.weight])]
+        names = [self.all_names[place] for place in places]
+        for file in self.files:
+            start = 0
+            for batch in _read(file, names):
+                *ids, numbers, weights = (batch.column(name) for name in names + [names[-1]] * (chosen.weight is None))
+                rows = f"rows {start} to {start + len(numbers) - 1} of {fspath(file)}"
+                columns = [_id_column(column, label, file, start) for column, label in zip(ids, labels, strict=True)]
+                y = _numbers(numbers, f"the rating in column {quote(names[len(ids)])}", file, start)
+                w = None
+                if chosen.weight is not None:
+                    w = _numbers(weights, f"the weight in column {quote(names[-1])}", file, start, lowest=0.0)
+                start += len(y)
+                yield Batch(rows, columns, y, w)
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell whether a path is a folder or a Parquet file."""
+    if path.is_dir() or path.suffix.lower() in _SUFFIXES:
+        return True
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def open_parquet(path: Path, columns: Any, weight: Any) -> ParquetRatings:
+    """Find out which columns to read."""
+    _require_pyarrow()
+    files = [path]
+    if path.is_dir():
+        found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+        files = sorted(file for file in found if not file.name.startswith((".", "_")))
+    if not files:
+        raise ValueError(f"The folder {fspath(path)} has no Parquet files, which end in .parquet or .pq.")
+    names, n_ratings = None, 0
+    for file in files:
+        own, n_rows = _names_and_rows(file)
+        names = own if names is None else names
+        n_ratings += n_rows
+        if set(names) - set(own):
+            raise ValueError(f"{fspath(file)} has no column {quote(min(set(names) - set(own)))}, as {files[0]} has.")
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ValueError(f"{fspath(path)} has several columns {quote(repeated[0])}: give each a name of its own.")
+    if not n_ratings:
+        raise ValueError(f"{fspath(path)} has no ratings: it has no rows.")
+    header = _Header(fspath(path), ",", len(names), names, [1])
+    return ParquetRatings(path, files, choose_columns(header, columns, True, weight), names, n_ratings)
+
+
+def _require_pyarrow() -> None:
+    """Say what to install if pyarrow is missing."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "open_ratings reads Parquet with pyarrow, which is not installed. Install it with: "
+            'pip install "sklearn-mf[parquet]"'
+        ) from error
+
+
+def _names_and_rows(file: Path) -> tuple[list[str], int]:
+    """Give the names of the columns of a file, and its number of rows."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file) as opened:
+            return opened.schema_arrow.names, opened.metadata.num_rows
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"{fspath(file)} cannot be read as Parquet: {shorten(error)}") from error
+
+
+def _read(file: Path, names: list[str]) -> Iterator[Any]:
+    """Give batches of some columns; nothing is read ahead."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file, buffer_size=_BYTES_OF_A_BLOCK, pre_buffer=False) as opened:
+            for batch in opened.iter_batches(ROWS_OF_A_BATCH, columns=names, use_threads=False):
+                if batch.num_rows:
+                    yield batch
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"{fspath(file)} cannot be read as Parquet: {shorten(error)}") from error
+
+
+def _id_column(values: Any, label: str, file: Path, start: int) -> Column:
+    """Take a column of ids; all of them must be there."""
+    import pyarrow
+
+    missing = values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
+    if pyarrow.types.is_floating(values.type):
+        missing |= ~np.isfinite(values.to_numpy(zero_copy_only=False).astype(np.float64))
+    if missing.any():
+        raise ValueError(
+            f"{fspath(file)}, row {start + int(missing.argmax())}: an id is missing, NaN or infinite in {label}. Rows "
+            "are counted from 0. Leave such rows out, or give them an id of their own."
+        )
+    return split_column(values, label)
+
+
+def _numbers(values: Any, what: str, file: Path, start: int, lowest: float = -np.inf) -> np.ndarray:
+    """Take ratings or weights, which must be finite; float64 (n_rows,)."""
+    import pyarrow
+
+    types = pyarrow.types
+    kind = values.type
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)):
+        raise ValueError(f"{fspath(file)}: {what} is not a number but {kind}. Give columns, or convert it.")
+    if types.is_boolean(kind):
+        values = values.cast(pyarrow.int8())
+    numbers = values.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
+    wrong = ~np.isfinite(numbers) | (numbers < lowest)
+    if wrong.any():
+        row = int(wrong.argmax())
+        problem = "is below 0" if np.isfinite(numbers[row]) else "is missing, NaN or infinite"
+        raise ValueError(f"{fspath(file)}, row {start + row}: {what} {problem}. Rows are counted from 0.")
+    return numbers
