@@ -88,10 +88,14 @@ def frozen_copy(estimator: Any) -> Any:
     return frozen
 
 
+def seed_of(estimator: Any) -> int:
+    """Draw a seed from ``random_state``."""
+    return int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
+
+
 def generator_of(estimator: Any, *count: int) -> np.random.Generator:
     """Draw from ``random_state``; ``count`` tells one batch from another."""
-    seed = check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max)
-    return np.random.default_rng([seed, *count])
+    return np.random.default_rng([seed_of(estimator), *count])
 
 
 def float_of(estimator: Any, name: str) -> float:

@@ -243,7 +243,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         TypeError
             If X is sparse, or an id is neither number, text, bytes nor datetime.
         """
-        hyper = _hyperparameters_of(self)
+        hyper = hyperparameters_of(self)
         callback = Callback(self, None, int(self.max_iter), "Iteration")  # it notes itself in the estimator
         frozen = frozen_copy(self)
         given = check_pairs(frozen, X, y, sample_weight, reset=True)
@@ -255,12 +255,12 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             del codes
             by_user, unit = distinct_pairs(pairs, shard)
             seen = SeenPairs.of_pairs(by_user.start, by_user.index, by_user.weight) if self.keep_pairs else None
-            callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, seen)
+            callback.attributes = lambda preferences: attributes_of(frozen, levels, preferences, seen)
             state = PreferenceState(hyper, rule, weight_scale, unit, 0.0, [])
             preferences = fit_pairs(
                 by_user, levels.counts, state, generator_of(self), shard, callback, score_with(threads)
             )
-        attributes = _attributes_of(frozen, levels, preferences, seen)
+        attributes = attributes_of(frozen, levels, preferences, seen)
         callback.end_fit(preferences)
         self.__dict__ = {**vars(frozen), **attributes}
         return self
@@ -332,7 +332,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
                 {row.level: (row.partners, row.weights) for row in solved if row.field == f} for f in range(2)
             )
             seen = seen.with_users(of_users).with_items(of_items)
-        self.__dict__ = {**vars(frozen), **_attributes_of(frozen, levels, grown, seen)}
+        self.__dict__ = {**vars(frozen), **attributes_of(frozen, levels, grown, seen)}
         return self
 
     def recommend(
@@ -593,7 +593,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         return None, self._kept_pairs("exclude='seen'", "give exclude the X of fit, or None")
 
 
-def _hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperparameters:
+def hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperparameters:
     """Give what training is told of the parameters."""
     return PreferenceHyperparameters(
         int(model.rank),
@@ -617,7 +617,7 @@ def score_with(threads: Threads) -> Score:
     return score
 
 
-def _attributes_of(
+def attributes_of(
     frozen: MatrixFactorizationRanker, levels: Levels, preferences: Preferences, seen: SeenPairs | None
 ) -> dict[str, Any]:
     """Give the attributes of a ranker with what was learned."""

@@ -456,7 +456,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         OSError
             If a file that is X cannot be read, or the disk of ``memory_map`` has too little room.
         """
-        hyper, stopping = _hyperparameters_of(self), _stopping_rule_of(self)
+        hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
         before, frozen = frozen_copy(self), frozen_copy(self)
         _check_memory_map(self)
@@ -558,7 +558,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         is_first = not hasattr(frozen, "_training_state")
         if not is_first:
             validate_parameters(frozen)  # scikit-learn does it for the first batch alone
-        hyper = _hyperparameters_of(frozen)
+        hyper = hyperparameters_of(frozen)
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=is_first)
         y_old = check_old_ratings(y_old, len(given.y))
         if is_first and y_old is not None:
@@ -568,7 +568,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 shard = Shard(threads)
                 levels, coded = given.fit_levels(shard)
                 learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, _stopping_rule_of(frozen), generator_of(frozen), shard)
+                learned = fit_first_batch(coded, hyper, stopping_rule_of(frozen), generator_of(frozen), shard)
             else:
                 known = learned_so_far(frozen, hyper, "partial_fit")
                 levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
@@ -676,7 +676,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             If rows have no new id, or several; if ``loss`` is not "squared_error", or ``positive`` is set: use
             ``partial_fit`` then; or as in ``fit``.
         """
-        hyper, frozen = _hyperparameters_of(self), frozen_copy(self)
+        hyper, frozen = hyperparameters_of(self), frozen_copy(self)
         check_is_fitted(frozen)
         if not hyper.loss.is_least_squares or self.positive:
             raise ValueError(
@@ -988,7 +988,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         self.fold_in(X, y, sample_weight)
 
 
-def _hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
+def hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
     """Give what training is told of the parameters."""
     return Hyperparameters(
         int(model.rank),
@@ -1019,7 +1019,7 @@ def _damping_of(model: MatrixFactorizationRegressor) -> Damping | None:
     return Damping.of_sides(float(pair[0]), float(pair[1]))
 
 
-def _stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
+def stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
     """Give how long to train."""
     return StoppingRule(
         model.schedule,

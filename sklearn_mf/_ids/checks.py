@@ -78,7 +78,9 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~np.isfinite(values))
 
 
-def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", of: str = "X") -> np.ndarray | None:
+def check_weights(
+    sample_weight: Any, n_rows: int, name: str = "sample_weight", of: str = "X", may_all_be_zero: bool = False
+) -> np.ndarray | None:
     """Check that weights are finite, at least 0 and not all 0, one per row of X; return them as an array, or None."""
     if sample_weight is None:
         return None
@@ -104,7 +106,7 @@ def check_weights(sample_weight: Any, n_rows: int, name: str = "sample_weight", 
             f"{name} must be finite and not negative: {len(bad)} of {n_rows} weights are not, the first at row "
             f"{bad[0]} ({weights[bad[0]]}). Use 0 to leave a rating out."
         )
-    if not weights.any():
+    if not (may_all_be_zero or weights.any()):
         raise ValueError("Sample weights are all zero: at least one rating must count.")
     return weights
 

@@ -54,6 +54,11 @@ class GrowingLevels:
         given = zip(self._columns, columns, strict=True)
         self._threads.map(lambda pair: pair[0].add(pair[1], weights), given)
 
+    def join(self, other: GrowingLevels) -> None:
+        """Add the ids that another one has learned."""
+        for own, given in zip(self._columns, other._columns, strict=True):
+            own.join(given)
+
     def finish(self) -> Levels:
         """Give the levels that rows of positive weight have."""
         runs = self._threads.map(_GrowingColumn.merge_all, self._columns)
@@ -75,7 +80,18 @@ class _GrowingColumn:
         is_used = np.ones(len(ids), dtype=bool)
         if weights is not None:
             is_used = np.bincount(codes, weights > 0, minlength=len(ids)) > 0
-        self._runs.append(_Run(ids, is_used, ids.dtype.kind in "if" and _are_floats(column.values)))
+        self._take(_Run(ids, is_used, ids.dtype.kind in "if" and _are_floats(column.values)))
+
+    def join(self, other: _GrowingColumn) -> None:
+        """Add the ids that another one has learned."""
+        if other._runs:
+            run = other.merge_all()
+            self._check_kind(other.kind, run.ids)
+            self._take(run)
+
+    def _take(self, run: _Run) -> None:
+        """Keep a run; merge those of about the same size."""
+        self._runs.append(run)
         while len(self._runs) > 1 and 2 * len(self._runs[-1].ids) >= len(self._runs[-2].ids):
             self._merge_last()
 

@@ -115,6 +115,16 @@ class ALSSolver:
         if before is not None:
             self._rows[0] = before
 
+    @property
+    def is_first_shard(self) -> bool:
+        """Whether this is the first of all shards."""
+        return self._shard.index == 0
+
+    def set_rows(self, rows: list[np.ndarray]) -> None:
+        """Go on from rows of users and of items, float32 (n_rows, rank)."""
+        for own, given in zip(self._rows, rows, strict=True):
+            own[:, : self._rank] = given
+
     def own_rows(self, field: int) -> np.ndarray:
         """Give the rows of a side that this shard owns, float32 (n_own, rank); the next alternation changes them."""
         return self.rows(field)[self._sections[field].own_rows(self._shard)]

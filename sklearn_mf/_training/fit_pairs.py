@@ -122,7 +122,8 @@ class Alternation:
     objective: float  # after its users, per distinct pair
     decrease: float  # of the objective, as a share of it
     is_last: bool
-    learned: Callable[[], PartOfPreferences]  # until the next one; all shards call it, or none
+    learned: Callable[[], PartOfPreferences] | None  # until the next one; all shards call it, or none
+    save: Callable[[], dict[str, np.ndarray]] | None  # copies what begin_alternations goes on from
 
     def __str__(self) -> str:
         return f"objective {self.objective:.5f}  decrease {self.decrease:.1e}"
@@ -157,22 +158,25 @@ def begin_alternations(
     rng: np.random.Generator,
     shard: Shard,
     score: Score,
+    saved: dict[str, np.ndarray] | None = None,
 ) -> Steps:
     """Choose penalties; return a generator that alternates until the objective hardly falls.
 
     It yields after each alternation, and is sent whether to stop; ``finished`` ends it, and gives what it returns. All
     shards take each step together. ``by_user`` has the pairs of this shard's users, ``state`` what is known before;
-    ``score`` judges penalties.
+    ``score`` judges penalties; ``saved`` is what all shards have saved after an alternation, one below the other.
     """
     hyper = choose_penalties(by_user, n_levels, state.hyper, rng, shard, score)
     sides = by_user, pairs_of_items(by_user, n_levels, shard)
-    solver = ALSSolver(sides, n_levels, hyper, rng, shard)
-    return _alternations(solver, replace(state, hyper=hyper, w0=solver.w0))
+    solver, objectives = ALSSolver(sides, n_levels, hyper, rng, shard), []
+    if saved is not None:
+        solver.set_rows([saved["users"], saved["items"]])
+        objectives = saved["objectives"].tolist()
+    return _alternations(solver, replace(state, hyper=hyper, w0=solver.w0), objectives)
 
 
-def _alternations(solver: ALSSolver, state: PreferenceState) -> Steps:
-    """Alternate; return what was learned when told to stop."""
-    objectives: list[float] = []
+def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[float]) -> Steps:
+    """Alternate; return what was learned when told to stop. ``objectives`` are those of alternations before."""
 
     def learned(is_last: bool = False) -> PartOfPreferences:
         with solver.users_solved(is_last):
@@ -181,12 +185,16 @@ def _alternations(solver: ALSSolver, state: PreferenceState) -> Steps:
                 [solver.own_rows(f) for f in range(2)], replace(state, grams=grams), list(objectives)
             )
 
-    for n in range(1, state.hyper.max_iter + 1):
+    def save() -> dict[str, np.ndarray]:
+        rows = {name: solver.own_rows(f).copy() for f, name in enumerate(("users", "items"))}
+        return {**rows, "objectives": np.array(objectives if solver.is_first_shard else [])}
+
+    for n in range(len(objectives) + 1, state.hyper.max_iter + 1):
         objective, decrease = solver.alternate()
         objectives.append(objective / solver.n_pairs)
         share = decrease / objective if objective > 0 else 0.0
         is_last = n == state.hyper.max_iter or share < state.hyper.tol
-        if (yield Alternation(objectives[-1], share, is_last, learned)) or is_last:
+        if (yield Alternation(objectives[-1], share, is_last, learned, save)) or is_last:
             break
     return learned(is_last=True)
 

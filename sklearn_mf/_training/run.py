@@ -80,12 +80,17 @@ class TrainingRun:
             value, found = 1.0 - loss / (self.solver.baseline.loss or 1.0), np.nan
             if score is not None:
                 value, found = score()
-            self._tape.record(loss, step, value, found, *self.solver.last_failure)
+            self._tape.record(self.solver.save, loss, step, value, found, *self.solver.last_failure)
         return EpochResult(loss, step, value, None if score is None else found)
 
     def learned(self, losses: list[float], scores: list[float] | None = None) -> Learned:
         """Give what is learned by now, of one shard that has all; ``losses`` of the epochs that led to it."""
-        return assemble([self.part(losses, scores)], self._grid.layout.place_of)
+        return assemble([self.part(losses, scores)], self.places)
+
+    @property
+    def places(self) -> list[np.ndarray]:
+        """The place of each level by field, among those of all shards; int64 (n_levels,)."""
+        return self._grid.layout.place_of
 
     def part(self, losses: list[float], scores: list[float] | None = None) -> LearnedPart:
         """Give what this shard has learned by now, on the scale of y."""

@@ -101,7 +101,7 @@ class ConnectedShard(Shard):
         self._n_steps = 0
 
     def send(self, shard: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
-        """Send arrays, which nobody changes until they are received."""
+        """Send arrays, which may still be on their way when this returns: nobody may change them any more."""
         raise NotImplementedError
 
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
@@ -115,7 +115,7 @@ class ConnectedShard(Shard):
 
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Put the arrays of all shards below each other, in their order."""
-        lists = self.exchange([[np.ascontiguousarray(values)]] * self.n_shards)
+        lists = self.exchange([[np.array(values)]] * self.n_shards)
         filled = [arrays[0] for arrays in lists if arrays[0].size]  # the others do not know how many columns there are
         return np.concatenate(filled) if filled else values
 
@@ -132,7 +132,7 @@ class ConnectedShard(Shard):
     def share(self, arrays: Sequence[np.ndarray], starts: np.ndarray) -> None:
         """Fill in the rows that other shards have: shard k has written ``starts[k]:starts[k + 1]``."""
         own = slice(starts[self.index], starts[self.index + 1])
-        lists = self.exchange([[np.ascontiguousarray(array[own]) for array in arrays]] * self.n_shards)
+        lists = self.exchange([[np.array(array[own]) for array in arrays]] * self.n_shards)
         for shard in self._others:
             for array, received in zip(arrays, lists[shard], strict=True):
                 array[starts[shard] : starts[shard + 1]] = received
@@ -163,7 +163,7 @@ class ConnectedShard(Shard):
             after = owner_of(item_group, t + 1)
             if after != self.index:
                 rows = rows_of(item_group)
-                self.send(after, (step, t + 1, item_group), [np.ascontiguousarray(array[rows]) for array in arrays])
+                self.send(after, (step, t + 1, item_group), [np.array(array[rows]) for array in arrays])
 
         for item_group in places.own_groups:
             pass_on(item_group, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -23,6 +25,12 @@ class Tape:
     def __init__(self, records: np.ndarray | None = None, arrays: dict[str, np.ndarray] | None = None):
         self._records = [] if records is None else [tuple(record) for record in records.tolist()]
         self.arrays, self._n_played = arrays, 0
+        self._save: Callable[[], dict[str, np.ndarray]] = dict
+
+    @property
+    def n_epochs(self) -> int:
+        """Number of epochs that were run."""
+        return len(self._records)
 
     @property
     def is_replaying(self) -> bool:
@@ -39,7 +47,11 @@ class Tape:
         self._n_played += 1
         return self._records[self._n_played - 1]
 
-    def record(self, *numbers: float) -> None:
-        """Note what an epoch has found."""
+    def record(self, save: Callable[[], dict[str, np.ndarray]], *numbers: float) -> None:
+        """Note what an epoch has found; ``save`` gives the parameters after it."""
         self._records.append(numbers)
-        self._n_played = len(self._records)
+        self._n_played, self._save = len(self._records), save
+
+    def saved(self) -> dict[str, np.ndarray]:
+        """Copy the parameters after the last epoch, by name."""
+        return {name: np.array(array) for name, array in self._save().items()}

@@ -7,3 +7,8 @@ except ImportError as error:
     raise ImportError(
         'sklearn_mf.dask needs dask and distributed. Install them with: pip install "sklearn-mf[dask]"'
     ) from error
+
+from sklearn_mf.dask._ranker import DaskMatrixFactorizationRanker
+from sklearn_mf.dask._regressor import DaskMatrixFactorizationRegressor
+
+__all__ = ["DaskMatrixFactorizationRanker", "DaskMatrixFactorizationRegressor"]

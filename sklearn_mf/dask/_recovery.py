@@ -20,7 +20,7 @@ from sklearn_mf.dask._transport import Patience
 
 logger = logging.getLogger(__name__)
 
-MakeArgs = Callable[[list[str], "Checkpoint | None"], Sequence[Sequence[Any]]]
+MakeArgs = Callable[[Team, "Checkpoint | None"], Sequence[Sequence[Any]]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def run_with_recovery(
         Client of the cluster; None for the one that Dask uses by default.
 
     make_args : callable
-        Is called for each attempt with the addresses of its workers and the last ``Checkpoint``, or None; returns the
-        arguments of each shard.
+        Is called for each attempt with its team and the last ``Checkpoint``, or None; returns the arguments of each
+        shard.
 
     program : callable
         What ``Team.run`` takes.
@@ -108,11 +108,11 @@ def run_with_recovery(
         for attempt in count():
             checkpoint = checkpoints.last()
             checkpoints.begin_attempt()
-            args = make_args(list(team), checkpoint)
+            current = Team(client, team, f"{fit}-{attempt}", n_jobs, recovery.patience)
             try:
-                return Team(client, team, f"{fit}-{attempt}", n_jobs, recovery.patience).run(
-                    program, args, on_event, checkpoints, () if checkpoint is None else checkpoint.events
-                )
+                args = make_args(current, checkpoint)
+                events = () if checkpoint is None else checkpoint.events
+                return current.run(program, args, on_event, checkpoints, events)
             except TeamLostError as error:
                 team = {address: server_id for address, server_id in team.items() if address not in error.lost}
                 if not team or attempt + 1 == recovery.max_attempts:

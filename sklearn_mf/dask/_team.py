@@ -69,6 +69,21 @@ class Team:
         self._fit, self._n_jobs, self._patience = fit, n_jobs, patience or Patience()
         self._anchors: list[Future] = []
 
+    @property
+    def addresses(self) -> list[str]:
+        """The workers, in the order of shards."""
+        return self._addresses
+
+    def gather(self, futures: list[Future]) -> list[Any]:
+        """Give the results of tasks on the workers of the team; do not wait for workers that are lost.
+
+        Raises
+        ------
+        TeamLostError
+            If workers die or do not answer.
+        """
+        return self._gather(futures)
+
     def run(
         self,
         program: Program,

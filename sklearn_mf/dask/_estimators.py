@@ -1,0 +1,205 @@
+"""Share what the estimators of a cluster have in common: parameters, lazy predictions and lists, local copies."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from inspect import signature
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+from distributed import Client
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_mf._recommender import Recommender
+from sklearn_mf.dask._check import find_client
+from sklearn_mf.dask._cluster_fit import ClusterFit, Guard
+from sklearn_mf.dask._partitions import Partitions, TableForm
+
+CLUSTER_PARAMETERS = ("client", "checkpoint_every", "checkpoint_folder", "timeout")
+
+
+class DaskEstimator(Recommender):
+    """Fit on a cluster what the next class of the list of bases is; answer lazily where it is asked lazily."""
+
+    local_class: ClassVar[type]
+    _cluster_constraints: ClassVar[dict[str, list]] = {
+        "client": [Client, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left"), None],
+        "checkpoint_folder": [str, os.PathLike, None],
+        "timeout": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        *args: Any,
+        client: Client | None = None,
+        checkpoint_every: int | None = None,
+        checkpoint_folder: str | os.PathLike | None = None,
+        timeout: float = 30.0,
+        **parameters: Any,
+    ):
+        super().__init__(*args, **parameters)
+        self.client = client
+        self.checkpoint_every = checkpoint_every
+        self.checkpoint_folder = checkpoint_folder
+        self.timeout = timeout
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show scikit-learn, and people, the parameters of the local class beside those of the cluster."""
+        super().__init_subclass__(**kwargs)
+        own = [signature(DaskEstimator.__init__).parameters[name] for name in CLUSTER_PARAMETERS]
+        local = list(signature(cls.local_class.__init__).parameters.values())
+
+        def __init__(self: Any, *args: Any, **parameters: Any) -> None:  # noqa: N807, the name is part of the signature
+            DaskEstimator.__init__(self, *args, **parameters)
+
+        __init__.__signature__ = signature(cls.local_class.__init__).replace(parameters=[*local, *own])
+        cls.__init__ = __init__
+
+    def to_local(self) -> Any:
+        """Give a fitted estimator of the local class with the same parameters, which needs no cluster.
+
+        Returns
+        -------
+        estimator : estimator
+            A :class:`~sklearn_mf.MatrixFactorizationRegressor`, or a :class:`~sklearn_mf.MatrixFactorizationRanker`. It
+            is what its own ``fit`` gives on the same rows, bit for bit, on the instruction set of the workers.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(self)
+        local = object.__new__(self.local_class)
+        local.__dict__ = {name: value for name, value in vars(self).items() if name not in CLUSTER_PARAMETERS}
+        return deepcopy(local)
+
+    def __sklearn_clone__(self) -> Any:
+        """Copy parameters, but for the client: it is a connection."""
+        parameters = self.get_params(deep=False)
+        client = parameters.pop("client")
+        return type(self)(**deepcopy(parameters), client=client)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the client, which is a connection of this process."""
+        return {**super().__getstate__(), "client": None}
+
+    def predict(self, X: Any, **options: Any) -> Any:
+        """Predict the ratings of pairs, or their preferences; lazily where X is lazy.
+
+        Parameters
+        ----------
+        X : dask.array.Array, dask.dataframe.DataFrame, or what the local class takes
+            Ids, in the columns and of the kinds given to ``fit``.
+
+        **options : dict
+            What else the local class takes, with a table that is not lazy.
+
+        Returns
+        -------
+        y : dask.array.Array, dask.dataframe.Series or ndarray of shape (n_pairs,), float64
+            Predictions, with the partitions of X.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            As in the local class; of partitions when they are computed.
+        """
+        check_is_fitted(self)
+        if not dask.is_dask_collection(X):
+            return super().predict(X, **options)
+        if options:
+            raise ValueError(
+                f"predict of a Dask collection takes no {', '.join(options)}: call predict of to_local() on its "
+                "partitions, with map_partitions."
+            )
+        model = self._model_for_tasks()
+        if hasattr(X, "columns"):
+            return X.map_partitions(_predict, model, meta=pd.Series(dtype=np.float64))
+        X = X.rechunk({1: -1})
+        return X.map_blocks(_predict, model, drop_axis=1, dtype=np.float64, meta=np.empty(0))
+
+    def recommend(self, users: Any, n_items: int = 10, **options: Any) -> Any:
+        """Find the items with the highest predictions for each user; lazily where users are lazy.
+
+        Parameters
+        ----------
+        users : dask.array.Array, dask.dataframe.Series, or array-like
+            User ids.
+
+        n_items : int, default=10
+            How many items for each user, at least 1.
+
+        **options : dict
+            What else ``recommend`` of the local class takes. With lazy users, lists are always frames.
+
+        Returns
+        -------
+        lists : dask.dataframe.DataFrame, or what the local class returns
+            A row for each item that was found: user, item, place (from 1 on) and rating or preference; a partition for
+            each of users.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            As in the local class; of partitions when they are computed.
+        """
+        check_is_fitted(self)
+        if not dask.is_dask_collection(users):
+            return super().recommend(users, n_items, **options)
+        if isinstance(users, da.Array):
+            users = dd.from_dask_array(users)
+        options = {**options, "as_frame": True}
+        empty = _recommend(users._meta, self.to_local(), n_items, options)
+        return users.map_partitions(_recommend, self._model_for_tasks(), n_items, options, meta=empty)
+
+    def _model_for_tasks(self) -> Any:
+        """Give the local estimator as tasks take it: once for each worker, not with each task."""
+        return dask.delayed(self.to_local(), pure=False)
+
+    def _cluster_fit(self, frozen: Any, X: Any, y: Any, sample_weight: Any) -> tuple[ClusterFit, TableForm]:
+        """Check the tables of a fit; names of columns go to ``frozen``, a copy of the estimator. Starts no work."""
+        name = self.local_class.__name__
+        partitions = Partitions.of(X, y, sample_weight, name)
+        validate_data(frozen, partitions.empty, reset=True, skip_check_array=True)
+        if frozen.n_features_in_ != 2:
+            raise ValueError(
+                f"X has {frozen.n_features_in_} columns. A fit on a cluster takes two, user and item; context columns "
+                f"are for {name}."
+            )
+        labels = partitions.names or range(2)
+        form = TableForm(
+            [f"column {label!r} of X" if partitions.names else f"column {label} of X" for label in labels],
+            partitions.names,
+            y is not None,
+            sample_weight is not None,
+            name,
+        )
+        return ClusterFit(find_client(self.client), partitions, form), form
+
+    def _guard(self) -> Guard:
+        """Give how the fit is guarded."""
+        return Guard(self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
+
+
+def _predict(X: Any, model: Any) -> Any:
+    """Predict one partition."""
+    found = model.predict(X) if len(X) else np.empty(0)
+    return pd.Series(found, index=X.index) if hasattr(X, "index") else found
+
+
+def _recommend(users: pd.Series, model: Any, n_items: int, options: dict[str, Any]) -> pd.DataFrame:
+    """Make the lists of one partition."""
+    return model.recommend(users.to_numpy(), n_items, **options)

@@ -1,0 +1,104 @@
+"""Run fits as programs that the shards of a team run in lockstep, an epoch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sklearn_mf._ids.levels import Levels
+from sklearn_mf._ranker import score_with
+from sklearn_mf._training.fit import fit_steps
+from sklearn_mf._training.fit_pairs import PreferenceState, begin_alternations, finished
+from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
+from sklearn_mf._training.pairs import distinct_pairs, weigh_pairs
+from sklearn_mf._training.progress import EpochEnded, Mark
+from sklearn_mf._training.ratings import CodedRatings
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._training.tape import Tape
+from sklearn_mf.dask._partitions import Partition, TableForm, encode
+
+Arrays = dict[str, np.ndarray]
+Program = Generator[tuple[list[Any], Callable[[], Arrays]], bool, Any]
+
+
+@dataclass(frozen=True)
+class RegressorTask:
+    """Say what a fit of a regressor is."""
+
+    form: TableForm
+    hyper: Hyperparameters
+    stopping: StoppingRule
+    seed: list[int]
+
+
+@dataclass(frozen=True)
+class RankerTask:
+    """Say what a fit of a ranker is."""
+
+    form: TableForm
+    state: PreferenceState
+    confidence: float
+    keep_pairs: bool
+    seed: list[int]
+
+
+def fit_regressor(
+    shard: Shard, task: RegressorTask, parts: list[Partition], levels: Levels, saved: list[Arrays]
+) -> Program:
+    """Fit to the ratings of all partitions; ``saved`` has what another attempt has saved, if there was one.
+
+    Yields the events of each epoch, and what saves the parameters after it. Returns the rows that this shard has
+    learned, and shard 0 also the places of all levels.
+    """
+    codes, y, weights = encode(parts, levels, task.form, shard.threads)
+    tape = _tape_of(saved, shard)
+    n_before, n_epochs, events = tape.n_epochs, 0, []
+    coded = CodedRatings(codes, y, weights, levels.counts)
+    rng = np.random.default_rng(task.seed)
+    steps, is_stopped = fit_steps(coded, task.hyper, task.stopping, None, None, rng, shard, tape), None
+
+    def save() -> Arrays:
+        """Copy the parameters; shard 0 also gives what the epochs have found."""
+        return {**tape.saved(), "records": tape.records if shard.index == 0 else tape.records[:0]}
+
+    while True:
+        try:
+            event = steps.send(is_stopped)
+        except StopIteration as end:
+            run, history = end.value
+            return run.part(history.losses, history.scores), run.places if shard.index == 0 else None
+        is_stopped = False
+        is_epoch = isinstance(event, EpochEnded) or event is Mark.TRIAL_EPOCH_ENDED
+        events.append(event.without_model() if isinstance(event, EpochEnded) else event)
+        if is_epoch:
+            n_epochs += 1
+            if n_epochs > n_before:
+                is_stopped = yield events, save
+            events = []
+
+
+def _tape_of(saved: list[Arrays], shard: Shard) -> Tape:
+    """Give the tape of an attempt before, or an empty one."""
+    return Tape(saved[0]["records"], saved[0]) if saved else Tape()
+
+
+def fit_ranker(shard: Shard, task: RankerTask, parts: list[Partition], levels: Levels, saved: list[Arrays]) -> Program:
+    """Fit to the pairs of all partitions, as ``fit_regressor`` does to ratings.
+
+    Returns the rows and, where the ranker keeps them, the pairs of this shard's users.
+    """
+    codes, y, weights = encode(parts, levels, task.form, shard.threads)
+    pairs, rule, weight_scale = weigh_pairs(codes, y, weights, levels.counts, task.confidence, shard)
+    by_user, unit = distinct_pairs(pairs, shard)
+    state = replace(task.state, rule=rule, weight_scale=weight_scale, unit=unit)
+    rng, start = np.random.default_rng(task.seed), saved[0] if saved else None
+    steps = begin_alternations(by_user, levels.counts, state, rng, shard, score_with(shard.threads), start)
+    step = next(steps)
+    while True:
+        is_stopped = yield [replace(step, learned=None, save=None)], step.save
+        if is_stopped or step.is_last:
+            return finished(steps), by_user if task.keep_pairs else None
+        step = steps.send(False)

@@ -1,0 +1,124 @@
+"""Define the ranker that is fitted on a Dask cluster."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sklearn.base import _fit_context
+
+from sklearn_mf._base import float_of, frozen_copy, seed_of
+from sklearn_mf._prediction.seen import SeenPairs
+from sklearn_mf._ranker import MatrixFactorizationRanker, attributes_of, hyperparameters_of
+from sklearn_mf._training.fit_pairs import PreferenceState, assembled
+from sklearn_mf._training.pairs import PairsBySide
+from sklearn_mf._training.progress import Callback
+from sklearn_mf._utils.callbacks import with_callbacks
+from sklearn_mf.dask._estimators import DaskEstimator
+from sklearn_mf.dask._programs import RankerTask, fit_ranker
+
+
+class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
+    """Fit a :class:`~sklearn_mf.MatrixFactorizationRanker` on a Dask cluster, with the same bits.
+
+    Each worker solves some of the users and items, and has the factors of all of them. The model is that of the local
+    class on the same rows, bit for bit, on any number of workers with the instruction set of this machine.
+
+    Parameters
+    ----------
+    rank, ... : as in :class:`~sklearn_mf.MatrixFactorizationRanker`
+        All its parameters. ``n_jobs=None`` takes the threads of each worker.
+
+    client, checkpoint_every, checkpoint_folder, timeout : as in DaskMatrixFactorizationRegressor
+        The cluster, and what to do about workers that are lost.
+
+    Attributes
+    ----------
+    user_factors_, ... : as in :class:`~sklearn_mf.MatrixFactorizationRanker`
+        What the local class learns, at the client.
+
+    See Also
+    --------
+    sklearn_mf.MatrixFactorizationRanker : The same on one machine.
+    sklearn_mf.dask.DaskMatrixFactorizationRegressor : Ratings instead of lists.
+
+    Notes
+    -----
+    At most 64 workers take part, and one for 1,024 users or items.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from dask.distributed import Client
+    >>> from sklearn_mf.dask import DaskMatrixFactorizationRanker
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> X, y = make_ratings(50, 30, 900, random_state=0, return_X_y=True)
+    >>> lazy_X, lazy_y = da.from_array(X, chunks=(300, 2)), da.from_array(y, chunks=300)
+    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    ...     model = DaskMatrixFactorizationRanker(rank=4, max_iter=3, random_state=0, client=client)
+    ...     local = model.fit(lazy_X, lazy_y).to_local()
+    >>> items, preferences = local.recommend([0, 1], 3)
+    >>> items.shape
+    (2, 3)
+    """
+
+    local_class: ClassVar[type] = MatrixFactorizationRanker
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **MatrixFactorizationRanker._parameter_constraints,
+        **DaskEstimator._cluster_constraints,
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DaskMatrixFactorizationRanker:
+        """Learn from the pairs of all partitions.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_pairs, 2)
+            Ids: column 0 the user, column 1 the item. Lengths of partitions may be unknown, and partitions empty.
+
+        y : dask.array.Array or dask.dataframe.Series of shape (n_pairs,), default=None
+            Ratings, plays, amounts: finite numbers, in partitions as X. None takes all pairs alike.
+
+        sample_weight : dask.array.Array or dask.dataframe.Series of shape (n_pairs,), default=None
+            Weights, at least 0 and not all 0, in partitions as X.
+
+        Returns
+        -------
+        self : DaskMatrixFactorizationRanker
+            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers.
+
+        Raises
+        ------
+        TypeError
+            If X, y or sample_weight is not a Dask collection.
+        ValueError, ImportError, TimeoutError, RuntimeError
+            As in ``fit`` of DaskMatrixFactorizationRegressor.
+        """
+        hyper = hyperparameters_of(self)
+        callback = Callback(self, None, int(self.max_iter), "Iteration")
+        frozen = frozen_copy(self)
+        fit, form = self._cluster_fit(frozen, X, y, sample_weight)
+        callback.begin_fit(X, y, sample_weight)
+
+        def tell(events: list[Any]) -> bool:
+            callback.begin_epoch()
+            [event] = events
+            return callback.end_round(lambda: str(event), _no_model)
+
+        state = PreferenceState(hyper, None, 1.0, 1.0, 0.0, [])
+        task = RankerTask(form, state, float_of(self, "confidence"), bool(self.keep_pairs), [seed_of(self)])
+        results = fit.run(fit_ranker, task, tell, self.n_jobs, self._guard())
+        preferences, seen = assembled([part for part, _ in results]), None
+        if self.keep_pairs:
+            pairs = PairsBySide.joined([pairs for _, pairs in results])
+            seen = SeenPairs.of_pairs(pairs.start, pairs.index, pairs.weight)
+        callback.attributes = lambda preferences: attributes_of(frozen, fit.levels, preferences, seen)
+        callback.end_fit(preferences)
+        self.__dict__ = {**vars(frozen), **attributes_of(frozen, fit.levels, preferences, seen)}
+        return self
+
+
+def _no_model() -> None:
+    """Refuse a callback that asks for the model."""
+    raise NotImplementedError("The model of a fit on a cluster is spread over the workers: it is there at the end.")

@@ -1,0 +1,154 @@
+"""Define the regressor that is fitted on a Dask cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from sklearn.base import _fit_context
+
+from sklearn_mf._base import adopt, attributes_of, frozen_copy, seed_of
+from sklearn_mf._prediction.own_contexts import no_own_contexts
+from sklearn_mf._regressor import MatrixFactorizationRegressor, hyperparameters_of, stopping_rule_of
+from sklearn_mf._training.learned import Learned, assemble
+from sklearn_mf._training.progress import Callback, EpochEnded
+from sklearn_mf._utils.callbacks import with_callbacks
+from sklearn_mf.dask._estimators import DaskEstimator
+from sklearn_mf.dask._programs import RegressorTask, fit_regressor
+
+
+class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegressor):
+    """Fit a :class:`~sklearn_mf.MatrixFactorizationRegressor` on a Dask cluster, with the same bits.
+
+    Each worker keeps the ratings and factors of some groups of users; factors of items go from worker to worker, over
+    the connections of Dask. The model is that of the local class on the same rows, bit for bit, on any number of
+    workers with the instruction set of this machine.
+
+    A worker that dies costs time, not the fit: its ratings are brought from the partitions to the others.
+
+    Parameters
+    ----------
+    rank, ... : as in :class:`~sklearn_mf.MatrixFactorizationRegressor`
+        All its parameters. ``n_jobs=None`` takes the threads of each worker. ``loss`` is "squared_error",
+        ``warm_start`` False and ``memory_map`` None.
+
+    client : dask.distributed.Client or None, default=None
+        Client of the cluster; None for the one that Dask uses by default.
+
+    checkpoint_every : int or None, default=None
+        Epochs between copies of the factors, from which a fit goes on that has lost a worker. None: it begins again.
+
+    checkpoint_folder : str, path-like or None, default=None
+        Folder for these copies that client and workers share; they are removed at the end. None keeps them at the
+        client.
+
+    timeout : float, default=30
+        Seconds without news from a worker after which it is asked whether it is there. One that does not answer in that
+        time, or in 20 seconds if that is less, counts as dead.
+
+    Attributes
+    ----------
+    factors_, ... : as in :class:`~sklearn_mf.MatrixFactorizationRegressor`
+        What the local class learns, at the client.
+
+    See Also
+    --------
+    sklearn_mf.MatrixFactorizationRegressor : The same on one machine.
+    sklearn_mf.dask.DaskMatrixFactorizationRanker : Lists instead of ratings.
+
+    Notes
+    -----
+    Blocks of ratings are as in Gemulla et al. (2011). At most as many workers take part as there are sections of
+    groups, one for about 4,096 users and items, or for a million ratings.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from dask.distributed import Client
+    >>> from sklearn_mf.dask import DaskMatrixFactorizationRegressor
+    >>> from sklearn_mf.datasets import make_ratings
+    >>> X, y = make_ratings(50, 30, 900, random_state=0, return_X_y=True)
+    >>> lazy_X, lazy_y = da.from_array(X, chunks=(300, 2)), da.from_array(y, chunks=300)
+    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    ...     model = DaskMatrixFactorizationRegressor(rank=4, max_iter=5, random_state=0, client=client)
+    ...     local = model.fit(lazy_X, lazy_y).to_local()
+    >>> local.predict(X[:2]).shape
+    (2,)
+    """
+
+    local_class: ClassVar[type] = MatrixFactorizationRegressor
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        **MatrixFactorizationRegressor._parameter_constraints,
+        **DaskEstimator._cluster_constraints,
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DaskMatrixFactorizationRegressor:
+        """Learn from the ratings of all partitions.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_ratings, 2)
+            Ids: column 0 the user, column 1 the item. Lengths of partitions may be unknown, and partitions empty.
+
+        y : dask.array.Array or dask.dataframe.Series of shape (n_ratings,)
+            Ratings, finite numbers, in partitions as X.
+
+        sample_weight : dask.array.Array or dask.dataframe.Series of shape (n_ratings,), default=None
+            Weights, at least 0 and not all 0, in partitions as X.
+
+        Returns
+        -------
+        self : DaskMatrixFactorizationRegressor
+            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers.
+
+        Raises
+        ------
+        TypeError
+            If X, y or sample_weight is not a Dask collection.
+        ValueError
+            If X does not have two columns, partitions do not fit each other, ids are of several kinds or missing,
+            ratings or weights are not finite; if a parameter has a value that only the local class takes; if workers
+            cannot fit together, or there is no client.
+        ImportError
+            If a worker does not have the package.
+        TimeoutError
+            If a worker does not answer before the fit begins.
+        RuntimeError
+            If workers were lost again and again, or all of them.
+        """
+        hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
+        self._refuse_local_parameters()
+        callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
+        frozen = frozen_copy(self)
+        fit, form = self._cluster_fit(frozen, X, y, sample_weight)
+        callback.begin_fit(X, y, sample_weight)
+
+        def tell(events: list[Any]) -> bool:
+            told = [replace(e, learned=_no_model) if isinstance(e, EpochEnded) else e for e in events]
+            stops = [callback.take(event) for event in told]
+            return any(stops)
+
+        task = RegressorTask(form, hyper, stopping, [seed_of(self)])
+        results = fit.run(fit_regressor, task, tell, self.n_jobs, self._guard())
+        learned = assemble([part for part, _ in results], results[0][1])
+        frozen._own_contexts = {**no_own_contexts(2), "n_ratings": fit.n_counted}
+        callback.attributes = lambda learned: attributes_of(frozen, fit.levels, learned)
+        callback.end_fit(learned)
+        return adopt(self, frozen, fit.levels, learned)
+
+    def _refuse_local_parameters(self) -> None:
+        """Refuse parameters that a fit on a cluster does not take."""
+        wanted = {"loss": "squared_error", "warm_start": False, "memory_map": None}
+        for name, value in wanted.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"A fit on a cluster takes {name}={value!r} only. Got {name}={getattr(self, name)!r}: use "
+                    "MatrixFactorizationRegressor, on one machine, for that."
+                )
+
+
+def _no_model() -> Learned:
+    """Refuse a callback that asks for the model."""
+    raise NotImplementedError("The model of a fit on a cluster is spread over the workers: it is there at the end.")
