@@ -169,7 +169,7 @@ class _Effects:
         def add(blocks: np.ndarray) -> None:
             self._sums.add_residuals(blocks, field, self._effects, sums)
 
-        # The ratings of a level are added in the order of strata, on any number of threads and shards.
+        # The ratings of a level are added in the same order on any number of threads and shards.
         if field == 0:
             self._shard.threads.map(add, layout.blocks_of_users)
         else:

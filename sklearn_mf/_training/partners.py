@@ -19,7 +19,7 @@ class Partners:
         shard.threads.map(self._runs.find, self._layout.blocks_of_users)
 
     def sum(self, to_field: int, given: np.ndarray, out: np.ndarray) -> None:
-        """Fill ``out`` with the sums over each row's partners of their rows in ``given``, in the order of strata.
+        """Fill ``out`` with the sums over each row's partners of their rows in ``given``.
 
         Rows of items are given, and filled in, where they begin each sweep.
         """
@@ -29,7 +29,6 @@ class Partners:
             out[: self.n_rows[0]] = 0.0
             self._shard.threads.map(lambda blocks: self._runs.sum(blocks, 0, given, out), layout.blocks_of_users)
             return
-        out[layout.own_items] = 0.0
         self._shard.add_to_items(
             layout, [out], lambda strata, groups: self._runs.sum(layout.block(strata, groups), 1, given, out)
         )

@@ -19,6 +19,8 @@ import numpy as np
 from sklearn_mf._utils.storage import Storage
 from sklearn_mf._utils.threads import Threads
 
+_PARTS_OF_A_CHAIN = 10  # for each shard: so many parts of the items hide most of the time that the others wait
+
 
 class Places(Protocol):
     """Say where groups lie, as a layout of a grid does."""
@@ -79,14 +81,19 @@ class Shard:
     def add_to_items(
         self, places: Places, arrays: Sequence[np.ndarray], add: Callable[[np.ndarray, np.ndarray], None]
     ) -> None:
-        """Call ``add`` with strata and user groups of the blocks of an item group, in the order of strata.
+        """Set arrays to zero, which have a row for each item, and call ``add`` for the blocks of each item group.
 
-        ``arrays`` have a row for each item, and only rows of these items are written to.
+        ``add`` is given strata and user groups, in the order of user groups, and writes to the rows of these items.
+        Afterwards rows are up to date where sweeps begin.
         """
-        strata = np.arange(places.n_groups, dtype=np.int64)
-        self.threads.map(
-            lambda item_group: add(strata, (item_group - strata) % places.n_groups), range(places.n_groups)
-        )
+        groups = np.arange(places.n_groups, dtype=np.int64)
+
+        def add_group(item_group: int) -> None:
+            for array in arrays:
+                array[places.item_start[item_group] : places.item_start[item_group + 1]] = 0.0
+            add((item_group - groups) % places.n_groups, groups)
+
+        self.threads.map(add_group, range(places.n_groups))
 
 
 class ConnectedShard(Shard):
@@ -145,49 +152,114 @@ class ConnectedShard(Shard):
         The rows of a group of items come from where they were visited last, and go where they are visited next.
         """
         self._n_steps += 1
-        step, P, path = self._n_steps, places.n_groups, [0, *strata, 0]  # at home, items are as in stratum 0
+        route = _Route(places, [0, *map(int, strata), 0], self.index)
 
-        def owner_of(item_group: int, t: int) -> int:
-            return int(places.owner[(item_group - path[t]) % P])
+        def send(t: int, kind: int) -> None:
+            for shard in self._others:
+                groups = route.items_between(self.index, shard, t, kind)
+                if groups:
+                    self.send(shard, (self._n_steps, t, kind), _rows_of(arrays, groups, places))
 
-        def rows_of(item_group: int) -> slice:
-            return slice(places.item_start[item_group], places.item_start[item_group + 1])
+        def receive(t: int, kind: int) -> None:
+            for shard in self._others:
+                groups = route.items_between(shard, self.index, t, kind)
+                if groups:
+                    _put_rows(arrays, groups, places, self.receive(shard, (self._n_steps, t, kind)))
 
-        def take(item_group: int, t: int) -> None:
-            before = owner_of(item_group, t - 1)
-            if before != self.index:
-                for array, received in zip(arrays, self.receive(before, (step, t, item_group)), strict=True):
-                    array[rows_of(item_group)] = received
+        def run(t: int, users: list[int]) -> None:
+            self.threads.map(lambda group: visit(route.path[t], group), users)
 
-        def pass_on(item_group: int, t: int) -> None:
-            after = owner_of(item_group, t + 1)
-            if after != self.index:
-                rows = rows_of(item_group)
-                self.send(after, (step, t + 1, item_group), [np.array(array[rows]) for array in arrays])
-
-        for item_group in places.own_groups:
-            pass_on(item_group, 0)
-        for t in range(1, len(path) - 1):
-
-            def run(group: int, t: int = t) -> None:
-                item_group = (group + path[t]) % P
-                take(item_group, t)
-                visit(path[t], group)
-                pass_on(item_group, t)
-
-            # First what is here: while it is visited, the others come.
-            is_here = {group: owner_of((group + path[t]) % P, t - 1) == self.index for group in places.own_groups}
-            self.threads.map(run, sorted(places.own_groups, key=lambda group: not is_here[group]))
-        for item_group in places.own_groups:
-            take(item_group, len(path) - 1)
+        send(0, 0)
+        last = len(route.path) - 1
+        for t in range(1, last):
+            # First what is here: while it is visited, the others come. Of these, first what others wait for.
+            leaving, staying = route.users_by_next(t, 0)
+            run(t, leaving)
+            send(t, 0)
+            run(t, staying)
+            for kind in (0, 1):
+                receive(t - 1, kind)
+            leaving, staying = route.users_by_next(t, 1)
+            run(t, leaving)
+            send(t, 1)
+            run(t, staying)
+        for kind in (0, 1):
+            receive(last - 1, kind)
 
     def add_to_items(
         self, places: Places, arrays: Sequence[np.ndarray], add: Callable[[np.ndarray, np.ndarray], None]
     ) -> None:
-        """Call ``add`` with stratum and user group of one block after another."""
-        self.visit_blocks(
-            places,
-            range(places.n_groups),
-            arrays,
-            lambda stratum, group: add(np.array([stratum], dtype=np.int64), np.array([group], dtype=np.int64)),
-        )
+        """Set arrays to zero and call ``add`` for the blocks of each item group: one shard after another.
+
+        A shard passes some item groups on while it adds to the next ones.
+        """
+        self._n_steps += 1
+        P, own = places.n_groups, np.arange(places.own_groups.start, places.own_groups.stop, dtype=np.int64)
+        shards = np.unique(places.owner).tolist()  # the others have no groups
+        n_parts = min(P, _PARTS_OF_A_CHAIN * len(shards))
+        parts = [range(part * P // n_parts, (part + 1) * P // n_parts) for part in range(n_parts)]
+        if self.index in shards:
+            at = shards.index(self.index)
+            for number, groups in enumerate(parts):
+                tag = (self._n_steps, number)
+                if at == 0:
+                    for array in arrays:
+                        array[places.item_start[groups.start] : places.item_start[groups.stop]] = 0.0
+                else:
+                    _put_rows(arrays, groups, places, self.receive(shards[at - 1], tag))
+                self.threads.map(lambda item_group: add((item_group - own) % P, own), groups)
+                if at + 1 < len(shards):
+                    self.send(shards[at + 1], tag, _rows_of(arrays, groups, places))
+        # The last one has the sums: they go where sweeps begin.
+        owners = places.owner
+        for shard in shards[:-1]:
+            groups = np.flatnonzero(owners == shard).tolist()
+            if self.index == shards[-1]:
+                self.send(shard, (self._n_steps, n_parts), _rows_of(arrays, groups, places))
+            elif self.index == shard:
+                _put_rows(arrays, groups, places, self.receive(shards[-1], (self._n_steps, n_parts)))
+
+
+class _Route:
+    """Say where item groups are in a sweep, seen from one shard. At home, items are as in stratum 0."""
+
+    def __init__(self, places: Places, path: list[int], index: int):
+        self.path, self._places, self._index = path, places, index
+        groups = np.arange(places.n_groups)
+        # The shard that has each item group at each time, (n_times, n_groups).
+        self._owner = np.stack([places.owner[(groups - stratum) % places.n_groups] for stratum in path])
+
+    def items_between(self, shard: int, other: int, t: int, kind: int) -> list[int]:
+        """Give the item groups that go from a shard to another one after a time.
+
+        Kind 0: those that the shard had before that time too. Kind 1: the others.
+        """
+        go = (self._owner[t] == shard) & (self._owner[t + 1] == other)
+        was_there = self._owner[max(t - 1, 0)] == shard
+        return np.flatnonzero(go & (was_there if kind == 0 else ~was_there)).tolist()
+
+    def users_by_next(self, t: int, kind: int) -> tuple[list[int], list[int]]:
+        """Give this shard's user groups whose items of a time go on to other shards, and the others, of a kind."""
+        users = np.array(self._places.own_groups, dtype=np.int64)
+        items = (users + self.path[t]) % self._places.n_groups
+        was_here = self._owner[t - 1][items] == self._index
+        stays = self._owner[t + 1][items] == self._index
+        is_of_kind = was_here if kind == 0 else ~was_here
+        return users[is_of_kind & ~stays].tolist(), users[is_of_kind & stays].tolist()
+
+
+def _rows_of(arrays: Sequence[np.ndarray], groups: Sequence[int], places: Places) -> list[np.ndarray]:
+    """Copy the rows of item groups, below each other."""
+    start = places.item_start
+    return [np.concatenate([array[start[group] : start[group + 1]] for group in groups]) for array in arrays]
+
+
+def _put_rows(arrays: Sequence[np.ndarray], groups: Sequence[int], places: Places, received: list[np.ndarray]) -> None:
+    """Take over the rows of item groups."""
+    start = places.item_start
+    for array, rows in zip(arrays, received, strict=True):
+        first = 0
+        for group in groups:
+            n = int(start[group + 1] - start[group])
+            array[start[group] : start[group + 1]] = rows[first : first + n]
+            first += n
