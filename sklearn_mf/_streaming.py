@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,7 +97,7 @@ class StreamedInput:
             self._raise_changed("the end")
         return CodedRatings(codes, values, weights, levels.counts)
 
-    def _raise_changed(self, place: str) -> None:
+    def _raise_changed(self, place: str) -> NoReturn:
         """Refuse ratings that are not those of the first reading."""
         raise ValueError(
             f"{self._batches!r} has changed while it was read: at {place} there are other rows than before. Fit again "
@@ -106,9 +106,9 @@ class StreamedInput:
 
 
 def check_fit_input(
-    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, loss: Loss
+    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, loss: Loss, is_mapped: bool
 ) -> CheckedInput | StreamedInput:
-    """Check what fit is given; ratings are read in batches if they come so, or if ``memory_map`` is set."""
+    """Check what fit is given; ratings are read in batches if they come so, or if arrays are mapped files."""
     n_copies = 2 if frozen.early_stopping else 1
     if isinstance(X, RatingBatches):
         for name, given in [("y", y), ("sample_weight", sample_weight)]:
@@ -117,7 +117,7 @@ def check_fit_input(
         _set_names(frozen, X)
         return StreamedInput(X, loss, n_copies)
     checked = check_input(frozen, X, y, sample_weight, loss, reset=True)
-    if frozen.memory_map is None or frozen.memory_map is False:
+    if not is_mapped:
         return checked
     return StreamedInput(SlicedRatings(checked.columns, checked.y, checked.weights), loss, n_copies)
 
@@ -139,4 +139,5 @@ def _named(batch: Batch, is_first: bool) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if is_first:
             raise
-        raise type(error)(f"In {batch.place}, of which the first is row 0 here: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"In {batch.place}, of which the first is row 0 here: {error}") from error
