@@ -77,23 +77,25 @@ class StreamedInput:
         codes = [shard.storage.empty(n_rows, np.int32) for _ in self.labels]
         values = shard.storage.empty(n_rows, np.float64)
         weights = shard.storage.empty(n_rows, np.float64) if has_weights else None
-        start = 0
+        is_seen, start = [np.zeros(n, dtype=bool) for n in levels.counts], 0
         for batch in self._batches.batches():
             rows = slice(start, start + len(batch.y))
             start = rows.stop
-            if start > n_rows:
+            if start > n_rows or (batch.weights is not None) != has_weights:
                 self._raise_changed(batch.place)
             with _named(batch, is_first=rows.start == 0):
+                self._loss.check_targets(batch.y, batch.weights)
                 indices = levels.encode(batch.columns, shard.threads)
-            is_known = (indices >= 0).all(axis=1)
-            if not is_known.all() and (batch.weights is None or batch.weights[~is_known].any()):
+            counts = slice(None) if weights is None else batch.weights > 0
+            if (indices[counts] < 0).any():
                 self._raise_changed(batch.place)
-            for column, own in zip(codes, indices.T, strict=True):
+            for column, own, seen in zip(codes, indices.T, is_seen, strict=True):
+                seen[own[counts]] = True
                 np.maximum(own, 0, out=column[rows])  # of ids without weight nothing is looked at
             values[rows] = batch.y
             if weights is not None:
                 weights[rows] = batch.weights
-        if start < n_rows:
+        if start < n_rows or not all(seen.all() for seen in is_seen):
             self._raise_changed("the end")
         return CodedRatings(codes, values, weights, levels.counts)
 
@@ -101,7 +103,7 @@ class StreamedInput:
         """Refuse ratings that are not those of the first reading."""
         raise ValueError(
             f"{self._batches!r} has changed while it was read: at {place} there are other rows than before. Fit again "
-            "when nobody writes to it."
+            "while nobody writes to it."
         )
 
 

@@ -207,6 +207,7 @@ def test_a_full_disk_is_noticed_before_the_second_reading(tmp_path, frame, monke
     ("change", "place"),
     [
         (lambda frame: frame[:-1], "the end"),
+        (lambda frame: frame.replace({"user": {"u5": "u6"}}), "the end"),
         (lambda frame: pd.concat([frame, frame[:1000]]), r"lines \d+ to \d+ of .*ratings.csv"),
         (lambda frame: frame.replace({"user": {frame["user"].iloc[-1]: "new"}}), r"lines \d+ to \d+ of .*ratings.csv"),
     ],
