@@ -12,7 +12,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import CheckedInput, check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
+from sklearn_mf._base import check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import Column
@@ -25,10 +25,10 @@ from sklearn_mf._prediction.shares import explain_pairs
 from sklearn_mf._recommender import Recommender, check_count
 from sklearn_mf._training.als import PreferenceHyperparameters
 from sklearn_mf._training.choose_penalties import Score
-from sklearn_mf._training.confidence import ConfidenceRule, levels_and_masses
 from sklearn_mf._training.fit_pairs import Preferences, PreferenceState, fit_pairs, fold_in_pairs
-from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs
+from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs, weigh_pairs
 from sklearn_mf._training.progress import Callback
+from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
 from sklearn_mf.metrics._catalog_scorer import Catalog, score_catalog
@@ -250,14 +250,15 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         callback.begin_fit(X, y, sample_weight)
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, codes = Levels.fit(given.columns, given.weights, threads)
-            pairs, rule, weight_scale = _coded_pairs(given, codes, levels, float_of(self, "confidence"))
+            shard, strength = Shard(threads), float_of(self, "confidence")
+            pairs, rule, weight_scale = weigh_pairs(*given.those_that_count(codes), levels.counts, strength, shard)
             del codes
-            by_user, unit = distinct_pairs(pairs)
+            by_user, unit = distinct_pairs(pairs, shard)
             seen = SeenPairs.of_pairs(by_user.start, by_user.index, by_user.weight) if self.keep_pairs else None
             callback.attributes = lambda preferences: _attributes_of(frozen, levels, preferences, seen)
             state = PreferenceState(hyper, rule, weight_scale, unit, 0.0, [])
             preferences = fit_pairs(
-                by_user, levels.counts[1], state, generator_of(self), threads, callback, _score_with(threads)
+                by_user, levels.counts, state, generator_of(self), shard, callback, score_with(threads)
             )
         attributes = _attributes_of(frozen, levels, preferences, seen)
         callback.end_fit(preferences)
@@ -604,27 +605,14 @@ def _hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperpara
     )
 
 
-def _coded_pairs(
-    given: CheckedInput, codes: list[np.ndarray], levels: Levels, strength: float
-) -> tuple[CodedPairs, ConfidenceRule | None, float]:
-    """Give the pairs that count with their confidence, the rule for that, and the largest weight."""
-    codes, ratings, weights = given.those_that_count(codes)
-    rule, confidence, weight_scale = None, None, 1.0
-    if weights is not None:
-        weight_scale = float(weights.max())
-        confidence = weights = weights / weight_scale
-    if ratings is not None:
-        rule = ConfidenceRule.fit(strength, *levels_and_masses(ratings, weights))
-        confidence = rule.of_rows(ratings, weights)
-    return CodedPairs(codes, confidence, levels.counts), rule, weight_scale
-
-
-def _score_with(threads: Threads) -> Score:
+def score_with(threads: Threads) -> Score:
     """Give what judges penalties: lists of small fits."""
 
-    def score(users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide) -> float:
+    def score(
+        users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide, asked: np.ndarray
+    ) -> np.ndarray:
         of_held = held.start, held.index, held.weight
-        return ndcg_of_held_out(users, items, (seen.start, seen.index), of_held, threads)
+        return ndcg_of_held_out(users, items, (seen.start, seen.index), of_held, asked, threads)
 
     return score
 

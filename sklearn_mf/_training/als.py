@@ -11,13 +11,13 @@ import numpy as np
 
 from sklearn_mf._kernel.als import LANES, ALSSide, gram
 from sklearn_mf._training.pairs import PairsBySide
-from sklearn_mf._utils.threads import Threads, chunks
+from sklearn_mf._training.sections import Sections, add_counts, add_in_order
+from sklearn_mf._training.shard import Shard
 
 _N_STEPS = 2  # of conjugate gradients in an alternation: a third takes time and makes lists no better
 _MAX_FINAL_STEPS = 100  # of the users at the end
 _TOLERANCE = 1e-12  # of the squared residual of a row: what is below is rounding
 _START_LENGTH = 0.1  # of the row of an item before the first alternation
-_GRAM_CHUNK = 2**14  # rows; the order of sums depends on their number alone
 _CHUNK_WORK = 2**18  # of a task, in pairs; a row counts as some more
 _LARGEST_RIDGE = 1e12  # beyond, single precision overflows, and nothing is left of a row anyway
 
@@ -48,43 +48,57 @@ class PreferenceHyperparameters:
 
 
 class ALSSolver:
-    """Hold the rows of users and items, and run alternations.
+    """Hold the rows of users and items, and run alternations. Shards solve their own rows, and have those of all.
 
     Parameters
     ----------
     sides : tuple of PairsBySide
-        Observed pairs by user and by item.
+        Observed pairs of this shard's users, and of its items.
+
+    n_levels : list of int
+        Number of users and of items.
 
     hyper : PreferenceHyperparameters
         Strengths.
 
     rng : numpy.random.Generator
-        Draws the rows of items that the first alternation starts from.
+        Draws the rows of items that the first alternation starts from, the same on all shards.
 
-    threads : Threads
-        They share the rows; the result is that of one.
+    shard : Shard
+        The result is the same for any number of shards and threads.
+
+    Attributes
+    ----------
+    n_pairs : int
+        Number of pairs of all shards.
+
+    w0 : float
+        Weight of every pair.
     """
 
     def __init__(
         self,
         sides: tuple[PairsBySide, PairsBySide],
+        n_levels: list[int],
         hyper: PreferenceHyperparameters,
         rng: np.random.Generator,
-        threads: Threads,
+        shard: Shard,
     ):
-        n_users, n_items = sides[0].n_rows, sides[1].n_rows
-        self._threads, self._n_pairs = threads, len(sides[0].index)
-        self.w0 = hyper.weight_of_unobserved(self._n_pairs, n_users, n_items)
-        width = -(-hyper.rank // LANES) * LANES
-        self._rank = hyper.rank
-        self._rows = [np.zeros((n, width), dtype=np.float32) for n in (n_users, n_items)]
-        start = rng.standard_normal((n_items, hyper.rank), dtype=np.float32)
+        self._shard, self._rank = shard, hyper.rank
+        self._sections = [Sections(n) for n in n_levels]
+        self.n_pairs = add_counts(len(sides[0].index), shard)
+        self.w0 = hyper.weight_of_unobserved(self.n_pairs, *n_levels)
+        self._width = -(-hyper.rank // LANES) * LANES
+        self._rows = [np.zeros((n, self._width), dtype=np.float32) for n in n_levels]
+        start = rng.standard_normal((n_levels[1], hyper.rank), dtype=np.float32)
         self._rows[1][:, : hyper.rank] = start * np.float32(_START_LENGTH / hyper.rank**0.5)
         self._sides, self._chunks = [], []
-        for side, n_other in zip(sides, (n_items, n_users), strict=True):
+        for f, side in enumerate(sides):
+            n_other = n_levels[1 - f]
             ridges = hyper.ridges(side.masses, self.w0 * n_other)
             self._sides.append(ALSSide(side.start, side.index, side.weight, ridges, n_other))
-            self._chunks.append(_chunks_of_work(side.start))
+            sections = enumerate(self._sections[f].own_slices(shard))
+            self._chunks.append([(n, part) for n, rows in sections for part in _chunks_of_work(side.start, rows)])
 
     def alternate(self) -> tuple[float, float]:
         """Solve users and then items; return the objective before the items, and its decrease in both."""
@@ -101,8 +115,12 @@ class ALSSolver:
         if before is not None:
             self._rows[0] = before
 
+    def own_rows(self, field: int) -> np.ndarray:
+        """Give the rows of a side that this shard owns, float32 (n_own, rank); the next alternation changes them."""
+        return self.rows(field)[self._sections[field].own_rows(self._shard)]
+
     def rows(self, field: int) -> np.ndarray:
-        """Give the rows of a side, float32 (n_rows, rank)."""
+        """Give all rows of a side, float32 (n_rows, rank)."""
         return self._rows[field][:, : self._rank]
 
     def gram(self, field: int) -> np.ndarray:
@@ -111,26 +129,39 @@ class ALSSolver:
 
     def _gram(self, field: int) -> np.ndarray:
         """Give the Gram matrix of rows as they are kept, with zeros beyond the rank."""
-        rows = self._rows[field]
-        parts = self._threads.map(lambda part: gram(rows[part]), chunks(len(rows), _GRAM_CHUNK))
-        return np.sum(parts, axis=0)
+        sections = self._sections[field]
+        own, parts = self._rows[field][sections.own_rows(self._shard)], sections.own_slices(self._shard)
+        grams = np.empty((len(parts), self._width, self._width))
+
+        def fill_in(n: int) -> None:
+            grams[n] = gram(own[parts[n]])
+
+        self._shard.threads.map(fill_in, range(len(parts)))
+        return add_in_order(grams, self._shard)
 
     def _solve(self, field: int, n_steps: int) -> np.ndarray:
         """Solve the rows of a side; return what the kernel tells, added up."""
-        side, own, other = self._sides[field], self._rows[field], self._rows[1 - field]
+        side, sections, other = self._sides[field], self._sections[field], self._rows[1 - field]
+        own = self._rows[field][sections.own_rows(self._shard)]
         held = (self.w0 * self._gram(1 - field)).astype(np.float32)
 
-        def solve_part(part: slice) -> tuple[float, float, float]:
-            return side.solve(part.start, part.stop, held, other, own, n_steps, _TOLERANCE)
+        def solve_part(task: tuple[int, slice]) -> tuple[float, float, float]:
+            return side.solve(task[1].start, task[1].stop, held, other, own, n_steps, _TOLERANCE)
 
-        return np.sum(self._threads.map(solve_part, self._chunks[field]), axis=0)
+        sums = np.zeros((len(sections.own_numbers(self._shard)), 3))
+        told = self._shard.threads.map(solve_part, self._chunks[field])
+        for (n, _), numbers in zip(self._chunks[field], told, strict=True):
+            sums[n] += numbers
+        self._shard.share([self._rows[field]], sections.starts(self._shard))
+        return add_in_order(sums, self._shard)
 
 
-def _chunks_of_work(start: np.ndarray) -> list[slice]:
-    """Cut rows into tasks of about the same work; they depend on the pairs alone."""
-    n_rows = len(start) - 1
+def _chunks_of_work(start: np.ndarray, rows: slice) -> list[slice]:
+    """Cut the rows of a section into tasks of about the same work; they depend on the pairs of the section alone."""
+    start = start[rows.start : rows.stop + 1] - start[rows.start]
+    n_rows = rows.stop - rows.start
     work = start + 64 * np.arange(n_rows + 1)  # a row without pairs costs about as much as 64 of them
     n_tasks = max(1, -(-int(work[-1]) // _CHUNK_WORK))
     ends = np.searchsorted(work, np.linspace(0, work[-1], n_tasks + 1)[1:-1])
-    bounds = np.unique([0, *ends, n_rows])
+    bounds = rows.start + np.unique([0, *ends, n_rows])
     return [slice(int(a), int(b)) for a, b in pairwise(bounds)]

@@ -9,60 +9,92 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_mf._training.als import ALSSolver, PreferenceHyperparameters
-from sklearn_mf._training.pairs import PairsBySide
-from sklearn_mf._utils.threads import Threads
+from sklearn_mf._training.pairs import PairsBySide, pairs_of_items
+from sklearn_mf._training.sections import Sections, add_counts, add_in_order
+from sklearn_mf._training.shard import Shard
 
 BASE_ALPHA, BASE_DAMPING = 0.01, 2.0  # what is multiplied by one of the factors
 _FACTORS = 1.0, 0.7, 1.4  # the first is kept where no other is better
 _HELD_OUT = 0.1  # share of the pairs
 _WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # pairs in all; with few, others are held out in further rounds
-_LARGEST_RANK, _N_ITERATIONS = 64, 8  # enough to tell factors apart
+_LARGEST_RANK, _N_ITERATIONS, _MAX_USERS = 64, 8, 2000  # enough to tell factors apart
 
-# Score rows of users and items: training pairs by user, and held-out ones.
-Score = Callable[[np.ndarray, np.ndarray, PairsBySide, PairsBySide], float]
+# Score users: rows of this shard's users and of all items, the users' training pairs, held-out pairs, and which of
+# the users to ask for; gives a score for each of these.
+Score = Callable[[np.ndarray, np.ndarray, PairsBySide, PairsBySide, np.ndarray], np.ndarray]
 
 
 def choose_penalties(
     by_user: PairsBySide,
-    n_items: int,
+    n_levels: list[int],
     hyper: PreferenceHyperparameters,
     rng: np.random.Generator,
-    threads: Threads,
+    shard: Shard,
     score: Score,
 ) -> PreferenceHyperparameters:
     """Fill in penalties that are None: the base strengths times the factor whose lists find most held-out pairs."""
     if hyper.alpha is not None and hyper.damping is not None:
         return hyper
     candidates = [_with_penalties(hyper, factor) for factor in _FACTORS]
-    table, n_pairs = by_user.table(n_items), len(by_user.index)
+    table, n_pairs = by_user.table(n_levels[1]), add_counts(len(by_user.index), shard)
     n_rounds = int(np.clip(_WANTED_HELD_OUT / (_HELD_OUT * n_pairs), 1, _MOST_ROUNDS))
     seeds, scores = rng.integers(2**63, size=n_rounds).tolist(), np.zeros(len(_FACTORS))
     for seed in seeds:
-        is_held = np.random.default_rng(seed).random(n_pairs, dtype=np.float32) < _HELD_OUT
-        if is_held.any() and not is_held.all():
-            scores += _score_each(candidates, table, is_held, seed, threads, score)
+        is_held = _draw(seed, by_user.start, Sections(n_levels[0]), shard)
+        if 0 < add_counts(np.count_nonzero(is_held), shard) < n_pairs:
+            parts = [PairsBySide.of_table(_part_of(table, chosen)) for chosen in (~is_held, is_held)]
+            scores += _score_each(candidates, *parts, n_levels, seed, shard, score)
     return candidates[int(np.argmax(scores))]
+
+
+def _draw(seed: int, start: np.ndarray, users: Sections, shard: Shard) -> np.ndarray:
+    """Tell which pairs of this shard are held out, bool (n_pairs,); each section of users draws its own."""
+    is_held = np.empty(start[-1], dtype=bool)
+    for n, rows in zip(users.own_numbers(shard), users.own_slices(shard), strict=True):
+        part = is_held[start[rows.start] : start[rows.stop]]
+        part[:] = np.random.default_rng([seed, n]).random(len(part), dtype=np.float32) < _HELD_OUT
+    return is_held
 
 
 def _score_each(
     candidates: list[PreferenceHyperparameters],
-    table: sparse.csr_array,
-    is_held: np.ndarray,
+    training: PairsBySide,
+    held_out: PairsBySide,
+    n_levels: list[int],
     seed: int,
-    threads: Threads,
+    shard: Shard,
     score: Score,
 ) -> np.ndarray:
     """Score small fits of each candidate without the pairs that are held out."""
-    training, held_out = _part_of(table, ~is_held), PairsBySide.of_table(_part_of(table, is_held))
-    sides, scores = (PairsBySide.of_table(training), PairsBySide.of_table(training.tocsc())), []
+    sides, scores = (training, pairs_of_items(training, n_levels, shard)), []
+    asked = _users_to_ask(held_out, shard)
     for candidate in candidates:
         small = replace(candidate, rank=min(candidate.rank, _LARGEST_RANK))
-        solver = ALSSolver(sides, small, np.random.default_rng(seed), threads)
+        solver = ALSSolver(sides, n_levels, small, np.random.default_rng(seed), shard)
         for _ in range(_N_ITERATIONS):
             solver.alternate()
         with solver.users_solved():
-            scores.append(score(solver.rows(0), solver.rows(1), sides[0], held_out))
+            of_users = score(solver.own_rows(0), solver.rows(1), training, held_out, asked)
+        scores.append(_mean_of_users(asked, of_users, Sections(n_levels[0]), shard))
     return np.array(scores)
+
+
+def _users_to_ask(held_out: PairsBySide, shard: Shard) -> np.ndarray:
+    """Choose from those of all shards who have held-out pairs, at even distances; give this shard's."""
+    own = np.flatnonzero(np.diff(held_out.start))
+    counts = shard.gather(np.array([len(own)]))
+    places = counts[: shard.index].sum() + np.arange(len(own))
+    return own[places % -(-counts.sum() // _MAX_USERS) == 0]
+
+
+def _mean_of_users(asked: np.ndarray, scores: np.ndarray, users: Sections, shard: Shard) -> float:
+    """Give the mean score over those who were asked, of all shards."""
+    of_sections = []
+    for rows in users.own_slices(shard):
+        part = scores[slice(*np.searchsorted(asked, [rows.start, rows.stop]))]
+        of_sections.append([part.sum(), len(part)])
+    total, n_asked = add_in_order(np.array(of_sections).reshape(-1, 2), shard)
+    return float(total / n_asked)
 
 
 def _with_penalties(hyper: PreferenceHyperparameters, factor: float) -> PreferenceHyperparameters:

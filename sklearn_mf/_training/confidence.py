@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
 _MAX_KNOTS = 4096  # ratings that the rule keeps, at even shares
@@ -54,15 +55,25 @@ class ConfidenceRule:
         return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 
-def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Find the distinct ratings, rising, and the weight of each in any unit, the same for any order of the rows."""
-    largest = 1.0 if weights is None else weights.max()
+def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    """Find the distinct ratings of all shards, rising, and the weight of each in any unit.
+
+    They are the same for any order of the rows, on any shards.
+    """
+    if weights is not None:
+        of_shards = shard.gather(np.array([[weights.max(initial=0.0), len(weights)]]))
+        largest, n_rows = of_shards[:, 0].max(), of_shards[:, 1].sum()
     levels, masses = np.empty(0), np.empty(0)
     for part in chunks(len(ratings), _CHUNK):
         own, codes = np.unique(ratings[part].astype(np.float64), return_inverse=True)
         # Sums of integers, which are exact.
-        whole = None if weights is None else np.rint(weights[part] / largest * (_EXACT / len(weights)))
-        both = np.concatenate([levels, own]), np.concatenate([masses, np.bincount(codes, whole, minlength=len(own))])
-        levels, places = np.unique(both[0], return_inverse=True)
-        masses = np.bincount(places, both[1], minlength=len(levels))
-    return levels, masses
+        whole = None if weights is None else np.rint(weights[part] / largest * (_EXACT / n_rows))
+        own_masses = np.bincount(codes, whole, minlength=len(own))
+        levels, masses = _summed(np.concatenate([levels, own]), np.concatenate([masses, own_masses]))
+    return _summed(shard.gather(levels), shard.gather(masses))
+
+
+def _summed(levels: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Add up the masses of each level; give the levels in rising order."""
+    levels, places = np.unique(levels, return_inverse=True)
+    return levels, np.bincount(places, masses, minlength=len(levels))

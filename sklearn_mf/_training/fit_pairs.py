@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from sklearn_mf._training.als import ALSSolver, PreferenceHyperparameters
 from sklearn_mf._training.choose_penalties import Score, choose_penalties
 from sklearn_mf._training.confidence import ConfidenceRule
-from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs
+from sklearn_mf._training.pairs import CodedPairs, PairsBySide, pairs_in_unit, pairs_of_items
 from sklearn_mf._training.progress import Callback
-from sklearn_mf._utils.threads import Threads, one_blas_thread
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._utils.threads import one_blas_thread
 
 _MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
 
@@ -104,36 +106,104 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.linalg.pinv(matrix, _MIN_RELATIVE_EIGENVALUE, hermitian=True) @ right
 
 
+@dataclass(frozen=True)
+class PartOfPreferences:
+    """Hold the rows that a shard owns, and what all shards know."""
+
+    rows: list[np.ndarray]  # float32 (n_own, rank) of users and of items; the next alternation changes them
+    state: PreferenceState
+    objectives: list[float]
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """Tell of an alternation; all shards are told the same."""
+
+    objective: float  # after its users, per distinct pair
+    decrease: float  # of the objective, as a share of it
+    is_last: bool
+    learned: Callable[[], PartOfPreferences]  # until the next one; all shards call it, or none
+
+    def __str__(self) -> str:
+        return f"objective {self.objective:.5f}  decrease {self.decrease:.1e}"
+
+
+Steps = Generator[Alternation, bool | None, PartOfPreferences]
+
+
 def fit_pairs(
     by_user: PairsBySide,
-    n_items: int,
+    n_levels: list[int],
     state: PreferenceState,
     rng: np.random.Generator,
-    threads: Threads,
+    shard: Shard,
     callback: Callback,
     score: Score,
 ) -> Preferences:
-    """Alternate until the objective hardly falls. ``state`` has what is known before; ``score`` judges penalties."""
-    hyper = choose_penalties(by_user, n_items, state.hyper, rng, threads, score)
-    solver = ALSSolver((by_user, by_user.by_other_side(n_items)), hyper, rng, threads)
-    state = replace(state, hyper=hyper, w0=solver.w0)
+    """Fit on one machine, as ``begin_alternations`` says; the callback may end it."""
+    steps, stop = begin_alternations(by_user, n_levels, state, rng, shard, score), None
+    while True:
+        callback.begin_epoch()
+        step = steps.send(stop)
+        stop = callback.end_round(lambda step=step: str(step), lambda step=step: assembled([step.learned()]))
+        if stop or step.is_last:
+            return assembled([finished(steps)])
+
+
+def begin_alternations(
+    by_user: PairsBySide,
+    n_levels: list[int],
+    state: PreferenceState,
+    rng: np.random.Generator,
+    shard: Shard,
+    score: Score,
+) -> Steps:
+    """Choose penalties; return a generator that alternates until the objective hardly falls.
+
+    It yields after each alternation, and is sent whether to stop; ``finished`` ends it, and gives what it returns. All
+    shards take each step together. ``by_user`` has the pairs of this shard's users, ``state`` what is known before;
+    ``score`` judges penalties.
+    """
+    hyper = choose_penalties(by_user, n_levels, state.hyper, rng, shard, score)
+    sides = by_user, pairs_of_items(by_user, n_levels, shard)
+    solver = ALSSolver(sides, n_levels, hyper, rng, shard)
+    return _alternations(solver, replace(state, hyper=hyper, w0=solver.w0))
+
+
+def _alternations(solver: ALSSolver, state: PreferenceState) -> Steps:
+    """Alternate; return what was learned when told to stop."""
     objectives: list[float] = []
 
-    def preferences(is_last: bool = False) -> Preferences:
+    def learned(is_last: bool = False) -> PartOfPreferences:
         with solver.users_solved(is_last):
-            rows = [_with_average(solver.rows(f)) for f in range(2)]
             grams = [solver.gram(f) for f in range(2)]
-            return Preferences(rows, replace(state, grams=grams), n_items, list(objectives))
+            return PartOfPreferences(
+                [solver.own_rows(f) for f in range(2)], replace(state, grams=grams), list(objectives)
+            )
 
-    for _ in range(hyper.max_iter):
-        callback.begin_epoch()
+    for n in range(1, state.hyper.max_iter + 1):
         objective, decrease = solver.alternate()
-        objectives.append(objective / len(by_user.index))
+        objectives.append(objective / solver.n_pairs)
         share = decrease / objective if objective > 0 else 0.0
-        told = f"objective {objectives[-1]:.5f}  decrease {share:.1e}"
-        if callback.end_round(lambda told=told: told, preferences) or share < hyper.tol:
+        is_last = n == state.hyper.max_iter or share < state.hyper.tol
+        if (yield Alternation(objectives[-1], share, is_last, learned)) or is_last:
             break
-    return preferences(is_last=True)
+    return learned(is_last=True)
+
+
+def finished(steps: Steps) -> PartOfPreferences:
+    """End alternations after one of them; return what this shard has learned."""
+    try:
+        steps.send(True)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("The alternations did not end.")
+
+
+def assembled(parts: list[PartOfPreferences]) -> Preferences:
+    """Put together what all shards have learned, in their order."""
+    rows = [_with_average([part.rows[f] for part in parts]) for f in range(2)]
+    return Preferences(rows, parts[0].state, len(rows[1]) - 1, parts[0].objectives)
 
 
 @dataclass(frozen=True)
@@ -173,15 +243,13 @@ def _solve_targets(
 ) -> None:
     """Solve levels into ``rows``, add their products to ``grams``, and note them in ``solved``."""
     for f in np.unique(target_field).tolist():
-        given = pairs.of_rows(np.flatnonzero(target_field == f))
-        levels, solver = np.unique(given.codes[f]).tolist(), known.solver_of(f)
-        side, _ = distinct_pairs(given, known.state.unit)
-        if f == 1:
-            side = side.by_other_side(pairs.n_levels[1])
+        given = pairs.of_rows(np.flatnonzero(target_field == f), f)
+        levels, solver = np.unique(given.codes[0]).tolist(), known.solver_of(f)
+        side = pairs_in_unit(given, known.state.unit)
+        of_pairs = side.weights
         for level in levels:
             part = slice(side.start[level], side.start[level + 1])
-            partners = side.index[part]
-            weights = np.ones(len(partners), dtype=np.float32) if side.weight is None else side.weight[part]
+            partners, weights = side.index[part], of_pairs[part]
             before = rows[f][level].astype(np.float64)
             rows[f][level] = solver.solve(partners, weights)
             after = rows[f][level].astype(np.float64)
@@ -189,9 +257,11 @@ def _solve_targets(
             solved.append(SolvedRow(f, level, partners, weights))
 
 
-def _with_average(rows: np.ndarray) -> np.ndarray:
-    """Put the mean of all rows below them."""
-    return np.concatenate([rows, rows.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)])
+def _with_average(parts: list[np.ndarray]) -> np.ndarray:
+    """Put parts of the rows of a side below each other, and below them the mean of all rows."""
+    rows = np.concatenate([*parts, np.zeros_like(parts[0], shape=(1, parts[0].shape[1]))])
+    rows[-1] = rows[:-1].mean(axis=0, dtype=np.float64)
+    return rows
 
 
 def _grown(rows: np.ndarray, n_levels: int) -> np.ndarray:

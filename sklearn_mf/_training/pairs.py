@@ -8,6 +8,10 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
+from sklearn_mf._training.confidence import ConfidenceRule, levels_and_masses
+from sklearn_mf._training.sections import Sections, add_in_order
+from sklearn_mf._training.shard import Shard
+
 _CHUNK = 2**20  # pairs that are merged at a time
 _LARGEST_WEIGHT = 1e12  # relative to the mean of the fit: beyond, single precision overflows
 
@@ -21,6 +25,16 @@ class PairsBySide:
     weight: np.ndarray | None  # float32 (n_pairs,); None when all are 1
 
     @classmethod
+    def joined(cls, parts: list[PairsBySide]) -> PairsBySide:
+        """Put the pairs of all shards below each other, in their order."""
+        n_pairs = np.cumsum([0, *(len(part.index) for part in parts)])
+        start = np.concatenate([[0], *(part.start[1:] + before for part, before in zip(parts, n_pairs, strict=False))])
+        index, weight = np.concatenate([part.index for part in parts]), None
+        if any(part.weight is not None for part in parts):
+            weight = np.concatenate([part.weights for part in parts])
+        return cls(start, index, weight)
+
+    @classmethod
     def of_table(cls, table: sparse.csr_array | sparse.csc_array) -> PairsBySide:
         """Take the arrays of a compressed table, with None for weights that are all 1."""
         weight = None if (table.data == 1).all() else table.data
@@ -28,19 +42,19 @@ class PairsBySide:
 
     def table(self, n_other: int) -> sparse.csr_array:
         """Give the pairs as a table with ``n_other`` columns."""
-        n_pairs = len(self.index)
-        weight = np.ones(n_pairs, dtype=np.float32) if self.weight is None else self.weight
-        start = self.start.astype(np.int32) if n_pairs < 2**31 else self.start  # SciPy gives all indices one type
-        return sparse.csr_array((weight, self.index, start), shape=(self.n_rows, n_other))
-
-    def by_other_side(self, n_other: int) -> PairsBySide:
-        """Give the pairs by the rows of the other side."""
-        return PairsBySide.of_table(self.table(n_other).tocsc())
+        # SciPy gives all indices one type.
+        start = self.start.astype(np.int32) if len(self.index) < 2**31 else self.start
+        return sparse.csr_array((self.weights, self.index, start), shape=(self.n_rows, n_other))
 
     @property
     def n_rows(self) -> int:
         """Number of rows of this side."""
         return len(self.start) - 1
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the pairs, float32 (n_pairs,)."""
+        return np.ones(len(self.index), dtype=np.float32) if self.weight is None else self.weight
 
     @property
     def masses(self) -> np.ndarray:
@@ -61,43 +75,120 @@ class CodedPairs:
     confidence: np.ndarray | None  # float64 (n_rows,), at least 0; None is 1 everywhere
     n_levels: list[int]
 
-    def of_rows(self, rows: np.ndarray) -> CodedPairs:
-        """Give some of the rows."""
+    def of_rows(self, rows: np.ndarray, field: int) -> CodedPairs:
+        """Give some of the rows, with the codes of a field first."""
         confidence = None if self.confidence is None else self.confidence[rows]
-        return CodedPairs([column[rows] for column in self.codes], confidence, self.n_levels)
+        order = [field, 1 - field]
+        return CodedPairs([self.codes[f][rows] for f in order], confidence, [self.n_levels[f] for f in order])
 
 
-def distinct_pairs(pairs: CodedPairs, unit: float | None = None) -> tuple[PairsBySide, float]:
-    """Add up what is said of each pair; return the pairs by user, and the unit of their weights.
+def weigh_pairs(
+    codes: list[np.ndarray],
+    ratings: np.ndarray | None,
+    weights: np.ndarray | None,
+    n_levels: list[int],
+    strength: float,
+    shard: Shard,
+) -> tuple[CodedPairs, ConfidenceRule | None, float]:
+    """Give the pairs of this shard with their confidence, the rule for that, and the largest weight.
 
-    Weights are divided by their mean, or by ``unit``. The result is the same for any order of the rows. ``pairs`` are
-    used up, to make room.
+    All shards have ratings, or none, and the same for weights; a shard without rows has empty arrays.
     """
-    codes, largest, is_alike = pairs.codes, 1.0, pairs.confidence is None
+    rule, confidence, weight_scale = None, None, 1.0
+    if weights is not None:
+        weight_scale = _largest(weights, shard)
+        confidence = weights = weights / weight_scale
+    if ratings is not None:
+        rule = ConfidenceRule.fit(strength, *levels_and_masses(ratings, weights, shard))
+        confidence = rule.of_rows(ratings, weights)
+    return CodedPairs(codes, confidence, n_levels), rule, weight_scale
+
+
+def distinct_pairs(pairs: CodedPairs, shard: Shard) -> tuple[PairsBySide, float]:
+    """Add up what all shards have of each pair; return the pairs of this shard's users, and the unit of weights.
+
+    Weights are divided by the unit, their mean over all pairs. The result is the same for any order of the rows, on
+    any shards. ``pairs`` are used up, to make room.
+    """
+    users = Sections(pairs.n_levels[0])
+    rows = users.own_rows(shard)
+    scale = 1.0 if pairs.confidence is None else _largest(pairs.confidence, shard)
+    codes, n_items = pairs.codes, pairs.n_levels[1]
+    given = users.send_to_owners(codes[0], [*codes, _relative_weights(pairs, scale)], shard)
+    codes.clear()
+    by_user = _merged(given, rows.start, (rows.stop - rows.start, n_items))
+    mean = _mean_weight(by_user, users.own_slices(shard), shard)
+    by_user.data /= np.float32(mean)
+    return PairsBySide.of_table(by_user), mean * scale
+
+
+def pairs_in_unit(pairs: CodedPairs, unit: float) -> PairsBySide:
+    """Add up what is said of each pair, and divide it by ``unit``; give the pairs by their first code."""
+    is_alike = pairs.confidence is None
+    weights = _relative_weights(pairs, 1.0 if is_alike else unit)
+    table = _merged([*pairs.codes, weights], 0, (pairs.n_levels[0], pairs.n_levels[1]))
     if is_alike:
-        given = np.ones(len(codes[0]), dtype=np.float32)
-    else:
-        largest = float(pairs.confidence.max()) if unit is None else unit
-        given = np.empty(len(codes[0]), dtype=np.float32)
+        table.data /= np.float32(unit)
+    return PairsBySide.of_table(table)
+
+
+def pairs_of_items(by_user: PairsBySide, n_levels: list[int], shard: Shard) -> PairsBySide:
+    """Give the pairs of this shard's items, from those of the users of each shard."""
+    users, items = (Sections(n).starts(shard) for n in n_levels)
+    table, parts = by_user.table(n_levels[1]).tocsc(), []
+    for first, last in pairwise(items):
+        part = slice(table.indptr[first], table.indptr[last])
+        parts.append([table.indptr[first : last + 1] - part.start, table.indices[part], table.data[part]])
+    del table
+    n_items = int(items[shard.index + 1] - items[shard.index])
+    of_shards = [
+        sparse.csr_array((weight, index, start), shape=(n_items, int(n_users)))
+        for n_users, (start, index, weight) in zip(np.diff(users), shard.exchange(parts), strict=True)
+    ]
+    return PairsBySide.of_table(sparse.hstack(of_shards, format="csr"))
+
+
+def _largest(values: np.ndarray, shard: Shard) -> float:
+    """Give the largest number of all shards; none is below 0."""
+    return float(shard.gather(np.array([values.max(initial=0.0)])).max())
+
+
+def _relative_weights(pairs: CodedPairs, scale: float) -> np.ndarray:
+    """Divide confidences by ``scale``, float32; the pairs lose them."""
+    given = np.ones(len(pairs.codes[0]), dtype=np.float32)
+    if pairs.confidence is not None:
         with np.errstate(over="ignore", under="ignore"):
-            np.divide(pairs.confidence, largest, out=given, casting="same_kind")
+            np.divide(pairs.confidence, scale, out=given, casting="same_kind")
         np.minimum(given, _LARGEST_WEIGHT, out=given)
         pairs.confidence = None
-    table = sparse.coo_array((given, (codes[0], codes[1])), shape=tuple(pairs.n_levels))
+    return given
+
+
+def _merged(given: list[np.ndarray], first: int, shape: tuple[int, int]) -> sparse.csr_array:
+    """Give codes and weights as a table of distinct pairs, from row ``first`` on; ``given`` is used up."""
+    rows, columns, weights = given
+    given.clear()
+    if first:
+        rows = rows - np.int32(first)
+    table = sparse.coo_array((weights, (rows, columns)), shape=shape)
+    del rows, columns, weights
     table.has_canonical_format = True  # it is not, but SciPy's sums of repeated pairs would depend on their order
-    codes.clear()
-    by_item = table.tocsc()
-    del table, given
-    by_user = _merge_repeated(by_item.tocsr())  # in counting passes; rows are in order now
-    del by_item
-    # Of weights that are all 1 the mean is not exactly 1 in every order of the sum.
-    mean = float(by_user.data.mean(dtype=np.float64)) if by_user.data.min() < by_user.data.max() else by_user.data[0]
-    if unit is None:
-        by_user.data /= np.float32(mean)
-        unit = float(mean) * largest
-    elif is_alike:
-        by_user.data /= np.float32(unit)
-    return PairsBySide.of_table(by_user), unit
+    by_column = table.tocsc()
+    del table
+    return _merge_repeated(by_column.tocsr())  # in counting passes; columns are in order now
+
+
+def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard) -> float:
+    """Give the mean weight over the pairs of all shards."""
+    data, start = by_user.data, by_user.indptr
+    extremes = shard.gather(np.array([[data.min(initial=np.inf), data.max(initial=-np.inf)]]))
+    smallest, largest = float(extremes[:, 0].min()), float(extremes[:, 1].max())
+    if smallest == largest:  # of weights that are alike, the mean is not exactly one of them in every order of the sum
+        return smallest
+    parts = [data[start[rows.start] : start[rows.stop]] for rows in sections]
+    sums = np.array([[part.sum(dtype=np.float64), len(part)] for part in parts]).reshape(-1, 2)
+    total, n_pairs = add_in_order(sums, shard)
+    return float(total / n_pairs)
 
 
 def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:

@@ -25,6 +25,8 @@ IMPORTS_OF_WINGS = {
     "_training": {"_kernel", "_prediction.model", "_utils"},
     "_prediction": {"_ids", "_kernel", "_utils"},
     "_ids": {"_kernel", "_utils"},
+    # Over the estimators, as it trains models of theirs on many machines.
+    "dask": {"_base", "_ids", "_kernel.simd", "_prediction.model", "_training", "_utils"},
     # Beside the estimators, which know none of them; nor do these know each other.
     "datasets": {"_ids", "_utils"},
     "metrics": {"_ids", "_utils"},
@@ -46,8 +48,9 @@ ORDER_WITHIN_WINGS = {
     "_training": [
         "shard", "tape", "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters",
         "partners", "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit",
-        "online", "fold_in", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
+        "online", "fold_in", "sections", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
     ],
+    "dask": ["_transport", "_checkpoints", "_tasks", "_team", "_check", "_recovery"],
 }  # fmt: skip
 LARGEST_FILE, LARGEST_FUNCTION, MOST_PARAMETERS = 500, 60, 8  # lines without docstrings
 NOT_VERBS = {"A", "An", "How", "One", "Our", "That", "The", "These", "This", "What", "When", "Where", "Whether", "Who"}

@@ -213,7 +213,7 @@ def test_n_jobs_follows_joblib(ratings, monkeypatch):
 
     def epoch(solver, factor):
         asked.append(solver._shard.threads.n)
-        return 1.0, 1.0
+        return 0.1, 1.0
 
     monkeypatch.setattr("sklearn_mf._training.sgd.SGDSolver.epoch", epoch)
     fit(X, y, n_jobs=None, max_iter=1)

@@ -8,7 +8,11 @@ from scipy.special import ndtri
 
 import sklearn_mf._training.confidence
 from sklearn_mf._training.confidence import ConfidenceRule, levels_and_masses
-from sklearn_mf._training.pairs import CodedPairs, distinct_pairs
+from sklearn_mf._training.pairs import CodedPairs, distinct_pairs, pairs_in_unit, pairs_of_items
+from sklearn_mf._training.shard import Shard
+from sklearn_mf._utils.threads import Threads
+
+ALONE = Shard(Threads())
 
 
 def coded(X, confidence=None, n_levels=(7, 5)):
@@ -29,10 +33,9 @@ def tables(sides):
 
 
 def both_sides(pairs):
-    n_items = pairs.n_levels[1]
-    by_user, unit = distinct_pairs(pairs)
+    by_user, unit = distinct_pairs(pairs, ALONE)
     assert pairs.codes == []
-    return (by_user, by_user.by_other_side(n_items)), unit
+    return (by_user, pairs_of_items(by_user, pairs.n_levels, ALONE)), unit
 
 
 rows = st.lists(
@@ -67,11 +70,9 @@ def test_equal_weights_are_none_and_a_unit_is_kept():
         assert by_user.weight is None
         assert by_item.weight is None
         assert unit == pytest.approx(1.0 if values is None else values[0])
-    by_user, unit = distinct_pairs(coded(X, [1, 2, 3]), unit=2.0)
-    assert unit == 2.0
-    assert by_user.weight.tolist() == [0.5, 1.0, 1.5]
-    assert distinct_pairs(coded(X), unit=2.0)[0].weight.tolist() == [0.5] * 3
-    assert np.isfinite(distinct_pairs(coded(X, [1e300, 1, 1]), unit=1e-10)[0].weight).all()
+    assert pairs_in_unit(coded(X, [1, 2, 3]), 2.0).weight.tolist() == [0.5, 1.0, 1.5]
+    assert pairs_in_unit(coded(X), 2.0).weight.tolist() == [0.5] * 3
+    assert np.isfinite(pairs_in_unit(coded(X, [1e300, 1, 1]), 1e-10).weight).all()
 
 
 @settings(max_examples=100, deadline=None)
@@ -81,7 +82,7 @@ def test_equal_weights_are_none_and_a_unit_is_kept():
 )
 def test_confidence_rises_with_the_rating_and_is_bounded(values, strength):
     y = np.array(values)
-    levels, masses = levels_and_masses(y, None)
+    levels, masses = levels_and_masses(y, None, ALONE)
     rule = ConfidenceRule.fit(strength, levels, masses)
     found = rule.of(levels)
     assert (np.diff(found) >= 0).all()
@@ -94,7 +95,7 @@ def test_confidence_rises_with_the_rating_and_is_bounded(values, strength):
 
 @pytest.mark.parametrize("plays", [np.array([1, 1, 2, 3, 5, 8, 350_000.0]), np.arange(1.0, 20_000.0)])
 def test_confidence_depends_on_the_order_of_ratings_alone(plays):
-    levels, mass = levels_and_masses(plays, None)
+    levels, mass = levels_and_masses(plays, None, ALONE)
     rule, of_logs = (ConfidenceRule.fit(0.5, own, mass) for own in (levels, np.log(levels)))
     assert np.array_equal(rule.of(levels), of_logs.of(np.log(levels)))
 
@@ -112,15 +113,15 @@ def test_masses_have_no_order(weights, monkeypatch):
     monkeypatch.setattr(sklearn_mf._training.confidence, "_CHUNK", 4)
     ratings = np.array([1.5, 4.0, 1.5, -3.0, 4.0, 1.5])
     weights = None if weights is None else np.array(weights)
-    levels, masses = levels_and_masses(ratings, weights)
+    levels, masses = levels_and_masses(ratings, weights, ALONE)
     assert levels.tolist() == [-3.0, 1.5, 4.0]
     of_rows = np.bincount([1, 2, 1, 0, 2, 1], weights)
     np.testing.assert_allclose(masses / masses.sum(), of_rows / of_rows.sum())
-    assert np.isfinite(levels_and_masses(ratings, np.full(6, 1e308))[1]).all()
+    assert np.isfinite(levels_and_masses(ratings, np.full(6, 1e308), ALONE)[1]).all()
     rule = ConfidenceRule.fit(0.6, levels, masses)
     confidence = rule.of_rows(ratings, weights)
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(6)
         shuffled = None if weights is None else weights[order]
-        assert np.array_equal(levels_and_masses(ratings[order], shuffled)[1], masses)
+        assert np.array_equal(levels_and_masses(ratings[order], shuffled, ALONE)[1], masses)
         assert np.array_equal(rule.of_rows(ratings[order], shuffled), confidence[order])

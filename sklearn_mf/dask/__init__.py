@@ -1,0 +1,9 @@
+"""Fit on a Dask cluster."""
+
+try:
+    import dask  # noqa: F401
+    import distributed  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        'sklearn_mf.dask needs dask and distributed. Install them with: pip install "sklearn-mf[dask]"'
+    ) from error

@@ -1,0 +1,142 @@
+"""Find the client and the workers, and refuse workers that cannot fit together, before any work starts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from distributed import Client, get_client
+
+import sklearn_mf
+from sklearn_mf.dask._transport import TIMEOUTS
+
+INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]  # the lowest first
+
+# Sent as text, as a worker may lack this package. `id` tells a worker from one started again under its address.
+_DESCRIBE = """
+async def describe(dask_worker):
+    import asyncio, sys
+
+    about = {"id": dask_worker.id, "byteorder": sys.byteorder}
+
+    def look():
+        try:
+            import sklearn_mf
+            about["version"] = sklearn_mf.__version__
+            from sklearn_mf._kernel.simd import SIMD
+            about["simd"] = SIMD
+        except ImportError as error:
+            about["error"] = str(error)
+
+    await asyncio.get_running_loop().run_in_executor(None, look)  # the first import takes seconds
+    return about
+"""
+
+
+def find_client(client: Client | None) -> Client:
+    """Give the client itself, or the one that Dask uses by default."""
+    if client is None:
+        try:
+            client = get_client()
+        except ValueError as error:
+            raise ValueError(
+                "There is no Dask client: make one with `client = dask.distributed.Client(...)`, or give one as client."
+            ) from error
+    if not isinstance(client, Client):
+        raise TypeError(f"client is of type {type(client).__name__}, must be a dask.distributed.Client.")
+    if client.asynchronous:
+        raise ValueError("client is asynchronous: give one that was made without asynchronous=True.")
+    return client
+
+
+def find_workers(client: Client, workers: Iterable[str] | None = None, limit: float = 60.0) -> dict[str, str]:
+    """Give the id of each worker by its address; raise an error if they cannot share a fit.
+
+    Parameters
+    ----------
+    client : Client
+        Client of the cluster.
+
+    workers : iterable of str or None, default=None
+        Addresses of workers; None for all of the cluster.
+
+    limit : float, default=60
+        Seconds that the workers have to answer.
+
+    Raises
+    ------
+    ValueError
+        If there are no workers, if the cluster does not have one of them, or if they have different versions of the
+        package, instruction sets or byte orders.
+
+    ImportError
+        If a worker does not have the package.
+
+    TimeoutError
+        If a worker does not answer in time.
+    """
+    here = client.nthreads()
+    addresses = list(here if workers is None else dict.fromkeys(workers))
+    if not addresses:
+        raise ValueError("The Dask cluster has no workers: start some, and wait with `client.wait_for_workers(1)`.")
+    unknown = [address for address in addresses if address not in here]
+    if unknown:
+        raise ValueError(f"workers names {', '.join(unknown)}, but the cluster has {', '.join(here) or 'no workers'}.")
+    about = _describe(client, addresses, limit)
+    _check_package(about)
+    _check_machines(about)
+    return {address: about[address]["id"] for address in addresses}
+
+
+def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, dict[str, Any]]:
+    """Ask each worker what it has."""
+    namespace = {"__name__": "__main__"}  # so that the function is sent by value
+    exec(_DESCRIBE, namespace)
+
+    try:
+        return client.sync(client.run, namespace["describe"], workers=addresses, callback_timeout=limit)
+    except TIMEOUTS as error:
+        here = ", ".join(addresses)
+        raise TimeoutError(f"Not all of the Dask workers {here} answer within {limit:g} seconds.") from error
+
+
+def _check_package(about: dict[str, dict[str, Any]]) -> None:
+    """Raise an error unless all workers have the package in the version of the client."""
+    errors = {address: worker["error"] for address, worker in about.items() if "error" in worker}
+    if errors:
+        raise ImportError(
+            f"sklearn_mf cannot be imported on some Dask workers: {_list(errors)}. Install sklearn-mf=="
+            f"{sklearn_mf.__version__} there, the version of the client."
+        )
+    versions = {address: worker["version"] for address, worker in about.items()}
+    if set(versions.values()) != {sklearn_mf.__version__}:
+        raise ValueError(
+            f"The client has sklearn_mf {sklearn_mf.__version__}, but the Dask workers have {_list(versions)}. "
+            "Install the same version everywhere."
+        )
+
+
+def _check_machines(about: dict[str, dict[str, Any]]) -> None:
+    """Raise an error unless all workers compute alike, bit by bit."""
+    orders = {address: worker["byteorder"] for address, worker in about.items()}
+    if set(orders.values()) != {sys.byteorder}:
+        raise ValueError(
+            f"The client has {sys.byteorder}-endian numbers, but the Dask workers have {_list(orders)}. Use machines "
+            "of one kind."
+        )
+    sets = {address: worker["simd"] for address, worker in about.items()}
+    if len(set(sets.values())) > 1:
+        lowest = min(sets.values(), key=INSTRUCTION_SETS.index)
+        raise ValueError(
+            f"The Dask workers use different instruction sets, which round differently: {_list(sets)}. Start all of "
+            f"them with the environment variable SKLEARN_MF_SIMD={lowest}."
+        )
+
+
+def _list(values: dict[str, str]) -> str:
+    """Name workers by what they have."""
+    groups: dict[str, list[str]] = {}
+    for address, value in values.items():
+        groups.setdefault(value, []).append(address)
+    return "; ".join(f"{value} on {', '.join(addresses)}" for value, addresses in groups.items())

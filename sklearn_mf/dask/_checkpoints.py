@@ -1,0 +1,133 @@
+"""Keep what an interrupted fit can go on from, at the client or in a folder that client and workers share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Form = tuple[tuple[int, ...], str]  # shape and dtype of an array that lies in a file
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Hold the state of a fit after an epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Number of epochs that were run.
+
+    events : list
+        What shard 0 told of each of them.
+
+    arrays : dict of str to ndarray
+        What the shards saved under each name, below each other in the order of shards.
+    """
+
+    epoch: int
+    events: list
+    arrays: dict[str, np.ndarray]
+
+
+class Checkpoints:
+    """Keep the last complete checkpoint of a fit, at the client.
+
+    Parameters
+    ----------
+    every : int or None
+        Epochs between checkpoints; None for no checkpoints.
+
+    folder : str, path or None
+        Folder that client and workers share; with None the arrays come to the client.
+
+    name : str
+        Name of the folder in it, which is made for this fit, and removed by ``close``.
+    """
+
+    def __init__(self, every: int | None, folder: str | os.PathLike | None, name: str):
+        if every is not None and every < 1:
+            raise ValueError(f"checkpoint_every == {every}, must be at least 1, or None for no checkpoints.")
+        if folder is not None and every is None:
+            raise ValueError("checkpoint_folder is given, but checkpoint_every is None: say how many epochs apart.")
+        if folder is not None and not Path(folder).is_dir():
+            raise ValueError(
+                f"checkpoint_folder={str(folder)!r} is not a folder. Make it first, where the client and all workers "
+                "see it under the same name."
+            )
+        self._every = every
+        self._root = None if folder is None else Path(folder).absolute() / name
+        self._kept: tuple[int, list, Path | None, list[dict]] | None = None
+        self.folder: Path | None = None  # of this attempt
+        self._n_attempts = 0
+        if self._root is not None:
+            self._root.mkdir(mode=0o700)
+
+    def begin_attempt(self) -> None:
+        """Make a folder of its own for an attempt: workers of an earlier one may still write to theirs."""
+        if self._root is not None:
+            self.folder = self._root / str(self._n_attempts)
+            self.folder.mkdir(mode=0o700)
+        self._n_attempts += 1
+
+    def is_due(self, epoch: int) -> bool:
+        """Say whether the shards save after an epoch."""
+        return self._every is not None and epoch % self._every == 0
+
+    def keep(self, epoch: int, events: list, saved: Sequence[dict[str, Any]]) -> None:
+        """Take what all shards have saved after an epoch, instead of what was kept before."""
+        before, self._kept = self._kept, (epoch, list(events), self.folder, list(saved))
+        if before is not None and before[2] is not None:
+            shutil.rmtree(before[2] / str(before[0]), ignore_errors=True)
+
+    def last(self) -> Checkpoint | None:
+        """Read the last checkpoint that is complete."""
+        if self._kept is None:
+            return None
+        epoch, events, folder, saved = self._kept
+        if folder is not None:
+            saved = [read_arrays(folder / str(epoch) / str(shard), forms) for shard, forms in enumerate(saved)]
+        arrays = {name: np.concatenate([of_shard[name] for of_shard in saved]) for name in saved[0]}
+        return Checkpoint(epoch, events, arrays)
+
+    def close(self) -> None:
+        """Remove all that was saved."""
+        self._kept = None
+        if self._root is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+
+def write_arrays(folder: Path, epoch: int, shard: int, arrays: dict[str, np.ndarray]) -> dict[str, Form]:
+    """Write the arrays of a shard into the folder of an attempt; return their shapes and dtypes."""
+    for part in (str(epoch), str(shard)):
+        folder = folder / part
+        folder.mkdir(mode=0o700, exist_ok=True)
+    for name, array in arrays.items():
+        temporary = folder / f"{name}.part"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            np.save(file, array, allow_pickle=False)
+        temporary.replace(folder / f"{name}.npy")
+    return {name: (array.shape, array.dtype.str) for name, array in arrays.items()}
+
+
+def read_arrays(folder: Path, forms: dict[str, Form]) -> dict[str, np.ndarray]:
+    """Read what a shard has written; raise a ValueError if it is not what was written."""
+    arrays = {}
+    for name, form in forms.items():
+        path = folder / f"{name}.npy"
+        try:
+            arrays[name] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"The checkpoint {path} cannot be read: {error}") from error
+        if (arrays[name].shape, arrays[name].dtype.str) != (tuple(form[0]), form[1]):
+            raise ValueError(
+                f"The checkpoint {path} has shape {arrays[name].shape} and dtype {arrays[name].dtype.str}, but "
+                f"{form[0]} and {form[1]} were written: something else has changed it."
+            )
+    return arrays

@@ -1,0 +1,122 @@
+"""Run a fit again without the workers that were lost, from where it was saved last."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client
+
+from sklearn_mf.dask._check import find_client, find_workers
+from sklearn_mf.dask._checkpoints import Checkpoint, Checkpoints
+from sklearn_mf.dask._tasks import Program
+from sklearn_mf.dask._team import Team, TeamLostError
+from sklearn_mf.dask._transport import Patience
+
+logger = logging.getLogger(__name__)
+
+MakeArgs = Callable[[list[str], "Checkpoint | None"], Sequence[Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Say how a fit is guarded against lost workers.
+
+    Parameters
+    ----------
+    checkpoint_every : int or None, default=None
+        Epochs between checkpoints. With None, a fit that loses a worker begins again.
+
+    checkpoint_folder : str, path or None, default=None
+        Folder for checkpoints that the client and all workers share; None to keep them at the client.
+
+    max_attempts : int, default=3
+        Attempts in all.
+
+    patience : Patience, default=Patience()
+        How long to wait for workers.
+    """
+
+    checkpoint_every: int | None = None
+    checkpoint_folder: str | os.PathLike | None = None
+    max_attempts: int = 3
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        if self.max_attempts < 1:
+            raise ValueError(f"max_attempts == {self.max_attempts}, must be at least 1.")
+
+
+def run_with_recovery(
+    client: Client | None,
+    make_args: MakeArgs,
+    program: Program,
+    on_event: Callable[[Any], bool],
+    *,
+    workers: Iterable[str] | None = None,
+    n_jobs: int | None = None,
+    recovery: Recovery | None = None,
+) -> list[Any]:
+    """Run a program on workers; when some are lost, run it again on the others.
+
+    Parameters
+    ----------
+    client : Client or None
+        Client of the cluster; None for the one that Dask uses by default.
+
+    make_args : callable
+        Is called for each attempt with the addresses of its workers and the last ``Checkpoint``, or None; returns the
+        arguments of each shard.
+
+    program : callable
+        What ``Team.run`` takes.
+
+    on_event : callable
+        Is called with each event of shard 0, and returns whether to stop. After a loss, it is called again with events
+        of the epochs since the checkpoint, which are run again.
+
+    workers : iterable of str or None, default=None
+        Addresses of workers; None for all of the cluster.
+
+    n_jobs : int or None, default=None
+        Threads of a shard; None for those of the worker.
+
+    recovery : Recovery or None, default=None
+        How the fit is guarded.
+
+    Returns
+    -------
+    results : list
+        The result of each shard of the attempt that came to the end.
+
+    Raises
+    ------
+    TeamLostError
+        If no worker is left, or after ``max_attempts``.
+    """
+    recovery = recovery or Recovery()
+    client = find_client(client)
+    team = find_workers(client, workers)
+    fit = uuid4().hex
+    checkpoints = Checkpoints(recovery.checkpoint_every, recovery.checkpoint_folder, fit)
+    try:
+        for attempt in count():
+            checkpoint = checkpoints.last()
+            checkpoints.begin_attempt()
+            args = make_args(list(team), checkpoint)
+            try:
+                return Team(client, team, f"{fit}-{attempt}", n_jobs, recovery.patience).run(
+                    program, args, on_event, checkpoints, () if checkpoint is None else checkpoint.events
+                )
+            except TeamLostError as error:
+                team = {address: server_id for address, server_id in team.items() if address not in error.lost}
+                if not team or attempt + 1 == recovery.max_attempts:
+                    raise
+                logger.warning("%s The fit goes on with %d workers.", error, len(team))
+    finally:
+        checkpoints.close()

@@ -1,0 +1,122 @@
+"""Run what the tasks of a fit do on a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Worker, get_worker, secede
+from distributed.utils import sync
+
+from sklearn_mf._utils.threads import Threads, count_threads
+from sklearn_mf.dask._checkpoints import write_arrays
+from sklearn_mf.dask._transport import PLUGIN, FitEndedError, FitPlugin, Patience, WorkerLostError, WorkerShard
+
+Program = Callable[..., Generator[tuple[Any, Callable[[], dict] | None], bool, Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Say what a worker is in a fit.
+
+    Parameters
+    ----------
+    fit : str
+        What tells this attempt of this fit from all others.
+
+    index : int
+        Number of the shard.
+
+    addresses : list of str
+        The worker of each shard.
+
+    server_id : str
+        Id of the process that this worker was when the fit began.
+
+    n_jobs : int or None
+        Threads of the shard; None for those of the worker.
+
+    patience : Patience
+        How long to wait for other workers.
+
+    folder : path or None
+        Where the shards save; None if that is the client.
+    """
+
+    fit: str
+    index: int
+    addresses: list[str]
+    server_id: str
+    n_jobs: int | None
+    patience: Patience
+    folder: Path | None
+
+    def key(self, step: str) -> str:
+        """Give the name of a task; the dashboard groups tasks by its first words."""
+        return f"sklearn_mf-{step}-{self.fit}-{self.index}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Hold what a step of a program gave: an event and what was saved, or the result at its end."""
+
+    event: Any = None
+    saved: dict[str, Any] | None = None
+    is_over: bool = False
+    result: Any = None
+
+
+def take_place(place: Place) -> None:
+    """Let this worker take part in a fit as long as this task is wanted."""
+    worker = get_worker()
+    if worker.id != place.server_id:  # started again under the same address
+        raise WorkerLostError(worker.address)
+    if place.folder is not None and not place.folder.is_dir():
+        raise ValueError(
+            f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r} that the client has "
+            "made: checkpoint_folder must be a folder that the client and all workers share."
+        )
+    n_threads = worker.state.nthreads if place.n_jobs is None else count_threads(place.n_jobs)
+    shard = WorkerShard(place.index, place.addresses, place.fit, worker, Threads(n_threads), place.patience)
+    sync(worker.loop, _plugin_of, worker).add(place.key("anchor"), place.fit, shard)
+
+
+async def _plugin_of(worker: Worker) -> FitPlugin:
+    """Give the plugin of a worker; the first fit brings it."""
+    if PLUGIN not in worker.plugins:
+        await worker.plugin_add(FitPlugin(), name=PLUGIN, catch_errors=False)
+    return worker.plugins[PLUGIN]
+
+
+def run_first_step(place: Place, epoch: int | None, program: Program, *args: Any) -> Step:
+    """Start a program and run it to its first event; save then if an epoch is given."""
+    secede()  # so that steps which wait for each other never wait for a thread
+    seat = _plugin_here(place).seat(place.fit)
+    return _step(place, epoch, *seat.begin(program(seat.shard, *args)))
+
+
+def run_step(place: Place, epoch: int | None, number: int, stop: bool) -> Step:
+    """Tell a program whether to stop and run it to its next event; save then if an epoch is given."""
+    secede()
+    return _step(place, epoch, *_plugin_here(place).seat(place.fit).go_on(number, stop))
+
+
+def _plugin_here(place: Place) -> FitPlugin:
+    """Give the plugin of this worker, which a worker that was started again does not have."""
+    worker = get_worker()
+    if PLUGIN not in worker.plugins:
+        raise FitEndedError(f"The Dask worker {worker.address} does not have the fit.")
+    return worker.plugins[PLUGIN]
+
+
+def _step(place: Place, epoch: int | None, is_over: bool, value: Any) -> Step:
+    """Save what a program has to save after an event."""
+    if is_over:
+        return Step(is_over=True, result=value)
+    event, save = value
+    if epoch is None or save is None:
+        return Step(event)
+    arrays = save()
+    return Step(event, arrays if place.folder is None else write_arrays(place.folder, epoch, place.index, arrays))

@@ -1,0 +1,212 @@
+"""Run a program on workers of a Dask cluster, one shard on each, from the client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from time import monotonic
+from typing import Any
+
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
+
+from sklearn_mf.dask._checkpoints import Checkpoints
+from sklearn_mf.dask._tasks import Place, Program, Step, run_first_step, run_step, take_place
+from sklearn_mf.dask._transport import FitEndedError, Patience, WorkerLostError
+
+SLICE = 0.5  # seconds between two looks at which workers the scheduler still has
+
+
+class TeamLostError(RuntimeError):
+    """Say that workers were lost while they shared a fit.
+
+    Parameters
+    ----------
+    lost : list of str
+        Their addresses; none if all of them answer by now.
+    """
+
+    def __init__(self, lost: Sequence[str]):
+        super().__init__(list(lost))
+        self.lost = list(lost)
+
+    def __str__(self) -> str:
+        who = ", ".join(self.lost) or "some, which answer by now"
+        return f"Dask workers died or did not answer during a fit: {who}."
+
+
+class Team:
+    """Run one attempt of a fit on workers.
+
+    Parameters
+    ----------
+    client : Client
+        Client of the cluster.
+
+    workers : dict of str to str
+        Id of each worker by its address, as ``find_workers`` gives them. The first has shard 0.
+
+    fit : str
+        What tells this attempt of this fit from all others.
+
+    n_jobs : int or None
+        Threads of a shard; None for those of the worker.
+
+    patience : Patience
+        How long to wait for workers.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        workers: dict[str, str],
+        fit: str,
+        n_jobs: int | None = None,
+        patience: Patience | None = None,
+    ):
+        self._client, self._ids, self._addresses = client, workers, list(workers)
+        self._fit, self._n_jobs, self._patience = fit, n_jobs, patience or Patience()
+        self._anchors: list[Future] = []
+
+    def run(
+        self,
+        program: Program,
+        args: Sequence[Sequence[Any]],
+        on_event: Callable[[Any], bool],
+        checkpoints: Checkpoints | None = None,
+        events: Sequence[Any] = (),
+    ) -> list[Any]:
+        """Run ``program(shard, *args[k])`` on the worker of each shard k; return the results in the order of shards.
+
+        Parameters
+        ----------
+        program : callable
+            Generator function. It yields pairs ``(event, save)`` at the end of each epoch and is sent whether to stop.
+            ``save()`` gives the rows of this shard as a dict of arrays; None when there is nothing to save.
+
+        args : sequence of tuples
+            Arguments for each shard. They may have futures in them.
+
+        on_event : callable
+            Is called with each event of shard 0; returns whether to stop.
+
+        checkpoints : Checkpoints, default=None
+            Where shards save.
+
+        events : sequence, default=()
+            Events before those of this attempt.
+
+        Raises
+        ------
+        TeamLostError
+            If workers die or do not answer.
+        """
+        checkpoints, events = checkpoints or Checkpoints(None, None, self._fit), list(events)
+        places = [self._place(index, checkpoints) for index in range(len(self._addresses))]
+        try:
+            self._anchors = [self._submit(place, "anchor", take_place) for place in places]
+            self._gather(self._anchors)
+
+            def next_epoch() -> int | None:
+                return len(events) + 1 if checkpoints.is_due(len(events) + 1) else None
+
+            epoch, number = next_epoch(), 0
+            steps = self._run_steps(places, number, run_first_step, [(epoch, program, *rest) for rest in args])
+            while not steps[0].is_over:
+                events.append(steps[0].event)
+                if epoch is not None and all(step.saved is not None for step in steps):
+                    checkpoints.keep(epoch, events, [step.saved for step in steps])
+                stop = bool(on_event(steps[0].event))
+                epoch, number = next_epoch(), number + 1
+                steps = self._run_steps(places, number, run_step, [(epoch, number, stop)] * len(places))
+            return [step.result for step in steps]
+        finally:
+            self._leave()
+
+    def _place(self, index: int, checkpoints: Checkpoints) -> Place:
+        """Say what the worker of a shard is told of the fit."""
+        server_id = self._ids[self._addresses[index]]
+        return Place(self._fit, index, self._addresses, server_id, self._n_jobs, self._patience, checkpoints.folder)
+
+    def _submit(self, place: Place, step: str, function: Callable, *args: Any) -> Future:
+        """Start a task on the worker of a shard, and on no other."""
+        return self._client.submit(
+            function,
+            place,
+            *args,
+            key=place.key(step),
+            workers=[self._addresses[place.index]],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+        )
+
+    def _run_steps(self, places: list[Place], number: int, function: Callable, args: Sequence[tuple]) -> list[Step]:
+        """Run a step on all workers."""
+        futures = [
+            self._submit(place, f"epoch-{number}", function, *rest) for place, rest in zip(places, args, strict=True)
+        ]
+        try:
+            steps = self._gather(futures)
+        finally:
+            for future in futures:
+                future.release()
+        if len({step.is_over for step in steps}) > 1:
+            raise RuntimeError("The shards of a fit do not end at the same step.")
+        return steps
+
+    def _gather(self, futures: list[Future]) -> list[Any]:
+        """Wait for tasks and give their results; find out which workers were lost if one of them fails for that."""
+        try:
+            return self._client.sync(self._results, futures)
+        except (WorkerLostError, FitEndedError, KilledWorker, CancelledError) as error:
+            self._leave()  # so that the others stop waiting
+            lost = self._client.sync(self._lost) if self._client.status == "running" else []
+            if isinstance(error, CancelledError) and not lost:
+                raise
+            raise TeamLostError(lost) from error
+
+    def _leave(self) -> None:
+        """Let all workers forget the fit."""
+        for anchor in self._anchors:
+            anchor.release()
+        self._anchors = []
+
+    async def _results(self, futures: list[Future]) -> list[Any]:
+        """Wait for tasks as long as all workers are there."""
+        results = asyncio.ensure_future(self._client.gather(futures, asynchronous=True))
+        asked = monotonic()
+        try:
+            while not (await asyncio.wait([results], timeout=SLICE))[0]:
+                lost = await self._gone()
+                if not lost and monotonic() - asked > self._patience.timeout:
+                    lost, asked = await self._lost(), monotonic()
+                if lost:
+                    raise TeamLostError(lost)
+            return results.result()
+        finally:
+            results.cancel()
+
+    async def _gone(self) -> list[str]:
+        """Give the workers that the scheduler has no more."""
+        here = await self._client.nthreads(self._addresses)
+        return [address for address in self._addresses if address not in here]
+
+    async def _lost(self) -> list[str]:
+        """Give the workers that the scheduler has no more, that do not answer in time, or that were started again."""
+        waiting = set(self._addresses) - set(await self._gone())
+        pings = {address: asyncio.ensure_future(self._server_id(address)) for address in waiting}
+        end = monotonic() + self._patience.ping_limit
+        while waiting and monotonic() < end:
+            await asyncio.wait([pings[address] for address in waiting], timeout=SLICE)
+            waiting = {address for address in waiting if not pings[address].done()} - set(await self._gone())
+        answers = {address: ping.result() for address, ping in pings.items() if ping.done()}
+        for ping in pings.values():
+            ping.cancel()  # unless it is done
+        return [address for address in self._addresses if answers.get(address) != self._ids[address]]
+
+    async def _server_id(self, address: str) -> str | None:
+        """Ask a worker for its id; None if it cannot be reached."""
+        answers = await self._client.scheduler.broadcast(msg={"op": "identity"}, workers=[address], on_error="ignore")
+        return answers.get(address, {}).get("id")

@@ -1,0 +1,92 @@
+"""Check that workers which cannot fit together are refused before any work starts."""
+
+import pytest
+
+pytest.importorskip("distributed")
+
+
+import sklearn_mf
+from sklearn_mf.dask._check import find_client, find_workers
+from sklearn_mf.dask._recovery import Recovery, run_with_recovery
+
+
+@pytest.fixture
+def changed(client):
+    """Change what one worker says of itself, by a line of Python; afterwards it is as before."""
+    address = next(iter(client.nthreads()))
+    client.run(exec, "import sklearn_mf; from sklearn_mf._kernel import simd; simd._kept = simd.SIMD")
+
+    def change(line):
+        client.run(exec, line, workers=[address])
+        return address
+
+    yield change
+    client.run(
+        exec,
+        "import sys\n"
+        "if sys.modules.get('sklearn_mf', 0) is None:\n    del sys.modules['sklearn_mf']\n"
+        f"import sklearn_mf; sklearn_mf.__version__ = {sklearn_mf.__version__!r}\n"
+        "from sklearn_mf._kernel import simd; simd.SIMD = simd._kept",
+        workers=[address],
+    )
+
+
+def test_ids_of_workers(client):
+    workers = find_workers(client)
+    assert workers == client.run(lambda dask_worker: dask_worker.id)
+    last = list(workers)[-1]
+    assert find_workers(client, [last]) == {last: workers[last]}
+
+
+def test_worker_without_the_package(client, changed):
+    address = changed("import sys; sys.modules['sklearn_mf'] = None")
+    with pytest.raises(ImportError, match=rf"{address}.*Install sklearn-mf=={sklearn_mf.__version__}"):
+        find_workers(client)
+
+
+def test_worker_with_another_version(client, changed):
+    address = changed("import sklearn_mf; sklearn_mf.__version__ = '0.0.7'")
+    with pytest.raises(ValueError, match=rf"has sklearn_mf {sklearn_mf.__version__}.*0\.0\.7 on {address}"):
+        find_workers(client)
+
+
+def test_worker_with_another_instruction_set(client, changed):
+    address = changed(
+        "from sklearn_mf._kernel import simd; simd.SIMD = 'baseline' if simd.SIMD != 'baseline' else 'avx2'"
+    )
+    with pytest.raises(ValueError, match=rf"on {address}.*SKLEARN_MF_SIMD=baseline"):
+        find_workers(client)
+
+
+def test_workers_that_are_not_there(client):
+    with pytest.raises(ValueError, match=r"workers names tcp://127\.0\.0\.1:1, but the cluster has tcp://"):
+        find_workers(client, ["tcp://127.0.0.1:1"])
+    with pytest.raises(ValueError, match="has no workers"):
+        find_workers(client, [])
+
+
+def test_client_that_is_not_there(client):
+    with pytest.raises(ValueError, match="no Dask client: make one with"):
+        find_client(None)
+    with pytest.raises(TypeError, match="client is of type str"):
+        find_client("tcp://127.0.0.1:8786")
+    assert find_client(client) is client
+    with client.as_current():
+        assert find_client(None) is client
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"checkpoint_every": 0}, "checkpoint_every == 0"),
+        ({"checkpoint_folder": "."}, "checkpoint_every is None"),
+        ({"checkpoint_every": 1, "checkpoint_folder": "not-there"}, "checkpoint_folder='not-there' is not a folder"),
+        ({"max_attempts": 0}, "max_attempts == 0"),
+    ],
+)
+def test_settings_that_cannot_be(client, settings, message):
+    def never(*args):
+        raise AssertionError("work has started")
+
+    with pytest.raises(ValueError, match=message):
+        run_with_recovery(client, never, never, never, recovery=Recovery(**settings))
