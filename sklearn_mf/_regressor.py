@@ -459,14 +459,14 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
         before, frozen = frozen_copy(self), frozen_copy(self)
-        _check_memory_map(self)
-        given = check_fit_input(frozen, X, y, sample_weight, hyper.loss)
+        memory_map = _memory_map_of(self)
+        given = check_fit_input(frozen, X, y, sample_weight, hyper.loss, is_mapped=memory_map is not None)
         held = check_validation(frozen, len(given.labels), X_val, y_val, sample_weight_val, hyper.loss)
         start = None
         if self.warm_start and hasattr(before, "_training_state"):
             start = learned_so_far(before, hyper, "warm_start")
         callback.begin_fit(X, y, sample_weight)
-        with storage_of(self.memory_map) as storage, Threads(count_threads(self.n_jobs)) as threads:
+        with storage_of(memory_map) as storage, Threads(count_threads(self.n_jobs)) as threads:
             shard = Shard(threads, storage)
             levels, coded = given.fit_levels(shard)
             learn_own_contexts(frozen, coded)
@@ -1032,14 +1032,17 @@ def stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
     )
 
 
-def _check_memory_map(model: MatrixFactorizationRegressor) -> None:
-    """Refuse a path that is not the path of a folder."""
+def _memory_map_of(model: MatrixFactorizationRegressor) -> str | PathLike | bool | None:
+    """Give the folder for large arrays, True for a temporary one, or None."""
     path = model.memory_map
-    if isinstance(path, (str, PathLike)) and not (str(path) and Path(path).is_dir()):
+    if not isinstance(path, (str, PathLike)):
+        return True if path else None
+    if not str(path) or not Path(path).is_dir():
         raise InvalidParameterError(
             f"The 'memory_map' parameter of {type(model).__name__} must be None, True or the path of a folder that "
             f"exists. There is no folder {str(path)!r}."
         )
+    return path
 
 
 def _places_in(model: MatrixFactorizationRegressor, levels: Levels, labels: list[str]) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -77,38 +77,40 @@ class StreamedInput:
         codes = [shard.storage.empty(n_rows, np.int32) for _ in self.labels]
         values = shard.storage.empty(n_rows, np.float64)
         weights = shard.storage.empty(n_rows, np.float64) if has_weights else None
-        start = 0
+        is_seen, start = [np.zeros(n, dtype=bool) for n in levels.counts], 0
         for batch in self._batches.batches():
             rows = slice(start, start + len(batch.y))
             start = rows.stop
-            if start > n_rows:
+            if start > n_rows or (batch.weights is not None) != has_weights:
                 self._raise_changed(batch.place)
             with _named(batch, is_first=rows.start == 0):
+                self._loss.check_targets(batch.y, batch.weights)
                 indices = levels.encode(batch.columns, shard.threads)
-            is_known = (indices >= 0).all(axis=1)
-            if not is_known.all() and (batch.weights is None or batch.weights[~is_known].any()):
+            counts = slice(None) if weights is None else batch.weights > 0
+            if (indices[counts] < 0).any():
                 self._raise_changed(batch.place)
-            for column, own in zip(codes, indices.T, strict=True):
+            for column, own, seen in zip(codes, indices.T, is_seen, strict=True):
+                seen[own[counts]] = True
                 np.maximum(own, 0, out=column[rows])  # of ids without weight nothing is looked at
             values[rows] = batch.y
             if weights is not None:
                 weights[rows] = batch.weights
-        if start < n_rows:
+        if start < n_rows or not all(seen.all() for seen in is_seen):
             self._raise_changed("the end")
         return CodedRatings(codes, values, weights, levels.counts)
 
-    def _raise_changed(self, place: str) -> None:
+    def _raise_changed(self, place: str) -> NoReturn:
         """Refuse ratings that are not those of the first reading."""
         raise ValueError(
             f"{self._batches!r} has changed while it was read: at {place} there are other rows than before. Fit again "
-            "when nobody writes to it."
+            "while nobody writes to it."
         )
 
 
 def check_fit_input(
-    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, loss: Loss
+    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, loss: Loss, is_mapped: bool
 ) -> CheckedInput | StreamedInput:
-    """Check what fit is given; ratings are read in batches if they come so, or if ``memory_map`` is set."""
+    """Check what fit is given; ratings are read in batches if they come so, or if arrays are mapped files."""
     n_copies = 2 if frozen.early_stopping else 1
     if isinstance(X, RatingBatches):
         for name, given in [("y", y), ("sample_weight", sample_weight)]:
@@ -117,7 +119,7 @@ def check_fit_input(
         _set_names(frozen, X)
         return StreamedInput(X, loss, n_copies)
     checked = check_input(frozen, X, y, sample_weight, loss, reset=True)
-    if frozen.memory_map is None or frozen.memory_map is False:
+    if not is_mapped:
         return checked
     return StreamedInput(SlicedRatings(checked.columns, checked.y, checked.weights), loss, n_copies)
 
@@ -139,4 +141,5 @@ def _named(batch: Batch, is_first: bool) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if is_first:
             raise
-        raise type(error)(f"In {batch.place}, of which the first is row 0 here: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"In {batch.place}, of which the first is row 0 here: {error}") from error

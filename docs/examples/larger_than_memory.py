@@ -84,7 +84,7 @@ def main():
         n_megabytes = 24 * arguments.ratings / 1e6  # two ids and a rating, of 8 bytes each
         print(f"{arguments.ratings:,} ratings, as a table {n_megabytes:,.0f} MB; limit {arguments.megabytes} MB")
 
-        model = MatrixFactorizationRegressor(rank=RANK, max_iter=5, memory_map=folder, random_state=0)
+        model = MatrixFactorizationRegressor(rank=8, max_iter=5, memory_map=folder, random_state=0)
         start = time.perf_counter()
         with limited_memory(arguments.megabytes * 10**6):
             model.fit(open_ratings(path))

@@ -137,7 +137,7 @@ def test_other_estimators_fit_with_a_memory_map(tmp_path, frame):
     model = MatrixFactorizationRegressor(rank=2, max_iter=2, random_state=0)
     mapped = clone(model).set_params(memory_map=tmp_path)
     np.testing.assert_array_equal(cross_val_score(mapped, X, y, cv=2), cross_val_score(model, X, y, cv=2))
-    search = GridSearchCV(model, {"memory_map": [None, True]}, cv=2).fit(X, y)
+    search = GridSearchCV(model, {"memory_map": [None, True, np.True_, np.False_]}, cv=2).fit(X, y)
     assert len(set(search.cv_results_["mean_test_score"])) == 1
     a, b = (MatrixFactorizationEncoder(each, random_state=0).fit_transform(X, y) for each in (model, mapped))
     np.testing.assert_array_equal(a, b)
@@ -207,6 +207,7 @@ def test_a_full_disk_is_noticed_before_the_second_reading(tmp_path, frame, monke
     ("change", "place"),
     [
         (lambda frame: frame[:-1], "the end"),
+        (lambda frame: frame.replace({"user": {"u5": "u6"}}), "the end"),
         (lambda frame: pd.concat([frame, frame[:1000]]), r"lines \d+ to \d+ of .*ratings.csv"),
         (lambda frame: frame.replace({"user": {frame["user"].iloc[-1]: "new"}}), r"lines \d+ to \d+ of .*ratings.csv"),
     ],
