@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from distributed import Client, get_client
 
 import sklearn_mf
-from sklearn_mf.dask._transport import TIMEOUTS
 
 INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]  # the lowest first
 
@@ -94,11 +94,22 @@ def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, d
     namespace = {"__name__": "__main__"}  # so that the function is sent by value
     exec(_DESCRIBE, namespace)
 
-    try:
-        return client.sync(client.run, namespace["describe"], workers=addresses, callback_timeout=limit)
-    except TIMEOUTS as error:
-        here = ", ".join(addresses)
-        raise TimeoutError(f"Not all of the Dask workers {here} answer within {limit:g} seconds.") from error
+    async def ask() -> dict[str, asyncio.Future]:
+        asked = {a: asyncio.ensure_future(client.run(namespace["describe"], workers=[a])) for a in addresses}
+        await asyncio.wait(asked.values(), timeout=limit)
+        answers = {address: answer for address, answer in asked.items() if answer.done()}
+        for answer in asked.values():
+            answer.cancel()  # unless it is done
+        return answers
+
+    answers = client.sync(ask)
+    silent = [address for address in addresses if address not in answers]
+    if silent:
+        raise TimeoutError(
+            f"The Dask workers {', '.join(silent)} do not answer within {limit:g} seconds: start them again, or leave "
+            "them out of workers."
+        )
+    return {address: answer.result()[address] for address, answer in answers.items()}
 
 
 def _check_package(about: dict[str, dict[str, Any]]) -> None:

@@ -35,7 +35,7 @@ class Recovery:
     checkpoint_folder : str, path or None, default=None
         Folder for checkpoints that the client and all workers share; None to keep them at the client.
 
-    max_attempts : int, default=3
+    max_attempts : int, default=5
         Attempts in all.
 
     patience : Patience, default=Patience()
@@ -44,7 +44,7 @@ class Recovery:
 
     checkpoint_every: int | None = None
     checkpoint_folder: str | os.PathLike | None = None
-    max_attempts: int = 3
+    max_attempts: int = 5
     patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:

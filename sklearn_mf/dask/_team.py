@@ -191,17 +191,15 @@ class Team:
     async def _results(self, futures: list[Future]) -> list[Any]:
         """Wait for tasks as long as all workers are there."""
         results = asyncio.ensure_future(self._client.gather(futures, asynchronous=True))
+        results.add_done_callback(_forget_error)  # it ends by itself when the tasks are released
         asked = monotonic()
-        try:
-            while not (await asyncio.wait([results], timeout=SLICE))[0]:
-                lost = await self._gone()
-                if not lost and monotonic() - asked > self._patience.timeout:
-                    lost, asked = await self._lost(), monotonic()
-                if lost:
-                    raise TeamLostError(lost)
-            return results.result()
-        finally:
-            results.cancel()
+        while not (await asyncio.wait([results], timeout=SLICE))[0]:
+            lost = await self._gone()
+            if not lost and monotonic() - asked > self._patience.timeout:
+                lost, asked = await self._lost(), monotonic()
+            if lost:
+                raise TeamLostError(lost)
+        return results.result()
 
     async def _gone(self) -> list[str]:
         """Give the workers that the scheduler has no more."""
@@ -225,3 +223,9 @@ class Team:
         """Ask a worker for its id; None if it cannot be reached."""
         answers = await self._client.scheduler.broadcast(msg={"op": "identity"}, workers=[address], on_error="ignore")
         return answers.get(address, {}).get("id")
+
+
+def _forget_error(task: asyncio.Task) -> None:
+    """Keep asyncio from reporting an error that nobody asks for any more."""
+    if not task.cancelled():
+        task.exception()

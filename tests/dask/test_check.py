@@ -1,5 +1,8 @@
 """Check that workers which cannot fit together are refused before any work starts."""
 
+import os
+import signal
+
 import pytest
 
 pytest.importorskip("distributed")
@@ -63,6 +66,17 @@ def test_workers_that_are_not_there(client):
         find_workers(client, ["tcp://127.0.0.1:1"])
     with pytest.raises(ValueError, match="has no workers"):
         find_workers(client, [])
+
+
+def test_worker_that_does_not_answer(client):
+    first = next(iter(client.nthreads()))
+    pid = client.run(os.getpid, workers=[first])[first]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(TimeoutError, match=f"workers {first} do not answer within 1 seconds"):
+            find_workers(client, limit=1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_client_that_is_not_there(client):
