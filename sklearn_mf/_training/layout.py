@@ -27,7 +27,7 @@ _MAX_RATINGS_OF_BLOCK = 2**18  # in the mean; above, what ordering a block needs
 _MIN_VISITS_OF_ROW = 6  # in a block, in the mean; below, fetching rows for a block costs more than the cache saves
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
 # In the mean; below, small arrays and, of several shards, messages cost more than is gained.
-_MIN_ROWS_OF_SECTION, _MIN_RATINGS_OF_SECTION = 2**12, 2**20
+_MIN_ROWS_OF_SECTION, _MIN_RATINGS_OF_SECTION = 2**12, 2**19
 
 
 @dataclass

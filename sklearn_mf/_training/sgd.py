@@ -70,7 +70,7 @@ class SGDSolver:
         while True:
             step = self.hyper.learning_rate * self._divergence_factor * factor
             loss = self._run(self._kernel, strata, step / self.baseline.curvature, self._divergence_threshold)
-            if loss <= self._divergence_threshold and self._are_finite():  # False for NaN
+            if loss <= self._divergence_threshold:  # False for NaN
                 break
             self._divergence_factor, n_failures = self._divergence_factor / 2, n_failures + 1
             if n_failures > _MAX_FAILURES_OF_EPOCH:
@@ -216,7 +216,7 @@ class SGDSolver:
         return self._run(kernel, np.arange(self.grid.n_groups, dtype=np.int64), 0.0, np.inf)
 
     def _run(self, kernel: SGDKernel, strata: np.ndarray, step: float, limit: float) -> float:
-        """Run the strata of an epoch, in the order given; return the mean loss, infinite where it exploded."""
+        """Run the strata of an epoch, in the order given; return the mean loss, infinite where rows or it exploded."""
         grid, step = self.grid, min(step, LARGEST_SAFE_NUMBER)
         limit_of_block = limit * grid.total_weight  # no block has less than zero, so one above it is enough
         if grid.layout.is_whole:
@@ -231,15 +231,11 @@ class SGDSolver:
                 self.parameters.of_items(grid.sides[1]),
                 lambda stratum, group: kernel.run_block(grid.layout.block(stratum, group), step),
             )
-        losses = grid.layout.of_all_blocks(kernel.losses, self._shard)
+        is_finite = self.parameters.are_finite(grid.own_rows)
+        losses = grid.layout.of_all_blocks(kernel.losses if is_finite else kernel.losses * np.nan, self._shard)
         if not losses.max() <= limit_of_block:
             return np.inf
         return float(losses.sum()) / grid.total_weight
-
-    def _are_finite(self) -> bool:
-        """Return whether no factor and no bias of any shard is NaN or infinite."""
-        own = np.array([self.parameters.are_finite(self.grid.own_rows)])
-        return bool(self._shard.gather(own).all())
 
 
 def context_step_factor(grid: BlockGrid, learning_rate: float) -> np.ndarray:

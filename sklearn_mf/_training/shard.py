@@ -154,37 +154,31 @@ class ConnectedShard(Shard):
         self._n_steps += 1
         route = _Route(places, [0, *map(int, strata), 0], self.index)
 
-        def send(t: int, kind: int) -> None:
+        def send(t: int) -> None:
             for shard in self._others:
-                groups = route.items_between(self.index, shard, t, kind)
+                groups = route.items_between(self.index, shard, t)
                 if groups:
-                    self.send(shard, (self._n_steps, t, kind), _rows_of(arrays, groups, places))
+                    self.send(shard, (self._n_steps, t), _rows_of(arrays, groups, places))
 
-        def receive(t: int, kind: int) -> None:
+        def receive(t: int) -> None:
             for shard in self._others:
-                groups = route.items_between(shard, self.index, t, kind)
+                groups = route.items_between(shard, self.index, t)
                 if groups:
-                    _put_rows(arrays, groups, places, self.receive(shard, (self._n_steps, t, kind)))
+                    _put_rows(arrays, groups, places, self.receive(shard, (self._n_steps, t)))
 
         def run(t: int, users: list[int]) -> None:
             self.threads.map(lambda group: visit(route.path[t], group), users)
 
-        send(0, 0)
-        last = len(route.path) - 1
-        for t in range(1, last):
+        send(0)
+        for t in range(1, len(route.path) - 1):
             # First what is here: while it is visited, the others come. Of these, first what others wait for.
-            leaving, staying = route.users_by_next(t, 0)
+            here, leaving, staying = route.users_by_way(t)
+            run(t, here)
+            receive(t - 1)
             run(t, leaving)
-            send(t, 0)
+            send(t)
             run(t, staying)
-            for kind in (0, 1):
-                receive(t - 1, kind)
-            leaving, staying = route.users_by_next(t, 1)
-            run(t, leaving)
-            send(t, 1)
-            run(t, staying)
-        for kind in (0, 1):
-            receive(last - 1, kind)
+        receive(len(route.path) - 2)
 
     def add_to_items(
         self, places: Places, arrays: Sequence[np.ndarray], add: Callable[[np.ndarray, np.ndarray], None]
@@ -229,23 +223,17 @@ class _Route:
         # The shard that has each item group at each time, (n_times, n_groups).
         self._owner = np.stack([places.owner[(groups - stratum) % places.n_groups] for stratum in path])
 
-    def items_between(self, shard: int, other: int, t: int, kind: int) -> list[int]:
-        """Give the item groups that go from a shard to another one after a time.
+    def items_between(self, shard: int, other: int, t: int) -> list[int]:
+        """Give the item groups that go from a shard to another one after a time."""
+        return np.flatnonzero((self._owner[t] == shard) & (self._owner[t + 1] == other)).tolist()
 
-        Kind 0: those that the shard had before that time too. Kind 1: the others.
-        """
-        go = (self._owner[t] == shard) & (self._owner[t + 1] == other)
-        was_there = self._owner[max(t - 1, 0)] == shard
-        return np.flatnonzero(go & (was_there if kind == 0 else ~was_there)).tolist()
-
-    def users_by_next(self, t: int, kind: int) -> tuple[list[int], list[int]]:
-        """Give this shard's user groups whose items of a time go on to other shards, and the others, of a kind."""
+    def users_by_way(self, t: int) -> tuple[list[int], list[int], list[int]]:
+        """Give this shard's user groups by the items that they meet: those here; those that come, and go or stay."""
         users = np.array(self._places.own_groups, dtype=np.int64)
         items = (users + self.path[t]) % self._places.n_groups
         was_here = self._owner[t - 1][items] == self._index
         stays = self._owner[t + 1][items] == self._index
-        is_of_kind = was_here if kind == 0 else ~was_here
-        return users[is_of_kind & ~stays].tolist(), users[is_of_kind & stays].tolist()
+        return users[was_here].tolist(), users[~was_here & ~stays].tolist(), users[~was_here & stays].tolist()
 
 
 def _rows_of(arrays: Sequence[np.ndarray], groups: Sequence[int], places: Places) -> list[np.ndarray]:

@@ -59,7 +59,7 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     Notes
     -----
     Blocks of ratings are as in Gemulla et al. (2011). At most as many workers take part as there are sections of
-    groups, one for about 4,096 users and items, or for a million ratings.
+    groups, one for about 4,096 users and items, or for half a million ratings.
 
     Examples
     --------
