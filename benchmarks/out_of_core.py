@@ -6,14 +6,14 @@ Ratings of 200,000 users and 20,000 items, most of them of few, are written to a
 process of its own:
 
 memory       pandas reads the file; fit of the data frame
-files        fit(open_ratings(file)), with memory_map, under a limit of memory: 45 % of what the first one took, or 900 MB
+files        fit(open_ratings(file)), with memory_map, under a limit of memory
 files, cold  the same, after the pages of the file were dropped from the cache of the system
 
-The limit is RLIMIT_DATA, of Linux. It counts what a process may write to and shares with nobody: allocated memory,
-whether it was touched or not, stacks of threads, the data of libraries. It does not count mapped files, so not the
-arrays of memory_map, nor the cache of the system. "Anonymous" is the part of this memory that is really there. Both are
-looked at every 20 ms. "Mapped" is the room on the disk that arrays in files take. "Read" and "written" are bytes that
-went through the disk.
+The limit is RLIMIT_DATA, of Linux: 45 % of what the first fit took, 900 MB at least. It counts what a process may write
+to and shares with nobody: allocated memory, whether it was touched or not, stacks of threads, data of libraries. It
+does not count mapped files, so not the arrays of memory_map, nor the cache of the system. "Anonymous" is the part of
+this memory that is really there. Both are looked at every 20 ms. "Mapped" is the room on the disk that arrays in files
+take. "Read" and "written" are bytes that went through the disk.
 
 The columns of seconds: loading by pandas; the first reading, for levels; the second, for codes; from there to the first
 epoch (in memory with codes); epochs; the whole.
@@ -199,7 +199,7 @@ def main():
             print(row(kind, figures), flush=True)
             if figures["hash"] != in_memory["hash"]:
                 raise SystemExit("The models differ.")
-    print(f"\nThe same bits. Limit of the fits from files: {limit / 1e6:,.0f}.")
+    print(f"\nThe same bits. Limit of the fits from files: {limit / 1e6:,.0f} MB.")
 
 
 if __name__ == "__main__":

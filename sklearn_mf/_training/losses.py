@@ -7,6 +7,8 @@ A new loss is a class here, listed in ``LOSSES``, and a function of the kernel (
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -14,11 +16,30 @@ import numpy as np
 from scipy.optimize import brentq
 
 from sklearn_mf._kernel.sgd import LOSS_CODES
+from sklearn_mf._utils.storage import Storage
+from sklearn_mf._utils.threads import chunks
 
 _LARGEST_COUNT = float(np.finfo(np.float32).max)
 _SMALLEST_UNIT = 1e-150  # of penalties
 _SMALLEST_MEAN_LOSS = 1e-6  # of a model, on the standardized scale
+_MAX_CHUNK = 2**18  # ratings: temporary arrays are of this length
+_IN_MEMORY = Storage()
 _MAX_ROOT_STEPS = 5000  # more than halving the range of double precision down to its smallest number takes
+
+
+class _Average:
+    """Average numbers of ratings, each of which counts by its weight; they are found part by part."""
+
+    def __init__(self, y: np.ndarray, weights: np.ndarray | None, storage: Storage):
+        self._y, self._weights, self._numbers = y, weights, storage.empty(len(y), np.float64)
+        self._total = len(y) if weights is None else weights.sum()
+
+    def of(self, function: Callable[[np.ndarray], np.ndarray]) -> float:
+        """Average what ``function`` gives for ratings."""
+        for part in chunks(len(self._y), _MAX_CHUNK):
+            numbers = function(self._y[part])
+            self._numbers[part] = numbers if self._weights is None else numbers * self._weights[part]
+        return float(self._numbers.sum() / self._total)
 
 
 @dataclass(frozen=True)
@@ -61,8 +82,8 @@ class Loss(ABC):
         """Give the loss of each rating, at least 0; ``f`` is the intercept plus what biases and factors add to it."""
 
     @abstractmethod
-    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
-        """Find the f of least loss that is the same for all ratings."""
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
+        """Find the f of least loss that is the same for all ratings; ``storage`` has room for numbers of them."""
 
     def unit(self, scale: float) -> float:
         """Give the factor that turns a loss on the standardized scale into one on the scale of y."""
@@ -79,14 +100,17 @@ class Loss(ABC):
     def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:  # noqa: B027, of most
         """Raise a ValueError if the loss is not defined for ratings of positive weight."""
 
-    def mean(self, y: np.ndarray, f: np.ndarray | float, scale: float, weights: np.ndarray | None) -> float:
-        """Give the weighted mean of the losses of all ratings."""
-        with np.errstate(over="ignore"):
-            return float(np.average(self.values(y, f, scale), weights=weights))
-
-    def baseline_at(self, intercept: float, y: np.ndarray, weights: np.ndarray | None, scale: float) -> Baseline:
+    def baseline_at(
+        self,
+        intercept: float,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        scale: float,
+        storage: Storage = _IN_MEMORY,
+    ) -> Baseline:
         """Measure what predicting ``intercept`` for all ratings costs."""
-        return Baseline(0.0, self.mean(y, intercept, scale, weights))
+        with np.errstate(over="ignore"):
+            return Baseline(0.0, _Average(y, weights, storage).of(lambda y: self.values(y, intercept, scale)))
 
     def find_baseline(
         self,
@@ -95,10 +119,11 @@ class Loss(ABC):
         location: float,
         scale: float,
         fit_bias: bool,
+        storage: Storage = _IN_MEMORY,
     ) -> tuple[float, float, Baseline]:
         """Find intercept, scale and baseline; ``location`` and ``scale`` are mean and standard deviation of y."""
-        intercept = self.constant(y, weights, scale) if fit_bias else 0.0
-        return intercept, scale, self.baseline_at(intercept, y, weights, scale)
+        intercept = self.constant(y, weights, scale, storage) if fit_bias else 0.0
+        return intercept, scale, self.baseline_at(intercept, y, weights, scale, storage)
 
     def training_line(self, loss: float) -> str:
         """Write a mean loss seen in training as ``verbose`` prints it."""
@@ -118,9 +143,9 @@ class SquaredError(Loss):
         e = (y - f) / scale
         return 0.5 * e * e
 
-    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
         """Give the weighted mean."""
-        return float(np.average(y, weights=weights))
+        return _Average(y, weights, storage).of(lambda y: y)
 
     def unit(self, scale: float) -> float:
         """Give the squared scale."""
@@ -133,6 +158,7 @@ class SquaredError(Loss):
         location: float,
         scale: float,
         fit_bias: bool,
+        storage: Storage = _IN_MEMORY,
     ) -> tuple[float, float, Baseline]:
         """Give mean and standard deviation as they are: with them the mean loss is 1/2."""
         return location, scale, Baseline(0.0, 0.5)
@@ -156,9 +182,9 @@ class AbsoluteError(Loss):
         """Give twice the density of errors at 0 if they are Laplacian, 1 / mean |e|."""
         return 1.0 / max(mean_loss, _SMALLEST_MEAN_LOSS)
 
-    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
         """Give the weighted median."""
-        return _weighted_quantile(y, weights, 0.5)
+        return _quantile(y, weights, 0.5, storage)
 
 
 @dataclass(frozen=True)
@@ -179,11 +205,12 @@ class Huber(Loss):
         size = np.abs(e)
         return np.where(size > self.epsilon, self.epsilon * (size - 0.5 * self.epsilon), 0.5 * e * e)
 
-    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
         """Find the root of the slope of the mean loss."""
+        average = _Average(y, weights, storage)
 
         def slope(c: float) -> float:
-            return float(np.average(np.clip((y - c) / scale, -self.epsilon, self.epsilon), weights=weights))
+            return average.of(lambda y: np.clip((y - c) / scale, -self.epsilon, self.epsilon))
 
         low, high = float(y.min()), float(y.max())
         if low == high:
@@ -217,9 +244,9 @@ class Quantile(Loss):
         """Give the density of errors at 0 if they are asymmetrically Laplacian, q (1 - q) / mean loss."""
         return self.quantile * (1.0 - self.quantile) / max(mean_loss, _SMALLEST_MEAN_LOSS)
 
-    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
         """Give the weighted quantile."""
-        return _weighted_quantile(y, weights, self.quantile)
+        return _quantile(y, weights, self.quantile, storage)
 
 
 @dataclass(frozen=True)
@@ -235,9 +262,9 @@ class Poisson(Loss):
         d = f - np.log(np.where(y > 0, y, 1.0))
         return np.where(y > 0, y * (np.expm1(d) - d), np.exp(f))
 
-    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float) -> float:
+    def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
         """Give the log of the weighted mean."""
-        mean = float(np.average(y, weights=weights))
+        mean = _Average(y, weights, storage).of(lambda y: y)
         return float(np.log(mean)) if mean > 0 else -np.inf
 
     def unit(self, scale: float) -> float:
@@ -258,18 +285,26 @@ class Poisson(Loss):
                 f"{below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
             )
 
-    def baseline_at(self, intercept: float, y: np.ndarray, weights: np.ndarray | None, scale: float) -> Baseline:
+    def baseline_at(
+        self,
+        intercept: float,
+        y: np.ndarray,
+        weights: np.ndarray | None,
+        scale: float,
+        storage: Storage = _IN_MEMORY,
+    ) -> Baseline:
         """Measure what predicting e^intercept costs; the curvature m of the loss there is e^intercept.
 
         There the loss is m/2 (y/m - 1 - f)^2 but for a constant. On the standardized scale, where y/m - 1 is divided by
         its standard deviation s and factors by its root, a strength of 1 is m s for factors, and m for biases: so a
         variance of counts beyond the mean makes penalties of factors stronger.
         """
-        mean = float(np.exp(intercept))
+        mean, average = float(np.exp(intercept)), _Average(y, weights, storage)
         with np.errstate(over="ignore"):
-            spread = mean * float(np.average((y / mean - 1.0) ** 2, weights=weights)) ** 0.5
+            spread = mean * average.of(lambda y: (y / mean - 1.0) ** 2) ** 0.5
+            loss = average.of(lambda y: self.values(y, intercept, scale))
         units = max(spread or mean, _SMALLEST_UNIT), max(mean, _SMALLEST_UNIT)
-        return Baseline(intercept, self.mean(y, intercept, scale, weights), mean, units)
+        return Baseline(intercept, loss, mean, units)
 
     def find_baseline(
         self,
@@ -278,6 +313,7 @@ class Poisson(Loss):
         location: float,
         scale: float,
         fit_bias: bool,
+        storage: Storage = _IN_MEMORY,
     ) -> tuple[float, float, Baseline]:
         """Find the log of the mean; the scale is 1."""
         if not y.max() > 0:
@@ -290,7 +326,7 @@ class Poisson(Loss):
                 f"loss='poisson' takes counts up to {_LARGEST_COUNT:.1e}, which single precision holds, and y has "
                 f"{y.max():.3g}. Rescale y, or choose another loss."
             )
-        return super().find_baseline(y, weights, location, 1.0, fit_bias)
+        return super().find_baseline(y, weights, location, 1.0, fit_bias, storage)
 
 
 LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (SquaredError, AbsoluteError, Huber, Quantile, Poisson)}
@@ -302,12 +338,21 @@ def make_loss(name: str, /, **parameters: Any) -> Loss:
     return loss(**{field.name: parameters[field.name] for field in fields(loss)})
 
 
-def _weighted_quantile(values: np.ndarray, weights: np.ndarray | None, q: float) -> float:
+def _quantile(values: np.ndarray, weights: np.ndarray | None, q: float, storage: Storage) -> float:
     """Find the middle of the values that minimize the quantile loss; repeated ratings count as weighted ones."""
-    order = np.argsort(values, kind="stable")
-    values = values[order]
-    total = np.cumsum(np.ones(len(values)) if weights is None else weights[order])
-    share = total / total[-1]
+    n, total = len(values), 0.0
+    ordered = storage.empty(n, np.complex128)  # values with their places: complex numbers are sorted by both, in place
+    for part in chunks(n, _MAX_CHUNK):
+        ordered.real[part], ordered.imag[part] = values[part], np.arange(part.start, part.stop)
+    ordered.sort()
+    for part in chunks(n, _MAX_CHUNK):
+        places = ordered.imag[part].astype(np.int64)
+        sums = np.ones(len(places)) if weights is None else weights[places]
+        sums[0] += total
+        total = np.cumsum(sums, out=ordered.imag[part])[-1]
     rounding = 1e-12  # a share that is q but for rounding is q
-    low, high = np.searchsorted(share, [q - rounding, q + rounding], side="left")
-    return float(0.5 * values[min(low, len(values) - 1)] + 0.5 * values[min(high, len(values) - 1)])
+    low, high = (
+        min(bisect_left(range(n), bound, key=lambda place: ordered.imag[place] / total), n - 1)
+        for bound in (q - rounding, q + rounding)
+    )
+    return float(0.5 * ordered.real[low] + 0.5 * ordered.real[high])

@@ -144,8 +144,10 @@ class TrainingRun:
         lowest, highest = extremes(y, shard)
         least = 0.0
         if lowest < highest:
-            is_mean = loss.is_least_squares
-            constant = average.of(lambda part: y[part], shard) if is_mean else loss.constant(y, held.weights, scale)
+            if loss.is_least_squares:
+                constant = average.of(lambda part: y[part], shard)
+            else:
+                constant = loss.constant(y, held.weights, scale, shard.storage)
             least = mean_loss(lambda part: constant)
 
         f = shard.storage.empty(len(y), np.float64)
@@ -229,7 +231,7 @@ def _find_scale(
     """Find the intercept, the scale of the targets, the best constant, and the range of the ratings."""
     loss, y = hyper.loss, ratings.values
     location, scale, rating_range = mean_scale_and_range(ratings, hyper.fit_bias, shard)
-    intercept, scale, baseline = loss.find_baseline(y, ratings.weights, location, scale, hyper.fit_bias)
+    intercept, scale, baseline = loss.find_baseline(y, ratings.weights, location, scale, hyper.fit_bias, shard.storage)
     if hyper.fit_bias and rating_range[0] == rating_range[1]:
         baseline = replace(baseline, loss=0.0)
     return intercept, TargetScale(intercept if loss.is_standardized else 0.0, scale), baseline, rating_range

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from collections import namedtuple
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def check_same(model, expected, X):
         assert getattr(model, name) == getattr(expected, name)
     np.testing.assert_array_equal(model.damping_, expected.damping_)
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
-    if model.loss != "poisson":
+    if model.loss not in ("poisson", "quantile"):
         np.testing.assert_array_equal(model.predict(X, return_std=True)[1], expected.predict(X, return_std=True)[1])
 
 
@@ -67,6 +68,10 @@ CASES = {
     "contexts and weights": ({"n_jobs": 2}, ["user", "item", "week"], "n"),
     "early stopping": ({"early_stopping": True, "max_iter": 6}, ["user", "item"], "n"),
     "counts": ({"loss": "poisson", "implicit_features": None}, ["user", "item"], None),
+    "weighted counts": ({"loss": "poisson", "early_stopping": True}, ["user", "item"], "n"),
+    "medians": ({"loss": "absolute_error", "early_stopping": True}, ["user", "item"], None),
+    "weighted quantiles": ({"loss": "quantile", "quantile": 0.7}, ["user", "item"], "n"),
+    "Huber's loss": ({"loss": "huber", "n_jobs": 2}, ["user", "item"], "n"),
 }
 
 
@@ -258,6 +263,42 @@ def test_columns_that_are_no_categories_are_warned_of(tmp_path, frame):
         "has the ratings y themselves, or a multiple",
     ):
         assert any(words in message for message in messages[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"early_stopping": True},
+        {"early_stopping": True, "loss": "absolute_error"},
+        {"loss": "huber"},
+        {"loss": "poisson"},
+    ],
+    ids=lambda parameters: " ".join(map(str, parameters.values())) or "defaults",
+)
+@pytest.mark.parametrize("weight", [None, "n"])
+def test_a_fit_holds_no_array_of_all_ratings(tmp_path, monkeypatch, parameters, weight):
+    """Allocated memory, without mapped files: ten times as many ratings take less than a byte more for each of them."""
+    make_batches_small(monkeypatch, 2**12)
+    for module in ("ratings", "grid", "losses", "penalty_scale"):
+        monkeypatch.setattr(f"sklearn_mf._training.{module}._MAX_CHUNK", 2**12)
+    sizes, peaks = (30_000, 300_000), []
+    for n_rows in sizes:
+        rng = np.random.default_rng(0)
+        table = pd.DataFrame({name: rng.integers(0, 300, n_rows) for name in ("user", "item")})
+        table = table.assign(
+            rating=rng.integers(0, 5, n_rows), week=rng.integers(0, 5, n_rows), n=1 + rng.random(n_rows)
+        )
+        table.to_parquet(tmp_path / "ratings.parquet")
+        opened = open_ratings(tmp_path / "ratings.parquet", columns=["user", "item", "week", "rating"], weight=weight)
+        tracemalloc.start()
+        try:
+            fit(opened, memory_map=tmp_path, **{"rank": 2, "max_iter": 2, **parameters})
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < sizes[1] - sizes[0]
 
 
 SCRIPT = """
