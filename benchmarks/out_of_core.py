@@ -9,7 +9,7 @@ memory       pandas reads the file; fit of the data frame
 files        fit(open_ratings(file)), with memory_map, under a limit of memory
 files, cold  the same, after the pages of the file were dropped from the cache of the system
 
-The limit is RLIMIT_DATA, of Linux: 45 % of what the first fit took, 900 MB at least. It counts what a process may write
+The limit is RLIMIT_DATA, of Linux: 45 % of what the first fit took, 1.2 GB at least. It counts what a process may write
 to and shares with nobody: allocated memory, whether it was touched or not, stacks of threads, data of libraries. It
 does not count mapped files, so not the arrays of memory_map, nor the cache of the system. "Anonymous" is the part of
 this memory that is really there. Both are looked at every 20 ms. "Mapped" is the room on the disk that arrays in files
@@ -43,7 +43,7 @@ from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf.datasets import open_ratings
 
 N_USERS, N_ITEMS, RANK, BATCH = 200_000, 20_000, 4, 2**20
-SHARE_OF_MEMORY, LEAST_LIMIT = 0.45, 900 * 10**6  # libraries alone take a third of the latter
+SHARE_OF_MEMORY, LEAST_LIMIT = 0.45, 1200 * 10**6  # libraries alone take a third of the latter
 SECONDS_BETWEEN_LOOKS = 0.02
 SECONDS = ["load", "levels", "codes", "dealing", "epochs", "all"]
 MEGABYTES = ["anonymous", "counted", "peak RSS", "mapped", "read", "written"]
