@@ -29,8 +29,9 @@ from sklearn_mf.dask._transport import Patience
 
 @dataclass(frozen=True)
 class Guard:
-    """Say how a fit is guarded against lost workers, in the words of the estimators."""
+    """Say how workers are used, and how a fit is guarded against lost ones, in the words of the estimators."""
 
+    n_jobs: int | None
     checkpoint_every: int | None
     checkpoint_folder: str | os.PathLike | None
     timeout: float
@@ -70,9 +71,9 @@ class ClusterFit:
         self.n_counted = 0
 
     def run(
-        self, program: Program, task: Any, on_event: Callable[[Any], bool], n_jobs: int | None, guard: Guard
+        self, program: Program, task: Any, on_event: Callable[[Any], bool], may_stop: bool, guard: Guard
     ) -> list[Any]:
-        """Run a program on all workers; return the result of each shard."""
+        """Run a program on all workers; return the result of each shard. ``on_event`` returns True if it may stop."""
 
         def make_args(team: Team, checkpoint: Checkpoint | None) -> Sequence[Sequence[Any]]:
             self._bring_partitions(team)
@@ -86,7 +87,15 @@ class ClusterFit:
             self._parts = []  # the workers have taken what they need
             return on_event(events)
 
-        return run_with_recovery(self._client, make_args, program, take, n_jobs=n_jobs, recovery=guard.recovery)
+        return run_with_recovery(
+            self._client,
+            make_args,
+            program,
+            take,
+            n_jobs=guard.n_jobs,
+            recovery=guard.recovery,
+            may_stop=may_stop,
+        )
 
     def _scatter(self, team: Team, values: list[Any]) -> list[Future]:
         """Bring a value to each worker."""

@@ -191,7 +191,7 @@ class DaskEstimator(Recommender):
 
     def _guard(self) -> Guard:
         """Give how the fit is guarded."""
-        return Guard(self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
+        return Guard(self.n_jobs, self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
 
 
 def _predict(X: Any, model: Any) -> Any:

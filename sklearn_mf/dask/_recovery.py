@@ -61,6 +61,7 @@ def run_with_recovery(
     workers: Iterable[str] | None = None,
     n_jobs: int | None = None,
     recovery: Recovery | None = None,
+    may_stop: bool = True,
 ) -> list[Any]:
     """Run a program on workers; when some are lost, run it again on the others.
 
@@ -89,6 +90,9 @@ def run_with_recovery(
     recovery : Recovery or None, default=None
         How the fit is guarded.
 
+    may_stop : bool, default=True
+        Whether ``on_event`` may return True.
+
     Returns
     -------
     results : list
@@ -112,7 +116,7 @@ def run_with_recovery(
             try:
                 args = make_args(current, checkpoint)
                 events = () if checkpoint is None else checkpoint.events
-                return current.run(program, args, on_event, checkpoints, events)
+                return current.run(program, args, on_event, checkpoints, events, may_stop)
             except TeamLostError as error:
                 team = {address: server_id for address, server_id in team.items() if address not in error.lost}
                 if not team or attempt + 1 == recovery.max_attempts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -12,7 +13,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from sklearn_mf.dask._checkpoints import Checkpoints
-from sklearn_mf.dask._tasks import Place, Program, Step, run_first_step, run_step, take_place
+from sklearn_mf.dask._tasks import Place, Program, run_first_step, run_step, take_place
 from sklearn_mf.dask._transport import FitEndedError, Patience, WorkerLostError
 
 SLICE = 0.5  # seconds between two looks at which workers the scheduler still has
@@ -91,6 +92,7 @@ class Team:
         on_event: Callable[[Any], bool],
         checkpoints: Checkpoints | None = None,
         events: Sequence[Any] = (),
+        may_stop: bool = True,
     ) -> list[Any]:
         """Run ``program(shard, *args[k])`` on the worker of each shard k; return the results in the order of shards.
 
@@ -112,6 +114,9 @@ class Team:
         events : sequence, default=()
             Events before those of this attempt.
 
+        may_stop : bool, default=True
+            Whether ``on_event`` may return True. If not, workers begin a step before the client has heard of the last.
+
         Raises
         ------
         TeamLostError
@@ -123,19 +128,34 @@ class Team:
             self._anchors = [self._submit(place, "anchor", take_place) for place in places]
             self._gather(self._anchors)
 
-            def next_epoch() -> int | None:
-                return len(events) + 1 if checkpoints.is_due(len(events) + 1) else None
+            def due(epoch: int) -> int | None:
+                return epoch if checkpoints.is_due(epoch) else None
 
-            epoch, number = next_epoch(), 0
-            steps = self._run_steps(places, number, run_first_step, [(epoch, program, *rest) for rest in args])
-            while not steps[0].is_over:
+            def submit(number: int, stop: bool, before: list[Future]) -> list[Future]:
+                todo = due(len(events) + 1 + len(before) // len(places)), number, stop
+                after = before or [None] * len(places)
+                return [
+                    self._submit(place, f"epoch-{number}", run_step, *todo, last)
+                    for place, last in zip(places, after, strict=True)
+                ]
+
+            first = [(due(len(events) + 1), program, *rest) for rest in args]
+            running = [
+                self._submit(place, "epoch-0", run_first_step, *rest) for place, rest in zip(places, first, strict=True)
+            ]
+            for number in count(1):
+                following = [] if may_stop else submit(number, False, running)
+                steps = self._gather(running)
+                if len({step.is_over for step in steps}) > 1:
+                    raise RuntimeError("The shards of a fit do not end at the same step.")
+                if steps[0].is_over:
+                    self._gather(following)  # they have nothing to do
+                    return [step.result for step in steps]
                 events.append(steps[0].event)
-                if epoch is not None and all(step.saved is not None for step in steps):
-                    checkpoints.keep(epoch, events, [step.saved for step in steps])
+                if all(step.saved is not None for step in steps):
+                    checkpoints.keep(len(events), events, [step.saved for step in steps])
                 stop = bool(on_event(steps[0].event))
-                epoch, number = next_epoch(), number + 1
-                steps = self._run_steps(places, number, run_step, [(epoch, number, stop)] * len(places))
-            return [step.result for step in steps]
+                running = following or submit(number, stop, [])
         finally:
             self._leave()
 
@@ -156,20 +176,6 @@ class Team:
             pure=False,
             retries=0,
         )
-
-    def _run_steps(self, places: list[Place], number: int, function: Callable, args: Sequence[tuple]) -> list[Step]:
-        """Run a step on all workers."""
-        futures = [
-            self._submit(place, f"epoch-{number}", function, *rest) for place, rest in zip(places, args, strict=True)
-        ]
-        try:
-            steps = self._gather(futures)
-        finally:
-            for future in futures:
-                future.release()
-        if len({step.is_over for step in steps}) > 1:
-            raise RuntimeError("The shards of a fit do not end at the same step.")
-        return steps
 
     def _gather(self, futures: list[Future]) -> list[Any]:
         """Wait for tasks and give their results; find out which workers were lost if one of them fails for that."""
