@@ -20,6 +20,7 @@ PAGES = [
     "docs/model.md",
     "docs/recommendations.md",
     "docs/evaluation.md",
+    "docs/cluster.md",
 ]
 
 
