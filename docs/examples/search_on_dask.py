@@ -49,7 +49,8 @@ def main():
             search = run_search(client, X, y)
     else:
         with (
-            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+            # Port 0 of the dashboard is any free one: Dask warns where its usual one is taken.
+            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
             Client(cluster) as client,
         ):
             search = run_search(client, X, y)

@@ -28,7 +28,7 @@ PER_USER = PerUserShuffleSplit(2, random_state=0)
 def client():
     with (
         mock.patch.dict(os.environ),  # Dask leaves variables for its workers there
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
