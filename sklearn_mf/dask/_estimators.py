@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from copy import deepcopy
 from inspect import signature
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import dask
@@ -14,7 +13,6 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 from distributed import Client
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mf._recommender import Recommender
@@ -29,12 +27,6 @@ class DaskEstimator(Recommender):
     """Fit on a cluster what the next class of the list of bases is; answer lazily where it is asked lazily."""
 
     local_class: ClassVar[type]
-    _cluster_constraints: ClassVar[dict[str, list]] = {
-        "client": [Client, None],
-        "checkpoint_every": [Interval(Integral, 1, None, closed="left"), None],
-        "checkpoint_folder": [str, os.PathLike, None],
-        "timeout": [Interval(Real, 0, None, closed="neither")],
-    }
 
     def __init__(
         self,
