@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("distributed")
 
 from dask.distributed import Client
-from helpers.dask_programs import Strike, fail_at_shard_1, mix, mixed, wait_a_little
+from helpers.dask_programs import Strike, count_seats, fail_at_shard_1, mix, mixed, wait_a_little
 
 from sklearn_mf.dask._check import find_workers
 from sklearn_mf.dask._recovery import Recovery, run_with_recovery
@@ -71,13 +71,6 @@ def wait_until_nothing_is_left(client):
     while n_seats := sum(client.run(count_seats).values()):
         assert time.monotonic() < end, n_seats
         time.sleep(0.02)
-
-
-def count_seats(dask_worker):
-    return len(dask_worker.plugins["sklearn_mf"].seats) if "sklearn_mf" in dask_worker.plugins else 0
-
-
-count_seats.__module__ = "__main__"  # workers do not have this file: they are sent the function
 
 
 @pytest.mark.slow
