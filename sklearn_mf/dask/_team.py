@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError
 from itertools import count
 from time import monotonic
@@ -14,7 +14,7 @@ from distributed.scheduler import KilledWorker
 
 from sklearn_mf.dask._checkpoints import Checkpoints
 from sklearn_mf.dask._tasks import Place, Program, run_first_step, run_step, take_place
-from sklearn_mf.dask._transport import FitEndedError, Patience, WorkerLostError
+from sklearn_mf.dask._transport import TIMEOUTS, FitEndedError, Patience, WorkerLostError
 
 SLICE = 0.5  # seconds between two looks at which workers the scheduler still has
 
@@ -84,6 +84,21 @@ class Team:
             If workers die or do not answer.
         """
         return self._gather(futures)
+
+    def scatter(self, value: Any) -> Future:
+        """Bring a value to each worker of the team.
+
+        Raises
+        ------
+        TeamLostError
+            If workers die or do not answer.
+        """
+        [future] = self._sync(
+            lambda: self._client.scatter(
+                [value], workers=self._addresses, broadcast=True, hash=False, asynchronous=True
+            )
+        )
+        return future
 
     def run(
         self,
@@ -178,13 +193,17 @@ class Team:
         )
 
     def _gather(self, futures: list[Future]) -> list[Any]:
-        """Wait for tasks and give their results; find out which workers were lost if one of them fails for that."""
+        """Wait for tasks and give their results."""
+        return self._sync(lambda: self._client.gather(futures, asynchronous=True))
+
+    def _sync(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        """Wait for work on the workers; find out which of them were lost if it fails for that."""
         try:
-            return self._client.sync(self._results, futures)
-        except (WorkerLostError, FitEndedError, KilledWorker, CancelledError) as error:
+            return self._client.sync(self._results, start)
+        except (WorkerLostError, FitEndedError, KilledWorker, CancelledError, OSError, *TIMEOUTS) as error:
             self._leave()  # so that the others stop waiting
             lost = self._client.sync(self._lost) if self._client.status == "running" else []
-            if isinstance(error, CancelledError) and not lost:
+            if not lost and not isinstance(error, (WorkerLostError, FitEndedError, KilledWorker)):
                 raise
             raise TeamLostError(lost) from error
 
@@ -194,9 +213,9 @@ class Team:
             anchor.release()
         self._anchors = []
 
-    async def _results(self, futures: list[Future]) -> list[Any]:
-        """Wait for tasks as long as all workers are there."""
-        results = asyncio.ensure_future(self._client.gather(futures, asynchronous=True))
+    async def _results(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        """Wait for work as long as all workers are there."""
+        results = asyncio.ensure_future(start())
         results.add_done_callback(_forget_error)  # it ends by itself when the tasks are released
         asked = monotonic()
         while not (await asyncio.wait([results], timeout=SLICE))[0]:
@@ -213,7 +232,10 @@ class Team:
         return [address for address in self._addresses if address not in here]
 
     async def _lost(self) -> list[str]:
-        """Give the workers that the scheduler has no more, that do not answer in time, or that were started again."""
+        """Give the workers that the scheduler has no more, that do not answer in time, or that were started again.
+
+        Those that do not answer are ended: otherwise the scheduler would wait for what only they have.
+        """
         waiting = set(self._addresses) - set(await self._gone())
         pings = {address: asyncio.ensure_future(self._server_id(address)) for address in waiting}
         end = monotonic() + self._patience.ping_limit
@@ -223,7 +245,18 @@ class Team:
         answers = {address: ping.result() for address, ping in pings.items() if ping.done()}
         for ping in pings.values():
             ping.cancel()  # unless it is done
+        await self._end([address for address in self._addresses if answers.get(address) is None])
         return [address for address in self._addresses if answers.get(address) != self._ids[address]]
+
+    async def _end(self, silent: list[str]) -> None:
+        """End workers that the scheduler still has; those that have a nanny are started again."""
+        await self._client.scheduler.restart_workers(
+            workers=silent,
+            timeout=self._patience.ping_limit,
+            wait_for_workers=False,
+            on_error="return",
+            stimulus_id=f"sklearn_mf-silent-{self._fit}",
+        )
 
     async def _server_id(self, address: str) -> str | None:
         """Ask a worker for its id; None if it cannot be reached."""
