@@ -1,16 +1,30 @@
-"""A fit from a Parquet file under a limit of memory, against the fit of the same ratings in memory.
+"""A fit of ratings that do not fit into memory, against the same fit in memory: bits, seconds, memory, disk.
 
-    python benchmarks/out_of_core.py --ratings 50e6 --folder /some/disk
+    python benchmarks/out_of_core.py [--ratings 50000000] [--early-stopping] [--folder FOLDER]
 
-Each fit runs in a process of its own. Peaks are of anonymous memory (RssAnon of /proc/self/status, looked at every 20
-ms). The limit is RLIMIT_DATA: it counts private memory that can be written to, used or not, and no shared mappings of
-files. Linux only; pyarrow is needed.
+Ratings of 200,000 users and 20,000 items, most of them of few, are written to a Parquet file. Each of three fits has a
+process of its own:
+
+memory       pandas reads the file; fit of the data frame
+files        fit(open_ratings(file)), with memory_map, under a limit of memory: 45 % of what the first one took, or 900 MB
+files, cold  the same, after the pages of the file were dropped from the cache of the system
+
+The limit is RLIMIT_DATA, of Linux. It counts what a process may write to and shares with nobody: allocated memory,
+whether it was touched or not, stacks of threads, the data of libraries. It does not count mapped files, so not the
+arrays of memory_map, nor the cache of the system. "Anonymous" is the part of this memory that is really there. Both are
+looked at every 20 ms. "Mapped" is the room on the disk that arrays in files take. "Read" and "written" are bytes that
+went through the disk.
+
+The columns of seconds: loading by pandas; the first reading, for levels; the second, for codes; from there to the first
+epoch (in memory with codes); epochs; the whole.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -20,128 +34,172 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from _clock import EpochClock
 
-N_USERS, N_ITEMS = 200_000, 20_000
-SHARE_ALLOWED = 0.45  # of what the fit in memory needs
-ROWS_OF_A_PART = 2**21
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._ids.batches import RatingBatches
+from sklearn_mf.datasets import open_ratings
+
+N_USERS, N_ITEMS, RANK, BATCH = 200_000, 20_000, 4, 2**20
+SHARE_OF_MEMORY, LEAST_LIMIT = 0.45, 900 * 10**6  # libraries alone take a third of the latter
+SECONDS_BETWEEN_LOOKS = 0.02
+SECONDS = ["load", "levels", "codes", "dealing", "epochs", "all"]
+MEGABYTES = ["anonymous", "counted", "peak RSS", "mapped", "read", "written"]
 
 
-def write_file(path, n):
-    """Ratings in half stars of a model of rank 4, in row groups; users and items have long tails."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def write_ratings(path, n_ratings, dtype):
+    """Write a Parquet file, a row group at a time."""
     rng = np.random.default_rng(0)
-    U, V = rng.standard_normal((N_USERS, 4)), rng.standard_normal((N_ITEMS, 4))
-    schema = pa.schema([("user", pa.int32()), ("item", pa.int32()), ("rating", pa.float32())])
+    users, items = (rng.standard_normal((n, RANK)) / RANK**0.25 for n in (N_USERS, N_ITEMS))
+    schema = pa.schema([("user", pa.int64()), ("item", pa.int64()), ("rating", pa.from_numpy_dtype(dtype))])
     with pq.ParquetWriter(path, schema) as writer:
-        for start in range(0, n, ROWS_OF_A_PART):
-            size = min(ROWS_OF_A_PART, n - start)
-            users = (N_USERS * rng.random(size) ** 1.5).astype(np.int32)
-            items = (N_ITEMS * rng.random(size) ** 2).astype(np.int32)
-            y = 3.5 + 0.4 * np.einsum("ij,ij->i", U[users], V[items]) + 0.7 * rng.standard_normal(size)
-            y = (np.round(np.clip(y, 0.5, 5) * 2) / 2).astype(np.float32)
-            writer.write_table(pa.table([users, items, y], schema=schema))
+        for start in range(0, n_ratings, BATCH):
+            n = min(BATCH, n_ratings - start)
+            user, item = ((size * rng.random(n) ** 2).astype(np.int64) for size in (N_USERS, N_ITEMS))
+            rating = 3.5 + 0.7 * np.sum(users[user] * items[item], axis=1) + 0.5 * rng.standard_normal(n)
+            writer.write_table(pa.table([user, item, rating.astype(dtype)], schema=schema))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
-class Peaks(threading.Thread):
-    """Look at the memory of this process from time to time."""
+class Watch:
+    """Note the largest numbers that the system has of this process."""
 
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.anonymous = self.data = 0.0
-        self.start()
+    def __init__(self, folder):
+        self.peaks, self._folder = dict.fromkeys(["anonymous", "counted", "mapped"], 0), str(folder)
+        self._done, self._thread = threading.Event(), threading.Thread(target=self._look, daemon=True)
 
-    def look(self):
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return [int(status[name].split()[0]) / 1024 for name in ("RssAnon", "VmData")]
+    def __enter__(self):
+        self._thread.start()
+        return self
 
-    def run(self):
-        while True:
-            anonymous, data = self.look()
-            self.anonymous, self.data = max(self.anonymous, anonymous), max(self.data, data)
-            time.sleep(0.02)
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+        self.peaks["peak RSS"] = kilobytes("VmHWM")
+        for name, label in (("read_bytes", "read"), ("write_bytes", "written")):
+            self.peaks[label] = int(re.search(rf"^{name}: (\d+)", Path("/proc/self/io").read_text(), re.M)[1]) / 1000
 
+    def _look(self):
+        while not self._done.wait(SECONDS_BETWEEN_LOOKS):
+            now = {"anonymous": kilobytes("RssAnon"), "counted": kilobytes("VmData"), "mapped": self._mapped()}
+            self.peaks = {name: max(peak, now[name]) for name, peak in self.peaks.items()}
 
-def run_fit(path, folder, options):
-    """One fit, in this process; prints what it took."""
-    import pyarrow  # noqa: F401, before the limit
-
-    from sklearn_mf import MatrixFactorizationRegressor
-    from sklearn_mf.datasets import open_ratings
-
-    if options["limit"] is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (int(options["limit"] * 2**20), resource.RLIM_INFINITY))
-    if options["drop"]:
-        with open(path, "rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    peaks, start = Peaks(), time.perf_counter()
-    at_start = peaks.look()[0]
-    model = MatrixFactorizationRegressor(
-        max_iter=options["max_iter"],
-        early_stopping=options["early_stopping"],
-        random_state=0,
-        n_jobs=2,
-        memory_map=folder,
-    )
-    if folder is None:
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(path)
-        X, y = np.column_stack([table["user"].to_numpy(), table["item"].to_numpy()]), table["rating"].to_numpy()
-        del table
-        read = time.perf_counter() - start
-        model.fit(X, y)
-    else:
-        read = 0.0
-        model.fit(open_ratings(path))
-    seconds = time.perf_counter() - start
-    bits = hashlib.sha256(b"".join(array.tobytes() for array in [*model.factors_, *model.biases_])).hexdigest()
-    factors = sum(array.nbytes for array in [*model.factors_, *model.biases_]) / 2**20
-    found = {"seconds": seconds, "read": read, "bits": bits[:16], "factors": factors, "start": at_start}
-    found |= {"anonymous": peaks.anonymous, "data": peaks.data, "loss": model.loss_curve_[-1]}
-    print(json.dumps(found))
+    def _mapped(self):
+        """Kilobytes of mapped files in the folder; they have no name there any more."""
+        maps = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
+        ends = [line[0].split("-") for line in maps if line[-1].startswith(self._folder)]
+        return sum(int(end, 16) - int(start, 16) for start, end in ends) // 1024
 
 
-def measure(path, folder=None, limit=None, drop=False, **options):
-    """Run one fit in another process; give what it printed."""
-    given = json.dumps({"limit": limit, "drop": drop, **options})
-    command = [sys.executable, __file__, "--fit", str(path), str(folder or ""), given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
+def kilobytes(name):
+    """Give a number of /proc/self/status."""
+    return int(re.search(rf"^{name}:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)[1])
+
+
+class ClockedBatches(RatingBatches):
+    """Note when each reading begins and ends."""
+
+    def __init__(self, opened):
+        self.labels, self.feature_names, self.opened, self.times = opened.labels, opened.feature_names, opened, []
+
+    def batches(self):
+        self.times.append(time.perf_counter())
+        yield from self.opened.batches()
+        self.times.append(time.perf_counter())
+
+
+def read_and_fit(model, path, is_mapped):
+    """Fit; give the times between the steps named in SECONDS but the last."""
+    clock, times = EpochClock(), [time.perf_counter()]
+    with contextlib.redirect_stdout(clock):
+        if is_mapped:
+            batches = ClockedBatches(open_ratings(path))
+            model.fit(batches)
+            times += batches.times[:2] + batches.times[3:]
+        else:
+            import pandas as pd
+
+            frame = pd.read_parquet(path)
+            times += [time.perf_counter()] * 3
+            model.fit(frame[["user", "item"]], frame["rating"])
+    end = clock.times[-1]
+    return [*np.diff([*times, end - clock.loop_seconds(), end]).tolist(), time.perf_counter() - times[0]]
+
+
+def work(kind, path, limit, parameters):
+    """Fit in this process; print what it took."""
+    if limit:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    parameters = {**parameters, "random_state": 0, "verbose": 1}
+    if kind != "memory":
+        parameters["memory_map"] = path.parent
+    model = MatrixFactorizationRegressor(**parameters)
+    with Watch(path.parent / "sklearn_mf_") as watch:
+        seconds = read_and_fit(model, path, kind != "memory")
+    digest = hashlib.sha256(np.float64(model.intercept_))
+    for array in [*model.factors_, *model.biases_]:
+        digest.update(np.ascontiguousarray(array))
+    print(json.dumps({**watch.peaks, **dict(zip(SECONDS, seconds, strict=True)), "hash": digest.hexdigest()[:16]}))
+
+
+def drop_pages(path):
+    """Drop a file from the cache of the system."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def run(kind, path, limit, parameters):
+    command = [sys.executable, __file__, "--work", kind, str(path), str(limit), json.dumps(parameters)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def main():
+def row(kind, figures):
+    numbers = [f"{figures[name]:.1f}" for name in SECONDS] + [f"{figures[name] / 1000:,.0f}" for name in MEGABYTES]
+    return "| " + " | ".join([kind, *numbers, figures["hash"]]) + " |"
+
+
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ratings", type=float, default=50e6)
-    parser.add_argument("--folder", default=None, help="of all files; default: a temporary one")
+    parser.add_argument("--ratings", type=int, default=50_000_000)
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="of ratings in the file")
     parser.add_argument("--max-iter", type=int, default=5)
+    parser.add_argument("--rank", type=int, default=16)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--early-stopping", action="store_true")
-    parser.add_argument("--fit", nargs=3, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.fit:
-        path, folder, options = arguments.fit
-        run_fit(path, folder or None, json.loads(options))
+    parser.add_argument("--folder", help="where files go; by default a temporary folder")
+    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse()
+    if arguments.work:
+        kind, path, limit, parameters = arguments.work
+        work(kind, Path(path), int(limit), json.loads(parameters))
         return
-    options = {"max_iter": arguments.max_iter, "early_stopping": arguments.early_stopping}
+    parameters = {"max_iter": arguments.max_iter, "rank": arguments.rank, "n_jobs": arguments.jobs}
+    parameters["early_stopping"] = arguments.early_stopping
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        path = Path(folder) / "ratings.parquet"
-        write_file(path, int(arguments.ratings))
-        print(f"{arguments.ratings:,.0f} ratings, a file of {path.stat().st_size / 2**20:,.0f} MB; {options}")
-        whole = measure(path, **options)
-        limit = SHARE_ALLOWED * whole["data"]
-        rows = {
-            "in memory": whole,
-            f"from the file, RLIMIT_DATA {limit:,.0f} MB": measure(path, folder, limit, **options),
-            "the same, its pages dropped before": measure(path, folder, limit, drop=True, **options),
-        }
-        print(f"factors {whole['factors']:,.0f} MB; anonymous memory before the fit {whole['start']:,.0f} MB")
-        print(f"{'':45}{'seconds':>9}{'peak anonymous MB':>19}{'peak VmData MB':>16}  bits")
-        for name, found in rows.items():
-            is_same = "" if found is whole else "the same" if found["bits"] == whole["bits"] else "DIFFERENT"
-            print(f"{name:45}{found['seconds']:9.1f}{found['anonymous']:19,.0f}{found['data']:16,.0f}  {is_same}")
+        path = Path(folder).resolve() / "ratings.parquet"
+        write_ratings(path, arguments.ratings, np.dtype(arguments.dtype))
+        print(f"{arguments.ratings:,} ratings, {path.stat().st_size / 1e6:,.0f} MB of Parquet; {parameters}\n")
+        columns = ["", *[f"{name} s" for name in SECONDS], *[f"{name} MB" for name in MEGABYTES], "hash"]
+        print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|", flush=True)
+        in_memory = run("memory", path, 0, parameters)
+        print(row("memory", in_memory), flush=True)
+        limit = max(int(SHARE_OF_MEMORY * 1024 * in_memory["anonymous"]), LEAST_LIMIT)
+        for kind in ("files", "files, cold"):
+            if kind == "files, cold":
+                drop_pages(path)
+            figures = run(kind, path, limit, parameters)
+            print(row(kind, figures), flush=True)
+            if figures["hash"] != in_memory["hash"]:
+                raise SystemExit("The models differ.")
+    print(f"\nThe same bits. Limit of the fits from files: {limit / 1e6:,.0f}.")
 
 
 if __name__ == "__main__":

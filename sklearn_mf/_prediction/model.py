@@ -35,12 +35,12 @@ class Model:
         """Number of levels of each field."""
         return [len(rows) for rows in self.factors]
 
-    def scores(self, indices: np.ndarray, threads: Threads) -> np.ndarray:
+    def scores(self, indices: np.ndarray, threads: Threads, out: np.ndarray | None = None) -> np.ndarray:
         """Score rows of indices, (n_rows, n_fields) int32; -1 is a level never seen and adds nothing.
 
-        A score is intercept + sum_f b_f + sum_{f<g} <V_f, V_g>, float64 (n_rows,).
+        A score is intercept + sum_f b_f + sum_{f<g} <V_f, V_g>, float64 (n_rows,); ``out`` may be given.
         """
-        out = np.empty(len(indices))
+        out = np.empty(len(indices)) if out is None else out
 
         def score_rows(part: slice) -> None:
             predict(indices[part], self.factors, self.biases, self.intercept, out[part])

@@ -66,6 +66,7 @@ def fit_steps(
     history = yield from search_schedule(run, stopping, None if held is None else run.scorer(held))
     if is_refitted and not history.stopped:
         yield Message(f"Refit on all ratings, {len(history.epochs)} epochs")
+        del run, training  # to make room
         run = TrainingRun(ratings, hyper, start, rng, shard, tape)
         losses = (yield from run_schedule(run, history.epochs)).losses
         history = replace(history, losses=losses)

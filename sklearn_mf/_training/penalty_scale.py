@@ -19,6 +19,7 @@ from sklearn_mf._training.run import TrainingRun
 from sklearn_mf._training.schedules import fixed_epochs
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._training.tape import Tape
+from sklearn_mf._utils.threads import chunks
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class _Trial:
 _OF_COUNTS = _Trial((4.0, 1.0, 0.25, 0.06, 0.015), 0.01, 16, False, 500)
 _OF_EARLY_STOPPING = _Trial((1.0, 1.6, 0.6), 0.0, 32, True, 5000)
 _HELD_OUT, _N_EPOCHS = 0.1, 12
+_MAX_CHUNK = 2**18  # ratings that are counted at a time
 
 
 def with_penalty_scale(
@@ -51,8 +53,7 @@ def with_penalty_scale(
     Fits are judged on ``held``, or on a tenth of the ratings.
     """
     is_count = not hyper.loss.is_standardized
-    own = np.count_nonzero(ratings.values > 0) if is_count else len(ratings.values)
-    n = int(shard.gather(np.array([own])).sum())
+    n = _count(ratings.values, is_count, shard)
     trial = _OF_COUNTS if is_count else _OF_EARLY_STOPPING
     is_wanted = hyper.damping is None and hyper.rank > 0 and (is_count or stopping.early_stopping)
     if not is_wanted:
@@ -75,6 +76,14 @@ def with_penalty_scale(
         del run, training, judges  # to make room
     best = np.array(scores) >= max(scores) - trial.tolerance
     return replace(hyper, penalty_scale=trial.scales[int(np.argmax(best))])
+
+
+def _count(values: np.ndarray, is_count: bool, shard: Shard) -> int:
+    """Count the ratings of all shards; of counts, those above 0."""
+    own = len(values)
+    if is_count:
+        own = sum(np.count_nonzero(values[part] > 0) for part in chunks(len(values), _MAX_CHUNK))
+    return int(shard.gather(np.array([own])).sum())
 
 
 def _score(run: TrainingRun, judges: HeldOut) -> Steps[float]:

@@ -171,36 +171,42 @@ def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard:
     """Draw about ``fraction`` of the ratings; return the others and those drawn, at least one of each."""
     layout, seed = ratings.layout, int(rng.integers(2**63))
     is_held = _draw(ratings, fraction, seed, shard)
-    held, kept = np.flatnonzero(is_held), np.flatnonzero(~is_held)
-
-    def pick(which: np.ndarray) -> list[np.ndarray | None]:
-        def of(array: np.ndarray | None) -> np.ndarray | None:
-            if array is None:
-                return None
-            out = shard.storage.empty((len(which), *array.shape[1:]), array.dtype)
-            for part in chunks(len(which), _MAX_CHUNK):
-                out[part] = array[which[part]]
-            return out
-
-        return [of(ratings.index), of(ratings.values), of(ratings.weights)]
-
-    starts = [np.searchsorted(which, ratings.block_start).astype(np.int64) for which in (kept, held)]
-    training = Ratings(layout, *pick(kept), starts[0])
+    n_held = [np.count_nonzero(is_held[lo:hi]) for lo, hi in pairwise(ratings.block_start.tolist())]
+    held_start = np.concatenate([[0], np.cumsum(n_held)]).astype(np.int64)
+    kept, (index, values, weights) = _split(ratings, is_held, int(held_start[-1]), shard)
+    training = Ratings(layout, *kept, ratings.block_start - held_start)
     _divide_weights(training, shard)
     training.weight_unit *= ratings.weight_unit
-    index, values, weights = pick(held)
     of_block = layout.first_row - layout.offset[:2]
-    for b in range(len(starts[1]) - 1):
-        index[starts[1][b] : starts[1][b + 1], :2] += of_block[b].astype(np.int32)
+    for b, (lo, hi) in enumerate(pairwise(held_start.tolist())):
+        index[lo:hi, :2] += of_block[b].astype(np.int32)
     index[:, 2:] -= layout.offset[2:-1].astype(np.int32)
-    return training, HeldOut(index, values, weights, layout, starts[1])
+    return training, HeldOut(index, values, weights, layout, held_start)
+
+
+def _split(ratings: Ratings, is_held: np.ndarray, n_held: int, shard: Shard) -> list[list[np.ndarray | None]]:
+    """Copy index, values and weights of the ratings that are not held out, and of those that are."""
+    given = [ratings.index, ratings.values, ratings.weights]
+    copies = [
+        [None if array is None else shard.storage.empty((n, *array.shape[1:]), array.dtype) for array in given]
+        for n in (len(is_held) - n_held, n_held)
+    ]
+    ends = [0, 0]
+    for part in chunks(len(is_held), _MAX_CHUNK):
+        for side, is_side in enumerate((~is_held[part], is_held[part])):
+            rows = part.start + np.flatnonzero(is_side)
+            start, ends[side] = ends[side], ends[side] + len(rows)
+            for array, copy in zip(given, copies[side], strict=True):
+                if array is not None:
+                    copy[start : ends[side]] = array[rows]
+    return copies
 
 
 def _draw(ratings: Ratings, fraction: float, seed: int, shard: Shard) -> np.ndarray:
     """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, and not all."""
     layout, start = ratings.layout, ratings.block_start
     numbers = layout.numbers_of_blocks
-    is_held = np.empty(len(ratings.values), dtype=bool)
+    is_held = shard.storage.empty(len(ratings.values), np.bool_)
     extremes = np.full((len(numbers), 2), [np.inf, -np.inf])
 
     def draw(blocks: np.ndarray) -> None:

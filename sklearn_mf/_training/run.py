@@ -153,12 +153,14 @@ class TrainingRun:
             constant = average.of(lambda part: y[part], shard) if is_mean else loss.constant(y, held.weights, scale)
             least = mean_loss(lambda part: constant)
 
+        f = shard.storage.empty(len(y), np.float64)
+
         def score() -> tuple[float, float]:
             grid.layout.share_items(self._parameters.of_items(grid.sides[1]), shard)
             fields = range(indices.shape[1])
             rows = [self._rows_of(slice(*grid.layout.offset[f : f + 2])) for f in fields]
             model = Model([factors for factors, _ in rows], [bias for _, bias in rows], self._intercept)
-            f = model.scores(indices, shard.threads)
+            model.scores(indices, shard.threads, out=f)
             found = mean_loss(lambda part: f[part])
             return 1.0 - found / trained, 1.0 - found / least if least > 0 else float(found == 0)
 
