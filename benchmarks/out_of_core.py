@@ -6,7 +6,7 @@ Ratings of 200,000 users and 20,000 items, most of them of few, are written to a
 process of its own:
 
 memory       pandas reads the file; fit of the data frame
-files        fit(open_ratings(file)), with memory_map, under a limit of memory: 45 % of what the first one took, or 900 MB
+files        fit(open_ratings(file)), with memory_map, under a limit: 45 % of what the first one took, or 900 MB
 files, cold  the same, after the pages of the file were dropped from the cache of the system
 
 The limit is RLIMIT_DATA, of Linux. It counts what a process may write to and shares with nobody: allocated memory,
