@@ -24,6 +24,7 @@ PAGES = [
     "docs/evaluation.md",
     "docs/memory.md",
     "docs/cluster.md",
+    "docs/cluster_fit.md",
 ]
 
 

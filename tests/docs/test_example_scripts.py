@@ -119,6 +119,20 @@ def test_the_example_of_a_search_on_dask_runs(monkeypatch, capfd):
     assert not printed.err
 
 
+@mock.patch.dict(os.environ)
+def test_the_example_of_a_fit_on_dask_runs(monkeypatch, capfd):
+    pytest.importorskip("distributed")
+    example = load_example("fit_on_dask")
+    monkeypatch.setattr(example, "N_RATINGS", 20_000)
+    monkeypatch.setattr(example, "PARAMETERS", {"rank": 4, "max_iter": 3, "random_state": 0})
+    monkeypatch.setattr(sys, "argv", ["fit_on_dask.py"])
+    example.main()
+    printed = capfd.readouterr()
+    assert re.search(r"^RMSE .*: 0\.\d{4}$", printed.out, flags=re.MULTILINE)
+    assert "has the same bits: True" in printed.out
+    assert len(re.findall(r"^ +\d+ +\d+ +[123] \d\.\d+$", printed.out, flags=re.MULTILINE)) == 6
+
+
 @pytest.mark.parametrize("name", ["made", "ml-100k"])
 def test_quickstart(name, tmp_path, monkeypatch, capsys):
     """The script of the README, whole, on made ratings and on a file."""
