@@ -43,7 +43,7 @@ from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf.datasets import open_ratings
 
 N_USERS, N_ITEMS, RANK, BATCH = 200_000, 20_000, 4, 2**20
-SHARE_OF_MEMORY, LEAST_LIMIT = 0.45, 1200 * 10**6  # libraries alone take a third of the latter
+SHARE_OF_MEMORY, LEAST_LIMIT = 0.45, 1200 * 10**6  # libraries alone take a quarter of the latter
 SECONDS_BETWEEN_LOOKS = 0.02
 SECONDS = ["load", "levels", "codes", "dealing", "epochs", "all"]
 MEGABYTES = ["anonymous", "counted", "peak RSS", "mapped", "read", "written"]

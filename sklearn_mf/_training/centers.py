@@ -67,7 +67,7 @@ class Centers:
         partners = Partners(grid, shard)
         self._grid, self._parameters, self._shard = grid, parameters, shard
         shape = max(partners.n_rows), parameters.width + LANES
-        work = [np.zeros(shape, dtype=np.float32) for _ in range(3)]
+        work = [shard.storage.zeros(shape, np.float32) for _ in range(3)]
         sides = [
             CenterRegression(field, partners, parameters, grid, hyper, curvatures, work, shard)
             for field in FIELDS_WITH_CENTERS[hyper.implicit_features]
@@ -120,11 +120,11 @@ class Centers:
         """
         return next((side.n_partners for side in self._sides if side.field == field), 0.0)
 
-    def coefficients(self, field: int) -> np.ndarray | None:
-        """Give the coefficients that predict the centers of a field, (n_other, rank + 1), in the order of the grid."""
+    def coefficients(self, field: int, others: slice | np.ndarray) -> np.ndarray | None:
+        """Copy the coefficients that predict the centers of a field, of rows of the other one, (n_others, rank + 1)."""
         for side in self._sides:
             if side.field == field:
-                return side.without_padding(side.coefficients)
+                return side.without_padding(side.coefficients, others)
         return None
 
 
@@ -229,9 +229,9 @@ class CenterRegression:
         self._row_buffer *= self._norm
         self._centers[:], self._bias_center[:] = self._row_buffer[:, :-LANES], self._row_buffer[:, -LANES]
 
-    def without_padding(self, rows: np.ndarray) -> np.ndarray:
-        """Give factors and bias of padded rows, (n, rank + 1)."""
-        return np.column_stack([rows[:, : self._rank], rows[:, -LANES]])
+    def without_padding(self, rows: np.ndarray, places: slice | np.ndarray) -> np.ndarray:
+        """Copy factors and bias of some padded rows, (n, rank + 1)."""
+        return np.column_stack([rows[places, : self._rank], rows[places, -LANES]])
 
     def update(self) -> None:
         """Take one preconditioned step of the regression; move the centers and ties that come of it."""

@@ -128,7 +128,10 @@ class Learned:
 
 @dataclass(frozen=True)
 class LearnedPart:
-    """Hold what one shard has of what was learned: by field the rows that it owns, in the order of their places."""
+    """Hold what one shard has of what was learned: by field the rows that it owns, in the order of their places.
+
+    Where one shard has all, they may be in the order of levels.
+    """
 
     factors: list[np.ndarray]
     biases: list[np.ndarray]
@@ -154,24 +157,30 @@ class LearnedWhole:
 
 
 def assemble(parts: list[LearnedPart], places: list[np.ndarray]) -> Learned:
-    """Put the parts of all shards together, in the order of levels; ``places`` are those of the levels by field."""
+    """Put the parts of all shards together; ``places`` are those of the levels by field."""
 
     def in_order(name: str, places: list[np.ndarray]) -> list[np.ndarray | None]:
         tables = zip(*[getattr(part, name) for part in parts], strict=True)
         return [
-            None if own[0] is None else (own[0] if len(own) == 1 else np.concatenate(own))[place]
-            for own, place in zip(tables, places, strict=True)
+            None if own[0] is None else np.concatenate(own)[place] for own, place in zip(tables, places, strict=True)
         ]
 
-    whole = parts[0].whole
-    model = Model(in_order("factors", places), in_order("biases", places), whole.intercept)
+    names = ("factors", "biases", "level_sums", "centers")
+    tables = {name: in_order(name, places) for name in names}
+    return learned_of(LearnedPart(**tables, coefficients=in_order("coefficients", places[1::-1]), whole=parts[0].whole))
+
+
+def learned_of(part: LearnedPart) -> Learned:
+    """Give what was learned, of a part that has all rows in the order of levels."""
+    whole = part.whole
+    model = Model(part.factors, part.biases, whole.intercept)
     state = TrainingState(
         whole.hyper,
         whole.target_scale.scale,
         whole.weight_unit,
-        in_order("level_sums", places),
-        in_order("centers", places),
-        in_order("coefficients", places[1::-1]),
+        part.level_sums,
+        part.centers,
+        part.coefficients,
         whole.knowledge,
     )
     n_iter = len(whole.losses)

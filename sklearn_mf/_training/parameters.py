@@ -125,7 +125,7 @@ def initial_parameters(
     width, ties = max(LANES, -(-rank // LANES) * LANES), None
     if hyper.implicit_features is not None:
         width, ties = 2 * width, np.zeros((grid.n_pair_rows, LANES), dtype=np.float32)
-    parameters = Parameters(_aligned_zeros(n_rows, width), np.zeros((n_rows, 2), dtype=np.float32), ties)
+    parameters = Parameters(_aligned_zeros(n_rows, width, shard), np.zeros((n_rows, 2), dtype=np.float32), ties)
     is_rated = grid.row_weights > 0
     parameters.per_rating[:] = shares_of_ratings(grid.row_weights)
 
@@ -183,8 +183,8 @@ def shares_of_ratings(n: np.ndarray) -> np.ndarray:
         return np.where(n > 0, np.minimum(1 / n, LARGEST_SAFE_NUMBER), 0.0)
 
 
-def _aligned_zeros(n_rows: int, width: int) -> np.ndarray:
+def _aligned_zeros(n_rows: int, width: int, shard: Shard) -> np.ndarray:
     """Give zeros whose rows do not straddle more cache lines than they must."""
-    buffer = np.zeros(n_rows * width + _CACHE_LINE_FLOATS, dtype=np.float32)
+    buffer = shard.storage.zeros(n_rows * width + _CACHE_LINE_FLOATS, np.float32)
     begin = -buffer.ctypes.data % (4 * _CACHE_LINE_FLOATS) // 4
     return buffer[begin : begin + n_rows * width].reshape(n_rows, width)

@@ -83,6 +83,11 @@ class Callback:
         if hasattr(estimator, "_init_callback_context"):
             self._fit_context = estimator._init_callback_context(max_subtasks=max_epochs)
 
+    @property
+    def may_stop(self) -> bool:
+        """Whether there is a callback that could stop the fit."""
+        return bool(getattr(self._estimator, "_skl_callbacks", None))
+
     def begin_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Tell that a fit begins."""
         self._start = time.perf_counter()

@@ -12,7 +12,7 @@ from sklearn_mf._training.centers import FIELDS_WITH_CENTERS
 from sklearn_mf._training.damping import with_damping
 from sklearn_mf._training.grid import make_grid
 from sklearn_mf._training.hyperparameters import Hyperparameters
-from sklearn_mf._training.learned import Learned, LearnedPart, LearnedWhole, Start, assemble
+from sklearn_mf._training.learned import Learned, LearnedPart, LearnedWhole, Start, learned_of
 from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import initial_parameters
 from sklearn_mf._training.precision import measure_knowledge
@@ -85,7 +85,7 @@ class TrainingRun:
 
     def learned(self, losses: list[float], scores: list[float] | None = None) -> Learned:
         """Give what is learned by now, of one shard that has all; ``losses`` of the epochs that led to it."""
-        return assemble([self.part(losses, scores)], self.places)
+        return learned_of(self._part(losses, scores, self._grid.row_of))
 
     @property
     def places(self) -> list[np.ndarray]:
@@ -93,13 +93,18 @@ class TrainingRun:
         return self._grid.layout.place_of
 
     def part(self, losses: list[float], scores: list[float] | None = None) -> LearnedPart:
-        """Give what this shard has learned by now, on the scale of y."""
+        """Give what this shard has learned by now, on the scale of y, in the order of places."""
+        return self._part(losses, scores, self._grid.rows_by_field)
+
+    def _part(
+        self, losses: list[float], scores: list[float] | None, rows: list[slice] | list[np.ndarray]
+    ) -> LearnedPart:
+        """Give what was learned of stacked rows of each field."""
         grid, hyper, scale, centers = self._grid, self._hyper, self._target_scale, self.solver.centers
         sums, knowledge = measure_knowledge(
             grid, self._parameters, centers, hyper, self.solver.baseline, losses[-1] if losses else 1.0, self._shard
         )
-        own = grid.rows_by_field
-        rows = [self._rows_of(own_rows) for own_rows in own]
+        own = [self._rows_of(of_field) for of_field in rows]
         whole = LearnedWhole(
             hyper,
             scale,
@@ -112,11 +117,11 @@ class TrainingRun:
             self.solver.warning,
         )
         return LearnedPart(
-            [factors for factors, _ in rows],
-            [bias for _, bias in rows],
-            [sums[own_rows] for own_rows in own],
-            self._centers(),
-            self._coefficients(),
+            [factors for factors, _ in own],
+            [bias for _, bias in own],
+            [sums[of_field] for of_field in rows],
+            self._centers(rows),
+            self._coefficients(rows),
             whole,
         )
 
@@ -163,29 +168,34 @@ class TrainingRun:
 
         return score
 
-    def _rows_of(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    def _rows_of(self, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give factors and biases of stacked rows, on the scale of y."""
         factors = self._parameters.rows[rows, : self._hyper.rank]
+        if isinstance(rows, slice):
+            factors = factors.copy()
         if self._hyper.positive:  # rounding of merged changes
-            factors = np.maximum(factors, 0.0)
-        return self._target_scale.to_y(factors, self._parameters.bias[rows])
+            np.maximum(factors, 0.0, out=factors)
+        return self._target_scale.to_y(factors, self._parameters.bias[rows], out=factors)
 
-    def _centers(self) -> list[np.ndarray | None]:
-        """Give by field what rows and biases shrink to, on the scale of y; None without centers."""
-        parameters, rank, own = self._parameters, self._hyper.rank, self._grid.rows_by_field
-        centers: list[np.ndarray | None] = [None] * len(own)
+    def _centers(self, rows: list[slice] | list[np.ndarray]) -> list[np.ndarray | None]:
+        """Give by field what stacked rows and biases shrink to, on the scale of y; None without centers."""
+        parameters, rank = self._parameters, self._hyper.rank
+        centers: list[np.ndarray | None] = [None] * len(rows)
         if self.solver.centers is not None:
             for f in FIELDS_WITH_CENTERS[self._hyper.implicit_features]:
-                of_rows = parameters.centers[own[f], :rank], parameters.bias_centers(f)[own[f]]
-                centers[f] = np.column_stack(of_rows) * self._target_scale.row_unit(rank)
+                found = np.column_stack([parameters.centers[rows[f], :rank], parameters.bias_centers(f)[rows[f]]])
+                centers[f] = np.multiply(found, self._target_scale.row_unit(rank), out=found)
         return centers
 
-    def _coefficients(self) -> list[np.ndarray | None]:
-        """Give by field what its centers are summed of, of the rows of the other field that this shard owns."""
-        layout, unit = self._grid.layout, self._target_scale.row_unit(self._hyper.rank)
-        own = slice(0, int(layout.offset[1])), layout.own_items
-        found = [None if self.solver.centers is None else self.solver.centers.coefficients(f) for f in range(2)]
-        return [None if rows is None else rows[own[1 - f]] * unit for f, rows in enumerate(found)]
+    def _coefficients(self, rows: list[slice] | list[np.ndarray]) -> list[np.ndarray | None]:
+        """Give by field what its centers are summed of, of stacked rows of the other field."""
+        unit, n_users = self._target_scale.row_unit(self._hyper.rank), self._grid.n_users
+        if self.solver.centers is None:
+            return [None, None]
+        items = rows[1] - n_users if isinstance(rows[1], np.ndarray) else self._grid.layout.own_items
+        others = items, rows[0]
+        found = [self.solver.centers.coefficients(f, others[f]) for f in range(2)]
+        return [None if own is None else np.multiply(own, unit, out=own) for own in found]
 
     def _start_from(self, start: Start) -> None:
         """Take over the rows of levels that the model to start from has, where they have ratings."""

@@ -33,9 +33,11 @@ class TargetScale:
         """What a factor of 1 is on the scale of y."""
         return np.float32(self.scale**0.5)
 
-    def to_y(self, factors: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn standardized factors and biases into those on the scale of y."""
-        return factors * self.factor_unit, bias * self.bias_unit
+    def to_y(
+        self, factors: np.ndarray, bias: np.ndarray, out: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Turn standardized factors and biases into those on the scale of y; factors into ``out`` where it is given."""
+        return np.multiply(factors, self.factor_unit, out=out), bias * self.bias_unit
 
     def from_y(self, factors: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Turn factors and biases on the scale of y into standardized ones."""

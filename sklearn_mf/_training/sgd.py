@@ -42,7 +42,8 @@ class SGDSolver:
     ):
         self.grid, self.parameters, self.hyper, self.baseline = grid, parameters, hyper, baseline
         self._rng, self._shard = rng, shard
-        self._before = Parameters(np.empty(parameters.rows.shape, np.float32), np.empty_like(parameters.scalars), None)
+        rows_before = shard.storage.empty(parameters.rows.shape, np.float32)
+        self._before = Parameters(rows_before, np.empty_like(parameters.scalars), None)
         self.centers = None
         if hyper.implicit_features is not None and learn_centers:
             of_factors, of_biases = baseline.penalty_units

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn_mf._utils.storage import Storage
 from sklearn_mf._utils.threads import Threads
 
-_PARTS_OF_A_CHAIN = 10  # for each shard: so many parts of the items hide most of the time that the others wait
+_PARTS_OF_A_CHAIN = 4  # for each shard: so many parts of the items hide most of the time that the others wait
 
 
 class Places(Protocol):

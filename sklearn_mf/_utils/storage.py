@@ -22,6 +22,10 @@ class Storage:
         """Give an array whose values are not set."""
         return np.empty(shape, dtype)
 
+    def zeros(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
+        """Give an array of zeros."""
+        return np.zeros(shape, dtype)
+
     def require(self, n_bytes: int) -> None:
         """Raise an OSError if there is surely no room for that many bytes."""
 
@@ -52,6 +56,13 @@ class MappedStorage(Storage):
             raise
         if os.name == "posix":
             os.unlink(name)
+        return array
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
+        """Give an array of zeros, as new files are."""
+        array = self.empty(shape, dtype)
+        if not hasattr(os, "posix_fallocate"):
+            array[...] = 0
         return array
 
     def require(self, n_bytes: int) -> None:

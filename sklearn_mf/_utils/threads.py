@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from threading import Lock, get_ident
 from typing import Any
 
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_backend
+from joblib.parallel import get_active_backend
 from threadpoolctl import LibController, ThreadpoolController
 
 
@@ -39,7 +40,12 @@ def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
     """Give the number of threads that ``n_jobs`` stands for, as joblib counts them; 1 where more are of no use."""
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning: give a number of threads, -1 for all processors, or None.")
-    return effective_n_jobs(n_jobs) if are_of_use else 1
+    if not are_of_use:
+        return 1
+    if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # which counts all cores of a cluster
+        with parallel_backend("threading"):
+            return effective_n_jobs(n_jobs)
+    return effective_n_jobs(n_jobs)
 
 
 def chunks(n: int, size: int) -> list[slice]:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from distributed import Client, Future
 
@@ -29,8 +28,9 @@ from sklearn_mf.dask._transport import Patience
 
 @dataclass(frozen=True)
 class Guard:
-    """Say how a fit is guarded against lost workers, in the words of the estimators."""
+    """Say how workers are used, and how a fit is guarded against lost ones, in the words of the estimators."""
 
+    n_jobs: int | None
     checkpoint_every: int | None
     checkpoint_folder: str | os.PathLike | None
     timeout: float
@@ -63,56 +63,78 @@ class ClusterFit:
     """
 
     def __init__(self, client: Client, partitions: Partitions, form: TableForm):
-        self._client, self._partitions, self._form, self._name = client, partitions, form, uuid4().hex
-        self._parts: list[Future] = []
-        self._levels: Future | None = None
+        self._client, self._partitions, self._form = client, partitions, form
+        self._held: list[Future] = []  # what the cluster keeps until the workers have taken it
+        self._epoch, self._answers = 0, []  # of this attempt; of on_event to each epoch
         self.levels: Levels | None = None
         self.n_counted = 0
 
     def run(
-        self, program: Program, task: Any, on_event: Callable[[Any], bool], n_jobs: int | None, guard: Guard
+        self, program: Program, task: Any, on_event: Callable[[Any], bool], may_stop: bool, guard: Guard
     ) -> list[Any]:
-        """Run a program on all workers; return the result of each shard."""
+        """Run a program on all workers; return the result of each shard. ``on_event`` returns True if it may stop."""
 
         def make_args(team: Team, checkpoint: Checkpoint | None) -> Sequence[Sequence[Any]]:
-            self._bring_partitions(team)
+            self._release()
+            self._epoch = 0 if checkpoint is None else checkpoint.epoch
+            parts = self._bring_partitions(team)
             if self.levels is None:
-                self._learn_levels(team)
-            [self._levels] = self._scatter(team, [self.levels])
-            saved = [] if checkpoint is None else self._scatter(team, [checkpoint.arrays])
-            return [(task, parts, self._levels, saved) for parts in self._deal(team)]
+                self._learn_levels(team, parts)
+            levels = self._hold(team.scatter(self.levels))
+            saved = [] if checkpoint is None else [self._hold(team.scatter(checkpoint.arrays))]
+            return [(task, own, levels, saved) for own in self._deal(team, parts)]
 
         def take(events: Any) -> bool:
-            self._parts = []  # the workers have taken what they need
-            return on_event(events)
+            self._release()
+            self._epoch += 1
+            if self._epoch > len(self._answers):  # others were told of before workers were lost
+                self._answers.append(on_event(events))
+            return self._answers[self._epoch - 1]
 
-        return run_with_recovery(self._client, make_args, program, take, n_jobs=n_jobs, recovery=guard.recovery)
+        try:
+            return run_with_recovery(
+                self._client,
+                make_args,
+                program,
+                take,
+                n_jobs=guard.n_jobs,
+                recovery=guard.recovery,
+                may_stop=may_stop,
+            )
+        finally:
+            self._release()
 
-    def _scatter(self, team: Team, values: list[Any]) -> list[Future]:
-        """Bring a value to each worker."""
-        return self._client.scatter(values, workers=team.addresses, broadcast=True, hash=False)
+    def _hold(self, future: Future) -> Future:
+        """Note a future that is released with the others."""
+        self._held.append(future)
+        return future
 
-    def _bring_partitions(self, team: Team) -> None:
+    def _release(self) -> None:
+        """Let the cluster forget what the workers have taken; references to futures may live on in tracebacks."""
+        for future in self._held:
+            future.release()
+        self._held = []
+
+    def _submit(self, team: Team, function: Callable, *args: Any) -> Future:
+        """Start a task on any worker of a team."""
+        return self._hold(self._client.submit(function, *args, workers=team.addresses, pure=False))
+
+    def _bring_partitions(self, team: Team) -> list[Future]:
         """Compute the partitions on the workers of a team."""
-        self._parts = self._client.compute(
+        parts = self._client.compute(
             self._partitions.parts, workers=team.addresses, allow_other_workers=False, sync=False
         )
+        self._held += parts
         # Looked at where they are: the client would get the partitions themselves.
-        team.gather([self._client.submit(_number_of, part, workers=team.addresses, pure=False) for part in self._parts])
+        team.gather([self._submit(team, _number_of, part) for part in parts])
+        return parts
 
-    def _learn_levels(self, team: Team) -> None:
+    def _learn_levels(self, team: Team, parts: list[Future]) -> None:
         """Learn the levels of all partitions where these are, and put them together."""
-
-        def submit(function: Callable, what: str, number: int, *args: Any) -> Future:
-            key = f"sklearn_mf-{what}-{self._name}-{number}"
-            return self._client.submit(function, *args, self._form, key=key, workers=team.addresses, pure=False)
-
-        known = [submit(levels_of, "levels", number, part) for number, part in enumerate(self._parts)]
-        n_rounds = 0
+        known = [self._submit(team, levels_of, part, self._form) for part in parts]
         while len(known) > 1:
-            n_rounds += 1
             known = [
-                submit(join_levels, f"levels-{n_rounds}", first, known[first : first + N_JOINED])
+                self._submit(team, join_levels, known[first : first + N_JOINED], self._form)
                 for first in range(0, len(known), N_JOINED)
             ]
         [found] = team.gather(known)
@@ -125,11 +147,11 @@ class ClusterFit:
         self.levels = found.growing.finish()
         warn_of_continuous_columns([Column(label, []) for label in self._form.labels], self.levels, self.n_counted)
 
-    def _deal(self, team: Team) -> list[list[Future]]:
+    def _deal(self, team: Team, parts: list[Future]) -> list[list[Future]]:
         """Give each partition to a shard whose worker has it, or to the one with the fewest."""
-        holders = self._client.who_has(self._parts)
+        holders = self._client.who_has(parts)
         dealt: list[list[Future]] = [[] for _ in team.addresses]
-        for part in self._parts:
+        for part in parts:
             here = [k for k, address in enumerate(team.addresses) if address in holders.get(part.key, ())]
             dealt[min(here or range(len(dealt)), key=lambda k: len(dealt[k]))].append(part)
         return dealt

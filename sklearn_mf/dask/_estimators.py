@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from copy import deepcopy
 from inspect import signature
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import dask
@@ -13,10 +13,10 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
-from distributed import Client
-from sklearn.utils._param_validation import Interval
+from distributed import Client, get_client
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_mf._base import frozen_copy
 from sklearn_mf._recommender import Recommender
 from sklearn_mf.dask._check import find_client
 from sklearn_mf.dask._cluster_fit import ClusterFit, Guard
@@ -29,12 +29,6 @@ class DaskEstimator(Recommender):
     """Fit on a cluster what the next class of the list of bases is; answer lazily where it is asked lazily."""
 
     local_class: ClassVar[type]
-    _cluster_constraints: ClassVar[dict[str, list]] = {
-        "client": [Client, None],
-        "checkpoint_every": [Interval(Integral, 1, None, closed="left"), None],
-        "checkpoint_folder": [str, os.PathLike, None],
-        "timeout": [Interval(Real, 0, None, closed="neither")],
-    }
 
     def __init__(
         self,
@@ -83,10 +77,12 @@ class DaskEstimator(Recommender):
         return deepcopy(local)
 
     def __sklearn_clone__(self) -> Any:
-        """Copy parameters, but for the client: it is a connection."""
-        parameters = self.get_params(deep=False)
-        client = parameters.pop("client")
-        return type(self)(**deepcopy(parameters), client=client)
+        """Copy all but the client: it is a connection."""
+        frozen = frozen_copy(self)
+        frozen.client = None
+        copied = super(DaskEstimator, frozen).__sklearn_clone__()
+        copied.client = self.client
+        return copied
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the client, which is a connection of this process."""
@@ -167,7 +163,13 @@ class DaskEstimator(Recommender):
 
     def _model_for_tasks(self) -> Any:
         """Give the local estimator as tasks take it: once for each worker, not with each task."""
-        return dask.delayed(self.to_local(), pure=False)
+        client = self.client
+        if client is None:
+            with suppress(ValueError):
+                client = get_client()
+        if client is None or client.status != "running":
+            return dask.delayed(self.to_local(), pure=False)
+        return client.scatter(self.to_local(), hash=False)
 
     def _cluster_fit(self, frozen: Any, X: Any, y: Any, sample_weight: Any) -> tuple[ClusterFit, TableForm]:
         """Check the tables of a fit; names of columns go to ``frozen``, a copy of the estimator. Starts no work."""
@@ -191,7 +193,7 @@ class DaskEstimator(Recommender):
 
     def _guard(self) -> Guard:
         """Give how the fit is guarded."""
-        return Guard(self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
+        return Guard(self.n_jobs, self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
 
 
 def _predict(X: Any, model: Any) -> Any:

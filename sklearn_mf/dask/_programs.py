@@ -53,12 +53,12 @@ def fit_regressor(
     Yields the events of each epoch, and what saves the parameters after it. Returns the rows that this shard has
     learned, and shard 0 also the places of all levels.
     """
-    codes, y, weights = encode(parts, levels, task.form, shard.threads)
+    coded = CodedRatings(*encode(parts, levels, task.form, shard.threads), levels.counts)
     tape = _tape_of(saved, shard)
     n_before, n_epochs, events = tape.n_epochs, 0, []
-    coded = CodedRatings(codes, y, weights, levels.counts)
     rng = np.random.default_rng(task.seed)
     steps, is_stopped = fit_steps(coded, task.hyper, task.stopping, None, None, rng, shard, tape), None
+    del parts, levels, saved, coded  # to make room
 
     def save() -> Arrays:
         """Copy the parameters; shard 0 also gives what the epochs have found."""
@@ -90,12 +90,13 @@ def fit_ranker(shard: Shard, task: RankerTask, parts: list[Partition], levels: L
 
     Returns the rows and, where the ranker keeps them, the pairs of this shard's users.
     """
-    codes, y, weights = encode(parts, levels, task.form, shard.threads)
-    pairs, rule, weight_scale = weigh_pairs(codes, y, weights, levels.counts, task.confidence, shard)
+    coded = encode(parts, levels, task.form, shard.threads)
+    pairs, rule, weight_scale = weigh_pairs(*coded, levels.counts, task.confidence, shard)
     by_user, unit = distinct_pairs(pairs, shard)
     state = replace(task.state, rule=rule, weight_scale=weight_scale, unit=unit)
     rng, start = np.random.default_rng(task.seed), saved[0] if saved else None
     steps = begin_alternations(by_user, levels.counts, state, rng, shard, score_with(shard.threads), start)
+    del parts, levels, saved, coded, pairs, start  # to make room
     step = next(steps)
     while True:
         is_stopped = yield [replace(step, learned=None, save=None)], step.save

@@ -15,6 +15,7 @@ from sklearn_mf._training.progress import Callback
 from sklearn_mf._utils.callbacks import with_callbacks
 from sklearn_mf.dask._estimators import DaskEstimator
 from sklearn_mf.dask._programs import RankerTask, fit_ranker
+from sklearn_mf.dask._regressor import CLUSTER_CONSTRAINTS, no_model
 
 
 class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
@@ -64,7 +65,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
     local_class: ClassVar[type] = MatrixFactorizationRanker
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **MatrixFactorizationRanker._parameter_constraints,
-        **DaskEstimator._cluster_constraints,
+        **CLUSTER_CONSTRAINTS,
     }
 
     @with_callbacks
@@ -104,11 +105,11 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         def tell(events: list[Any]) -> bool:
             callback.begin_epoch()
             [event] = events
-            return callback.end_round(lambda: str(event), _no_model)
+            return callback.end_round(lambda: str(event), no_model)
 
         state = PreferenceState(hyper, None, 1.0, 1.0, 0.0, [])
         task = RankerTask(form, state, float_of(self, "confidence"), bool(self.keep_pairs), [seed_of(self)])
-        results = fit.run(fit_ranker, task, tell, self.n_jobs, self._guard())
+        results = fit.run(fit_ranker, task, tell, callback.may_stop, self._guard())
         preferences, seen = assembled([part for part, _ in results]), None
         if self.keep_pairs:
             pairs = PairsBySide.joined([pairs for _, pairs in results])
@@ -117,8 +118,3 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         callback.end_fit(preferences)
         self.__dict__ = {**vars(frozen), **attributes_of(frozen, fit.levels, preferences, seen)}
         return self
-
-
-def _no_model() -> None:
-    """Refuse a callback that asks for the model."""
-    raise NotImplementedError("The model of a fit on a cluster is spread over the workers: it is there at the end.")

@@ -61,6 +61,7 @@ def run_with_recovery(
     workers: Iterable[str] | None = None,
     n_jobs: int | None = None,
     recovery: Recovery | None = None,
+    may_stop: bool = True,
 ) -> list[Any]:
     """Run a program on workers; when some are lost, run it again on the others.
 
@@ -89,6 +90,9 @@ def run_with_recovery(
     recovery : Recovery or None, default=None
         How the fit is guarded.
 
+    may_stop : bool, default=True
+        Whether ``on_event`` may return True.
+
     Returns
     -------
     results : list
@@ -112,11 +116,29 @@ def run_with_recovery(
             try:
                 args = make_args(current, checkpoint)
                 events = () if checkpoint is None else checkpoint.events
-                return current.run(program, args, on_event, checkpoints, events)
+                return current.run(program, args, on_event, checkpoints, events, may_stop)
             except TeamLostError as error:
                 team = {address: server_id for address, server_id in team.items() if address not in error.lost}
                 if not team or attempt + 1 == recovery.max_attempts:
                     raise
                 logger.warning("%s The fit goes on with %d workers.", error, len(team))
+                _restart(client, error.lost, recovery.patience.ping_limit)
     finally:
         checkpoints.close()
+
+
+def _restart(client: Client, addresses: list[str], limit: float) -> None:
+    """Restart workers that do not answer, as Dask itself does after some minutes: it waits for what only they have.
+
+    Those that no nanny watches are removed from the cluster.
+    """
+    silent = [address for address in addresses if address in client.nthreads()]
+    if silent:
+        client.sync(
+            client.scheduler.restart_workers,
+            workers=silent,
+            timeout=limit,
+            wait_for_workers=False,
+            on_error="return",
+            stimulus_id=f"sklearn_mf-lost-{uuid4().hex}",
+        )

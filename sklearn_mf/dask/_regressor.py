@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, NoReturn
 
+from distributed import Client
 from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval
 
 from sklearn_mf._base import adopt, attributes_of, frozen_copy, seed_of
 from sklearn_mf._prediction.own_contexts import no_own_contexts
 from sklearn_mf._regressor import MatrixFactorizationRegressor, hyperparameters_of, stopping_rule_of
-from sklearn_mf._training.learned import Learned, assemble
+from sklearn_mf._training.learned import assemble
 from sklearn_mf._training.progress import Callback, EpochEnded
 from sklearn_mf._utils.callbacks import with_callbacks
 from sklearn_mf.dask._estimators import DaskEstimator
 from sklearn_mf.dask._programs import RegressorTask, fit_regressor
+
+CLUSTER_CONSTRAINTS: dict[str, list] = {
+    "client": [Client, None],
+    "checkpoint_every": [Interval(Integral, 1, None, closed="left"), None],
+    "checkpoint_folder": [str, PathLike, None],
+    "timeout": [Interval(Real, 0, None, closed="neither")],
+}
 
 
 class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegressor):
@@ -79,7 +90,7 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     local_class: ClassVar[type] = MatrixFactorizationRegressor
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **MatrixFactorizationRegressor._parameter_constraints,
-        **DaskEstimator._cluster_constraints,
+        **CLUSTER_CONSTRAINTS,
     }
 
     @with_callbacks
@@ -126,12 +137,12 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         callback.begin_fit(X, y, sample_weight)
 
         def tell(events: list[Any]) -> bool:
-            told = [replace(e, learned=_no_model) if isinstance(e, EpochEnded) else e for e in events]
+            told = [replace(e, learned=no_model) if isinstance(e, EpochEnded) else e for e in events]
             stops = [callback.take(event) for event in told]
             return any(stops)
 
         task = RegressorTask(form, hyper, stopping, [seed_of(self)])
-        results = fit.run(fit_regressor, task, tell, self.n_jobs, self._guard())
+        results = fit.run(fit_regressor, task, tell, callback.may_stop, self._guard())
         learned = assemble([part for part, _ in results], results[0][1])
         frozen._own_contexts = {**no_own_contexts(2), "n_ratings": fit.n_counted}
         callback.attributes = lambda learned: attributes_of(frozen, fit.levels, learned)
@@ -149,6 +160,6 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
                 )
 
 
-def _no_model() -> Learned:
+def no_model() -> NoReturn:
     """Refuse a callback that asks for the model."""
     raise NotImplementedError("The model of a fit on a cluster is spread over the workers: it is there at the end.")

@@ -97,8 +97,11 @@ def run_first_step(place: Place, epoch: int | None, program: Program, *args: Any
     return _step(place, epoch, *seat.begin(program(seat.shard, *args)))
 
 
-def run_step(place: Place, epoch: int | None, number: int, stop: bool) -> Step:
-    """Tell a program whether to stop and run it to its next event; save then if an epoch is given."""
+def run_step(place: Place, epoch: int | None, number: int, stop: bool, before: Step | None = None) -> Step:
+    """Tell a program whether to stop and run it to its next event; save then if an epoch is given.
+
+    ``before`` is the step before, where this one was given to Dask before that had ended.
+    """
     secede()
     return _step(place, epoch, *_plugin_here(place).seat(place.fit).go_on(number, stop))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -12,8 +13,8 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from sklearn_mf.dask._checkpoints import Checkpoints
-from sklearn_mf.dask._tasks import Place, Program, Step, run_first_step, run_step, take_place
-from sklearn_mf.dask._transport import FitEndedError, Patience, WorkerLostError
+from sklearn_mf.dask._tasks import Place, Program, run_first_step, run_step, take_place
+from sklearn_mf.dask._transport import TIMEOUTS, FitEndedError, Patience, WorkerLostError
 
 SLICE = 0.5  # seconds between two looks at which workers the scheduler still has
 
@@ -84,6 +85,21 @@ class Team:
         """
         return self._gather(futures)
 
+    def scatter(self, value: Any) -> Future:
+        """Bring a value to each worker of the team.
+
+        Raises
+        ------
+        TeamLostError
+            If workers die or do not answer.
+        """
+        [future] = self._sync(
+            lambda: self._client.scatter(
+                [value], workers=self._addresses, broadcast=True, hash=False, asynchronous=True
+            )
+        )
+        return future
+
     def run(
         self,
         program: Program,
@@ -91,6 +107,7 @@ class Team:
         on_event: Callable[[Any], bool],
         checkpoints: Checkpoints | None = None,
         events: Sequence[Any] = (),
+        may_stop: bool = True,
     ) -> list[Any]:
         """Run ``program(shard, *args[k])`` on the worker of each shard k; return the results in the order of shards.
 
@@ -112,6 +129,9 @@ class Team:
         events : sequence, default=()
             Events before those of this attempt.
 
+        may_stop : bool, default=True
+            Whether ``on_event`` may return True. If not, workers begin a step before the client has heard of the last.
+
         Raises
         ------
         TeamLostError
@@ -123,19 +143,34 @@ class Team:
             self._anchors = [self._submit(place, "anchor", take_place) for place in places]
             self._gather(self._anchors)
 
-            def next_epoch() -> int | None:
-                return len(events) + 1 if checkpoints.is_due(len(events) + 1) else None
+            def due(epoch: int) -> int | None:
+                return epoch if checkpoints.is_due(epoch) else None
 
-            epoch, number = next_epoch(), 0
-            steps = self._run_steps(places, number, run_first_step, [(epoch, program, *rest) for rest in args])
-            while not steps[0].is_over:
+            def submit(number: int, stop: bool, before: list[Future]) -> list[Future]:
+                todo = due(len(events) + 1 + len(before) // len(places)), number, stop
+                after = before or [None] * len(places)
+                return [
+                    self._submit(place, f"epoch-{number}", run_step, *todo, last)
+                    for place, last in zip(places, after, strict=True)
+                ]
+
+            first = [(due(len(events) + 1), program, *rest) for rest in args]
+            running = [
+                self._submit(place, "epoch-0", run_first_step, *rest) for place, rest in zip(places, first, strict=True)
+            ]
+            for number in count(1):
+                following = [] if may_stop else submit(number, False, running)
+                steps = self._gather(running)
+                if len({step.is_over for step in steps}) > 1:
+                    raise RuntimeError("The shards of a fit do not end at the same step.")
+                if steps[0].is_over:
+                    self._gather(following)  # they have nothing to do
+                    return [step.result for step in steps]
                 events.append(steps[0].event)
-                if epoch is not None and all(step.saved is not None for step in steps):
-                    checkpoints.keep(epoch, events, [step.saved for step in steps])
+                if all(step.saved is not None for step in steps):
+                    checkpoints.keep(len(events), events, [step.saved for step in steps])
                 stop = bool(on_event(steps[0].event))
-                epoch, number = next_epoch(), number + 1
-                steps = self._run_steps(places, number, run_step, [(epoch, number, stop)] * len(places))
-            return [step.result for step in steps]
+                running = following or submit(number, stop, [])
         finally:
             self._leave()
 
@@ -157,28 +192,18 @@ class Team:
             retries=0,
         )
 
-    def _run_steps(self, places: list[Place], number: int, function: Callable, args: Sequence[tuple]) -> list[Step]:
-        """Run a step on all workers."""
-        futures = [
-            self._submit(place, f"epoch-{number}", function, *rest) for place, rest in zip(places, args, strict=True)
-        ]
-        try:
-            steps = self._gather(futures)
-        finally:
-            for future in futures:
-                future.release()
-        if len({step.is_over for step in steps}) > 1:
-            raise RuntimeError("The shards of a fit do not end at the same step.")
-        return steps
-
     def _gather(self, futures: list[Future]) -> list[Any]:
-        """Wait for tasks and give their results; find out which workers were lost if one of them fails for that."""
+        """Wait for tasks and give their results."""
+        return self._sync(lambda: self._client.gather(futures, asynchronous=True))
+
+    def _sync(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        """Wait for work on the workers; find out which of them were lost if it fails for that."""
         try:
-            return self._client.sync(self._results, futures)
-        except (WorkerLostError, FitEndedError, KilledWorker, CancelledError) as error:
+            return self._client.sync(self._results, start)
+        except (WorkerLostError, FitEndedError, KilledWorker, CancelledError, OSError, *TIMEOUTS) as error:
             self._leave()  # so that the others stop waiting
             lost = self._client.sync(self._lost) if self._client.status == "running" else []
-            if isinstance(error, CancelledError) and not lost:
+            if not lost and not isinstance(error, (WorkerLostError, FitEndedError, KilledWorker)):
                 raise
             raise TeamLostError(lost) from error
 
@@ -188,9 +213,9 @@ class Team:
             anchor.release()
         self._anchors = []
 
-    async def _results(self, futures: list[Future]) -> list[Any]:
-        """Wait for tasks as long as all workers are there."""
-        results = asyncio.ensure_future(self._client.gather(futures, asynchronous=True))
+    async def _results(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        """Wait for work as long as all workers are there."""
+        results = asyncio.ensure_future(start())
         results.add_done_callback(_forget_error)  # it ends by itself when the tasks are released
         asked = monotonic()
         while not (await asyncio.wait([results], timeout=SLICE))[0]:
@@ -207,7 +232,10 @@ class Team:
         return [address for address in self._addresses if address not in here]
 
     async def _lost(self) -> list[str]:
-        """Give the workers that the scheduler has no more, that do not answer in time, or that were started again."""
+        """Give the workers that the scheduler has no more, that do not answer in time, or that were started again.
+
+        Those that do not answer are ended: otherwise the scheduler would wait for what only they have.
+        """
         waiting = set(self._addresses) - set(await self._gone())
         pings = {address: asyncio.ensure_future(self._server_id(address)) for address in waiting}
         end = monotonic() + self._patience.ping_limit
@@ -217,7 +245,18 @@ class Team:
         answers = {address: ping.result() for address, ping in pings.items() if ping.done()}
         for ping in pings.values():
             ping.cancel()  # unless it is done
+        await self._end([address for address in self._addresses if answers.get(address) is None])
         return [address for address in self._addresses if answers.get(address) != self._ids[address]]
+
+    async def _end(self, silent: list[str]) -> None:
+        """End workers that the scheduler still has; those that have a nanny are started again."""
+        await self._client.scheduler.restart_workers(
+            workers=silent,
+            timeout=self._patience.ping_limit,
+            wait_for_workers=False,
+            on_error="return",
+            stimulus_id=f"sklearn_mf-silent-{self._fit}",
+        )
 
     async def _server_id(self, address: str) -> str | None:
         """Ask a worker for its id; None if it cannot be reached."""

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("distributed")
 
 from dask.distributed import Client
-from helpers.dask_programs import Strike, fail_at_shard_1, mix, mixed, wait_a_little
+from helpers.dask_programs import Strike, count_seats, fail_at_shard_1, mix, mixed, wait_a_little
 
 from sklearn_mf.dask._check import find_workers
 from sklearn_mf.dask._recovery import Recovery, run_with_recovery
@@ -29,11 +29,11 @@ class Fit:
     def __init__(self, trouble):
         self.trouble, self.teams, self.checkpoints, self.events = trouble, [], [], []
 
-    def make_args(self, workers, checkpoint):
-        self.teams.append(workers)
+    def make_args(self, team, checkpoint):
+        self.teams.append(team.addresses)
         self.checkpoints.append(checkpoint)
         rows, n_done = (ROWS, 0) if checkpoint is None else (checkpoint.arrays["rows"], checkpoint.epoch)
-        return [(rows, N_EPOCHS, n_done, self.trouble)] * len(workers)
+        return [(rows, N_EPOCHS, n_done, self.trouble)] * len(team.addresses)
 
     def on_event(self, event):
         self.events.append(event[0])
@@ -41,7 +41,12 @@ class Fit:
 
     def run(self, client, **recovery):
         results = run_with_recovery(
-            client, self.make_args, mix, self.on_event, recovery=Recovery(patience=SHORT, **recovery)
+            client,
+            self.make_args,
+            mix,
+            self.on_event,
+            recovery=Recovery(patience=SHORT, **recovery),
+            may_stop=False,
         )
         return np.concatenate(results)
 
@@ -68,13 +73,6 @@ def wait_until_nothing_is_left(client):
         time.sleep(0.02)
 
 
-def count_seats(dask_worker):
-    return len(dask_worker.plugins["sklearn_mf"].seats) if "sklearn_mf" in dask_worker.plugins else 0
-
-
-count_seats.__module__ = "__main__"  # workers do not have this file: they are sent the function
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "every"), [(signal.SIGKILL, None), (signal.SIGSTOP, 2)])
 def test_fit_without_the_worker_that_was_lost(client, strike, number, every):
@@ -85,7 +83,8 @@ def test_fit_without_the_worker_that_was_lost(client, strike, number, every):
     assert second == [first[0], first[2]]
     if every is None:
         assert fit.checkpoints == [None, None]
-        assert fit.events == [1, 2, *range(1, N_EPOCHS + 1)]
+        # Workers may be a step ahead of what the client has heard.
+        assert fit.events in ([*told, *range(1, N_EPOCHS + 1)] for told in ([1], [1, 2]))
     else:
         np.testing.assert_array_equal(fit.checkpoints[1].arrays["rows"], mixed(ROWS, 2))
         np.testing.assert_array_equal(fit.checkpoints[1].arrays["twice"], 2 * mixed(ROWS, 2))

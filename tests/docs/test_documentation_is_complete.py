@@ -1,5 +1,6 @@
 """Check that everything public is documented and typed, and that links and the version are right."""
 
+import importlib.util
 import inspect
 import re
 import subprocess
@@ -16,6 +17,10 @@ import sklearn_mf.model_selection
 import sklearn_mf.plotting
 
 PUBLIC_MODULES = [sklearn_mf, sklearn_mf.datasets, sklearn_mf.metrics, sklearn_mf.model_selection, sklearn_mf.plotting]
+if importlib.util.find_spec("distributed"):
+    import sklearn_mf.dask
+
+    PUBLIC_MODULES.append(sklearn_mf.dask)
 PUBLIC = [thing for module in PUBLIC_MODULES for name in module.__all__ if callable(thing := getattr(module, name))]
 
 

@@ -2,8 +2,10 @@
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
+from unittest import mock
 
 import pytest
 from helpers.paths import ROOT
@@ -21,6 +23,8 @@ PAGES = [
     "docs/recommendations.md",
     "docs/evaluation.md",
     "docs/memory.md",
+    "docs/cluster.md",
+    "docs/cluster_fit.md",
 ]
 
 
@@ -36,6 +40,7 @@ def test_docstring_examples(name):
 
 
 @pytest.mark.slow
+@mock.patch.dict(os.environ)  # Dask leaves variables for its workers there
 @pytest.mark.parametrize("page", [marked(page, "sklearn_mf.plotting" in (ROOT / page).read_text()) for page in PAGES])
 def test_python_blocks_run(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -43,6 +48,8 @@ def test_python_blocks_run(page, monkeypatch, tmp_path):
     assert blocks
     if any("sklearn_mf.plotting" in block for _, block in blocks):
         pytest.importorskip("matplotlib").use("agg")
-    namespace = {}
+    if any("distributed" in block for _, block in blocks):
+        pytest.importorskip("distributed")
+    namespace = {"__name__": "__main__"}
     for indent, block in blocks:
         exec(compile(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), page, "exec"), namespace)

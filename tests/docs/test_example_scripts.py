@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
+from unittest import mock
 
 import pytest
 from helpers.paths import REAL_DATA, REAL_SETS, ROOT
@@ -101,6 +103,34 @@ def test_the_example_of_seeds_and_contexts_runs(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["seeds_and_context.py", str(folder)])
     example.main()
     assert "| year + genres + week | 0.9" in capsys.readouterr().out
+
+
+@mock.patch.dict(os.environ)  # Dask leaves variables for its workers there
+def test_the_example_of_a_search_on_dask_runs(monkeypatch, capfd):
+    pytest.importorskip("distributed")
+    example = load_example("search_on_dask")
+    monkeypatch.setattr(example, "GRID", {"rank": [0, 4]})
+    monkeypatch.setattr(example, "make_ratings", lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 100, 5000, **k))
+    monkeypatch.setattr(sys, "argv", ["search_on_dask.py"])
+    example.main()
+    printed = capfd.readouterr()
+    assert len(re.findall(r"^rank +\d+: RMSE 0\.\d{4}$", printed.out, flags=re.MULTILINE)) == 2
+    assert "best: {'rank': 4}" in printed.out
+    assert not printed.err
+
+
+@mock.patch.dict(os.environ)
+def test_the_example_of_a_fit_on_dask_runs(monkeypatch, capfd):
+    pytest.importorskip("distributed")
+    example = load_example("fit_on_dask")
+    monkeypatch.setattr(example, "N_RATINGS", 20_000)
+    monkeypatch.setattr(example, "PARAMETERS", {"rank": 4, "max_iter": 3, "random_state": 0})
+    monkeypatch.setattr(sys, "argv", ["fit_on_dask.py"])
+    example.main()
+    printed = capfd.readouterr()
+    assert re.search(r"^RMSE .*: 0\.\d{4}$", printed.out, flags=re.MULTILINE)
+    assert "has the same bits: True" in printed.out
+    assert len(re.findall(r"^ +\d+ +\d+ +[123] \d\.\d+$", printed.out, flags=re.MULTILINE)) == 6
 
 
 @pytest.mark.parametrize("name", ["made", "ml-100k"])

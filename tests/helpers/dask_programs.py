@@ -129,3 +129,10 @@ def dawdle_at_shard_1(shard, epoch):
 def wait_a_little(shard, epoch):
     """Make an epoch long enough to be interrupted."""
     time.sleep(0.05)
+
+
+def count_seats(dask_worker):
+    return len(dask_worker.plugins["sklearn_mf"].seats) if "sklearn_mf" in dask_worker.plugins else 0
+
+
+count_seats.__module__ = "__main__"  # workers do not have this file: they are sent the function

@@ -56,7 +56,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     }
 
     int64_t start[BLOCKS + 1] = {0}, next[BLOCKS] = {0}, first_row[2 * BLOCKS];
-    grid_count(N, (const int32_t *const *)codes, weighted ? weights : NULL, places[0], places[1], GROUPS, next);
+    grid_count(N, (const int32_t *const *)codes, weighted ? weights : NULL, places[0], places[1], GROUPS, GROUPS, next);
     for (int b = 0; b < BLOCKS; b++) {
         start[b + 1] = start[b] + next[b];
         next[b] = start[b];
@@ -67,7 +67,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     int32_t *index = take(n * m * sizeof(int32_t));
     double *y = take(n * sizeof(double)), *w = take(n * sizeof(double));
     if (grid_scatter(N, m, (const int32_t *const *)codes, values, weighted ? weights : NULL, 0.5, places[0], places[1],
-                     offset, GROUPS, n, next, index, y, weighted ? w : NULL) != -1)
+                     offset, GROUPS, GROUPS, n, next, index, y, weighted ? w : NULL) != -1)
         fail("a row has no place in its block");
     float *target = take(n * sizeof(float)), *weight = take(n * sizeof(float));
     uint8_t *batch_kinds = take(n / SGD_BATCH + BLOCKS);
