@@ -26,6 +26,7 @@ async def describe(dask_worker):
             about["version"] = sklearn_mf.__version__
             from sklearn_mf._kernel.simd import SIMD
             about["simd"] = SIMD
+            import sklearn_mf.dask  # tasks are read where messages are answered, and an import there takes seconds
         except ImportError as error:
             about["error"] = str(error)
 

@@ -179,7 +179,7 @@ class DaskEstimator(Recommender):
         if frozen.n_features_in_ != 2:
             raise ValueError(
                 f"X has {frozen.n_features_in_} columns. A fit on a cluster takes two, user and item; context columns "
-                f"are for {name}."
+                "are for MatrixFactorizationRegressor."
             )
         labels = partitions.names or range(2)
         form = TableForm(

@@ -131,6 +131,8 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         """
         hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
         self._refuse_local_parameters()
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None: give ratings.")
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
         frozen = frozen_copy(self)
         fit, form = self._cluster_fit(frozen, X, y, sample_weight)

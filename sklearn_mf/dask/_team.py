@@ -17,6 +17,7 @@ from sklearn_mf.dask._tasks import Place, Program, run_first_step, run_step, tak
 from sklearn_mf.dask._transport import TIMEOUTS, FitEndedError, Patience, WorkerLostError
 
 SLICE = 0.5  # seconds between two looks at which workers the scheduler still has
+END_LIMIT = 10.0  # seconds; a nanny takes four to end a process that is stopped
 
 
 class TeamLostError(RuntimeError):
@@ -139,6 +140,7 @@ class Team:
         """
         checkpoints, events = checkpoints or Checkpoints(None, None, self._fit), list(events)
         places = [self._place(index, checkpoints) for index in range(len(self._addresses))]
+        running, following = [], []
         try:
             self._anchors = [self._submit(place, "anchor", take_place) for place in places]
             self._gather(self._anchors)
@@ -173,6 +175,8 @@ class Team:
                 running = following or submit(number, stop, [])
         finally:
             self._leave()
+            for future in [*running, *following]:  # a traceback may refer to them
+                future.release()
 
     def _place(self, index: int, checkpoints: Checkpoints) -> Place:
         """Say what the worker of a shard is told of the fit."""
@@ -252,7 +256,7 @@ class Team:
         """End workers that the scheduler still has; those that have a nanny are started again."""
         await self._client.scheduler.restart_workers(
             workers=silent,
-            timeout=self._patience.ping_limit,
+            timeout=END_LIMIT,
             wait_for_workers=False,
             on_error="return",
             stimulus_id=f"sklearn_mf-silent-{self._fit}",
