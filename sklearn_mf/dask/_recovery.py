@@ -122,23 +122,5 @@ def run_with_recovery(
                 if not team or attempt + 1 == recovery.max_attempts:
                     raise
                 logger.warning("%s The fit goes on with %d workers.", error, len(team))
-                _restart(client, error.lost, recovery.patience.ping_limit)
     finally:
         checkpoints.close()
-
-
-def _restart(client: Client, addresses: list[str], limit: float) -> None:
-    """Restart workers that do not answer, as Dask itself does after some minutes: it waits for what only they have.
-
-    Those that no nanny watches are removed from the cluster.
-    """
-    silent = [address for address in addresses if address in client.nthreads()]
-    if silent:
-        client.sync(
-            client.scheduler.restart_workers,
-            workers=silent,
-            timeout=limit,
-            wait_for_workers=False,
-            on_error="return",
-            stimulus_id=f"sklearn_mf-lost-{uuid4().hex}",
-        )
