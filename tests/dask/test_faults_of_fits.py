@@ -4,13 +4,14 @@ import os
 import signal
 from contextlib import suppress
 
-import dask.array as da
 import numpy as np
 import pytest
-from helpers.dask_fits import after_epoch, wait_until_nothing_is_left
-from helpers.dask_tables import assert_same_regressor, make_table
 
 pytest.importorskip("distributed")
+
+import dask.array as da
+from helpers.dask_fits import after_epoch, wait_until_nothing_is_left
+from helpers.dask_tables import assert_same_regressor, make_table
 
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor

@@ -1,16 +1,17 @@
 """Check that what cannot be fitted on a cluster is refused clearly, and leaves all as it was."""
 
-import dask
-import dask.array as da
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.dask_fits import wait_until_nothing_is_left
-from helpers.dask_tables import make_table
 from sklearn.exceptions import NotFittedError
 
 pytest.importorskip("distributed")
+
+import dask
+import dask.array as da
+import dask.dataframe as dd
+from helpers.dask_fits import wait_until_nothing_is_left
+from helpers.dask_tables import make_table
 
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
 

@@ -2,16 +2,16 @@
 
 import pickle
 
-import dask.array as da
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.dask_tables import assert_same_regressor, make_frame, make_table
+from sklearn.base import clone
 
 pytest.importorskip("distributed")
 
-from sklearn.base import clone
+import dask.array as da
+import dask.dataframe as dd
+from helpers.dask_tables import assert_same_regressor, make_frame, make_table
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRegressor

@@ -3,13 +3,15 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import dask.array as da
 import numpy as np
 import pytest
+
+pytest.importorskip("distributed")
+
+import dask.array as da
+import distributed
 from helpers.dask_fits import after_epoch, task_names, wait_until, wait_until_nothing_is_left
 from helpers.dask_tables import make_table
-
-distributed = pytest.importorskip("distributed")
 
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
