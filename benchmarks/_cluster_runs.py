@@ -20,7 +20,7 @@ BYTES_OF_TRANSFER, N_TRANSFERS = 2**24, 9
 
 
 class Watch:
-    """Note what the shard of this process sends, and its memory, at the start of each sweep over the ratings."""
+    """Note at the start of each sweep what the shard of this process has sent, its memory and its processor seconds."""
 
     def __init__(self):
         self.n_bytes, self.n_messages, self.sweeps = 0, 0, []
@@ -34,16 +34,16 @@ class Watch:
             send(shard, to, tag, arrays)
 
         def counted_visit(shard, *arguments):
-            self.sweeps.append((self.n_bytes, self.n_messages, memory("VmRSS")))
+            self.sweeps.append((self.n_bytes, self.n_messages, memory("VmRSS"), time.process_time()))
             visit_blocks(shard, *arguments)
 
         WorkerShard.send, WorkerShard.visit_blocks = counted_send, counted_visit
 
     def reset(self):
-        """Forget all; give the memory of the process."""
+        """Forget all; give the memory of the process and its processor seconds."""
         self.n_bytes, self.n_messages, self.sweeps = 0, 0, []
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
-        return memory("VmRSS")
+        return memory("VmRSS"), time.process_time()
 
     def found(self):
         return self.sweeps, memory("VmHWM")
@@ -84,15 +84,29 @@ def cluster_of(n_workers):
 
 @dataclass
 class ClusterRun:
-    """What a fit took: seconds, and numbers of each worker."""
+    """What a fit took: seconds, and numbers of each worker, of epochs the medians."""
 
-    epoch: float  # seconds, the median
-    build: float  # seconds before the first epoch
+    epoch: float  # seconds
     whole: float
-    n_bytes: np.ndarray  # sent in an epoch, the median
+    n_bytes: np.ndarray  # sent in an epoch
     n_messages: np.ndarray
+    processor: np.ndarray  # processor seconds of an epoch
+    build: np.ndarray  # processor seconds before the first epoch
     peak: np.ndarray  # bytes of memory beyond what the process had with its ratings
     training: np.ndarray  # the same in the second epoch
+
+
+class ProcessorClock(EpochClock):
+    """Note the processor seconds of this process, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.processor = []
+
+    def write(self, text):
+        n = super().write(text)
+        self.processor += [time.process_time()] * (len(self.times) - len(self.processor))
+        return n
 
 
 def spread(client, X, y):
@@ -109,22 +123,23 @@ def spread(client, X, y):
 def run_on_cluster(client, model, X, y):
     """Fit to ratings that lie on the workers; return the model and what it took."""
     before = client.run(reset_watch)
-    seconds = timed(model.set_params(client=client), X, y)
+    epoch, whole, _ = timed(model.set_params(client=client), X, y)
     found = client.run(watched)
-    sweeps = np.array([found[worker][0][: model.max_iter] for worker in found], dtype=np.float64)
-    sent = np.median(np.diff(sweeps[:, :, :2], axis=1), axis=1)
-    base = np.array([before[worker] for worker in found])
+    base, processor = np.array([before[worker] for worker in found]).T
+    sweeps = np.array([found[worker][0][: model.max_iter] for worker in found])
+    n_bytes, n_messages, _, of_epochs = np.median(np.diff(sweeps, axis=1), axis=1).T
     peak = np.array([found[worker][1] for worker in found])
-    return model, ClusterRun(*seconds, sent[:, 0], sent[:, 1], peak - base, sweeps[:, 1, 2] - base)
+    build, training = sweeps[:, 0, 3] - processor, sweeps[:, 1, 2] - base
+    return model, ClusterRun(epoch, whole, n_bytes, n_messages, of_epochs, build, peak - base, training)
 
 
 def timed(model, X, y):
-    """Fit; return the median seconds of an epoch, those before the first epoch, and those of the whole."""
-    clock, start = EpochClock(), time.perf_counter()
+    """Fit; return the median seconds of an epoch, those of the whole, and the processor seconds of an epoch."""
+    clock, start = ProcessorClock(), time.perf_counter()
     with redirect_stdout(clock):
         model.set_params(verbose=1).fit(X, y)
-    whole, epoch = time.perf_counter() - start, float(np.median(np.diff(clock.times)))
-    return epoch, clock.times[0] - start - epoch, whole
+    whole = time.perf_counter() - start
+    return float(np.median(np.diff(clock.times))), whole, float(np.median(np.diff(clock.processor)))
 
 
 def make(n_ratings, n_users, n_items):
@@ -132,18 +147,18 @@ def make(n_ratings, n_users, n_items):
 
 
 def exchange_arrays(shard, n_bytes):
-    """Measure the seconds of an exchange between all workers: a program for ``run_with_recovery``."""
+    """Measure the processor seconds of an exchange between all workers: a program for ``run_with_recovery``."""
     values, seconds = np.zeros(n_bytes, dtype=np.uint8), []
     for _ in range(N_TRANSFERS):
-        start = time.perf_counter()
+        start = time.process_time()
         shard.exchange([[values]] * shard.n_shards)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     yield None, None
     return float(np.median(seconds[1:]))
 
 
-def transfer_speed(client):
-    """Measure the seconds of a message of nothing, and the bytes a second that a worker sends and receives."""
+def cost_of_transfer(client):
+    """Measure the processor seconds of a worker for a message, and for a byte, that it sends and one that it receives."""
     seconds = [
         max(
             run_with_recovery(
@@ -153,4 +168,4 @@ def transfer_speed(client):
         for n in (1, BYTES_OF_TRANSFER)
     ]
     n_messages = len(client.nthreads()) - 1
-    return seconds[0] / n_messages, n_messages * BYTES_OF_TRANSFER / (seconds[1] - seconds[0])
+    return seconds[0] / n_messages, (seconds[1] - seconds[0]) / (n_messages * BYTES_OF_TRANSFER)

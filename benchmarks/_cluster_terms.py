@@ -95,6 +95,13 @@ def memory_of_training(size):
     return terms
 
 
+def memory_of_end(size):
+    """Bytes by term when a worker gives what it has learned."""
+    own_rows = (size.n_users + size.n_items) * size.share
+    copies = size.row + 4 + 12 if not size.with_centers else 3 * (size.row + 4) + 16
+    return {**memory_of_training(size), "result": copies * own_rows}
+
+
 def bytes_of_sweep(size):
     """Bytes that a worker sends in a sweep: rows of item groups that are needed elsewhere in the next stratum."""
     P, own = size.n_groups, size.groups_of_workers
@@ -119,7 +126,13 @@ def bytes_of_epoch(size):
 
 
 def messages_of_epoch(size):
-    """Give about how many messages a worker sends in an epoch."""
-    n, most = len(size.groups_of_workers), int(size.groups_of_workers.max())
-    for_centers = 20 * (size.n_workers - 1) + 20 if size.with_centers else 0
-    return (size.n_groups + 1) * min(n - 1, most) + (size.n_workers - 1) + for_centers
+    """Give about how many messages a worker sends in an epoch: after a stratum, to one or two others."""
+    n, own = len(size.groups_of_workers), size.groups_of_workers.mean()
+    of_sweep = (size.n_groups + 1) * (2 - 1 / own) * (1 - 1 / n)
+    of_centers = 20 * (size.n_workers - 1) + 20 if size.with_centers else 0
+    return round(of_sweep) + size.n_workers - 1 + of_centers
+
+
+def memory_of_worker(size):
+    """Bytes at most, on the worker with the most."""
+    return max(sum(terms(size).values()) for terms in (memory_of_dealing, memory_of_training, memory_of_end))

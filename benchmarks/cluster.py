@@ -39,7 +39,7 @@ def compare(client, data, arguments, implicit_features):
         local_seconds.append(timed(local, X, y))
         model, run = run_on_cluster(client, DaskMatrixFactorizationRegressor(**parameters), lazy_X, lazy_y)
         runs.append(run)
-    epoch, _, whole = np.median(local_seconds, axis=0)
+    epoch, whole, _ = np.median(local_seconds, axis=0)
     cluster_epoch, cluster_whole = (np.median([getattr(run, name) for run in runs]) for name in ("epoch", "whole"))
     size = Size(len(y), *n_levels, arguments.rank, arguments.workers, implicit_features is not None)
     print(
