@@ -158,7 +158,7 @@ def exchange_arrays(shard, n_bytes):
 
 
 def cost_of_transfer(client):
-    """Measure the processor seconds of a worker for a message, and for a byte, that it sends and one that it receives."""
+    """Measure the processor seconds of a worker for sending and receiving a message, and for each byte of it."""
     seconds = [
         max(
             run_with_recovery(

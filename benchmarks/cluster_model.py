@@ -68,7 +68,7 @@ class Rates:
 
 
 def measure(size):
-    """Fit on a cluster of its own and on one thread of this process; return the size as it came out, and what it took."""
+    """Fit on a cluster and on one thread of this process; return the size as it came out, and what it took."""
     X, y = make(size.n_ratings, size.n_users, size.n_items)
     parameters = {
         "rank": size.rank,
