@@ -98,7 +98,8 @@ def memory_of_training(size):
 def memory_of_end(size):
     """Bytes by term when a worker gives what it has learned."""
     own_rows = (size.n_users + size.n_items) * size.share
-    copies = size.row + 4 + 12 if not size.with_centers else 3 * (size.row + 4) + 16
+    # With centers: rows, centers, coefficients, and one of them a second time for a while.
+    copies = size.row + 16 if not size.with_centers else 4 * (size.row + 4) + 16
     return {**memory_of_training(size), "result": copies * own_rows}
 
 
@@ -129,7 +130,9 @@ def messages_of_epoch(size):
     """Give about how many messages a worker sends in an epoch: after a stratum, to one or two others."""
     n, own = len(size.groups_of_workers), size.groups_of_workers.mean()
     of_sweep = (size.n_groups + 1) * (2 - 1 / own) * (1 - 1 / n)
-    of_centers = 20 * (size.n_workers - 1) + 20 if size.with_centers else 0
+    of_centers = 0
+    if size.with_centers:  # gathered and given to all; and sums that go around in parts
+        of_centers = 11 * (size.n_workers - 1) + round(2 * (n - 1) / n * (min(size.n_groups, 10 * n) + 1))
     return round(of_sweep) + size.n_workers - 1 + of_centers
 
 

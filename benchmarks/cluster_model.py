@@ -29,6 +29,7 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRegressor
 
 EPOCHS = 8
+RANK_OF_COMPARISON = 16  # local fits with this rank, too, say what of an update does not grow with the rank
 # Ratings, users, items, rank, workers. As in the target, a user has 10 ratings and an item 100.
 LEARNED_FROM = [(1_000_000, 100_000, 10_000, 64, 2), (2_000_000, 200_000, 20_000, 64, 2)]
 CHECKED_ON = (5_000_000, 250_000, 60_000, 32, 3)
@@ -43,7 +44,8 @@ class Rates:
 
     memory: tuple[float, float]  # bytes beside the terms
     build: tuple[float, float]  # processor seconds before the first epoch
-    update: float  # processor seconds of an epoch, for each rating and float of a row
+    update: tuple[float, float]  # processor seconds of a rating in any case, and for each float of a row
+    epoch: float  # processor seconds of an epoch that nothing else explains
     message: float  # processor seconds
     byte: float
 
@@ -54,16 +56,18 @@ class Rates:
         return self.build[0] + self.build[1] * size.n_ratings * size.share
 
     def computing_of(self, size):
-        return self.update * size.n_ratings * size.share * size.row / 4
+        return (self.update[0] + self.update[1] * size.row / 4) * size.n_ratings * size.share
 
-    def sending_of(self, size):
-        return self.message * messages_of_epoch(size) + self.byte * bytes_of_epoch(size)
+    def epoch_of(self, size):
+        sending = self.message * messages_of_epoch(size) + self.byte * bytes_of_epoch(size)
+        return self.computing_of(size) + sending + self.epoch
 
     def __str__(self):
         return (
             f"memory beside the terms {self.memory[0] / 1e6:.0f} MB and {self.memory[1]:.1f} bytes a rating; build "
-            f"{self.build[0]:.2f} s and {self.build[1] * 1e6:.2f} s a million ratings; {self.update * 1e9:.2f} ns a "
-            f"rating and float; {self.message * 1e3:.2f} ms a message and {self.byte * 1e9:.2f} ns a byte"
+            f"{self.build[0]:.2f} s and {self.build[1] * 1e6:.2f} s a million ratings; {self.update[0] * 1e9:.0f} ns a "
+            f"rating and {self.update[1] * 1e9:.2f} ns for each float of its rows; {self.epoch:.3f} s an epoch; "
+            f"{self.message * 1e3:.2f} ms a message and {self.byte * 1e9:.2f} ns a byte"
         )
 
 
@@ -79,15 +83,18 @@ def measure(size):
     with cluster_of(size.n_workers) as client:
         _, run = run_on_cluster(client, DaskMatrixFactorizationRegressor(**parameters), *spread(client, X, y))
         transfer = cost_of_transfer(client)
-    *_, of_epoch = timed(MatrixFactorizationRegressor(n_jobs=1, **parameters), X, y)
+    updates = []
+    for rank in (RANK_OF_COMPARISON, size.rank):
+        *_, of_epoch = timed(MatrixFactorizationRegressor(n_jobs=1, **{**parameters, "rank": rank}), X, y)
+        updates.append((rank, of_epoch / size.n_ratings))
     n_users, n_items = (len(np.unique(column)) for column in X.T)
-    return replace(size, n_users=n_users, n_items=n_items), run, of_epoch, transfer
+    return replace(size, n_users=n_users, n_items=n_items), run, updates, transfer
 
 
-def line_through(n_ratings, numbers):
-    """Fit numbers by a constant and a part for each rating; neither is negative."""
-    slope = max(float(np.polyfit(n_ratings, numbers, 1)[0]), 0.0)
-    return max(float(np.mean(numbers - slope * n_ratings)), 0.0), slope
+def line_through(x, y):
+    """Fit y by a constant and a part for each x; neither is negative."""
+    slope = max(float(np.polyfit(x, y, 1)[0]), 0.0)
+    return max(float(np.mean(np.array(y) - slope * np.array(x))), 0.0), slope
 
 
 def learn_rates(measured):
@@ -95,9 +102,11 @@ def learn_rates(measured):
     n_ratings = np.array([size.n_ratings * size.share for size, *_ in measured])
     rest = np.array([run.peak.max() - memory_of_worker(size) for size, run, *_ in measured])
     build = np.array([run.build.max() for _, run, *_ in measured])
-    update = np.median([of_epoch / size.n_ratings / (size.row / 4) for size, _, of_epoch, _ in measured])
-    transfer = np.median([transfer for *_, transfer in measured], axis=0)
-    return Rates(line_through(n_ratings, rest), line_through(n_ratings, build), float(update), *transfer.tolist())
+    update = line_through(*np.concatenate([updates for *_, updates, _ in measured]).T)
+    message, byte = np.median([transfer for *_, transfer in measured], axis=0).tolist()
+    rates = Rates(line_through(n_ratings, rest), line_through(n_ratings, build), update, 0.0, message, byte)
+    more = np.mean([run.processor.mean() - rates.epoch_of(size) for size, run, *_ in measured])
+    return replace(rates, epoch=max(float(more), 0.0))
 
 
 def print_check(what, size, run, rates):
@@ -108,7 +117,7 @@ def print_check(what, size, run, rates):
         ("in training, MB", sum(memory_of_training(size).values()) / 1e6, run.training.max() / 1e6),
         ("sent in an epoch, MB", bytes_of_epoch(size) / 1e6, run.n_bytes.mean() / 1e6),
         ("messages in an epoch", messages_of_epoch(size), run.n_messages.mean()),
-        ("processor seconds of an epoch", rates.computing_of(size) + rates.sending_of(size), run.processor.mean()),
+        ("processor seconds of an epoch", rates.epoch_of(size), run.processor.mean()),
         ("processor seconds before", rates.build_of(size), run.build.mean()),
     ]
     for name, predicted, found in rows:
