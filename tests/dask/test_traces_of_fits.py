@@ -9,7 +9,9 @@ import pytest
 from helpers.dask_fits import after_epoch, task_names, wait_until, wait_until_nothing_is_left
 from helpers.dask_tables import make_table
 
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
+
+import distributed
 
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
