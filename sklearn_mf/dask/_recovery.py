@@ -121,6 +121,6 @@ def run_with_recovery(
                 team = {address: server_id for address, server_id in team.items() if address not in error.lost}
                 if not team or attempt + 1 == recovery.max_attempts:
                     raise
-                logger.warning("%s The fit goes on with %d workers.", error, len(team))
+                logger.warning("%s The fit goes on with %d workers.", str(error), len(team))  # logs may be kept
     finally:
         checkpoints.close()

@@ -249,7 +249,8 @@ class Team:
         answers = {address: ping.result() for address, ping in pings.items() if ping.done()}
         for ping in pings.values():
             ping.cancel()  # unless it is done
-        await self._end([address for address in self._addresses if answers.get(address) is None])
+        if silent := [address for address in self._addresses if answers.get(address) is None]:
+            await self._end(silent)
         return [address for address in self._addresses if answers.get(address) != self._ids[address]]
 
     async def _end(self, silent: list[str]) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import time
+from contextlib import suppress
 from threading import Thread
 
 import numpy as np
@@ -63,7 +64,8 @@ def strike(tmp_path):
     yield make
     for strike in strikes:
         if strike.signal == signal.SIGSTOP and strike.marker.exists():
-            os.kill(int(strike.marker.read_text()), signal.SIGCONT)
+            with suppress(ProcessLookupError):  # its nanny may have ended it
+                os.kill(int(strike.marker.read_text()), signal.SIGCONT)
 
 
 def wait_until_nothing_is_left(client):
@@ -76,20 +78,21 @@ def wait_until_nothing_is_left(client):
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "every"), [(signal.SIGKILL, None), (signal.SIGSTOP, 2)])
 def test_fit_without_the_worker_that_was_lost(client, strike, number, every):
-    fit = Fit(strike(number))
+    trouble = strike(number)
+    trouble.epoch = 3 if every is None else 4  # workers may be a step ahead of what the client has heard
+    fit = Fit(trouble)
     np.testing.assert_array_equal(fit.run(client, checkpoint_every=every), mixed(ROWS, N_EPOCHS))
 
     first, second = fit.teams
     assert second == [first[0], first[2]]
     if every is None:
         assert fit.checkpoints == [None, None]
-        # Workers may be a step ahead of what the client has heard.
         assert fit.events in ([*told, *range(1, N_EPOCHS + 1)] for told in ([1], [1, 2]))
     else:
         np.testing.assert_array_equal(fit.checkpoints[1].arrays["rows"], mixed(ROWS, 2))
         np.testing.assert_array_equal(fit.checkpoints[1].arrays["twice"], 2 * mixed(ROWS, 2))
         assert [epoch for epoch, _ in fit.checkpoints[1].events] == [1, 2]
-        assert fit.events == list(range(1, N_EPOCHS + 1))
+        assert fit.events in ([*told, *range(3, N_EPOCHS + 1)] for told in ([1, 2], [1, 2, 3]))
 
 
 def test_worker_that_stops_while_nobody_waits_for_it(client, strike):

@@ -12,6 +12,7 @@ pytest.importorskip("distributed")
 import dask.array as da
 import dask.dataframe as dd
 from helpers.dask_tables import assert_same_regressor, make_frame, make_table
+from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRegressor
@@ -133,6 +134,10 @@ def test_local_copy_is_an_estimator_of_its_own(fitted):
     assert not hasattr(clone(local), "intercept_")
     local.partial_fit(X[:5], np.full(5, 4.0))
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+
+
+def test_local_copy_passes_the_checks_of_sklearn(fitted):
+    check_estimator(fitted[0].to_local())
 
 
 def test_parameters(client_of_threads):
