@@ -32,7 +32,7 @@ EPOCHS = 8
 RANK_OF_COMPARISON = 16  # local fits with this rank, too, say what of an update does not grow with the rank
 # Ratings, users, items, rank, workers. As in the target, a user has 10 ratings and an item 100.
 LEARNED_FROM = [(1_000_000, 100_000, 10_000, 64, 2), (2_000_000, 200_000, 20_000, 64, 2)]
-CHECKED_ON = (5_000_000, 250_000, 60_000, 32, 3)
+CHECKED_ON = [(5_000_000, 250_000, 60_000, 32, 3), (3_000_000, 60_000, 30_000, 48, 3)]
 TARGET = (10**9, 10**8, 10**7, 64)
 WORKERS_OF_TARGET = (8, 32, 62, 128)
 NETWORK = 1e9  # bytes a second that a worker sends in the table: about ten gigabit
@@ -138,7 +138,7 @@ def print_target(with_centers, rates):
     for n_workers in WORKERS_OF_TARGET:
         size = Size(*TARGET, n_workers, with_centers)
         own, n_bytes = size.groups_of_workers, (bytes_of_sweep(size) + bytes_of_sums(size)).max()
-        seconds = "" if rates is None else f"{rates.computing_of(size):.0f} | {rates.build_of(size):.0f}"
+        seconds = "" if rates is None else f"{rates.computing_of(size):.0f}"
         memory = memory_of_worker(size) if rates is None else rates.memory_of(size)
         print(
             f"| {n_workers} | {len(own)} | {own.min()} to {own.max()} | {memory / 1e9:.0f} | {n_bytes / 1e9:.1f} | "
@@ -160,8 +160,9 @@ def main():
             print(rates)
             for size, run, *_ in measured:
                 print_check("learned from", size, run, rates)
-            size, run, *_ = measure(Size(*CHECKED_ON, with_centers))
-            print_check("checked on", size, run, rates)
+            for numbers in CHECKED_ON:
+                size, run, *_ = measure(Size(*numbers, with_centers))
+                print_check("checked on", size, run, rates)
         print_target(with_centers, rates)
 
 
