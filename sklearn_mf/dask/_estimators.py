@@ -102,7 +102,8 @@ class DaskEstimator(Recommender):
         Returns
         -------
         y : dask.array.Array, dask.dataframe.Series or ndarray of shape (n_pairs,), float64
-            Predictions, with the partitions of X.
+            Predictions, with the partitions of X. Where there is a client, the model waits on its cluster: compute lazy
+            predictions there.
 
         Raises
         ------

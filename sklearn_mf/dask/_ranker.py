@@ -93,7 +93,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         ------
         TypeError
             If X, y or sample_weight is not a Dask collection.
-        ValueError, ImportError, TimeoutError, RuntimeError
+        ValueError, ImportError, TimeoutError, RuntimeError, NotImplementedError
             As in ``fit`` of DaskMatrixFactorizationRegressor.
         """
         hyper = hyperparameters_of(self)

@@ -55,7 +55,8 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
 
     timeout : float, default=30
         Seconds without news from a worker after which it is asked whether it is there. One that does not answer in that
-        time, or in 20 seconds if that is less, counts as dead.
+        time, or in 20 seconds if that is less, counts as dead: it is ended, and started again where it has a nanny, as
+        otherwise the cluster would wait for it.
 
     Attributes
     ----------
@@ -128,6 +129,8 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
             If a worker does not answer before the fit begins.
         RuntimeError
             If workers were lost again and again, or all of them.
+        NotImplementedError
+            If a callback of scikit-learn asks for the model before the end of the fit.
         """
         hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
         self._refuse_local_parameters()

@@ -16,6 +16,7 @@ from helpers.dask_tables import assert_same_regressor, make_table
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
 
+pytestmark = pytest.mark.slow
 X, y, _ = make_table()
 LAZY = da.from_array(X, chunks=(5_000, 2)), da.from_array(y, chunks=5_000)
 PARAMETERS = {"rank": 4, "max_iter": 5, "random_state": 0}
