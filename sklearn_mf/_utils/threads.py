@@ -43,7 +43,7 @@ def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
     if not are_of_use:
         return 1
     if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # which counts all cores of a cluster
-        with parallel_backend("threading"):
+        with parallel_backend("threading", n_jobs=1):  # what None stands for
             return effective_n_jobs(n_jobs)
     return effective_n_jobs(n_jobs)
 
