@@ -90,7 +90,7 @@ def test_batches_that_come_later_make_a_model_better(real_ratings, name, of_fit,
 
 @pytest.mark.parametrize(
     ("name", "likelihood"),
-    [("ml-100k", 1.240), ("ml-1m", 1.186), ("ml-latest-small", 1.162), ("movietweetings-100k", 1.750)],
+    [("ml-100k", 1.242), ("ml-1m", 1.186), ("ml-latest-small", 1.162), ("movietweetings-100k", 1.750)],
 )
 def test_deviations_hold_on_ratings_held_out(real_ratings, name, likelihood):
     X, y = real_ratings(name)
