@@ -91,7 +91,7 @@ MISSING = change_second(LAZY_X.astype(float), lambda block: block * np.nan)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), "In partition 1: .*300.*200"),
+        ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), "In partition [12]: .*300.*[24]00"),
         ((LAZY_X, change_second(LAZY_Y, lambda block: block * np.nan)), "In partition 1: .*y contains NaN"),
         ((LAZY_X, LAZY_Y, change_second(LAZY_Y, lambda block: -block)), "In partition 1: .*sample_weight"),
         ((LAZY_X, LAZY_Y, LAZY_Y * 0), "X has no rows that count: .*all of sample_weight is 0"),
