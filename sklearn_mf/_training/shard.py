@@ -11,6 +11,7 @@ any number of shards. For the same reason, numbers of all shards are put in the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -96,7 +97,7 @@ class Shard:
         self.threads.map(add_group, range(places.n_groups))
 
 
-class ConnectedShard(Shard):
+class ConnectedShard(Shard, ABC):
     """Work on some of the groups; subclasses bring ``send`` and ``receive``.
 
     Shards call the same methods in the same order. A message has a tag that tells it from all others.
@@ -107,13 +108,13 @@ class ConnectedShard(Shard):
         self.index, self.n_shards = index, n_shards
         self._n_steps = 0
 
+    @abstractmethod
     def send(self, shard: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
         """Send arrays, which may still be on their way when this returns: nobody may change them any more."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
         """Wait for what a shard has sent with a tag."""
-        raise NotImplementedError
 
     @property
     def _others(self) -> list[int]:
