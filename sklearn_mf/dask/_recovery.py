@@ -122,5 +122,13 @@ def run_with_recovery(
                 if not team or attempt + 1 == recovery.max_attempts:
                     raise
                 logger.warning("%s The fit goes on with %d workers.", str(error), len(team))  # logs may be kept
+                _forget_frames(error)
     finally:
         checkpoints.close()
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Take the frames from an error: they hold the partitions, and those of Dask hold the error itself."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__

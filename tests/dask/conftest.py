@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from helpers.dask_clusters import quick_processes
 
 
 @pytest.fixture(scope="session")
@@ -10,13 +11,16 @@ def cluster():
     """A cluster of processes."""
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=3,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address=":0",
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    with (
+        quick_processes(),
+        LocalCluster(
+            n_workers=3,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
         yield cluster
 
 

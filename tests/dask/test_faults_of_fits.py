@@ -1,5 +1,6 @@
 """Check that fits on a cluster end with the same bits when workers die or stop on the way."""
 
+import gc
 import os
 import signal
 from contextlib import suppress
@@ -38,6 +39,16 @@ def strike(client):
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.fixture
+def _no_collector():
+    """Free nothing that refers to itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_collector")
 @pytest.mark.parametrize(
     ("number", "every", "has_folder"),
     [(signal.SIGKILL, None, False), (signal.SIGKILL, 1, True), (signal.SIGSTOP, 1, False)],

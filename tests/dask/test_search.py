@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from helpers.dask_clusters import quick_processes
 from helpers.splitting import ALL, ratings_with_times, small_model, with_times
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
@@ -29,6 +30,7 @@ PER_USER = PerUserShuffleSplit(2, random_state=0)
 def client():
     with (
         mock.patch.dict(os.environ),  # Dask leaves variables for its workers there
+        quick_processes(),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -8,6 +8,7 @@ import sys
 from unittest import mock
 
 import pytest
+from helpers.dask_clusters import quick_processes
 from helpers.paths import REAL_DATA, REAL_SETS, ROOT
 
 import sklearn_mf
@@ -112,7 +113,8 @@ def test_the_example_of_a_search_on_dask_runs(monkeypatch, capfd):
     monkeypatch.setattr(example, "GRID", {"rank": [0, 4]})
     monkeypatch.setattr(example, "make_ratings", lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 100, 5000, **k))
     monkeypatch.setattr(sys, "argv", ["search_on_dask.py"])
-    example.main()
+    with quick_processes():
+        example.main()
     printed = capfd.readouterr()
     assert len(re.findall(r"^rank +\d+: RMSE 0\.\d{4}$", printed.out, flags=re.MULTILINE)) == 2
     assert "best: {'rank': 4}" in printed.out
@@ -126,7 +128,8 @@ def test_the_example_of_a_fit_on_dask_runs(monkeypatch, capfd):
     monkeypatch.setattr(example, "N_RATINGS", 20_000)
     monkeypatch.setattr(example, "PARAMETERS", {"rank": 4, "max_iter": 3, "random_state": 0})
     monkeypatch.setattr(sys, "argv", ["fit_on_dask.py"])
-    example.main()
+    with quick_processes():
+        example.main()
     printed = capfd.readouterr()
     assert re.search(r"^RMSE .*: 0\.\d{4}$", printed.out, flags=re.MULTILINE)
     assert "has the same bits: True" in printed.out
