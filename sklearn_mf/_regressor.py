@@ -47,7 +47,7 @@ from sklearn_mf._prediction.own_contexts import without_owners
 from sklearn_mf._prediction.recommend import Question
 from sklearn_mf._recommender import Recommender, check_count
 from sklearn_mf._streaming import check_fit_input
-from sklearn_mf._training.fit import fit_first_batch, fit_ratings
+from sklearn_mf._training.fit import fit_first_batch, fit_steps, learn
 from sklearn_mf._training.fold_in import fold_in_levels
 from sklearn_mf._training.hyperparameters import Damping, Hyperparameters, StoppingRule
 from sklearn_mf._training.learned import Start
@@ -471,7 +471,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             levels, coded = given.fit_levels(shard)
             learn_own_contexts(frozen, coded)
             callback.attributes = lambda learned: attributes_of(frozen, levels, learned)
-            learned = fit_ratings(
+            steps = fit_steps(
                 coded,
                 hyper,
                 stopping,
@@ -479,8 +479,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 None if start is None else Start(start, _places_in(before, levels, given.labels)),
                 generator_of(self),
                 shard,
-                callback,
             )
+            learned = learn(steps, callback)
         callback.end_fit(learned)
         return adopt(self, frozen, levels, learned)
 

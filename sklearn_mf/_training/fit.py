@@ -25,18 +25,9 @@ from sklearn_mf._training.tape import Tape
 _RATINGS_OF_USUAL_DAMPING = 1000.0  # what it counts as, beside the estimate of a first batch
 
 
-def fit_ratings(
-    coded: CodedRatings,
-    hyper: Hyperparameters,
-    stopping: StoppingRule,
-    held: HeldOut | None,
-    start: Start | None,
-    rng: np.random.Generator,
-    shard: Shard,
-    callback: Callback,
-) -> Learned:
-    """Train on ratings; their codes are used up. ``held`` has ratings to stop by, or some are held out for it."""
-    run, history = callback.drive(fit_steps(coded, hyper, stopping, held, start, rng, shard, Tape()))
+def learn(steps: Steps[tuple[TrainingRun, TrainingHistory]], callback: Callback) -> Learned:
+    """Run the steps of a fit to their end, and give what they have learned."""
+    run, history = callback.drive(steps)
     return run.learned(history.losses, history.scores)
 
 
@@ -48,9 +39,13 @@ def fit_steps(
     start: Start | None,
     rng: np.random.Generator,
     shard: Shard,
-    tape: Tape,
+    tape: Tape | None = None,
 ) -> Steps[tuple[TrainingRun, TrainingHistory]]:
-    """Train on the ratings of a shard, epoch by epoch; return the run, and the losses and scores of its result."""
+    """Train on the ratings of a shard, epoch by epoch; return the run, and the losses and scores of its result.
+
+    Codes are used up. ``held`` has ratings to stop by, or some are held out for it. A tape takes up an earlier fit.
+    """
+    tape = Tape() if tape is None else tape
     ratings = canonical_ratings(coded, hyper.rank, rng, shard)
     hyper = yield from with_penalty_scale(ratings, hyper, stopping, held, rng, shard, tape)
     if stopping.has_fixed_length:
@@ -84,7 +79,7 @@ def fit_first_batch(
             "Begin with a batch of ratings that differ, or with fit."
         )
     hyper = replace(hyper, n_usual_damping=_RATINGS_OF_USUAL_DAMPING)
-    return fit_ratings(coded, hyper, stopping, None, None, rng, shard, Callback())
+    return learn(fit_steps(coded, hyper, stopping, None, None, rng, shard), Callback())
 
 
 def _hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard: Shard) -> tuple[Ratings, HeldOut]:

@@ -49,8 +49,8 @@ class RatingsFile(RatingBatches):
 
     def __init__(self, ratings: TextRatings | ParquetRatings):
         self._ratings = ratings
-        self.feature_names, self.n_ratings = ratings.names, ratings.n_ratings
-        names = [f" ({name!r})" for name in ratings.names] if ratings.names else [""] * ratings.n_columns
+        self.feature_names, self.n_ratings = ratings.chosen.names, ratings.n_ratings
+        names = [f" ({name!r})" for name in self.feature_names or []] or [""] * len(ratings.chosen.ids)
         self.labels = [f"column {j}{name} of X" for j, name in enumerate(names)]
 
     def __repr__(self) -> str:

@@ -39,16 +39,6 @@ class ParquetRatings:
     all_names: list[str]
     n_ratings: int
 
-    @property
-    def names(self) -> list[str] | None:
-        """Names of the columns of ids."""
-        return self.chosen.names
-
-    @property
-    def n_columns(self) -> int:
-        """Number of columns of ids."""
-        return len(self.chosen.ids)
-
     def batches(self, labels: list[str]) -> Iterator[Batch]:
         """Give all ratings in order, a batch at a time."""
         chosen = self.chosen

@@ -186,7 +186,7 @@ def test_files_are_removed_after_an_error(tmp_path, frame, monkeypatch, error):
         assert [path.is_dir() for path in tmp_path.iterdir()] == [True]
         raise error
 
-    monkeypatch.setattr("sklearn_mf._regressor.fit_ratings", interrupt)
+    monkeypatch.setattr("sklearn_mf._regressor.learn", interrupt)
     with pytest.raises(error):
         fit(frame[["user", "item"]], frame["rating"], memory_map=tmp_path)
     assert list(tmp_path.iterdir()) == []

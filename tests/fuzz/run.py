@@ -23,7 +23,7 @@ SANITIZERS = "runtime error:", "AddressSanitizer", "LeakSanitizer", "Fatal Pytho
 
 def run_batch(seed, n_calls):
     """Make the calls of a batch in this process; print what they end in, as JSON. The last call is in a file."""
-    from helpers import fuzz_functions, fuzz_models, fuzz_rankers
+    from helpers import fuzz_datasets, fuzz_functions, fuzz_models, fuzz_rankers
     from helpers.fuzz_choices import for_each_call
     from helpers.fuzz_judge import judge
 
@@ -40,7 +40,8 @@ def run_batch(seed, n_calls):
         if outcome.status == "fault":
             faults.setdefault(outcome.what, outcome.details)
 
-    for_each_call(fuzz_models.MAKERS + fuzz_rankers.MAKERS + fuzz_functions.MAKERS, count, n_calls, seed)
+    parts = fuzz_models, fuzz_rankers, fuzz_functions, fuzz_datasets
+    for_each_call([make for part in parts for make in part.MAKERS], count, n_calls, seed)
     print(json.dumps({"counts": counts, "faults": faults, "names": names}))
 
 

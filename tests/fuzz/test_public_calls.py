@@ -3,12 +3,14 @@
 from collections import Counter
 
 import pytest
-from helpers import fuzz_functions, fuzz_models, fuzz_rankers
+from helpers import fuzz_datasets, fuzz_functions, fuzz_models, fuzz_rankers
 from helpers.fuzz_choices import for_each_call
 from helpers.fuzz_judge import judge
 
+PARTS = {"models": fuzz_models, "rankers": fuzz_rankers, "functions": fuzz_functions, "datasets": fuzz_datasets}
 
-@pytest.mark.parametrize("part", [fuzz_models, fuzz_rankers, fuzz_functions], ids=["models", "rankers", "functions"])
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_calls_succeed_or_fail_as_documented(part):
     """Nothing that fails changes its object or its arguments; run.py makes many more such calls."""
     counts = Counter()
