@@ -480,6 +480,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 generator_of(self),
                 shard,
             )
+            del given, coded, held  # to make room
             learned = learn(steps, callback)
         callback.end_fit(learned)
         return adopt(self, frozen, levels, learned)

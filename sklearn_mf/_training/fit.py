@@ -43,7 +43,7 @@ def fit_steps(
 ) -> Steps[tuple[TrainingRun, TrainingHistory]]:
     """Train on the ratings of a shard, epoch by epoch; return the run, and the losses and scores of its result.
 
-    Codes are used up. ``held`` has ratings to stop by, or some are held out for it. A tape takes up an earlier fit.
+    ``coded`` is used up. ``held`` has ratings to stop by, or some are held out for it. A tape takes up an earlier fit.
     """
     tape = Tape() if tape is None else tape
     ratings = canonical_ratings(coded, hyper.rank, rng, shard)

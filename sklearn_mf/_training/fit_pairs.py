@@ -129,7 +129,7 @@ class Alternation:
         return f"objective {self.objective:.5f}  decrease {self.decrease:.1e}"
 
 
-Steps = Generator[Alternation, bool | None, PartOfPreferences]
+Alternations = Generator[Alternation, bool | None, PartOfPreferences]
 
 
 def fit_pairs(
@@ -159,24 +159,29 @@ def begin_alternations(
     shard: Shard,
     score: Score,
     saved: dict[str, np.ndarray] | None = None,
-) -> Steps:
+    is_stopped: bool = False,
+) -> Alternations:
     """Choose penalties; return a generator that alternates until the objective hardly falls.
 
     It yields after each alternation, and is sent whether to stop; ``finished`` ends it, and gives what it returns. All
     shards take each step together. ``by_user`` has the pairs of this shard's users, ``state`` what is known before;
-    ``score`` judges penalties; ``saved`` is what all shards have saved after an alternation, one below the other.
+    ``score`` judges penalties; ``saved`` is what all shards have saved after an alternation, one below the other, and
+    ``is_stopped`` whether the fit was told to stop then.
     """
     hyper = choose_penalties(by_user, n_levels, state.hyper, rng, shard, score)
     sides = by_user, pairs_of_items(by_user, n_levels, shard)
     solver, objectives = ALSSolver(sides, n_levels, hyper, rng, shard), []
     if saved is not None:
         solver.set_rows([saved["users"], saved["items"]])
-        objectives = saved["objectives"].tolist()
-    return _alternations(solver, replace(state, hyper=hyper, w0=solver.w0), objectives)
+        objectives, is_stopped = saved["objectives"].tolist(), is_stopped or saved["is_last"].any()
+    return _alternations(solver, replace(state, hyper=hyper, w0=solver.w0), objectives, is_stopped)
 
 
-def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[float]) -> Steps:
-    """Alternate; return what was learned when told to stop. ``objectives`` are those of alternations before."""
+def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[float], is_over: bool) -> Alternations:
+    """Alternate; return what was learned when told to stop.
+
+    ``objectives`` are those of alternations before, and ``is_over`` whether one of them was the last.
+    """
 
     def learned(is_last: bool = False) -> PartOfPreferences:
         with solver.users_solved(is_last):
@@ -187,19 +192,20 @@ def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[fl
 
     def save() -> dict[str, np.ndarray]:
         rows = {name: solver.own_rows(f).copy() for f, name in enumerate(("users", "items"))}
-        return {**rows, "objectives": np.array(objectives if solver.is_first_shard else [])}
+        numbers = {"objectives": np.array(objectives), "is_last": np.array([is_over])}
+        return {**rows, **{name: array if solver.is_first_shard else array[:0] for name, array in numbers.items()}}
 
-    for n in range(len(objectives) + 1, state.hyper.max_iter + 1):
+    while not is_over:
         objective, decrease = solver.alternate()
         objectives.append(objective / solver.n_pairs)
         share = decrease / objective if objective > 0 else 0.0
-        is_last = n == state.hyper.max_iter or share < state.hyper.tol
-        if (yield Alternation(objectives[-1], share, is_last, learned, save)) or is_last:
+        is_over = len(objectives) == state.hyper.max_iter or share < state.hyper.tol
+        if (yield Alternation(objectives[-1], share, is_over, learned, save)):
             break
     return learned(is_last=True)
 
 
-def finished(steps: Steps) -> PartOfPreferences:
+def finished(steps: Alternations) -> PartOfPreferences:
     """End alternations after one of them; return what this shard has learned."""
     try:
         steps.send(True)

@@ -35,6 +35,10 @@ class CodedRatings:
     weights: np.ndarray | None  # (n,), at least 0
     n_levels: list[int]  # per field
 
+    def let_go(self) -> None:
+        """Forget the arrays, to make room."""
+        self.codes, self.values, self.weights = [], np.empty(0), None
+
 
 @dataclass
 class Ratings:
@@ -139,7 +143,7 @@ def canonical_ratings(
 ) -> Ratings:
     """Drop weights of zero, scatter ratings to blocks, order them, merge what is equal, divide weights by their mean.
 
-    The codes are used up. ``n_groups`` is chosen unless given.
+    What is given is used up. ``n_groups`` is chosen unless given.
     """
     n_levels = coded.n_levels
     permutations = [rng.permutation(n) for n in n_levels[:2]]
@@ -159,7 +163,7 @@ def canonical_ratings(
         if (P, choose_n_sections(n_rows, *n_levels[:2], P)) == (layout.n_groups, n_sections):
             break
         del ratings
-    coded.codes.clear()  # to make room
+    coded.let_go()
     if shard.gather(np.array([n_equal])).any():
         _merge_equal(ratings, shard)
     _divide_weights(ratings, shard)

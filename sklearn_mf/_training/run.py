@@ -72,7 +72,7 @@ class TrainingRun:
             loss, step, value, found, *of_solver = self._tape.play()
             self.solver.skip_epoch(*of_solver)
             if not self._tape.is_replaying:
-                self.solver.load(self._tape.arrays)
+                self.solver.load(self._tape.take_arrays())
         else:
             loss, step = self.solver.epoch(step_factor)
             if centers_move:
@@ -80,7 +80,7 @@ class TrainingRun:
             value, found = 1.0 - loss / (self.solver.baseline.loss or 1.0), np.nan
             if score is not None:
                 value, found = score()
-            self._tape.record(self.solver.save, loss, step, value, found, *self.solver.last_failure)
+            self._tape.record(self.solver, loss, step, value, found, *self.solver.last_failure)
         return EpochResult(loss, step, value, None if score is None else found)
 
     def learned(self, losses: list[float], scores: list[float] | None = None) -> Learned:

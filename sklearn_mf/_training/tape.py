@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
+from weakref import ref
 
 import numpy as np
+
+
+class Solver(Protocol):
+    """What runs the epochs."""
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Give the parameters, by name."""
 
 
 class Tape:
@@ -24,8 +32,8 @@ class Tape:
 
     def __init__(self, records: np.ndarray | None = None, arrays: dict[str, np.ndarray] | None = None):
         self._records = [] if records is None else [tuple(record) for record in records.tolist()]
-        self.arrays, self._n_played = arrays, 0
-        self._save: Callable[[], dict[str, np.ndarray]] = dict
+        self._arrays, self._n_played = arrays, 0
+        self._solver: ref[Solver] | None = None  # a tape does not keep the one of a run that is over
 
     @property
     def n_epochs(self) -> int:
@@ -47,11 +55,16 @@ class Tape:
         self._n_played += 1
         return self._records[self._n_played - 1]
 
-    def record(self, save: Callable[[], dict[str, np.ndarray]], *numbers: float) -> None:
-        """Note what an epoch has found; ``save`` gives the parameters after it."""
+    def take_arrays(self) -> dict[str, np.ndarray]:
+        """Give the parameters after the epochs before, once."""
+        arrays, self._arrays = self._arrays, None  # to make room
+        return arrays
+
+    def record(self, solver: Solver, *numbers: float) -> None:
+        """Note what an epoch of a solver has found."""
         self._records.append(numbers)
-        self._n_played, self._save = len(self._records), save
+        self._n_played, self._solver = len(self._records), ref(solver)
 
     def saved(self) -> dict[str, np.ndarray]:
         """Copy the parameters after the last epoch, by name."""
-        return {name: np.array(array) for name, array in self._save().items()}
+        return {name: np.array(array) for name, array in self._solver().save().items()}

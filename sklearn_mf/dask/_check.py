@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from distributed import Client, get_client
+from distributed import Client, get_client, get_worker, rejoin, secede
 
 import sklearn_mf
 
@@ -46,9 +47,26 @@ def find_client(client: Client | None) -> Client:
             ) from error
     if not isinstance(client, Client):
         raise TypeError(f"client is of type {type(client).__name__}, must be a dask.distributed.Client.")
+    if client.status != "running":
+        raise ValueError(f"client is {client.status}: make a new one with `client = dask.distributed.Client(...)`.")
     if client.asynchronous:
         raise ValueError("client is asynchronous: give one that was made without asynchronous=True.")
     return client
+
+
+@contextmanager
+def outside_of_slots() -> Iterator[None]:
+    """Leave the slot of the task in which this is called, if any: the tasks of a fit may need it."""
+    try:
+        get_worker()
+        secede()
+    except (ValueError, AttributeError, KeyError):  # in no task, or outside of its slot
+        yield
+        return
+    try:
+        yield
+    finally:
+        rejoin()
 
 
 def find_workers(client: Client, workers: Iterable[str] | None = None, limit: float = 60.0) -> dict[str, str]:
@@ -107,8 +125,8 @@ def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, d
     silent = [address for address in addresses if address not in answers]
     if silent:
         raise TimeoutError(
-            f"The Dask workers {', '.join(silent)} do not answer within {limit:g} seconds: start them again, or leave "
-            "them out of workers."
+            f"The Dask workers {', '.join(silent)} do not answer within {limit:g} seconds: start them again, or "
+            "take them out of the cluster."
         )
     return {address: answer.result()[address] for address, answer in answers.items()}
 

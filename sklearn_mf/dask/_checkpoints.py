@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,15 @@ class Checkpoint:
 
     arrays : dict of str to ndarray
         What the shards saved under each name, below each other in the order of shards.
+
+    is_stopped : bool
+        Whether the fit was told to stop after that epoch.
     """
 
     epoch: int
     events: list
     arrays: dict[str, np.ndarray]
+    is_stopped: bool
 
 
 class Checkpoints:
@@ -62,11 +67,15 @@ class Checkpoints:
             )
         self._every = every
         self._root = None if folder is None else Path(folder).absolute() / name
-        self._kept: tuple[int, list, Path | None, list[dict]] | None = None
+        self._kept: tuple[int, list, Path | None, list[dict], bool] | None = None
         self.folder: Path | None = None  # of this attempt
         self._n_attempts = 0
         if self._root is not None:
-            self._root.mkdir(mode=0o700)
+            try:
+                self._root.mkdir(mode=0o700)
+            except OSError as error:
+                message = f"checkpoint_folder={str(folder)!r} takes no new folder. Name one that can be written to"
+                raise type(error)(error.errno, message, str(self._root)) from error
 
     def begin_attempt(self) -> None:
         """Make a folder of its own for an attempt: workers of an earlier one may still write to theirs."""
@@ -79,9 +88,9 @@ class Checkpoints:
         """Say whether the shards save after an epoch."""
         return self._every is not None and epoch % self._every == 0
 
-    def keep(self, epoch: int, events: list, saved: Sequence[dict[str, Any]]) -> None:
+    def keep(self, epoch: int, events: list, saved: Sequence[dict[str, Any]], is_stopped: bool) -> None:
         """Take what all shards have saved after an epoch, instead of what was kept before."""
-        before, self._kept = self._kept, (epoch, list(events), self.folder, list(saved))
+        before, self._kept = self._kept, (epoch, list(events), self.folder, list(saved), is_stopped)
         if before is not None and before[2] is not None:
             shutil.rmtree(before[2] / str(before[0]), ignore_errors=True)
 
@@ -89,17 +98,20 @@ class Checkpoints:
         """Read the last checkpoint that is complete."""
         if self._kept is None:
             return None
-        epoch, events, folder, saved = self._kept
+        epoch, events, folder, saved, is_stopped = self._kept
         if folder is not None:
             saved = [read_arrays(folder / str(epoch) / str(shard), forms) for shard, forms in enumerate(saved)]
         arrays = {name: np.concatenate([of_shard[name] for of_shard in saved]) for name in saved[0]}
-        return Checkpoint(epoch, events, arrays)
+        return Checkpoint(epoch, events, arrays, is_stopped)
 
     def close(self) -> None:
         """Remove all that was saved."""
         self._kept = None
         if self._root is not None:
-            shutil.rmtree(self._root, ignore_errors=True)
+            gone = self._root.with_name(f"{self._root.name}-ended")
+            with suppress(OSError):
+                self._root.rename(gone)  # so that workers which still write find it no more
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def write_arrays(folder: Path, epoch: int, shard: int, arrays: dict[str, np.ndarray]) -> dict[str, Form]:

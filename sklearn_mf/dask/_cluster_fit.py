@@ -11,6 +11,7 @@ from distributed import Client, Future
 
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns
 from sklearn_mf._ids.tables import Column
+from sklearn_mf.dask._check import outside_of_slots
 from sklearn_mf.dask._checkpoints import Checkpoint
 from sklearn_mf.dask._partitions import (
     N_JOINED,
@@ -82,7 +83,8 @@ class ClusterFit:
                 self._learn_levels(team, parts)
             levels = self._hold(team.scatter(self.levels))
             saved = [] if checkpoint is None else [self._hold(team.scatter(checkpoint.arrays))]
-            return [(task, own, levels, saved) for own in self._deal(team, parts)]
+            was_stopped = checkpoint is not None and checkpoint.is_stopped
+            return [(task, own, levels, saved, was_stopped) for own in self._deal(team, parts)]
 
         def take(events: Any) -> bool:
             self._release()
@@ -92,15 +94,16 @@ class ClusterFit:
             return self._answers[self._epoch - 1]
 
         try:
-            return run_with_recovery(
-                self._client,
-                make_args,
-                program,
-                take,
-                n_jobs=guard.n_jobs,
-                recovery=guard.recovery,
-                may_stop=may_stop,
-            )
+            with outside_of_slots():
+                return run_with_recovery(
+                    self._client,
+                    make_args,
+                    program,
+                    take,
+                    n_jobs=guard.n_jobs,
+                    recovery=guard.recovery,
+                    may_stop=may_stop,
+                )
         finally:
             self._release()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from inspect import signature
 from typing import Any, ClassVar
@@ -103,7 +103,7 @@ class DaskEstimator(Recommender):
         -------
         y : dask.array.Array, dask.dataframe.Series or ndarray of shape (n_pairs,), float64
             Predictions, with the partitions of X. Where there is a client, the model waits on its cluster: compute lazy
-            predictions there.
+            predictions there, with ``client.compute``.
 
         Raises
         ------
@@ -115,6 +115,7 @@ class DaskEstimator(Recommender):
         check_is_fitted(self)
         if not dask.is_dask_collection(X):
             return super().predict(X, **options)
+        self._check_lazy("X", X, 2)
         if options:
             raise ValueError(
                 f"predict of a Dask collection takes no {', '.join(options)}: call predict of to_local() on its "
@@ -156,21 +157,73 @@ class DaskEstimator(Recommender):
         check_is_fitted(self)
         if not dask.is_dask_collection(users):
             return super().recommend(users, n_items, **options)
+        self._check_lazy("users", users, 1)
         if isinstance(users, da.Array):
             users = dd.from_dask_array(users)
         options = {**options, "as_frame": True}
         empty = _recommend(users._meta, self.to_local(), n_items, options)
         return users.map_partitions(_recommend, self._model_for_tasks(), n_items, options, meta=empty)
 
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Score as the local class does, at the client; of lazy tables it gets what the score needs.
+
+        Parameters
+        ----------
+        X : dask.array.Array, dask.dataframe.DataFrame, or what the local class takes
+            Ids.
+
+        y : dask.array.Array, dask.dataframe.Series or array-like
+            Ratings.
+
+        sample_weight : dask.array.Array, dask.dataframe.Series or array-like, default=None
+            Weights.
+
+        Returns
+        -------
+        score : float
+            R^2 of a regressor, whose lazy pairs are predicted on the cluster; NDCG@10 of a ranker, for which they come
+            here.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            As in ``predict``, and in the local class.
+        """
+        client = self._running_client()
+        with nullcontext() if client is None else client.as_current():
+            return super().score(*self._given_to_score(X, y, sample_weight))
+
+    def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Give what the local class scores; its predictions of lazy pairs are lazy."""
+        return X, y, sample_weight
+
     def _model_for_tasks(self) -> Any:
         """Give the local estimator as tasks take it: once for each worker, not with each task."""
+        client = self._running_client()
+        if client is None:
+            return dask.delayed(self.to_local(), pure=False)
+        return client.scatter(self.to_local(), hash=False)
+
+    def _running_client(self) -> Client | None:
+        """Give the client of the cluster, or None without one that can be used."""
         client = self.client
         if client is None:
             with suppress(ValueError):
                 client = get_client()
-        if client is None or client.status != "running":
-            return dask.delayed(self.to_local(), pure=False)
-        return client.scatter(self.to_local(), hash=False)
+        return None if client is None or client.status != "running" else client
+
+    def _check_lazy(self, name: str, collection: Any, n_dimensions: int) -> None:
+        """Refuse what cannot be predicted for, as far as it shows before anything is computed."""
+        if collection.ndim != n_dimensions:
+            raise ValueError(
+                f"{name} has {collection.ndim} dimension(s). Pairs are a table of two columns, users one column, such "
+                'as df["user"].'
+            )
+        if n_dimensions == 2:
+            empty = collection._meta if hasattr(collection, "columns") else np.empty((0, collection.shape[1]))
+            validate_data(self, empty, reset=False, skip_check_array=True)
 
     def _cluster_fit(self, frozen: Any, X: Any, y: Any, sample_weight: Any) -> tuple[ClusterFit, TableForm]:
         """Check the tables of a fit; names of columns go to ``frozen``, a copy of the estimator. Starts no work."""

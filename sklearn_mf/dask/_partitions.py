@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
+import dask.array as da
+import dask.dataframe as dd
 import numpy as np
 from dask.delayed import Delayed
 
@@ -36,6 +38,7 @@ class KnownLevels:
 
     growing: GrowingLevels
     n_counted: int  # rows of positive weight
+    place: str  # which partitions these are
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Partitions:
                     f"X has {len(blocks['X'])} partitions, and {name} has {len(own)}: cut {name} as X is cut, with "
                     "repartition of frames or rechunk of arrays."
                 )
+            _check_lengths(X, name, given[name])
         nothing = [None] * len(blocks["X"])
         columns = zip(blocks["X"], blocks.get("y", nothing), blocks.get("sample_weight", nothing), strict=True)
         parts = [dask.delayed(Partition, pure=False)(number, *own) for number, own in enumerate(columns)]
@@ -82,7 +86,7 @@ class Partitions:
 
 def _check_is_collection(name: str, collection: Any, estimator_name: str) -> None:
     """Refuse what is not a Dask array or frame of the right number of dimensions."""
-    if not (dask.is_dask_collection(collection) and hasattr(collection, "to_delayed") and hasattr(collection, "ndim")):
+    if not isinstance(collection, (da.Array, dd.DataFrame, dd.Series)):
         raise TypeError(
             f"{name} is a {type(collection).__name__}, and Dask{estimator_name} takes Dask arrays and frames. Make one "
             f"with dask.array.from_array or dask.dataframe.from_pandas, or use {estimator_name}."
@@ -94,11 +98,27 @@ def _check_is_collection(name: str, collection: Any, estimator_name: str) -> Non
         )
 
 
+def _check_lengths(X: Any, name: str, collection: Any) -> None:
+    """Refuse an array whose partitions have other lengths than those of X, where lengths are known."""
+    if not isinstance(X, da.Array) or not isinstance(collection, da.Array):
+        return
+    for number, (n_X, n) in enumerate(zip(X.chunks[0], collection.chunks[0], strict=True)):
+        if n_X != n and not np.isnan([n_X, n]).any():
+            raise ValueError(
+                f"Partition {number} has {n_X} rows of X and {n} of {name}: cut {name} as X is cut, with "
+                f"{name}.rechunk(X.chunks[0])."
+            )
+
+
 def _blocks_of(collection: Any) -> list[Delayed]:
     """Give a delayed table for each run of rows."""
-    if hasattr(collection, "numblocks") and collection.ndim == 2 and collection.numblocks[1] > 1:
-        collection = collection.rechunk({1: -1})
-    return np.ravel(np.array(collection.to_delayed(), dtype=object)).tolist()
+    if isinstance(collection, da.Array):
+        collection = collection.rechunk({1: -1}) if collection.ndim == 2 else collection
+        return np.ravel(np.array(collection.to_delayed(), dtype=object)).tolist()
+    if not hasattr(collection, "simplify"):  # a frame without expressions
+        return collection.to_delayed()
+    # Optimized further, frames of one source may have fewer partitions than they say, by the columns that each reads.
+    return collection.simplify().to_delayed(optimize_graph=False)
 
 
 @dataclass(frozen=True)
@@ -132,23 +152,25 @@ def levels_of(part: Partition, form: TableForm) -> KnownLevels:
     growing, n_counted = GrowingLevels(form.labels, Threads(1)), 0
     columns, _, weights = check_partition(part, form)
     if len(columns[0]):
-        with _named(part):
+        with _named(_place_of(part)):
             growing.add(columns, weights)
         n_counted = len(columns[0]) if weights is None else int(np.count_nonzero(weights))
-    return KnownLevels(growing, n_counted)
+    return KnownLevels(growing, n_counted, _place_of(part))
 
 
 def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
     """Put the levels of partitions together."""
     growing = GrowingLevels(form.labels, Threads(1))
     for own in known:
-        growing.join(own.growing)
-    return KnownLevels(growing, sum(own.n_counted for own in known))
+        with _named(f"{own.place}, beside those before"):
+            growing.join(own.growing)
+    place = known[0].place if len(known) == 1 else f"{known[0].place} to {known[-1].place}"
+    return KnownLevels(growing, sum(own.n_counted for own in known), place)
 
 
 def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.ndarray | None, np.ndarray | None]:
     """Check the rows of a partition; return columns, ratings and weights."""
-    with _named(part):
+    with _named(_place_of(part)):
         own_names = list(part.X.columns) if hasattr(part.X, "columns") else None
         columns = split_columns(part.X, form.estimator_name)
         if own_names != form.names or len(columns) != len(form.labels):
@@ -157,8 +179,14 @@ def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.
                 "give all partitions the same."
             )
         n_rows = len(columns[0])
+        for name, values in (("y", part.y), ("sample_weight", part.weights)):
+            if values is not None and len(values) != n_rows:
+                raise ValueError(
+                    f"It has {n_rows} rows of X and {len(values)} of {name}: cut {name} as X is cut, with repartition "
+                    "of frames or rechunk of arrays."
+                )
         y = None if part.y is None else np.asarray(part.y)
-        if n_rows == 0 and len(y if y is not None else []) == 0:
+        if n_rows == 0:
             return columns, None if y is None else np.empty(0), None if part.weights is None else np.empty(0)
         y = None if y is None else check_ratings(part.y, n_rows).astype(np.float64)
         weights = check_weights(part.weights, n_rows, may_all_be_zero=True)
@@ -175,7 +203,7 @@ def encode(
         columns, y, weights = check_partition(part, form)
         if len(columns[0]) == 0:
             continue
-        with _named(part):
+        with _named(_place_of(part)):
             indices = levels.encode(columns, threads)
         counts = slice(None) if weights is None else weights > 0
         indices = indices[counts]
@@ -193,10 +221,16 @@ def encode(
     return [np.concatenate(own) for own in codes], y if form.has_y else None, weights if form.has_weights else None
 
 
+def _place_of(part: Partition) -> str:
+    """Name a partition."""
+    return f"partition {part.number}"
+
+
 @contextmanager
-def _named(part: Partition) -> Iterator[None]:
+def _named(place: str) -> Iterator[None]:
     """Say which partition an error speaks of."""
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"In partition {part.number}: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"In {place}: {error}") from error

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ranker import score_with
 from sklearn_mf._training.fit import fit_steps
-from sklearn_mf._training.fit_pairs import PreferenceState, begin_alternations, finished
+from sklearn_mf._training.fit_pairs import PreferenceState, begin_alternations
 from sklearn_mf._training.hyperparameters import Hyperparameters, StoppingRule
 from sklearn_mf._training.pairs import distinct_pairs, weigh_pairs
 from sklearn_mf._training.progress import EpochEnded, Mark
@@ -21,7 +21,7 @@ from sklearn_mf._training.tape import Tape
 from sklearn_mf.dask._partitions import Partition, TableForm, encode
 
 Arrays = dict[str, np.ndarray]
-Program = Generator[tuple[list[Any], Callable[[], Arrays]], bool, Any]
+Steps = Generator[tuple[list[Any], Callable[[], Arrays]], bool, Any]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,12 @@ class RankerTask:
 
 
 def fit_regressor(
-    shard: Shard, task: RegressorTask, parts: list[Partition], levels: Levels, saved: list[Arrays]
-) -> Program:
-    """Fit to the ratings of all partitions; ``saved`` has what another attempt has saved, if there was one.
+    shard: Shard, task: RegressorTask, parts: list[Partition], levels: Levels, saved: list[Arrays], was_stopped: bool
+) -> Steps:
+    """Fit to the ratings of all partitions.
+
+    ``saved`` has what another attempt has saved, if there was one; ``was_stopped`` says whether that one was told to
+    stop after the last epoch that was saved.
 
     Yields the events of each epoch, and what saves the parameters after it. Returns the rows that this shard has
     learned, and shard 0 also the places of all levels.
@@ -75,8 +78,7 @@ def fit_regressor(
         events.append(event.without_model() if isinstance(event, EpochEnded) else event)
         if is_epoch:
             n_epochs += 1
-            if n_epochs > n_before:
-                is_stopped = yield events, save
+            is_stopped = (yield events, save) if n_epochs > n_before else was_stopped and n_epochs == n_before
             events = []
 
 
@@ -85,7 +87,9 @@ def _tape_of(saved: list[Arrays], shard: Shard) -> Tape:
     return Tape(saved[0]["records"], saved[0]) if saved else Tape()
 
 
-def fit_ranker(shard: Shard, task: RankerTask, parts: list[Partition], levels: Levels, saved: list[Arrays]) -> Program:
+def fit_ranker(
+    shard: Shard, task: RankerTask, parts: list[Partition], levels: Levels, saved: list[Arrays], was_stopped: bool
+) -> Steps:
     """Fit to the pairs of all partitions, as ``fit_regressor`` does to ratings.
 
     Returns the rows and, where the ranker keeps them, the pairs of this shard's users.
@@ -95,11 +99,12 @@ def fit_ranker(shard: Shard, task: RankerTask, parts: list[Partition], levels: L
     by_user, unit = distinct_pairs(pairs, shard)
     state = replace(task.state, rule=rule, weight_scale=weight_scale, unit=unit)
     rng, start = np.random.default_rng(task.seed), saved[0] if saved else None
-    steps = begin_alternations(by_user, levels.counts, state, rng, shard, score_with(shard.threads), start)
+    steps = begin_alternations(by_user, levels.counts, state, rng, shard, score_with(shard.threads), start, was_stopped)
+    is_stopped = None
     del parts, levels, saved, coded, pairs, start  # to make room
-    step = next(steps)
     while True:
+        try:
+            step = steps.send(is_stopped)
+        except StopIteration as end:
+            return end.value, by_user if task.keep_pairs else None
         is_stopped = yield [replace(step, learned=None, save=None)], step.save
-        if is_stopped or step.is_last:
-            return finished(steps), by_user if task.keep_pairs else None
-        step = steps.send(False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import dask
 from sklearn.base import _fit_context
 
 from sklearn_mf._base import float_of, frozen_copy, seed_of
@@ -118,3 +119,9 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         callback.end_fit(preferences)
         self.__dict__ = {**vars(frozen), **attributes_of(frozen, fit.levels, preferences, seen)}
         return self
+
+    def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """Bring lazy tables here: lists are judged over the whole catalog."""
+        given = X, y, sample_weight
+        are_lazy = any(dask.is_dask_collection(table) for table in given)
+        return dask.compute(*given, traverse=False) if are_lazy else given

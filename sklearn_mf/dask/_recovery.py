@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -58,7 +58,6 @@ def run_with_recovery(
     program: Program,
     on_event: Callable[[Any], bool],
     *,
-    workers: Iterable[str] | None = None,
     n_jobs: int | None = None,
     recovery: Recovery | None = None,
     may_stop: bool = True,
@@ -81,9 +80,6 @@ def run_with_recovery(
         Is called with each event of shard 0, and returns whether to stop. After a loss, it is called again with events
         of the epochs since the checkpoint, which are run again.
 
-    workers : iterable of str or None, default=None
-        Addresses of workers; None for all of the cluster.
-
     n_jobs : int or None, default=None
         Threads of a shard; None for those of the worker.
 
@@ -105,7 +101,7 @@ def run_with_recovery(
     """
     recovery = recovery or Recovery()
     client = find_client(client)
-    team = find_workers(client, workers)
+    team = find_workers(client)
     fit = uuid4().hex
     checkpoints = Checkpoints(recovery.checkpoint_every, recovery.checkpoint_folder, fit)
     try:

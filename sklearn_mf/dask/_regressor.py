@@ -24,7 +24,7 @@ CLUSTER_CONSTRAINTS: dict[str, list] = {
     "client": [Client, None],
     "checkpoint_every": [Interval(Integral, 1, None, closed="left"), None],
     "checkpoint_folder": [str, PathLike, None],
-    "timeout": [Interval(Real, 0, None, closed="neither")],
+    "timeout": [Interval(Real, 1, None, closed="left")],
 }
 
 
@@ -54,9 +54,9 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         client.
 
     timeout : float, default=30
-        Seconds without news from a worker after which it is asked whether it is there. One that does not answer in that
-        time, or in 20 seconds if that is less, counts as dead: it is ended, and started again where it has a nanny, as
-        otherwise the cluster would wait for it.
+        Seconds, at least 1, without news from a worker after which it is asked whether it is there. One that does not
+        answer in that time, or in 20 seconds if that is less, counts as dead: it is ended, and started again where it
+        has a nanny, as otherwise the cluster would wait for it.
 
     Attributes
     ----------
@@ -158,9 +158,10 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         """Refuse parameters that a fit on a cluster does not take."""
         wanted = {"loss": "squared_error", "warm_start": False, "memory_map": None}
         for name, value in wanted.items():
-            if getattr(self, name) != value:
+            given = getattr(self, name)
+            if given != value and not (name == "memory_map" and given is False):
                 raise ValueError(
-                    f"A fit on a cluster takes {name}={value!r} only. Got {name}={getattr(self, name)!r}: use "
+                    f"A fit on a cluster takes {name}={value!r} only. Got {name}={given!r}: use "
                     "MatrixFactorizationRegressor, on one machine, for that."
                 )
 

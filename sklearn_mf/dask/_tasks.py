@@ -9,6 +9,7 @@ from typing import Any
 
 from distributed import Worker, get_worker, secede
 from distributed.utils import sync
+from joblib import parallel_backend
 
 from sklearn_mf._utils.threads import Threads, count_threads
 from sklearn_mf.dask._checkpoints import write_arrays
@@ -78,7 +79,8 @@ def take_place(place: Place) -> None:
             f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r} that the client has "
             "made: checkpoint_folder must be a folder that the client and all workers share."
         )
-    n_threads = worker.state.nthreads if place.n_jobs is None else count_threads(place.n_jobs)
+    with parallel_backend("threading"):  # joblib counts processes otherwise, of which most workers may start none
+        n_threads = worker.state.nthreads if place.n_jobs is None else count_threads(place.n_jobs)
     shard = WorkerShard(place.index, place.addresses, place.fit, worker, Threads(n_threads), place.patience)
     sync(worker.loop, _plugin_of, worker).add(place.key("anchor"), place.fit, shard)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -145,18 +146,21 @@ class Team:
             self._anchors = [self._submit(place, "anchor", take_place) for place in places]
             self._gather(self._anchors)
 
-            def due(epoch: int) -> int | None:
+            n_before = len(events)
+
+            def to_save(number: int) -> int | None:
+                """Give the epoch of a step if it is one to save after."""
+                epoch = n_before + number + 1
                 return epoch if checkpoints.is_due(epoch) else None
 
             def submit(number: int, stop: bool, before: list[Future]) -> list[Future]:
-                todo = due(len(events) + 1 + len(before) // len(places)), number, stop
                 after = before or [None] * len(places)
                 return [
-                    self._submit(place, f"epoch-{number}", run_step, *todo, last)
+                    self._submit(place, f"epoch-{number}", run_step, to_save(number), number, stop, last)
                     for place, last in zip(places, after, strict=True)
                 ]
 
-            first = [(due(len(events) + 1), program, *rest) for rest in args]
+            first = [(to_save(0), program, *rest) for rest in args]
             running = [
                 self._submit(place, "epoch-0", run_first_step, *rest) for place, rest in zip(places, first, strict=True)
             ]
@@ -166,12 +170,13 @@ class Team:
                 if len({step.is_over for step in steps}) > 1:
                     raise RuntimeError("The shards of a fit do not end at the same step.")
                 if steps[0].is_over:
-                    self._gather(following)  # they have nothing to do
+                    with suppress(TeamLostError):  # the results are here
+                        self._gather(following)  # they have nothing to do
                     return [step.result for step in steps]
                 events.append(steps[0].event)
-                if all(step.saved is not None for step in steps):
-                    checkpoints.keep(len(events), events, [step.saved for step in steps])
                 stop = bool(on_event(steps[0].event))
+                if all(step.saved is not None for step in steps):
+                    checkpoints.keep(len(events), events, [step.saved for step in steps], stop)
                 running = following or submit(number, stop, [])
         finally:
             self._leave()

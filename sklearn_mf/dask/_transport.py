@@ -25,6 +25,7 @@ from sklearn_mf._utils.threads import Threads
 T = TypeVar("T")
 
 MOST_UNDER_WAY = 8  # messages that a shard has sent and that have not arrived
+LONGEST_WAIT = 60.0  # seconds at a time; threads cannot wait for very many
 PLUGIN = "sklearn_mf"
 TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError)  # one class since Python 3.11
 
@@ -110,7 +111,10 @@ class WorkerShard(ConnectedShard):
         delivery = asyncio.run_coroutine_threadsafe(self._deliver(shard, tag, arrays), self._loop)
         with self._changed:
             self._deliveries.add(delivery)
+            has_ended = self._error is not None
         delivery.add_done_callback(self._deliveries.discard)
+        if has_ended:
+            delivery.cancel()
 
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
         """Wait for what a shard has sent with a tag; raise an error when it cannot come any more."""
@@ -125,7 +129,8 @@ class WorkerShard(ConnectedShard):
         if self._worker.address.startswith("inproc"):  # there the arrays are those of the sender
             arrays = [np.array(array) for array in arrays]
         with self._changed:
-            self._messages[(sender, *tag)] = list(arrays)
+            if self._error is None:
+                self._messages[(sender, *tag)] = list(arrays)
             self._changed.notify_all()
 
     def end(self, error: BaseException) -> None:
@@ -148,7 +153,7 @@ class WorkerShard(ConnectedShard):
                         raise self._error
                     if (result := attempt()) is not None:
                         return result
-                    self._changed.wait(seconds)
+                    self._changed.wait(min(seconds, LONGEST_WAIT))
                 silent = peers()
             for shard in silent:
                 self._ping(shard)

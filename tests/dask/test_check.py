@@ -6,7 +6,7 @@ import signal
 import pytest
 
 pytest.importorskip("distributed")
-
+from distributed import Client
 
 import sklearn_mf
 from sklearn_mf.dask._check import find_client, find_workers
@@ -87,6 +87,10 @@ def test_client_that_is_not_there(client):
     assert find_client(client) is client
     with client.as_current():
         assert find_client(None) is client
+    other = Client(client.scheduler.address, set_as_default=False)
+    other.close()
+    with pytest.raises(ValueError, match="client is closed: make a new one with"):
+        find_client(other)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from helpers.dask_fits import after_epoch, wait_until_nothing_is_left
 from helpers.dask_tables import assert_same_regressor, make_table
 
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
+from sklearn_mf._training.progress import Callback
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
+from sklearn_mf.dask._team import Team, TeamLostError
 
 pytestmark = pytest.mark.slow
 X, y, _ = make_table()
@@ -77,3 +79,71 @@ def test_ranker_without_a_worker(client, monkeypatch, strike):
     expected = MatrixFactorizationRanker(**parameters).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
     np.testing.assert_array_equal(model.objective_curve_, expected.objective_curve_)
+
+
+def lose_at(monkeypatch, number):
+    """Lose the workers once, in a step of this number, of which the results do not come any more."""
+    gather, lost = Team._gather, []
+
+    def gather_or_lose(self, futures):
+        if not lost and any(f"-epoch-{number}-" in str(future.key) for future in futures):
+            lost.append(number)
+            self._leave()
+            raise TeamLostError([])
+        return gather(self, futures)
+
+    monkeypatch.setattr(Team, "_gather", gather_or_lose)
+    return lost
+
+
+def stop_after(monkeypatch, number):
+    """Let a callback ask to stop after an epoch, also of a fit that was begun again."""
+    end_round = Callback.end_round
+
+    def stop(self, *args):
+        end_round(self, *args)
+        return self._n_epochs >= number
+
+    monkeypatch.setattr(Callback, "end_round", stop)
+    monkeypatch.setattr(Callback, "may_stop", True)
+
+
+def curve_of(model):
+    return getattr(model, "loss_curve_", getattr(model, "objective_curve_", None))
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["by itself", "by a callback"])
+@pytest.mark.parametrize(
+    ("kind", "local", "parameters"),
+    [
+        (DaskMatrixFactorizationRegressor, MatrixFactorizationRegressor, {"max_iter": 4}),
+        (DaskMatrixFactorizationRegressor, MatrixFactorizationRegressor, {"tol": 0.02, "max_iter": 30}),
+        (DaskMatrixFactorizationRanker, MatrixFactorizationRanker, {"alpha": 0.01, "damping": 2.0, "max_iter": 4}),
+        (DaskMatrixFactorizationRanker, MatrixFactorizationRanker, {"alpha": 0.01, "damping": 2.0, "tol": 3e-3}),
+    ],
+    ids=str,
+)
+def test_workers_lost_after_the_last_epoch(client_of_threads, monkeypatch, kind, local, parameters, is_stopped):
+    """What was saved then is the end of the fit, and not the middle."""
+    if is_stopped:
+        stop_after(monkeypatch, 2)
+    parameters = {"rank": 4, "random_state": 0, **parameters}
+    expected = local(**parameters).fit(X, y)
+    n_epochs = len(curve_of(expected))
+    assert n_epochs == 2 if is_stopped else n_epochs > 2
+    lost = lose_at(monkeypatch, n_epochs)
+    found = kind(client=client_of_threads, checkpoint_every=1, **parameters).fit(*LAZY)
+    assert lost
+    np.testing.assert_array_equal(curve_of(found), curve_of(expected))
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+def test_a_result_that_is_here_is_not_lost(client_of_threads, monkeypatch):
+    """Steps that were begun too early have nothing to say."""
+    parameters = {"rank": 4, "max_iter": 3, "random_state": 0}
+    told, expected = [], MatrixFactorizationRegressor(**parameters).fit(X, y)
+    monkeypatch.setattr("sklearn_mf.dask._recovery.logger.warning", lambda *args: told.append(args))
+    lost = lose_at(monkeypatch, 4)
+    found = DaskMatrixFactorizationRegressor(client=client_of_threads, **parameters).fit(*LAZY)
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+    assert (lost, told) == ([4], [])

@@ -86,6 +86,10 @@ def test_copies_and_lazy_lists(client_of_threads):
     assert clone(model).client is client_of_threads
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected.predict(X))
 
+    held = np.stack([np.arange(40), np.arange(40) % 30], axis=1)
+    held = held[~(held[:, None] == X).all(axis=2).any(axis=1)]
+    assert model.score(lazy_array(held, 20)) == expected.score(held) > 0
+
     lazy = model.predict(lazy_array(X, 400))
     np.testing.assert_array_equal(client_of_threads.compute(lazy).result(), expected.predict(X))
     users, wanted = np.arange(20), expected.recommend(np.arange(20), 4, as_frame=True)

@@ -127,8 +127,8 @@ def test_checkpoints_in_a_folder(client, strike, tmp_path):
     after_2 = {("0", "2", str(shard), name) for shard in range(3) for name in ("rows.npy", "twice.npy")}
     after_4 = {("1", "4", str(shard), name) for shard in range(2) for name in ("rows.npy", "twice.npy")}
     files = [{parts for parts, status in files.items() if stat.S_ISREG(status.st_mode)} for files in seen]
-    assert files == [set(), after_2, after_2, after_4, after_4, files[-1]]
-    assert {parts[:2] for parts in files[-1]} == {("1", "6")}
+    assert files == [set(), after_2, after_2, after_2 | after_4, after_4, files[-1]]
+    assert {parts[:2] for parts in files[-1]} == {("1", "4"), ("1", "6")}  # the last one is not kept yet
     modes = {oct(status.st_mode) for files in seen for status in files.values()}
     assert modes == {oct(stat.S_IFDIR | 0o700), oct(stat.S_IFREG | 0o600)}
     assert list(folder.iterdir()) == []

@@ -41,6 +41,12 @@ def change_second(array, change):
         ((LAZY_X, LAZY_X), ValueError, r"y has 2 dimension\(s\)"),
         ((FRAME, FRAME["rating"]), ValueError, "X has 3 columns. A fit on a cluster takes two, user and item"),
         ((LAZY_X[:, :1], LAZY_Y), ValueError, "X has 1 columns. A fit on a cluster takes two"),
+        ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), ValueError, r"Partition 1 has 300 .* 200 of y: .*y\.rechunk\(X"),
+        (
+            (dask.delayed(X, name="table"), LAZY_Y),
+            TypeError,
+            "X is a Delayed.*, and DaskMatrixFactorizationRegressor takes",
+        ),
         ((LAZY_X, LAZY_Y), ValueError, r"There is no Dask client: make one with"),
     ],
     ids=str,
@@ -59,6 +65,7 @@ def test_tables_refused_before_a_client_is_looked_for(given, error, message):
         ({"checkpoint_every": 0}, "The 'checkpoint_every' parameter of DaskMatrixFactorizationRegressor must be"),
         ({"timeout": -1}, "The 'timeout' parameter of DaskMatrixFactorizationRegressor must be"),
         ({"timeout": 0}, "The 'timeout' parameter"),
+        ({"timeout": 0.5}, "The 'timeout' parameter"),
         ({"client": 3}, "The 'client' parameter of DaskMatrixFactorizationRegressor must be"),
         ({"rank": -1}, "The 'rank' parameter"),
     ],
@@ -84,6 +91,7 @@ OTHER_COLUMNS = dd.from_delayed(
     meta=FRAME._meta[["user", "item"]],
     verify_meta=False,
 )
+CUT_OTHERWISE = LAZY_Y.rechunk(((300, 200, 400),)).map_blocks(np.asarray, chunks=((np.nan,) * 3,))
 TEXT = change_second(LAZY_X.astype(object), lambda block: block.astype(str).astype(object))
 MISSING = change_second(LAZY_X.astype(float), lambda block: block * np.nan)
 
@@ -91,19 +99,21 @@ MISSING = change_second(LAZY_X.astype(float), lambda block: block * np.nan)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), "In partition [12]: .*300.*[24]00"),
+        ((LAZY_X, CUT_OTHERWISE), r"In partition [12]: It has 300 rows of X and [24]00 of y: cut y as X is cut"),
+        ((LAZY_X[LAZY_Y > 9], None, LAZY_Y), r"In partition [012]: It has 0 rows of X and 300 of sample_weight"),
         ((LAZY_X, change_second(LAZY_Y, lambda block: block * np.nan)), "In partition 1: .*y contains NaN"),
         ((LAZY_X, LAZY_Y, change_second(LAZY_Y, lambda block: -block)), "In partition 1: .*sample_weight"),
         ((LAZY_X, LAZY_Y, LAZY_Y * 0), "X has no rows that count: .*all of sample_weight is 0"),
         ((LAZY_X[LAZY_Y > 9], LAZY_Y[LAZY_Y > 9]), "X has no rows that count: all partitions are empty"),
         ((OTHER_COLUMNS, FRAME["rating"]), r"In partition 1: The columns of X are \['user', 'thing'\]"),
-        ((TEXT, LAZY_Y), "(?i)column 0 of X.*number.*text"),
+        ((TEXT, LAZY_Y), "(?i)In partition 1, beside those before: column 0 of X.*number.*text"),
         ((MISSING, LAZY_Y), "In partition 1: .*column 0 of X"),
     ],
-    ids=["lengths", "NaN", "weights", "no weight", "no rows", "columns", "kinds", "missing ids"],
+    ids=["lengths", "no rows but weights", "NaN", "weights", "no weight", "no rows", "columns", "kinds", "missing ids"],
 )
 def test_partitions_refused(client_of_threads, given, message):
-    model = DaskMatrixFactorizationRegressor(2, max_iter=1, client=client_of_threads).fit(LAZY_X, LAZY_Y)
+    kind = DaskMatrixFactorizationRanker if given[1] is None else DaskMatrixFactorizationRegressor
+    model = kind(2, max_iter=1, client=client_of_threads).fit(LAZY_X, LAZY_Y)
     before = dict(vars(model))
     with pytest.raises((TypeError, ValueError), match=message) as raised:
         model.fit(*given)

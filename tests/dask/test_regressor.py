@@ -1,11 +1,14 @@
 """Check that the regressor of a cluster learns the bits of the local one, and what goes with it."""
 
 import pickle
+from inspect import signature
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
 
 pytest.importorskip("distributed")
 
@@ -65,6 +68,21 @@ def test_bits_of_frames_on_processes(client, weighted):
     found, expected = fit_both(client, [lazy[own] for own in columns], [frame[own] for own in columns])
     assert list(found.feature_names_in_) == ["user", "item"]
     assert_same_regressor(found, expected, frame[["user", "item"]], frame["rating"])
+
+
+def test_bits_of_parquet(client_of_threads, tmp_path):
+    """Dask reads small files together, and not the same ones for all columns."""
+    pytest.importorskip("pyarrow")
+    frame = make_frame(8_000)
+    for n in range(8):
+        frame[1000 * n : 1000 * n + 1000].to_parquet(tmp_path / f"{n}.parquet")
+    lazy = dd.read_parquet(tmp_path)
+    given = lazy[["user", "item"]], lazy["rating"], lazy["weight"]
+    if hasattr(lazy, "optimize"):
+        assert given[1].optimize().npartitions < given[1].npartitions
+    X, y, weights = frame[["user", "item"]], frame["rating"], frame["weight"]
+    found, expected = fit_both(client_of_threads, given, [X, y, weights])
+    assert_same_regressor(found, expected, X, y)
 
 
 @pytest.mark.parametrize(
@@ -218,3 +236,55 @@ def test_model_of_predictions_travels_once(client_of_threads):
     model.fit(lazy, lazy_array(y, 30_000))
     assert len(pickle.dumps(model)) > 11_000_000
     np.testing.assert_array_equal(client_of_threads.compute(model.predict(lazy)).result(), model.predict(X))
+
+
+def test_fits_inside_of_tasks(client):
+    """Each worker has one slot, which the task takes that fits."""
+    X, y, _ = make_table(900, 40, 30)
+    given = lazy_array(X, 300), lazy_array(y, 300)
+
+    def fit(alpha):
+        from sklearn_mf.dask import DaskMatrixFactorizationRegressor
+
+        return DaskMatrixFactorizationRegressor(alpha=alpha, **PARAMETERS).fit(*given).to_local()
+
+    fit.__module__ = "__main__"  # workers do not have this file
+    alphas = [0.1, 0.2, 0.3]
+    for alpha, found in zip(alphas, client.gather(client.map(fit, alphas, pure=False)), strict=True):
+        expected = MatrixFactorizationRegressor(alpha=alpha, **PARAMETERS).fit(X, y)
+        np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+def test_a_search_of_models_of_a_cluster(client):
+    X, y, _ = make_table(900, 40, 30)
+    grid, cv = {"rank": [0, 2]}, KFold(2, shuffle=True, random_state=0)
+    with joblib.parallel_config(backend="dask", client=client):
+        search = GridSearchCV(DaskMatrixFactorizationRegressor(**PARAMETERS), grid, cv=cv, refit=False)
+        search.fit(lazy_array(X, 300), lazy_array(y, 300))
+    expected = GridSearchCV(MatrixFactorizationRegressor(**PARAMETERS), grid, cv=cv, refit=False).fit(X, y)
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"])
+
+
+def test_scores_of_lazy_tables(client_of_threads):
+    """The client of the estimator is not the one that Dask uses by default."""
+    X, y, weights = make_table(900, 40, 30)
+    lazy = [lazy_array(table, 300) for table in (X, y, weights)]
+    model = DaskMatrixFactorizationRegressor(client=client_of_threads, **PARAMETERS).fit(*lazy[:2])
+    for n in (2, 3):
+        assert model.score(*lazy[:n]) == pytest.approx(model.to_local().score(*(X, y, weights)[:n]), rel=1e-12)
+    assert model.score(X, y) == model.to_local().score(X, y)
+    assert "sample_weight" in signature(model.set_score_request).parameters
+
+
+def test_lazy_tables_that_do_not_fit(fitted):
+    model, _, X = fit_few(as_frame=True)
+    lazy = dd.from_pandas(X.assign(rating=1.0), npartitions=3)
+    for columns in (["user", "item", "rating"], ["item", "user"]):
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(lazy[columns])
+    with pytest.raises(ValueError, match="X has 3 features, but DaskMatrixFactorizationRegressor is expecting 2"):
+        fitted[0].predict(da.zeros((4, 3)))
+    with pytest.raises(ValueError, match=r"X has 1 dimension\(s\)"):
+        model.predict(lazy["user"])
+    with pytest.raises(ValueError, match=r'users has 2 dimension\(s\).*df\["user"\]'):
+        model.recommend(lazy[["user"]])

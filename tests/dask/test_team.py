@@ -122,6 +122,12 @@ def test_threads_are_those_of_the_worker_or_n_jobs(client_of_threads):
         )
 
 
+def test_threads_of_a_worker_that_may_start_no_process(client):
+    """As workers that a nanny has started."""
+    team = Team(client, find_workers(client), "threads-2", 2)
+    assert team.run(count_threads, [()] * 3, go_on) == [2] * 3
+
+
 def test_error_of_a_program_is_raised_as_it_is(client_of_threads):
     team = Team(client_of_threads, find_workers(client_of_threads), "fails")
     with pytest.raises(ValueError, match=r"^alpha is wrong$"):

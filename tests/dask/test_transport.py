@@ -1,13 +1,15 @@
 """Check what becomes of messages, without a cluster."""
 
 import asyncio
-from threading import Thread
+from threading import Thread, Timer
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
+
+from helpers.dask_fits import wait_until
 
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf.dask._transport import FitEndedError, FitPlugin, Patience, WorkerLostError, WorkerShard
@@ -110,3 +112,26 @@ def test_messages_of_other_fits_are_dropped(make_shard):
         shard.receive(1, (2,))
     with pytest.raises(FitEndedError, match="does not have the fit"):
         plugin.seat("fit")
+
+
+def test_a_fit_that_has_ended_keeps_nothing(make_shard):
+    peer = Peer()
+
+    async def wait(**message):
+        await asyncio.sleep(60)
+
+    peer.sklearn_mf_message = wait
+    shard = make_shard(peer)
+    take_room = shard._wait
+    shard._wait = lambda *args: (take_room(*args), shard.end(FitEndedError("over")))  # just before it is under way
+    shard.send(1, (1,), [np.arange(3)])
+    shard.put(1, (2,), [np.arange(3)])
+    wait_until(lambda: not shard._deliveries and not sum(shard._under_way.values()))
+    assert not shard._messages
+
+
+def test_a_very_long_timeout(make_shard):
+    shard = make_shard(Peer())
+    shard._patience = Patience(1e10, 1.0)
+    Timer(0.1, shard.put, [1, (1,), [np.ones(2)]]).start()
+    np.testing.assert_array_equal(shard.receive(1, (1,)), [np.ones(2)])
