@@ -76,7 +76,6 @@ def memory_of_training(size):
     levels = size.n_users + size.n_items
     terms = {
         "grid": (12 + 1 / 4) * n,
-        "ratings as they came": 8 * size.n_ratings / size.n_workers,
         "own users": (size.row + 16) * users,
         "all items": (size.row + 16) * items,
         "copy for an epoch that diverges": (size.row + 8) * (users + items),

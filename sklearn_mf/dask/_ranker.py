@@ -55,7 +55,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
     >>> from sklearn_mf.datasets import make_ratings
     >>> X, y = make_ratings(50, 30, 900, random_state=0, return_X_y=True)
     >>> lazy_X, lazy_y = da.from_array(X, chunks=(300, 2)), da.from_array(y, chunks=300)
-    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
     ...     model = DaskMatrixFactorizationRanker(rank=4, max_iter=3, random_state=0, client=client)
     ...     local = model.fit(lazy_X, lazy_y).to_local()
     >>> items, preferences = local.recommend([0, 1], 3)
@@ -88,7 +88,8 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         Returns
         -------
         self : DaskMatrixFactorizationRanker
-            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers.
+            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers
+            once the step that runs there has ended.
 
         Raises
         ------

@@ -81,7 +81,7 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     >>> from sklearn_mf.datasets import make_ratings
     >>> X, y = make_ratings(50, 30, 900, random_state=0, return_X_y=True)
     >>> lazy_X, lazy_y = da.from_array(X, chunks=(300, 2)), da.from_array(y, chunks=300)
-    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
     ...     model = DaskMatrixFactorizationRegressor(rank=4, max_iter=5, random_state=0, client=client)
     ...     local = model.fit(lazy_X, lazy_y).to_local()
     >>> local.predict(X[:2]).shape
@@ -113,7 +113,8 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         Returns
         -------
         self : DaskMatrixFactorizationRegressor
-            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers.
+            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers
+            once the step that runs there has ended.
 
         Raises
         ------

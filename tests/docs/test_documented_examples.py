@@ -5,9 +5,11 @@ import importlib
 import os
 import pkgutil
 import re
+from contextlib import nullcontext
 from unittest import mock
 
 import pytest
+from helpers.dask_clusters import quick_processes
 from helpers.paths import ROOT
 
 import sklearn_mf
@@ -51,5 +53,6 @@ def test_python_blocks_run(page, monkeypatch, tmp_path):
     if any("distributed" in block for _, block in blocks):
         pytest.importorskip("distributed")
     namespace = {"__name__": "__main__"}
-    for indent, block in blocks:
-        exec(compile(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), page, "exec"), namespace)
+    with quick_processes() if any("distributed" in block for _, block in blocks) else nullcontext():
+        for indent, block in blocks:
+            exec(compile(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), page, "exec"), namespace)
