@@ -8,8 +8,9 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from sklearn_mf._ids.batches import Batch, RatingBatches
+from sklearn_mf.datasets._changes import NotedFiles
 from sklearn_mf.datasets._columns import check_arguments
-from sklearn_mf.datasets._parquet import ParquetRatings, is_parquet, open_parquet
+from sklearn_mf.datasets._parquet import ParquetRatings, find_files, is_parquet, open_parquet
 from sklearn_mf.datasets._text_batches import TextRatings, open_text
 
 
@@ -23,6 +24,9 @@ class RatingsFile(RatingBatches):
     ----------
     ratings : object
         What reads the file; :func:`open_ratings` chooses it.
+
+    noted : object
+        The files as they were when they were opened. A reading raises a ValueError if they have changed.
 
     Attributes
     ----------
@@ -47,8 +51,8 @@ class RatingsFile(RatingBatches):
     (['user', 'film'], 2)
     """
 
-    def __init__(self, ratings: TextRatings | ParquetRatings):
-        self._ratings = ratings
+    def __init__(self, ratings: TextRatings | ParquetRatings, noted: NotedFiles):
+        self._ratings, self._noted = ratings, noted
         self.feature_names, self.n_ratings = ratings.chosen.names, ratings.n_ratings
         names = [f" ({name!r})" for name in self.feature_names or []] or [""] * len(ratings.chosen.ids)
         self.labels = [f"column {j}{name} of X" for j, name in enumerate(names)]
@@ -58,7 +62,8 @@ class RatingsFile(RatingBatches):
 
     def batches(self) -> Iterator[Batch]:
         """Give all ratings in order, a batch at a time."""
-        return self._ratings.batches(self.labels)
+        with self._noted.unchanged():
+            yield from self._ratings.batches(self.labels)
 
 
 def open_ratings(
@@ -133,9 +138,11 @@ def open_ratings(
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (Integral, str))):
         raise TypeError(f"weight must be the place (int) or the name (str) of a column, or None, not {weight!r}.")
     file = Path(path)
+    files = find_files(file)
+    noted = NotedFiles(files)
     if not is_parquet(file):
-        return RatingsFile(open_text(file, columns, weight, sep, header, encoding))
+        return RatingsFile(open_text(file, columns, weight, sep, header, encoding), noted)
     for name, given in [("sep", sep), ("header", header), ("encoding", encoding)]:
         if given is not None:
             raise ValueError(f"{name} says how to read a text, and {fspath(path)} is Parquet: leave {name} out.")
-    return RatingsFile(open_parquet(file, columns, weight))
+    return RatingsFile(open_parquet(file, files, columns, weight), noted)

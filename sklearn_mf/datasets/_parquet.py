@@ -66,15 +66,20 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def open_parquet(path: Path, columns: Any, weight: Any) -> ParquetRatings:
-    """Find out which columns to read."""
-    _require_pyarrow()
-    files = [path]
-    if path.is_dir():
-        found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
-        files = sorted(file for file in found if not file.name.startswith((".", "_")))
+def find_files(path: Path) -> list[Path]:
+    """Give the Parquet files of a folder in the order of their names; a file is itself."""
+    if not path.is_dir():
+        return [path]
+    found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    files = sorted(file for file in found if not file.name.startswith((".", "_")))
     if not files:
         raise ValueError(f"The folder {fspath(path)} has no Parquet files, which end in .parquet or .pq.")
+    return files
+
+
+def open_parquet(path: Path, files: list[Path], columns: Any, weight: Any) -> ParquetRatings:
+    """Find out which columns to read."""
+    _require_pyarrow()
     names, n_ratings = None, 0
     for file in files:
         own, n_rows = _names_and_rows(file)

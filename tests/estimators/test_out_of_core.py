@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
+from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf.datasets import make_ratings, open_ratings
 
 N_ROWS = 3000
@@ -213,20 +214,38 @@ def test_a_full_disk_is_noticed_before_the_second_reading(tmp_path, frame, monke
     [
         (lambda frame: frame[:-1], "the end"),
         (lambda frame: frame.replace({"user": {"u5": "u6"}}), "the end"),
-        (lambda frame: pd.concat([frame, frame[:1000]]), r"lines \d+ to \d+ of .*ratings.csv"),
-        (lambda frame: frame.replace({"user": {frame["user"].iloc[-1]: "new"}}), r"lines \d+ to \d+ of .*ratings.csv"),
+        (lambda frame: pd.concat([frame, frame[:1000]]), r"lines \d+ to \d+ of .*after.csv"),
+        (lambda frame: frame.replace({"user": {frame["user"].iloc[-1]: "new"}}), r"lines \d+ to \d+ of .*after.csv"),
     ],
 )
-def test_a_file_that_changes_between_the_readings(tmp_path, frame, monkeypatch, change, place):
+def test_batches_that_change_between_the_readings(tmp_path, frame, change, place):
+    frame.to_csv(tmp_path / "before.csv", index=False)
+    change(frame).to_csv(tmp_path / "after.csv", index=False)
+    readings = [open_ratings(tmp_path / f"{name}.csv") for name in ("before", "after")]
+
+    class Changing(RatingBatches):
+        labels, feature_names = readings[0].labels, readings[0].feature_names
+
+        def batches(self):
+            return readings.pop(0).batches()
+
+        def __repr__(self):
+            return "Changing()"
+
+    with pytest.raises(ValueError, match=rf"^Changing\(\) has changed while it was read: at {place}"):
+        fit(Changing())
+
+
+def test_a_file_that_changes_between_the_readings(tmp_path, frame, monkeypatch):
     path = tmp_path / "ratings.csv"
     frame.to_csv(path, index=False)
     opened = open_ratings(path)
 
     def require(storage, n_bytes):
-        change(frame).to_csv(path, index=False)
+        frame[:-1].to_csv(path, index=False)
 
     monkeypatch.setattr("sklearn_mf._utils.storage.Storage.require", require)
-    with pytest.raises(ValueError, match=rf"RatingsFile\(.* has changed while it was read: at {place}"):
+    with pytest.raises(ValueError, match=r"ratings.csv has changed since it was opened. Open it again.$"):
         fit(opened)
 
 
