@@ -249,10 +249,13 @@ def test_a_file_that_changes_between_the_readings(tmp_path, frame, monkeypatch):
         fit(opened)
 
 
+COUNTED = r"\(row numbers in this message count from the first of them\)"
+
+
 def test_wrong_rows_are_counted_from_the_first_of_their_batch(frame):
     ids = np.array([*range(1000), None, *range(1999)], dtype=object)
     table = pd.DataFrame({"user": ids, "item": frame["item"]})
-    with pytest.raises(ValueError, match=r"^In rows 800 to 1199 of X, of which the first is row 0 here: .*at row 200"):
+    with pytest.raises(ValueError, match=rf"^In rows 800 to 1199 of X {COUNTED}: .*at row 200"):
         fit(table, frame["rating"], memory_map=True)
     table["user"] = np.array([*range(100), None, *range(2899)], dtype=object)
     with pytest.raises(ValueError, match=r"^Input contains NaN, infinite or missing ids .*at row 100"):
@@ -260,6 +263,29 @@ def test_wrong_rows_are_counted_from_the_first_of_their_batch(frame):
     negative = np.where(np.arange(N_ROWS) == 1000, -1.0, 1.0)
     with pytest.raises(ValueError, match=r"at row 1000 "):
         fit(frame[["user", "item"]], negative, memory_map=True, loss="poisson")
+
+
+@pytest.mark.parametrize(("first", "rows", "n", "row"), [(100, "0 to 399", 300, 100), (1000, "800 to 1199", 200, 200)])
+def test_negative_counts_of_a_file_are_those_of_a_batch(tmp_path, frame, first, rows, n, row):
+    ratings = np.where(np.arange(N_ROWS) >= first, -1.0, 1.0)
+    frame.assign(rating=ratings).to_parquet(tmp_path / "ratings.parquet")
+    message = (
+        rf"^In rows {rows} of .*ratings.parquet {COUNTED}: loss='poisson' .*: y of these rows has {n} negative "
+        rf"values, the first at row {row} "
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(open_ratings(tmp_path / "ratings.parquet"), loss="poisson")
+
+
+def test_ids_of_another_kind_in_a_later_file(tmp_path, frame):
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.assign(user=np.arange(N_ROWS) % 50).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(
+        ValueError,
+        match=rf"^In rows 0 to 399 of .*b.parquet {COUNTED}: Column 0 \('user'\) of X mixes ids of different kinds, .*: "
+        r"number \(0\), text \('u.*'\). The rows before these have text ids.",
+    ):
+        fit(open_ratings(tmp_path))
 
 
 def test_columns_that_are_no_categories_are_warned_of(tmp_path, frame):
