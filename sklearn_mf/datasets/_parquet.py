@@ -142,9 +142,10 @@ def _check_number(schema: Any, name: str, what: str, file: Path) -> None:
 
     kind = schema.field(name).type
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)):
+        column = quote(name)
         raise ValueError(
-            f"{fspath(file)}: column {quote(name)} holds the {what}, and is not of numbers but of {shorten(kind)}. Give "
-            f"other columns, or convert it, in pandas by table[{quote(name)}] = table[{quote(name)}].astype(float)."
+            f"{fspath(file)}: column {column} holds the {what}, and is not of numbers but of {shorten(kind)}. Give "
+            f"other columns, or convert it, in pandas by table[{column}] = table[{column}].astype(float)."
         )
 
 

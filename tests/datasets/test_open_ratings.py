@@ -435,6 +435,9 @@ USES = {
     "first partial_fit": lambda X, y: regressor().partial_fit(X, y),
     "fold_in": lambda X, y: fitted().fold_in(X, y),
     "X_val": lambda X, y: regressor(early_stopping=True).fit([["a", "b"], ["c", "d"]], [1, 2], X_val=X, y_val=y),
+    "X_val alone": lambda X, y: regressor(early_stopping=True).fit([["a", "b"], ["c", "d"]], [1, 2], X_val=X),
+    "X_val without early stopping": lambda X, y: regressor().fit([["a", "b"], ["c", "d"]], [1, 2], X_val=X),
+    "X_val of a file": lambda X, y: regressor(early_stopping=True).fit(X, X_val=X),
     "ranker": lambda X, y: MatrixFactorizationRanker().fit(X, y),
     "ranker alone": lambda X, y: MatrixFactorizationRanker().fit(X),
     "encoder": lambda X, y: MatrixFactorizationEncoder().fit(X, y),
@@ -447,3 +450,11 @@ def test_it_is_no_table(tmp_path, use):
     ratings = open_ratings(write(tmp_path, GOOD))
     with pytest.raises(TypeError, match=r"RatingsFile\(.*ratings.csv', 20 ratings\) is not a table: .*load_ratings"):
         USES[use](ratings, np.arange(20.0))
+
+
+def test_a_file_to_stop_by_is_told_what_to_give(tmp_path):
+    ratings = open_ratings(write(tmp_path, GOOD))
+    with pytest.raises(
+        TypeError, match=r"is not a table: it cannot be X_val. Load it with load_ratings, and give X_val and y_val"
+    ):
+        regressor(early_stopping=True).fit(ratings, X_val=ratings)

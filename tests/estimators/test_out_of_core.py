@@ -1,5 +1,6 @@
 """Check that fits on ratings read in batches, and with arrays in files, are those of ratings in memory, bit for bit."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -209,6 +210,53 @@ def test_a_full_disk_is_noticed_before_the_second_reading(tmp_path, frame, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="there room is not taken in advance")
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            errno.ENOSPC,
+            "The fit needs 0 MB on the disk of memory_map, which has [0-9,]+ MB: make room, or name a folder",
+        ),
+        (errno.EDQUOT, "The fit needs 0 MB on the disk of memory_map, where your quota is used up: make room, or name"),
+        (errno.EFBIG, "The fit needs a file of 0 MB on the disk of memory_map, where files are limited to less: raise"),
+    ],
+)
+def test_room_that_the_system_refuses(tmp_path, frame, monkeypatch, code, message):
+    def refuse(*_):
+        raise OSError(code, "no")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    with pytest.raises(OSError, match=message) as raised:
+        fit(frame[["user", "item"]], frame["rating"], memory_map=tmp_path)
+    assert raised.value.errno == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_room_are_those_of_the_system(tmp_path, frame, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr("os.posix_fallocate", fail, raising=False)
+    with pytest.raises(OSError, match="the disk is broken"):
+        fit(frame[["user", "item"]], frame["rating"], memory_map=tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOENT, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize("memory_map", [True, "folder"])
+def test_a_folder_where_nothing_can_be_made(tmp_path, frame, monkeypatch, code, memory_map):
+    def refuse(*_, **__):
+        raise OSError(code, "not here", str(tmp_path / "sklearn_mf_x"))
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    where = "in the folder for temporary files" if memory_map is True else "there"
+    message = rf"memory_map: the fit cannot make its files {where} \(not here\). Name a folder where files can be made"
+    with pytest.raises(type(OSError(code, "")), match=message) as raised:
+        fit(frame[["user", "item"]], frame["rating"], memory_map=True if memory_map is True else tmp_path)
+    assert raised.value.errno == code
+    assert raised.value.filename == str(tmp_path / "sklearn_mf_x")
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -282,7 +330,7 @@ def test_ids_of_another_kind_in_a_later_file(tmp_path, frame):
     frame.assign(user=np.arange(N_ROWS) % 50).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(
         ValueError,
-        match=rf"^In rows 0 to 399 of .*b.parquet {COUNTED}: Column 0 \('user'\) of X mixes ids of different kinds, .*: "
+        match=rf"^In rows 0 to 399 of .*b.parquet {COUNTED}: Column 0 \('user'\) of X mixes ids of different .*: "
         r"number \(0\), text \('u.*'\). The rows before these have text ids.",
     ):
         fit(open_ratings(tmp_path))
