@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
+from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.tables import Column, split_columns
@@ -217,6 +218,10 @@ def check_validation(
     """Check the ratings to stop by; None where there are none."""
     if X_val is None and y_val is None and sample_weight_val is None:
         return None
+    if isinstance(X_val, RatingBatches):
+        raise TypeError(
+            f"{X_val!r} is not a table: it cannot be X_val. Load it with load_ratings, and give X_val and y_val."
+        )
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val go together: give both, or neither of them and no sample_weight_val.")
     if not frozen.early_stopping:

@@ -450,7 +450,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ValueError
             If ids are missing, NaN, infinite or of several kinds in one column, if ratings or weights are not finite,
             if weights are negative or all zero, if counts of ``loss="poisson"`` are, or if shapes do not fit; if
-            ``memory_map`` is not a folder; if a file that is X changes while it is read.
+            ``memory_map`` is not a folder; if a file that is X has changed since it was opened.
         TypeError
             If X is sparse, or an id is neither number, text, bytes nor datetime.
         OSError

@@ -55,8 +55,8 @@ class StreamedInput:
         """Give levels, the number of rows, of those that count, and whether there are weights."""
         growing, n_rows, n_counted, has_weights = GrowingLevels(self.labels, shard.threads), 0, 0, False
         for batch in self._batches.batches():
+            self._check_targets(batch)
             with _named(batch, is_first=n_rows == 0):
-                self._loss.check_targets(batch.y, batch.weights)
                 growing.add(batch.columns, batch.weights)
             n_rows += len(batch.y)
             has_weights = batch.weights is not None
@@ -83,8 +83,8 @@ class StreamedInput:
             start = rows.stop
             if start > n_rows or (batch.weights is not None) != has_weights:
                 self._raise_changed(batch.place)
+            self._check_targets(batch)
             with _named(batch, is_first=rows.start == 0):
-                self._loss.check_targets(batch.y, batch.weights)
                 indices = levels.encode(batch.columns, shard.threads)
             counts = slice(None) if weights is None else batch.weights > 0
             if (indices[counts] < 0).any():
@@ -98,6 +98,11 @@ class StreamedInput:
         if start < n_rows or not all(seen.all() for seen in is_seen):
             self._raise_changed("the end")
         return CodedRatings(codes, values, weights, levels.counts)
+
+    def _check_targets(self, batch: Batch) -> None:
+        """Refuse ratings that the loss does not allow; what is said of them holds for the batch alone."""
+        with _named(batch):
+            self._loss.check_targets(batch.y, batch.weights, "y of these rows")
 
     def _raise_changed(self, place: str) -> NoReturn:
         """Refuse ratings that are not those of the first reading."""
@@ -134,12 +139,16 @@ def _set_names(frozen: Any, batches: RatingBatches) -> None:
 
 
 @contextmanager
-def _named(batch: Batch, is_first: bool) -> Iterator[None]:
-    """Say where in the whole a row is that an error speaks of: it was counted within the batch."""
+def _named(batch: Batch, is_first: bool = False) -> Iterator[None]:
+    """Say where in the whole a row is that an error speaks of: it was counted within the batch.
+
+    In the first batch the numbers of rows are right as they are.
+    """
     try:
         yield
     except (TypeError, ValueError) as error:
         if is_first:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"In {batch.place}, of which the first is row 0 here: {error}") from error
+        counted = "(row numbers in this message count from the first of them)"
+        raise kind(f"In {batch.place} {counted}: {error}") from error

@@ -67,11 +67,12 @@ def shown(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def raise_mixed(label: str, examples: dict[str, Any]) -> NoReturn:
-    """Refuse a column of several kinds of ids; there is an example of each."""
+def raise_mixed(label: str, examples: dict[str, Any], earlier: str = "") -> NoReturn:
+    """Refuse a column of several kinds of ids; there is an example of each. ``earlier`` is that of rows read before."""
     written = ", ".join(f"{kind} ({shown(example)})" for kind, example in sorted(examples.items()))
+    before = f"The rows before these have {ids_of(earlier)}. " if earlier else ""
     raise ValueError(
-        f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {written}. "
+        f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {written}. {before}"
         "Convert the column to one kind, for example with astype(str)."
     )
 

@@ -76,7 +76,7 @@ class _GrowingColumn:
     def add(self, column: Column, weights: np.ndarray | None) -> None:
         """Add the ids of a batch."""
         ids, codes = factorize(column)
-        self._check_kind(kind_of_column(column, ids), ids)
+        self._check_kind(kind_of_column(column, ids), ids, earlier=self.kind)
         is_used = np.ones(len(ids), dtype=bool)
         if weights is not None:
             is_used = np.bincount(codes, weights > 0, minlength=len(ids)) > 0
@@ -101,15 +101,16 @@ class _GrowingColumn:
             self._merge_last()
         return self._runs[0]
 
-    def _check_kind(self, kind: str, ids: np.ndarray) -> None:
-        """Refuse ids of another kind than those before."""
+    def _check_kind(self, kind: str, ids: np.ndarray, earlier: str = "") -> None:
+        """Refuse ids of another kind than those that are there; ``earlier`` is their kind if their rows come before."""
         self.kind = self.kind or kind
         if kind == self.kind:
             return
         if {kind, self.kind} == {"datetime", ZONED}:
             raise_mixed_zones(self.label)
         examples = {self.kind: self._runs[0].ids[0], kind: ids[0]}
-        raise_mixed(self.label, {name.replace(ZONED, "datetime"): example for name, example in examples.items()})
+        examples = {name.replace(ZONED, "datetime"): example for name, example in examples.items()}
+        raise_mixed(self.label, examples, earlier)
 
     def _merge_last(self) -> None:
         """Merge the last two runs."""

@@ -33,12 +33,17 @@ class Storage:
 class MappedStorage(Storage):
     """Give arrays that lie in files of a folder of their own; it is removed with all of them by ``close``.
 
-    A file is removed as soon as it is mapped where the system allows that, so that nothing is left of a process that is
-    killed; the room on the disk is free again once the array is gone.
+    A file is removed as soon as it is mapped where the system allows that. So a process that is killed leaves only its
+    folder ``sklearn_mf_*``, which is empty. The room on the disk is free again once the array is gone.
     """
 
     def __init__(self, parent: str | os.PathLike | None = None):
-        self.folder = Path(tempfile.mkdtemp(prefix="sklearn_mf_", dir=parent))  # of mode 0700
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="sklearn_mf_", dir=parent))  # of mode 0700
+        except OSError as error:
+            where = "in the folder for temporary files" if parent is None else "there"
+            message = f"memory_map: the fit cannot make its files {where} ({error.strerror})"
+            raise OSError(error.errno, f"{message}. Name a folder where files can be made", error.filename) from error
 
     def empty(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
         """Give an array whose values are not set; the room on the disk is taken now."""
@@ -69,7 +74,7 @@ class MappedStorage(Storage):
         """Raise an OSError if the disk has less room than that many bytes."""
         free = shutil.disk_usage(self.folder).free
         if free < n_bytes:
-            raise _disk_is_full(self.folder, n_bytes, free)
+            raise _no_room(errno.ENOSPC, self.folder, n_bytes, free)
 
     def close(self) -> None:
         """Remove the folder."""
@@ -77,24 +82,29 @@ class MappedStorage(Storage):
 
     def _take_room(self, descriptor: int, n_bytes: int) -> None:
         """Make a file as long as it has to be; a full disk is noticed here, not where the array is written to."""
-        if not hasattr(os, "posix_fallocate"):
-            os.ftruncate(descriptor, n_bytes)
-            return
         try:
-            os.posix_fallocate(descriptor, 0, n_bytes)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, n_bytes)
+            else:
+                os.ftruncate(descriptor, n_bytes)
         except OSError as error:
             os.close(descriptor)
-            if error.errno != errno.ENOSPC:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            raise _disk_is_full(self.folder, n_bytes, shutil.disk_usage(self.folder).free) from error
+            raise _no_room(error.errno, self.folder, n_bytes, shutil.disk_usage(self.folder).free) from error
 
 
-def _disk_is_full(folder: Path, n_bytes: int, free: int) -> OSError:
-    """Give the error to raise."""
+def _no_room(code: int, folder: Path, n_bytes: int, free: int) -> OSError:
+    """Give the error to raise; its code tells which limit was met."""
+    what, limit, advice = {
+        errno.ENOSPC: ("", f"which has {_megabytes(free)}", "make room"),
+        errno.EDQUOT: ("", "where your quota is used up", "make room"),
+        errno.EFBIG: ("a file of ", "where files are limited to less", "raise the limit (ulimit -f)"),
+    }[code]
     return OSError(
-        errno.ENOSPC,
-        f"The fit needs {_megabytes(n_bytes)} on the disk of memory_map, which has {_megabytes(free)}: make room, or "
-        "name a folder on another disk",
+        code,
+        f"The fit needs {what}{_megabytes(n_bytes)} on the disk of memory_map, {limit}: {advice}, or name a folder on "
+        "another disk",
         str(folder),
     )
 

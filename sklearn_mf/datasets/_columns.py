@@ -45,6 +45,8 @@ _ABOUT = {
 _OF_CLOCKS = {"unix", "epoch", "timestamp", "ts"}  # preferred where a file has dates, too
 _TYPES = re.compile(r":(token|float)(_seq)?$")  # that RecBole writes behind names
 
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # the beginning of one, such as s3://
+
 _LONGEST_NAME = 100  # characters; beyond, it is no name, and taking it apart would take long
 
 _WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
@@ -140,18 +142,27 @@ def check_arguments(path: Any, columns: Any, sep: Any, header: Any, encoding: An
             raise TypeError(f"{name} must be a str or None, not {quote(value)}.")
     if header is not None and not isinstance(header, (bool, np.bool_, Integral)):
         raise TypeError(f"header must be a bool or None, not {quote(header)}.")
+    if _ADDRESS.match(str(fspath(path))):
+        raise ValueError(f"path={quote(path)} is an address: path must be the path of a file of this machine.")
     if "\0" in str(fspath(path)):
         raise ValueError(f"path={quote(path)} has a NUL character, which no file has in its name.")
 
 
 def choose_columns(
-    rows: Rows, columns: Sequence[int | str] | None, header: bool | None, weight: int | str | None = None
+    rows: Rows,
+    columns: Sequence[int | str] | None,
+    header: bool | None,
+    weight: int | str | None = None,
+    takes_time: bool = False,
 ) -> Chosen:
-    """Find out whether there is a header, and the places of user, item, any contexts, rating and weight."""
+    """Find out whether there is a header, and the places of user, item, any contexts, rating and weight.
+
+    ``takes_time`` tells whether the caller has an argument ``time``, of which messages may speak.
+    """
     if header is None:
         header = isinstance(weight, str) or has_header(rows, columns)
     first = rows.get_row(0)
-    places = _choose_places(rows, columns, bool(header))
+    places = _choose_places(rows, columns, bool(header), takes_time)
     names = [first[place] for place in places[:-1]] if header else None
     rating_is_named = columns is not None and isinstance(columns[-1], str)
     chosen = Chosen(places[:-1], places[-1], None, int(bool(header)), names, rating_is_named)
@@ -163,15 +174,15 @@ def choose_columns(
     return replace(chosen, weight=place)
 
 
-def _choose_places(rows: Rows, columns: Sequence[int | str] | None, header: bool) -> list[int]:
+def _choose_places(rows: Rows, columns: Sequence[int | str] | None, header: bool, takes_time: bool) -> list[int]:
     """Find the places of user, item, any contexts and rating."""
     first = rows.get_row(0)
     if columns is None:
-        return _choose_by_words(rows, first) if header else _find_places(_DEFAULT_PLACES, first, rows)
+        return _choose_by_words(rows, first, takes_time) if header else _find_places(_DEFAULT_PLACES, first, rows)
     places = _find_places(columns, first, rows)
     if header:
         _check_named(rows, first, places)
-        _check_roles(rows, first, places, columns)
+        _check_roles(rows, first, places, columns, takes_time)
     return places
 
 
@@ -207,16 +218,15 @@ def _find_places(columns: Sequence[int | str], names: list[str], rows: Rows) -> 
             places.append(int(column))
         else:
             raise ValueError(
-                f"{rows.locate(0)}: no column {quote(column)} (counted from 0) among the {len(names)} values "
-                f"{quote(names)}. A line needs a user, an item and a rating; give sep or columns if the file is laid "
-                "out otherwise."
+                f"{rows.locate(0)}: no column {quote(column)} (counted from 0) among the {len(names)} {rows.WORD} "
+                f"{quote(names)}. {rows.ADVICE}"
             )
     if len(set(places)) < len(places):
         raise ValueError(f"columns={quote(columns)} names a column twice.")
     return places
 
 
-def _choose_by_words(rows: Rows, names: list[str]) -> list[int]:
+def _choose_by_words(rows: Rows, names: list[str], takes_time: bool) -> list[int]:
     """Take the columns whose names say that they are users, items and ratings, else the first three.
 
     Where names say something about these, but not enough, it refuses to guess.
@@ -229,7 +239,7 @@ def _choose_by_words(rows: Rows, names: list[str]) -> list[int]:
     for place, (role, candidates) in zip(places, found.items(), strict=True):
         is_other = read[place].role not in (None, role) and (read[place].role != _NO_RATING or role == RATING)
         if is_other or len(candidates) > 1 or (candidates and place not in candidates):
-            _raise_unclear(rows, f"the {role}s", place, candidates)
+            _raise_unclear(rows, f"the {role}s", place, candidates, takes_time)
     _check_named(rows, names, places)
     return places
 
@@ -255,7 +265,9 @@ def _check_named(rows: Rows, names: list[str], places: list[int]) -> None:
         )
 
 
-def _check_roles(rows: Rows, names: list[str], places: list[int], columns: Sequence[int | str]) -> None:
+def _check_roles(
+    rows: Rows, names: list[str], places: list[int], columns: Sequence[int | str], takes_time: bool
+) -> None:
     """Refuse given columns of which the last is no rating by its name, while another is.
 
     One that is given by its name may be what the caller wants, unless the rating is among the columns before it.
@@ -265,10 +277,10 @@ def _check_roles(rows: Rows, names: list[str], places: list[int], columns: Seque
     if isinstance(columns[-1], str):
         others = [place for place in others if place in places]
     if others and read[places[-1]].role in (USER, ITEM, TIME, _NO_RATING):
-        _raise_unclear(rows, "the ratings", places[-1], others)
+        _raise_unclear(rows, "the ratings", places[-1], others, takes_time)
 
 
-def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int]) -> NoReturn:
+def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int], takes_time: bool) -> NoReturn:
     """Say which column would be taken, which others there are, and what to give."""
     names = rows.get_row(0)
     problem = "whose name says something else"
@@ -280,7 +292,8 @@ def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int]) -> 
     if all(found) and len({places[0] for places in found}) == 3:
         given = tuple(places[0] if names.count(names[places[0]]) > 1 else names[places[0]] for places in found)
         example = f", such as columns={quote(given)}"
+    times = " Times are given by time." if takes_time else ""
     raise ValueError(
         f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among {quote(names)}. Give "
-        f"columns, by name or place: user, item, any contexts, and last the rating{example}. Times are given by time."
+        f"columns, by name or place: user, item, any contexts, and last the rating{example}.{times}"
     )

@@ -114,13 +114,14 @@ def load_ratings(
     rows = _read_rows(Path(path), sep, encoding)
     if rows is None:
         raise ValueError(f"{name} has no ratings: it is empty.")
-    chosen = choose_columns(rows, columns, True if header is None and isinstance(time, str) else header)
+    is_headed = True if header is None and isinstance(time, str) else header
+    chosen = choose_columns(rows, columns, is_headed, takes_time=True)
     start = chosen.start
     if start == len(rows.line_numbers):
         raise ValueError(f"{name} has no ratings: it ends after the header.")
 
     y = parse_numbers(rows, chosen.rating, start)
-    check_no_times(rows, chosen, y)
+    check_no_times(rows, chosen, y, takes_time=True)
     ids = [parse_ids(rows, place, start) for place in chosen.ids]
     if all(isinstance(column, np.ndarray) for column in ids):
         X = np.stack(ids, axis=1)

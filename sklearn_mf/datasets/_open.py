@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from numbers import Integral
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 from sklearn_mf._ids.batches import Batch, RatingBatches
+from sklearn_mf.datasets._changes import NotedFiles
 from sklearn_mf.datasets._columns import check_arguments
-from sklearn_mf.datasets._parquet import ParquetRatings, is_parquet, open_parquet
+from sklearn_mf.datasets._parquet import ParquetRatings, find_files, is_parquet, open_parquet
 from sklearn_mf.datasets._text_batches import TextRatings, open_text
+
+_SEVERAL_FILES = "Several Parquet files are read from their folder: give the folder"
 
 
 class RatingsFile(RatingBatches):
@@ -23,6 +28,9 @@ class RatingsFile(RatingBatches):
     ----------
     ratings : object
         What reads the file; :func:`open_ratings` chooses it.
+
+    noted : object
+        The files as they were when they were opened. A reading raises a ValueError if they have changed.
 
     Attributes
     ----------
@@ -47,8 +55,8 @@ class RatingsFile(RatingBatches):
     (['user', 'film'], 2)
     """
 
-    def __init__(self, ratings: TextRatings | ParquetRatings):
-        self._ratings = ratings
+    def __init__(self, ratings: TextRatings | ParquetRatings, noted: NotedFiles):
+        self._ratings, self._noted = ratings, noted
         self.feature_names, self.n_ratings = ratings.chosen.names, ratings.n_ratings
         names = [f" ({name!r})" for name in self.feature_names or []] or [""] * len(ratings.chosen.ids)
         self.labels = [f"column {j}{name} of X" for j, name in enumerate(names)]
@@ -58,7 +66,8 @@ class RatingsFile(RatingBatches):
 
     def batches(self) -> Iterator[Batch]:
         """Give all ratings in order, a batch at a time."""
-        return self._ratings.batches(self.labels)
+        with self._noted.unchanged():
+            yield from self._ratings.batches(self.labels)
 
 
 def open_ratings(
@@ -80,8 +89,9 @@ def open_ratings(
     ----------
     path : str or path-like
         A text file, or the same compressed by gzip, as :func:`load_ratings` reads it; a Parquet file; or a folder of
-        Parquet files, which are read in the order of their names. Parquet needs pyarrow:
-        ``pip install "sklearn-mf[parquet]"``.
+        Parquet files, which are read in the order of their names. Files and folders whose names begin with ``"."`` or
+        ``"_"`` are left out: other programs keep unfinished files there. Columns in the names of folders, such as
+        ``year=2020``, are not read. Parquet needs pyarrow: ``pip install "sklearn-mf[parquet]"``.
 
     columns : sequence of int or str, or None, default=None
         Places (from 0) or names of the columns: user, item, any contexts, and last the rating. None finds them as
@@ -103,8 +113,9 @@ def open_ratings(
     Raises
     ------
     ValueError
-        As of :func:`load_ratings`. A text file is read here once, and all of it is checked. Rows of Parquet are checked
-        when ``fit`` reads them.
+        As of :func:`load_ratings`. A text file is read here once, and all of it is checked. Of Parquet the types of
+        ratings and weights are checked here, and the rows when ``fit`` reads them. ``fit`` raises it, too, if a file
+        has changed since it was opened.
     TypeError
         If an argument is not of the type described above.
     ImportError
@@ -129,13 +140,29 @@ def open_ratings(
     >>> model.categories_
     [array(['ann', 'bob'], dtype=object), array([ 7, 12])]
     """
+    _refuse_list(path)
     check_arguments(path, columns, sep, header, encoding)
+    _refuse_pattern(path)
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (Integral, str))):
         raise TypeError(f"weight must be the place (int) or the name (str) of a column, or None, not {weight!r}.")
     file = Path(path)
+    files = find_files(file)
+    noted = NotedFiles(files)
     if not is_parquet(file):
-        return RatingsFile(open_text(file, columns, weight, sep, header, encoding))
+        return RatingsFile(open_text(file, columns, weight, sep, header, encoding), noted)
     for name, given in [("sep", sep), ("header", header), ("encoding", encoding)]:
         if given is not None:
             raise ValueError(f"{name} says how to read a text, and {fspath(path)} is Parquet: leave {name} out.")
-    return RatingsFile(open_parquet(file, columns, weight))
+    return RatingsFile(open_parquet(file, files, columns, weight), noted)
+
+
+def _refuse_list(path: Any) -> None:
+    """Say what to give in the place of a list of files."""
+    if isinstance(path, (list, tuple, set, frozenset)):
+        raise TypeError(f"path must be a str or path-like, one place, and not {type(path).__name__}. {_SEVERAL_FILES}.")
+
+
+def _refuse_pattern(path: str | PathLike) -> None:
+    """Say what to give in the place of a pattern of names; a file may have such a name itself."""
+    if any(sign in str(path) for sign in "*?[") and not Path(path).exists():
+        raise FileNotFoundError(errno.ENOENT, f"There is no such file. {_SEVERAL_FILES}", fspath(path))

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from sklearn_mf._ids.batches import ROWS_OF_A_BATCH, Batch, Column
 from sklearn_mf._ids.tables import split_column
-from sklearn_mf.datasets._columns import Chosen, choose_columns
+from sklearn_mf.datasets._columns import ITEM, RATING, USER, Chosen, choose_columns, read_name
 from sklearn_mf.datasets._messages import quote, shorten
 from sklearn_mf.datasets._rows import Rows
 
@@ -23,6 +23,9 @@ _MAGIC = b"PAR1"
 
 class _Header(Rows):
     """Hold the names of columns, which are in no line."""
+
+    WORD: ClassVar[str] = "columns"
+    ADVICE: ClassVar[str] = "It needs a user, an item and a rating, each in a column of its own."
 
     def locate(self, row: int) -> str:
         """Name the file."""
@@ -66,29 +69,84 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def open_parquet(path: Path, columns: Any, weight: Any) -> ParquetRatings:
-    """Find out which columns to read."""
-    _require_pyarrow()
-    files = [path]
-    if path.is_dir():
-        found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
-        files = sorted(file for file in found if not file.name.startswith((".", "_")))
+def find_files(path: Path) -> list[Path]:
+    """Give the Parquet files of a folder in the order of their names; a file is itself.
+
+    What is hidden is no rating: other programs keep there what is not finished, or what was deleted.
+    """
+    if not path.is_dir():
+        return [path]
+    found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
+    files = sorted(file for file in found if not _is_hidden(file.relative_to(path)))
     if not files:
         raise ValueError(f"The folder {fspath(path)} has no Parquet files, which end in .parquet or .pq.")
-    names, n_ratings = None, 0
+    return files
+
+
+def open_parquet(path: Path, files: list[Path], columns: Any, weight: Any) -> ParquetRatings:
+    """Find out which columns to read."""
+    _require_pyarrow()
+    schemas, n_ratings = [], 0
     for file in files:
-        own, n_rows = _names_and_rows(file)
-        names = own if names is None else names
+        schema, n_rows = _schema_and_rows(file)
+        schemas.append(schema)
         n_ratings += n_rows
-        if set(names) - set(own):
-            raise ValueError(f"{fspath(file)} has no column {quote(min(set(names) - set(own)))}, as {files[0]} has.")
+        missing = set(schemas[0].names).difference(schema.names)
+        if missing:
+            raise ValueError(f"{fspath(file)} has no column {quote(min(missing))}, as {files[0]} has.")
+    names = schemas[0].names
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise ValueError(f"{fspath(path)} has several columns {quote(repeated[0])}: give each a name of its own.")
     if not n_ratings:
         raise ValueError(f"{fspath(path)} has no ratings: it has no rows.")
-    header = _Header(fspath(path), ",", len(names), names, [1])
-    return ParquetRatings(path, files, choose_columns(header, columns, True, weight), names, n_ratings)
+    chosen = _choose_columns(path, files, names, columns, weight)
+    for file, schema in zip(files, schemas, strict=True):
+        _check_number(schema, names[chosen.rating], "ratings", file)
+        if chosen.weight is not None:
+            _check_number(schema, names[chosen.weight], "weights", file)
+    return ParquetRatings(path, files, chosen, names, n_ratings)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Tell whether a file within a folder is hidden, or lies in a folder that is."""
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def _choose_columns(path: Path, files: list[Path], names: list[str], columns: Any, weight: Any) -> Chosen:
+    """Choose among the columns of the files; say where others are that are not read, in names such as year=2020."""
+    parts = [part for file in files if file != path for part in file.relative_to(path).parts[:-1] if "=" in part]
+    elsewhere = sorted({part.partition("=")[0] for part in parts}.difference(names))
+    hint = (
+        f"The names of its folders hold columns, which are not read: {quote(elsewhere)}. Write the files with all "
+        "columns in them."
+    )
+    try:
+        chosen = choose_columns(_Header(fspath(path), ",", len(names), names, [1]), columns, True, weight)
+    except ValueError as error:
+        if not elsewhere:
+            raise
+        raise ValueError(f"{error} {hint}") from error
+    read = map(read_name, elsewhere)
+    if columns is None and any(name.is_plain and name.role in (USER, ITEM, RATING) for name in read):
+        raise ValueError(
+            f"{fspath(path)}: users, items or ratings may be elsewhere than in the columns {quote(names)}. {hint} Or "
+            "give columns."
+        )
+    return chosen
+
+
+def _check_number(schema: Any, name: str, what: str, file: Path) -> None:
+    """Raise a ValueError unless a column is of numbers, among which are bools."""
+    from pyarrow import types
+
+    kind = schema.field(name).type
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)):
+        column = quote(name)
+        raise ValueError(
+            f"{fspath(file)}: column {column} holds the {what}, and is not of numbers but of {shorten(kind)}. Give "
+            f"other columns, or convert it, in pandas by table[{column}] = table[{column}].astype(float)."
+        )
 
 
 def _require_pyarrow() -> None:
@@ -102,14 +160,14 @@ def _require_pyarrow() -> None:
         ) from error
 
 
-def _names_and_rows(file: Path) -> tuple[list[str], int]:
-    """Give the names of the columns of a file, and its number of rows."""
+def _schema_and_rows(file: Path) -> tuple[Any, int]:
+    """Give names and types of the columns of a file, and its number of rows."""
     import pyarrow
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(file) as opened:
-            return opened.schema_arrow.names, opened.metadata.num_rows
+            return opened.schema_arrow, opened.metadata.num_rows
     except pyarrow.ArrowException as error:
         raise ValueError(f"{fspath(file)} cannot be read as Parquet: {shorten(error)}") from error
 
@@ -147,11 +205,7 @@ def _numbers(values: Any, what: str, file: Path, start: int, lowest: float = -np
     """Take ratings or weights, which must be finite; float64 (n_rows,)."""
     import pyarrow
 
-    types = pyarrow.types
-    kind = values.type
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)):
-        raise ValueError(f"{fspath(file)}: {what} is not a number but {kind}. Give columns, or convert it.")
-    if types.is_boolean(kind):
+    if pyarrow.types.is_boolean(values.type):
         values = values.cast(pyarrow.int8())
     numbers = values.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
     wrong = ~np.isfinite(numbers) | (numbers < lowest)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat, zip_longest
+from typing import ClassVar
 
 from sklearn_mf.datasets._messages import quote, shorten
 
@@ -34,6 +35,11 @@ class Rows:
     values: list[str]
     line_numbers: Sequence[int]
     n_lines_before: int = 0  # lines that are not counted by them
+    # What messages call the values of a row, and what they say where there are too few.
+    WORD: ClassVar[str] = "values"
+    ADVICE: ClassVar[str] = (
+        "A line needs a user, an item and a rating; give sep or columns if the file is laid out otherwise."
+    )
 
     def get_row(self, row: int) -> list[str]:
         """Return the values of a row, without spaces around them."""

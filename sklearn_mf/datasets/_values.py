@@ -56,17 +56,20 @@ def parse_ids(rows: Rows, place: int, start: int, as_text: bool = False) -> np.n
     return list(map(id_of.__getitem__, tokens))
 
 
-def check_no_times(rows: Rows, chosen: Chosen, y: np.ndarray, may_be_times: bool | None = None) -> None:
+def check_no_times(
+    rows: Rows, chosen: Chosen, y: np.ndarray, may_be_times: bool | None = None, takes_time: bool = False
+) -> None:
     """Refuse ratings that are times by their values, unless their column is given by name or named as ratings.
 
-    Where ``y`` has only the first ratings, ``may_be_times`` tells whether all look like times.
+    Where ``y`` has only the first ratings, ``may_be_times`` tells whether all look like times. ``takes_time`` tells
+    whether the caller has an argument ``time``.
     """
     if chosen.rating_is_named or not (look_like_times(y) if may_be_times is None else may_be_times):
         return
     if chosen.start and read_name(rows.get_row(0)[chosen.rating]).role == "rating":
         return
+    times = f"; times are given by time, such as time={chosen.rating}" if takes_time else ""
     raise ValueError(
         f"{rows.locate(chosen.start)}: the ratings would be taken from column {chosen.rating}, which holds times such "
-        f"as {y[0]:.0f}. Give columns: user, item, any contexts, and last the rating; times are given by time, such as "
-        f"time={chosen.rating}."
+        f"as {y[0]:.0f}. Give columns: user, item, any contexts, and last the rating{times}."
     )

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import os
 import sys
 from decimal import Decimal
 
@@ -182,8 +183,9 @@ def test_arguments_are_those_of_load_ratings(tmp_path):
 
 def test_a_file_that_changes_its_kind_of_ids(tmp_path):
     path = write(tmp_path, "1,2,3\n" * 20)
-    ratings = open_ratings(path)
+    ratings, before = open_ratings(path), path.stat().st_mtime_ns
     write(tmp_path, "1,2,3\n" * 19 + "1,x,3\n")
+    os.utime(path, ns=(before, before))  # as on a file system whose times are coarse
     with pytest.raises(ValueError, match=r"has changed since it was opened: column 1 had ints alone"):
         list(ratings.batches())
 
@@ -225,12 +227,40 @@ def test_a_folder_of_parquet_files_in_the_order_of_their_names(tmp_path):
     write_parquet(tmp_path / "a1.parquet", FRAME[:10])
     write_parquet(tmp_path / "a2.pq", FRAME[10:20])
     write(tmp_path, "no ratings", "_metadata.parquet")
+    for folder in ("_temporary/0", "_delta_log", ".staging", "b/_unfinished"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_parquet(tmp_path / folder / "0.parquet")
     write(tmp_path, "no ratings", "readme.txt")
     ratings = open_ratings(tmp_path)
     X, y, *_ = put_together(ratings)
     assert X[:, 0].tolist() == FRAME["user"].tolist()
     np.testing.assert_array_equal(y, FRAME["stars"])
     assert ratings.n_ratings == 30
+
+
+def test_a_folder_within_a_hidden_one(tmp_path):
+    (tmp_path / "_ours" / ".here").mkdir(parents=True)
+    write_parquet(tmp_path / "_ours" / ".here" / "0.parquet")
+    assert open_ratings(tmp_path / "_ours" / ".here").n_ratings == 30
+
+
+@pytest.mark.parametrize("columns", [None, ["user", "item", "stars"]])
+@pytest.mark.parametrize("kept", [["user", "item"], ["user", "item", "week"], ["user", "item", "n"]])
+def test_columns_in_names_of_folders_are_not_read(tmp_path, columns, kept):
+    FRAME[[*kept, "stars"]].to_parquet(tmp_path / "ratings", partition_cols=["stars"])
+    message = (
+        r"The names of its folders hold columns, which are not read: \['stars'\]. Write the files with all columns"
+    )
+    with pytest.raises(ValueError, match=message):
+        open_ratings(tmp_path / "ratings", columns=columns)
+
+
+def test_other_columns_in_names_of_folders_do_not_matter(tmp_path):
+    FRAME.assign(year=2020).to_parquet(tmp_path / "ratings", partition_cols=["year"])
+    assert open_ratings(tmp_path / "ratings").n_ratings == 30
+    (tmp_path / "ratings" / "stars=5").mkdir()
+    write_parquet(tmp_path / "ratings" / "stars=5" / "0.parquet")
+    assert open_ratings(tmp_path / "ratings").n_ratings == 60
 
 
 def test_parquet_without_its_suffix_and_other_types(tmp_path):
@@ -259,7 +289,6 @@ def put_together_categories(ratings):
         ),
         ({"item": [*np.arange(29.0), np.inf]}, {}, r"row 29: an id is missing, NaN or infinite in column 1 \('item'\)"),
         ({"stars": [*range(29), None]}, {}, "row 29: the rating in column 'stars' is missing, NaN or infinite"),
-        ({"stars": ["x"] * 30}, {}, r"the rating in column 'stars' is not a number but (large_)?string"),
         ({"n": [*range(29), -1]}, {"weight": "n"}, "row 29: the weight in column 'n' is below 0"),
     ],
 )
@@ -268,6 +297,77 @@ def test_wrong_rows_of_parquet_are_named(tmp_path, change, options, message):
     ratings = open_ratings(path, **options)
     with pytest.raises(ValueError, match=message):
         list(ratings.batches())
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kind"),
+    [
+        ("stars", ["4"] * 30, "(large_)?string"),
+        ("stars", FRAME["week"], "timestamp"),
+        ("stars", pd.Categorical(["4"] * 30), "dictionary"),
+        ("n", ["1"] * 30, "(large_)?string"),
+    ],
+)
+def test_parquet_of_ratings_that_are_no_numbers_is_not_opened(tmp_path, column, values, kind):
+    write_parquet(tmp_path / "a.parquet")
+    write_parquet(tmp_path / "b.parquet", FRAME.assign(**{column: values}))
+    what = "ratings" if column == "stars" else "weights"
+    message = (
+        rf"b.parquet: column '{column}' holds the {what}, and is not of numbers but of {kind}.*"
+        rf"table\['{column}'\] = table\['{column}'\].astype\(float\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        open_ratings(tmp_path, weight="n")
+
+
+def test_parquet_of_ratings_that_are_bools(tmp_path):
+    path = write_parquet(tmp_path / "ratings.parquet", FRAME.assign(stars=[True, False] * 15))
+    assert put_together(open_ratings(path))[1].tolist() == [1.0, 0.0] * 15
+
+
+def test_messages_of_parquet_speak_of_no_lines(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no column 2 .* among the 2 columns .*It needs a user, an item and a rating, "
+    ):
+        open_ratings(write_parquet(tmp_path / "two.parquet", FRAME[["user", "item"]]))
+    with pytest.raises(ValueError, match=r"no column 9 .* among the 5 columns .*in a column of its own.$") as raised:
+        open_ratings(write_parquet(tmp_path / "ratings.parquet"), columns=[0, 1, 9])
+    assert "sep" not in str(raised.value)
+    assert "line" not in str(raised.value)
+
+
+def test_several_files_and_those_of_other_machines(tmp_path):
+    paths = [write_parquet(tmp_path / f"{name}.parquet") for name in "ab"]
+    advice = "Several Parquet files are read from their folder: give the folder"
+    with pytest.raises(FileNotFoundError, match=advice):
+        open_ratings(tmp_path / "*.parquet")
+    with pytest.raises(FileNotFoundError, match=advice):
+        open_ratings(f"{tmp_path}/[ab].pq")
+    for several in (paths, tuple(paths), set(paths)):
+        with pytest.raises(
+            TypeError, match=f"path must be a str or path-like, .*not {type(several).__name__}. {advice}"
+        ):
+            open_ratings(several)
+    assert open_ratings(write_parquet(tmp_path / "[a].parquet")).n_ratings == 30
+    for reader in (open_ratings, load_ratings):
+        for path in ("s3://bucket/x", "s3://bucket/x.parquet", "https://server/ratings.csv", "file:///ratings.csv"):
+            with pytest.raises(
+                ValueError, match=rf"path='{path}' is an address.* must be the path of a file of this machine"
+            ):
+                reader(path)
+
+
+def test_only_load_ratings_speaks_of_its_argument_time(tmp_path):
+    header = "rating,movieId,whose\n5,1,2\n"
+    unclear, times = write(tmp_path, header, "a.csv"), write(tmp_path, GOOD.replace(",3", ",978300760"), "b.csv")
+    parquet = write_parquet(tmp_path / "a.parquet", pd.DataFrame({"rating": [5], "movieId": [1], "whose": [2]}))
+    for path in (unclear, times, parquet):
+        with pytest.raises(ValueError, match="would be taken from") as raised:
+            open_ratings(path)
+        assert "imes are given by" not in str(raised.value)
+    for path in (unclear, times):
+        with pytest.raises(ValueError, match="imes are given by time"):
+            load_ratings(path)
 
 
 def test_parquet_that_cannot_be_opened(tmp_path):
@@ -335,6 +435,9 @@ USES = {
     "first partial_fit": lambda X, y: regressor().partial_fit(X, y),
     "fold_in": lambda X, y: fitted().fold_in(X, y),
     "X_val": lambda X, y: regressor(early_stopping=True).fit([["a", "b"], ["c", "d"]], [1, 2], X_val=X, y_val=y),
+    "X_val alone": lambda X, y: regressor(early_stopping=True).fit([["a", "b"], ["c", "d"]], [1, 2], X_val=X),
+    "X_val without early stopping": lambda X, y: regressor().fit([["a", "b"], ["c", "d"]], [1, 2], X_val=X),
+    "X_val of a file": lambda X, y: regressor(early_stopping=True).fit(X, X_val=X),
     "ranker": lambda X, y: MatrixFactorizationRanker().fit(X, y),
     "ranker alone": lambda X, y: MatrixFactorizationRanker().fit(X),
     "encoder": lambda X, y: MatrixFactorizationEncoder().fit(X, y),
@@ -347,3 +450,11 @@ def test_it_is_no_table(tmp_path, use):
     ratings = open_ratings(write(tmp_path, GOOD))
     with pytest.raises(TypeError, match=r"RatingsFile\(.*ratings.csv', 20 ratings\) is not a table: .*load_ratings"):
         USES[use](ratings, np.arange(20.0))
+
+
+def test_a_file_to_stop_by_is_told_what_to_give(tmp_path):
+    ratings = open_ratings(write(tmp_path, GOOD))
+    with pytest.raises(
+        TypeError, match=r"is not a table: it cannot be X_val. Load it with load_ratings, and give X_val and y_val"
+    ):
+        regressor(early_stopping=True).fit(ratings, X_val=ratings)

@@ -1,5 +1,6 @@
 """Check that fits on ratings read in batches, and with arrays in files, are those of ratings in memory, bit for bit."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
+from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf.datasets import make_ratings, open_ratings
 
 N_ROWS = 3000
@@ -208,32 +210,100 @@ def test_a_full_disk_is_noticed_before_the_second_reading(tmp_path, frame, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="there room is not taken in advance")
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            errno.ENOSPC,
+            "The fit needs 0 MB on the disk of memory_map, which has [0-9,]+ MB: make room, or name a folder",
+        ),
+        (errno.EDQUOT, "The fit needs 0 MB on the disk of memory_map, where your quota is used up: make room, or name"),
+        (errno.EFBIG, "The fit needs a file of 0 MB on the disk of memory_map, where files are limited to less: raise"),
+    ],
+)
+def test_room_that_the_system_refuses(tmp_path, frame, monkeypatch, code, message):
+    def refuse(*_):
+        raise OSError(code, "no")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    with pytest.raises(OSError, match=message) as raised:
+        fit(frame[["user", "item"]], frame["rating"], memory_map=tmp_path)
+    assert raised.value.errno == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_of_room_are_those_of_the_system(tmp_path, frame, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr("os.posix_fallocate", fail, raising=False)
+    with pytest.raises(OSError, match="the disk is broken"):
+        fit(frame[["user", "item"]], frame["rating"], memory_map=tmp_path)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOENT, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize("memory_map", [True, "folder"])
+def test_a_folder_where_nothing_can_be_made(tmp_path, frame, monkeypatch, code, memory_map):
+    def refuse(*_, **__):
+        raise OSError(code, "not here", str(tmp_path / "sklearn_mf_x"))
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    where = "in the folder for temporary files" if memory_map is True else "there"
+    message = rf"memory_map: the fit cannot make its files {where} \(not here\). Name a folder where files can be made"
+    with pytest.raises(type(OSError(code, "")), match=message) as raised:
+        fit(frame[["user", "item"]], frame["rating"], memory_map=True if memory_map is True else tmp_path)
+    assert raised.value.errno == code
+    assert raised.value.filename == str(tmp_path / "sklearn_mf_x")
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
         (lambda frame: frame[:-1], "the end"),
         (lambda frame: frame.replace({"user": {"u5": "u6"}}), "the end"),
-        (lambda frame: pd.concat([frame, frame[:1000]]), r"lines \d+ to \d+ of .*ratings.csv"),
-        (lambda frame: frame.replace({"user": {frame["user"].iloc[-1]: "new"}}), r"lines \d+ to \d+ of .*ratings.csv"),
+        (lambda frame: pd.concat([frame, frame[:1000]]), r"lines \d+ to \d+ of .*after.csv"),
+        (lambda frame: frame.replace({"user": {frame["user"].iloc[-1]: "new"}}), r"lines \d+ to \d+ of .*after.csv"),
     ],
 )
-def test_a_file_that_changes_between_the_readings(tmp_path, frame, monkeypatch, change, place):
+def test_batches_that_change_between_the_readings(tmp_path, frame, change, place):
+    frame.to_csv(tmp_path / "before.csv", index=False)
+    change(frame).to_csv(tmp_path / "after.csv", index=False)
+    readings = [open_ratings(tmp_path / f"{name}.csv") for name in ("before", "after")]
+
+    class Changing(RatingBatches):
+        labels, feature_names = readings[0].labels, readings[0].feature_names
+
+        def batches(self):
+            return readings.pop(0).batches()
+
+        def __repr__(self):
+            return "Changing()"
+
+    with pytest.raises(ValueError, match=rf"^Changing\(\) has changed while it was read: at {place}"):
+        fit(Changing())
+
+
+def test_a_file_that_changes_between_the_readings(tmp_path, frame, monkeypatch):
     path = tmp_path / "ratings.csv"
     frame.to_csv(path, index=False)
     opened = open_ratings(path)
 
     def require(storage, n_bytes):
-        change(frame).to_csv(path, index=False)
+        frame[:-1].to_csv(path, index=False)
 
     monkeypatch.setattr("sklearn_mf._utils.storage.Storage.require", require)
-    with pytest.raises(ValueError, match=rf"RatingsFile\(.* has changed while it was read: at {place}"):
+    with pytest.raises(ValueError, match=r"ratings.csv has changed since it was opened. Open it again.$"):
         fit(opened)
+
+
+COUNTED = r"\(row numbers in this message count from the first of them\)"
 
 
 def test_wrong_rows_are_counted_from_the_first_of_their_batch(frame):
     ids = np.array([*range(1000), None, *range(1999)], dtype=object)
     table = pd.DataFrame({"user": ids, "item": frame["item"]})
-    with pytest.raises(ValueError, match=r"^In rows 800 to 1199 of X, of which the first is row 0 here: .*at row 200"):
+    with pytest.raises(ValueError, match=rf"^In rows 800 to 1199 of X {COUNTED}: .*at row 200"):
         fit(table, frame["rating"], memory_map=True)
     table["user"] = np.array([*range(100), None, *range(2899)], dtype=object)
     with pytest.raises(ValueError, match=r"^Input contains NaN, infinite or missing ids .*at row 100"):
@@ -241,6 +311,29 @@ def test_wrong_rows_are_counted_from_the_first_of_their_batch(frame):
     negative = np.where(np.arange(N_ROWS) == 1000, -1.0, 1.0)
     with pytest.raises(ValueError, match=r"at row 1000 "):
         fit(frame[["user", "item"]], negative, memory_map=True, loss="poisson")
+
+
+@pytest.mark.parametrize(("first", "rows", "n", "row"), [(100, "0 to 399", 300, 100), (1000, "800 to 1199", 200, 200)])
+def test_negative_counts_of_a_file_are_those_of_a_batch(tmp_path, frame, first, rows, n, row):
+    ratings = np.where(np.arange(N_ROWS) >= first, -1.0, 1.0)
+    frame.assign(rating=ratings).to_parquet(tmp_path / "ratings.parquet")
+    message = (
+        rf"^In rows {rows} of .*ratings.parquet {COUNTED}: loss='poisson' .*: y of these rows has {n} negative "
+        rf"values, the first at row {row} "
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(open_ratings(tmp_path / "ratings.parquet"), loss="poisson")
+
+
+def test_ids_of_another_kind_in_a_later_file(tmp_path, frame):
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.assign(user=np.arange(N_ROWS) % 50).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(
+        ValueError,
+        match=rf"^In rows 0 to 399 of .*b.parquet {COUNTED}: Column 0 \('user'\) of X mixes ids of different .*: "
+        r"number \(0\), text \('u.*'\). The rows before these have text ids.",
+    ):
+        fit(open_ratings(tmp_path))
 
 
 def test_columns_that_are_no_categories_are_warned_of(tmp_path, frame):

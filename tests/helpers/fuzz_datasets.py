@@ -93,7 +93,7 @@ def fit_file(choose):
         table = {"user": choose.rng.integers(0, 5, n_rows), "item": list("abc" * 10)[:n_rows]}
         table["rating"] = choose.argument([choose.rng.random(n_rows)], [["x"] * n_rows, [None] * n_rows])
         parquet.write_table(pyarrow.table(table), path)
-        path = choose.argument([path], [FOLDER / "nothing.parquet"])
+        path = choose.argument([path], [FOLDER / "nothing.parquet", FOLDER / "*.parquet", [path], "s3://bucket/x"])
     good = {"columns": [None, [0, 1, 2]], "weight": [None], "sep": [None], "header": [None], "encoding": [None]}
     bad = {
         "columns": [[0, 1], 5, [0, 0, 1], ["user", "item", "x"]], "weight": [99, "nothing", -1, 1.5, True, 0],

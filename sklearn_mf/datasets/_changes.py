@@ -1,0 +1,49 @@
+"""Notice that files have changed since they were opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from os import fspath
+from pathlib import Path
+
+
+class NotedFiles:
+    """Hold size and time of files, to tell later whether somebody wrote to them.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        The files. They are noted now, so do this before they are read.
+    """
+
+    def __init__(self, files: Iterable[Path]):
+        self._marks = {file: _mark(file) for file in files}
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Raise a ValueError if a file changes before a reading or during it; then errors of the reading mislead."""
+        self._check()
+        try:
+            yield
+        except Exception as error:
+            self._check(error)
+            raise
+        self._check()
+
+    def _check(self, error: Exception | None = None) -> None:
+        """Raise a ValueError if a file is not as it was noted; ``error`` is what came of it."""
+        for file, mark in self._marks.items():
+            problem, cause = "", error
+            try:
+                is_same = _mark(file) == mark
+            except (FileNotFoundError, NotADirectoryError) as missing:
+                is_same, problem, cause = False, ": it is not there any more", error or missing
+            if not is_same:
+                raise ValueError(f"{fspath(file)} has changed since it was opened{problem}. Open it again.") from cause
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    """Give size and time of a file."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
