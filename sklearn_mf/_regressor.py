@@ -460,7 +460,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
         before, frozen = frozen_copy(self), frozen_copy(self)
         memory_map = _memory_map_of(self)
-        given = check_fit_input(frozen, X, y, sample_weight, hyper.loss, is_mapped=memory_map is not None)
+        given = check_fit_input(frozen, X, y, sample_weight, hyper, is_mapped=memory_map is not None)
         held = check_validation(frozen, len(given.labels), X_val, y_val, sample_weight_val, hyper.loss)
         start = None
         if self.warm_start and hasattr(before, "_training_state"):

@@ -14,12 +14,10 @@ from sklearn_mf._ids.batches import Batch, RatingBatches, SlicedRatings
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.merge import GrowingLevels
 from sklearn_mf._ids.tables import Column
-from sklearn_mf._training.losses import Loss
+from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.ratings import CodedRatings
+from sklearn_mf._training.room import bytes_of_fit
 from sklearn_mf._training.shard import Shard
-
-_CODE, _NUMBER = 4, 8  # bytes
-_GRID = 4.25  # bytes of a rating in the grid that the kernel takes; its weight takes 4 more
 
 
 class StreamedInput:
@@ -30,21 +28,21 @@ class StreamedInput:
     batches : RatingBatches
         The ratings.
 
-    loss : Loss
-        It says which ratings are allowed.
+    hyper : Hyperparameters
+        Its loss says which ratings are allowed.
 
-    n_copies : int
-        How often training holds the ratings in blocks, at most.
+    early_stopping : bool
+        Whether ratings are held out.
     """
 
-    def __init__(self, batches: RatingBatches, loss: Loss, n_copies: int):
+    def __init__(self, batches: RatingBatches, hyper: Hyperparameters, early_stopping: bool):
         self.labels = batches.labels
-        self._batches, self._loss, self._n_copies = batches, loss, n_copies
+        self._batches, self._hyper, self._early_stopping = batches, hyper, early_stopping
 
     def fit_levels(self, shard: Shard) -> tuple[Levels, CodedRatings]:
         """Learn the levels, and put the ratings into the storage; warn of columns that can hardly be categories."""
         levels, n_rows, n_counted, has_weights = self._learn_levels(shard)
-        shard.storage.require(n_rows * self._bytes_of_a_rating(has_weights))
+        shard.storage.require(bytes_of_fit(n_rows, levels.counts, has_weights, self._hyper, self._early_stopping))
         columns = [Column(label, []) for label in self.labels]
         warn_of_continuous_columns(columns, levels, n_counted)
         coded = self._encode(levels, n_rows, has_weights, shard)
@@ -66,11 +64,6 @@ class StreamedInput:
         if not n_counted:
             raise ValueError("Sample weights are all zero: at least one rating must count.")
         return growing.finish(), n_rows, n_counted, has_weights
-
-    def _bytes_of_a_rating(self, has_weights: bool) -> int:
-        """Give what a rating needs of the storage: as it is read, in blocks, and in the grid."""
-        in_block = _CODE * len(self.labels) + _NUMBER * (2 if has_weights else 1)
-        return int(np.ceil(in_block * (1 + self._n_copies) + _GRID + (4 if has_weights else 0)))
 
     def _encode(self, levels: Levels, n_rows: int, has_weights: bool, shard: Shard) -> CodedRatings:
         """Read the ratings again, and write their codes."""
@@ -102,7 +95,7 @@ class StreamedInput:
     def _check_targets(self, batch: Batch) -> None:
         """Refuse ratings that the loss does not allow; what is said of them holds for the batch alone."""
         with _named(batch):
-            self._loss.check_targets(batch.y, batch.weights, "y of these rows")
+            self._hyper.loss.check_targets(batch.y, batch.weights, "y of these rows")
 
     def _raise_changed(self, place: str) -> NoReturn:
         """Refuse ratings that are not those of the first reading."""
@@ -113,20 +106,19 @@ class StreamedInput:
 
 
 def check_fit_input(
-    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, loss: Loss, is_mapped: bool
+    frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, hyper: Hyperparameters, is_mapped: bool
 ) -> CheckedInput | StreamedInput:
     """Check what fit is given; ratings are read in batches if they come so, or if arrays are mapped files."""
-    n_copies = 2 if frozen.early_stopping else 1
     if isinstance(X, RatingBatches):
         for name, given in [("y", y), ("sample_weight", sample_weight)]:
             if given is not None:
                 raise ValueError(f"{name} is given, and X is {X!r}, which has its own: leave {name} out.")
         _set_names(frozen, X)
-        return StreamedInput(X, loss, n_copies)
-    checked = check_input(frozen, X, y, sample_weight, loss, reset=True)
+        return StreamedInput(X, hyper, frozen.early_stopping)
+    checked = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)
     if not is_mapped:
         return checked
-    return StreamedInput(SlicedRatings(checked.columns, checked.y, checked.weights), loss, n_copies)
+    return StreamedInput(SlicedRatings(checked.columns, checked.y, checked.weights), hyper, frozen.early_stopping)
 
 
 def _set_names(frozen: Any, batches: RatingBatches) -> None:

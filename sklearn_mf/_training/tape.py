@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Solver(Protocol):
-    """What runs the epochs."""
+    """Run the epochs of a fit."""
 
     def save(self) -> dict[str, np.ndarray]:
         """Give the parameters, by name."""

@@ -57,8 +57,9 @@ ORDER_WITHIN_WINGS = {
     ],
     "_training": [
         "shard", "tape", "losses", "hyperparameters", "layout", "ratings", "scaling", "grid", "damping", "parameters",
-        "partners", "centers", "sgd", "precision", "learned", "progress", "run", "schedules", "penalty_scale", "fit",
-        "online", "fold_in", "sections", "confidence", "pairs", "als", "choose_penalties", "fit_pairs",
+        "partners", "centers", "sgd", "precision", "learned", "progress", "room", "run", "schedules",
+        "penalty_scale", "fit", "online", "fold_in", "sections", "confidence", "pairs", "als", "choose_penalties",
+        "fit_pairs",
     ],
     "dask": [
         "_transport", "_checkpoints", "_tasks", "_team", "_check", "_recovery", "_partitions", "_programs",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+import weakref
 from collections import namedtuple
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
 from sklearn_mf._ids.batches import RatingBatches
+from sklearn_mf._utils.storage import MappedStorage
 from sklearn_mf.datasets import make_ratings, open_ratings
 
 N_ROWS = 3000
@@ -395,12 +397,64 @@ def test_a_fit_holds_no_array_of_all_ratings(tmp_path, monkeypatch, parameters, 
     assert peaks[2] - peaks[1] < sizes[2] - sizes[1]
 
 
+@pytest.fixture
+def room(monkeypatch):
+    """What files of a fit take at most, and what the disk was asked for; bytes."""
+    room, n_bytes = {"most": 0, "asked": 0}, [0]
+    make, ask = MappedStorage.empty, MappedStorage.require
+
+    def let_go(size):
+        n_bytes[0] -= size
+
+    def empty(self, shape, dtype):
+        array = make(self, shape, dtype)
+        n_bytes[0] += array.nbytes
+        room["most"] = max(room["most"], n_bytes[0])
+        weakref.finalize(array, let_go, array.nbytes)
+        return array
+
+    def require(self, n):
+        room["asked"] = n
+        ask(self, n)
+
+    monkeypatch.setattr(MappedStorage, "empty", empty)
+    monkeypatch.setattr(MappedStorage, "require", require)
+    return room
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "quantile", "poisson"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("weight", [None, "n"])
+@pytest.mark.parametrize("implicit_features", [None, "both"])
+@pytest.mark.filterwarnings("ignore:Training ended")
+def test_files_take_no_more_than_the_disk_was_asked_for(room, loss, early_stopping, weight, implicit_features):
+    rng = np.random.default_rng(0)
+    for n_rows, n_users, columns in [(30_000, 300, ["user", "item"]), (9_000, 9_000, ["user", "item", "week"])]:
+        table = pd.DataFrame({"user": rng.integers(0, n_users, n_rows), "item": rng.integers(0, 200, n_rows)})
+        table["week"], y = rng.integers(0, 9, n_rows), rng.integers(1, 6, n_rows)
+        table.loc[n_rows // 2 :, columns] = table.loc[: n_rows // 2 - 1, columns].to_numpy()  # repeats
+        given = {} if weight is None else {"sample_weight": rng.random(n_rows)}
+        model = MatrixFactorizationRegressor(
+            12,
+            max_iter=2,
+            loss=loss,
+            early_stopping=early_stopping,
+            implicit_features=implicit_features,
+            memory_map=True,
+            random_state=0,
+        )
+        room["most"] = 0
+        model.fit(table[columns], y, **given)
+        assert 0 < room["most"] <= room["asked"] < 2.5 * room["most"]
+
+
 SCRIPT = """
     import re, sys, threading, time
     import pytest
     from helpers.batches import make_batches_small
+    from sklearn_mf import MatrixFactorizationRegressor
+    from sklearn_mf._regressor import hyperparameters_of
     from sklearn_mf._streaming import StreamedInput
-    from sklearn_mf._training.losses import make_loss
     from sklearn_mf._training.shard import Shard
     from sklearn_mf._utils.storage import storage_of
     from sklearn_mf._utils.threads import Threads
@@ -413,13 +467,13 @@ SCRIPT = """
             time.sleep(0.005)
 
     make_batches_small(pytest.MonkeyPatch(), 2**13)
-    loss = make_loss("squared_error", epsilon=1.0, quantile=0.5)
+    hyper = hyperparameters_of(MatrixFactorizationRegressor())
     for path in sys.argv[2:]:
         peak, done = 0, threading.Event()
         watcher = threading.Thread(target=watch)
         watcher.start()
         with storage_of(sys.argv[1]) as storage, Threads(1) as threads:
-            StreamedInput(open_ratings(path), loss, n_copies=1).fit_levels(Shard(threads, storage))
+            StreamedInput(open_ratings(path), hyper, early_stopping=False).fit_levels(Shard(threads, storage))
         done.set()
         watcher.join()
         print(peak)
