@@ -138,7 +138,7 @@ def print_target(with_centers, rates):
     for n_workers in WORKERS_OF_TARGET:
         size = Size(*TARGET, n_workers, with_centers)
         own, n_bytes = size.groups_of_workers, (bytes_of_sweep(size) + bytes_of_sums(size)).max()
-        seconds = "" if rates is None else f"{rates.computing_of(size):.0f}"
+        seconds = " | " if rates is None else f"{rates.computing_of(size):.0f} | {rates.build_of(size):.0f}"
         memory = memory_of_worker(size) if rates is None else rates.memory_of(size)
         print(
             f"| {n_workers} | {len(own)} | {own.min()} to {own.max()} | {memory / 1e9:.0f} | {n_bytes / 1e9:.1f} | "
