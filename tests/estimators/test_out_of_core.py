@@ -379,8 +379,8 @@ def test_a_fit_holds_no_array_of_all_ratings(tmp_path, monkeypatch, parameters, 
     for module in ("ratings", "grid", "losses", "penalty_scale"):
         monkeypatch.setattr(f"sklearn_mf._training.{module}._MAX_CHUNK", 2**12)
     monkeypatch.setattr("sklearn_mf._prediction.own_contexts._CHUNK", 2**12)
-    sizes, peaks = (10_000, 30_000, 300_000), []  # the first fit imports what is imported late
-    for n_rows in sizes:
+
+    def peak_of(n_rows):
         rng = np.random.default_rng(0)
         table = pd.DataFrame({name: rng.integers(0, 300, n_rows) for name in ("user", "item")})
         table = table.assign(
@@ -391,10 +391,15 @@ def test_a_fit_holds_no_array_of_all_ratings(tmp_path, monkeypatch, parameters, 
         tracemalloc.start()
         try:
             fit(opened, memory_map=tmp_path, **{"rank": 2, "max_iter": 2, **parameters})
-            peaks.append(tracemalloc.get_traced_memory()[1])
+            return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    assert peaks[2] - peaks[1] < sizes[2] - sizes[1]
+
+    few, many = 30_000, 300_000
+    peak_of(10_000)  # imports what is imported late
+    least = peak_of(few)
+    # Again if need be: other threads of this process, of a Dask cluster for one, allocate too.
+    assert any(peak_of(many) - least < many - few for _ in range(3))
 
 
 @pytest.fixture
