@@ -116,17 +116,19 @@ def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, d
     async def ask() -> dict[str, asyncio.Future]:
         asked = {a: asyncio.ensure_future(client.run(namespace["describe"], workers=[a])) for a in addresses}
         await asyncio.wait(asked.values(), timeout=limit)
-        answers = {address: answer for address, answer in asked.items() if answer.done()}
         for answer in asked.values():
             answer.cancel()  # unless it is done
-        return answers
+        return asked
+
+    def is_silent(answer: asyncio.Future) -> bool:
+        return answer.cancelled() or not answer.done() or isinstance(answer.exception(), OSError)
 
     answers = client.sync(ask)
-    silent = [address for address in addresses if address not in answers]
+    silent = [address for address in addresses if is_silent(answers[address])]
     if silent:
         raise TimeoutError(
-            f"The Dask workers {', '.join(silent)} do not answer within {limit:g} seconds: start them again, or "
-            "take them out of the cluster."
+            f"The Dask workers {', '.join(silent)} do not answer, or not within {limit:g} seconds: start them again, "
+            "or take them out of the cluster."
         )
     return {address: answer.result()[address] for address, answer in answers.items()}
 

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("distributed")
 from distributed import Client
+from distributed.comm import CommClosedError
 
 import sklearn_mf
 from sklearn_mf.dask._check import find_client, find_workers
@@ -73,10 +74,27 @@ def test_worker_that_does_not_answer(client):
     pid = client.run(os.getpid, workers=[first])[first]
     os.kill(pid, signal.SIGSTOP)
     try:
-        with pytest.raises(TimeoutError, match=f"workers {first} do not answer within 1 seconds"):
+        with pytest.raises(TimeoutError, match=f"workers {first} do not answer, or not within 1 seconds"):
             find_workers(client, limit=1)
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_worker_that_goes_away_while_it_is_asked(client, monkeypatch):
+    first, run = next(iter(client.nthreads())), client.run
+
+    def run_or_fail(function, workers):
+        if workers != [first]:
+            return run(function, workers=workers)
+
+        async def fail():
+            raise CommClosedError("in <TCP>: Stream is closed")
+
+        return fail()
+
+    monkeypatch.setattr(client, "run", run_or_fail)
+    with pytest.raises(TimeoutError, match=f"workers {first} do not answer"):
+        find_workers(client)
 
 
 def test_client_that_is_not_there(client):
