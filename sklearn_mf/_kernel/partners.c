@@ -1,4 +1,5 @@
 #include "partners.h"
+#include "centers.h"
 #include "inline.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ enum { MOST = 72 }; /* floats that are kept in registers */
 #include "sgd_vector.h"
 
 #include "partners_loops.h"
+#include "centers_loops.h"
 #undef SGD_SET
 #undef SGD_WIDTH
 
@@ -30,6 +32,7 @@ enum { MOST = 72 }; /* floats that are kept in registers */
 #include "sgd_vector.h"
 
 #include "partners_loops.h"
+#include "centers_loops.h"
 #endif
 
 typedef struct {
@@ -37,11 +40,21 @@ typedef struct {
     void (*scatter)(const partners_block *, int, const float *, float *);
     void (*project)(ptrdiff_t, int, int, const float *, const float *, float *);
     void (*expand)(ptrdiff_t, int, int, const float *, const float *, float *);
+    void (*weigh)(ptrdiff_t, int, const centers_side *, float *);
+    void (*subtract_ridge)(ptrdiff_t, int, int, const float *, const float *, const float *, float *, float *);
+    void (*precondition)(ptrdiff_t, int, int, const float *, const float *, const float *, float *, float *, float *);
+    void (*curve)(ptrdiff_t, int, const centers_side *, float *, float *);
+    void (*move)(ptrdiff_t, int, const float *, const float *, const centers_side *);
+    double (*move_coefficients)(ptrdiff_t, int, const float *, const float *, float *, centers_view, centers_view,
+                                const double *);
 } loops;
 
-static const loops baseline = {gather_baseline, scatter_baseline, project_baseline, expand_baseline};
+static const loops baseline = {gather_baseline,         scatter_baseline, project_baseline, expand_baseline,
+                               weigh_baseline,          subtract_ridge_baseline, precondition_baseline, curve_baseline,
+                               move_baseline,           move_coefficients_baseline};
 #ifdef SGD_HAVE_X86
-static const loops avx2 = {gather_avx2, scatter_avx2, project_avx2, expand_avx2};
+static const loops avx2 = {gather_avx2, scatter_avx2,        project_avx2,      expand_avx2, weigh_avx2,
+                           subtract_ridge_avx2, precondition_avx2, curve_avx2, move_avx2, move_coefficients_avx2};
 #else
 #define avx2 baseline
 #endif
@@ -67,6 +80,36 @@ void partners_project(ptrdiff_t n, int k, int width, const float *left, const fl
 void partners_expand(ptrdiff_t n, int k, int width, const float *left, const float *out, float *rows)
 {
     chosen->expand(n, k, width, left, out, rows);
+}
+
+void centers_weigh(ptrdiff_t n, int width, const centers_side *side, float *out) { chosen->weigh(n, width, side, out); }
+
+void centers_project(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
+                     float *residual, float *out)
+{
+    chosen->subtract_ridge(n, width, k, directions, ridge, x, residual, out);
+}
+
+void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along,
+                          const float *residual, float *direction, float *slope, float *length)
+{
+    chosen->precondition(n, width, k, directions, along, residual, direction, slope, length);
+}
+
+void centers_curve(ptrdiff_t n, int width, const centers_side *side, float *near, float *total)
+{
+    chosen->curve(n, width, side, near, total);
+}
+
+void centers_move(ptrdiff_t n, int width, const float *near, const float *step, const centers_side *side)
+{
+    chosen->move(n, width, near, step, side);
+}
+
+double centers_move_coefficients(ptrdiff_t n, int width, const float *direction, const float *step, float *x,
+                                 centers_view q, centers_view push, const double *weight)
+{
+    return chosen->move_coefficients(n, width, direction, step, x, q, push, weight);
 }
 
 ptrdiff_t partners_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff_t n_users, ptrdiff_t n_items,

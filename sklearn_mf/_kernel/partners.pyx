@@ -28,6 +28,28 @@ cdef extern from "partners.h" nogil:
     void partners_select_simd(int wide)
 
 
+cdef extern from "centers.h" nogil:
+    ctypedef struct centers_view:
+        float *x
+        ptrdiff_t stride
+
+    ctypedef struct centers_side:
+        centers_view row, center, bias, bias_center
+        const float *norm
+        const float *strength
+        const float *of_bias
+
+    void centers_weigh(ptrdiff_t n, int width, const centers_side *side, float *out)
+    void centers_project(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
+                         float *residual, float *out)
+    void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along,
+                              const float *residual, float *direction, float *slope, float *length)
+    void centers_curve(ptrdiff_t n, int width, const centers_side *side, float *near, float *total)
+    void centers_move(ptrdiff_t n, int width, const float *near, const float *step, const centers_side *side)
+    double centers_move_coefficients(ptrdiff_t n, int width, const float *direction, const float *step, float *x,
+                                     centers_view q, centers_view push, const double *weight)
+
+
 def select_wide(bint wide):
     """Use 256-bit vectors from now on, or the portable loops."""
     partners_select_simd(wide)
@@ -134,6 +156,168 @@ cdef class PartnerRuns:
             if not 0 <= blocks[t] < self.n_runs.shape[0]:
                 raise IndexError(f"There is no block {blocks[t]} among {self.n_runs.shape[0]}.")
         return 0
+
+
+cdef class CenteredRows:
+    """Hold rows of one side with their centers, and move the centers.
+
+    A wide row has the factors, then LANES floats: of the bias, and zeros.
+
+    Parameters
+    ----------
+    rows, centers : float32 arrays (n, width)
+        Factors and what they shrink to; rows may be apart.
+
+    bias, bias_centers : float32 arrays (n,)
+        The same of the biases.
+
+    norm, strength, of_bias : float32 arrays (n,)
+        One by the root of the number of partners; the strengths of the penalties of factors and of biases.
+    """
+
+    cdef object arrays  # keeps the memory
+    cdef centers_side side
+    cdef Py_ssize_t n
+    cdef int width
+
+    def __init__(
+        self,
+        float[:, :] rows,
+        float[:, :] centers,
+        float[:] bias,
+        float[:] bias_centers,
+        const float[::1] norm,
+        const float[::1] strength,
+        const float[::1] of_bias,
+    ):
+        self.n, self.width = rows.shape[0], rows.shape[1]
+        lengths = {centers.shape[0], bias.shape[0], bias_centers.shape[0], norm.shape[0], strength.shape[0]}
+        if lengths | {of_bias.shape[0]} != {self.n}:
+            raise ValueError("All arrays must have a row for each of the rows.")
+        if centers.shape[1] != self.width or self.width % PARTNERS_LANES:
+            raise ValueError("rows and centers must have one width, a multiple of LANES.")
+        self.arrays = rows, centers, bias, bias_centers, norm, strength, of_bias
+        if self.n == 0:
+            return
+        self.side.row, self.side.center = _view(rows), _view(centers)
+        self.side.bias.x, self.side.bias.stride = &bias[0], bias.strides[0] // sizeof(float)
+        self.side.bias_center.x, self.side.bias_center.stride = &bias_centers[0], bias_centers.strides[0] // sizeof(float)
+        self.side.norm, self.side.strength, self.side.of_bias = &norm[0], &strength[0], &of_bias[0]
+
+    def weigh(self, Py_ssize_t start, Py_ssize_t stop, float[:, ::1] near):
+        """Fill rows of ``near`` with |N|^(-1/2) d (p - z)."""
+        cdef centers_side side = self._from(start, stop, near.shape[0], near.shape[1])
+        if start < stop:
+            with nogil:
+                centers_weigh(stop - start, self.width, &side, &near[start, 0])
+
+    def curve(self, Py_ssize_t start, Py_ssize_t stop, float[:, ::1] near, float[::1] total):
+        """Multiply rows of ``near`` by |N|^(-1/2); add d times their squares to ``total``, by column."""
+        cdef centers_side side = self._from(start, stop, near.shape[0], near.shape[1])
+        _check_wide(total.shape[0], self.width)
+        if start < stop:
+            with nogil:
+                centers_curve(stop - start, self.width, &side, &near[start, 0], &total[0])
+
+    def move(self, Py_ssize_t start, Py_ssize_t stop, const float[:, ::1] near, const float[::1] step):
+        """Add step times ``near`` to the centers."""
+        cdef centers_side side = self._from(start, stop, near.shape[0], near.shape[1])
+        _check_wide(step.shape[0], self.width)
+        if start < stop:
+            with nogil:
+                centers_move(stop - start, self.width, &near[start, 0], &step[0], &side)
+
+    cdef centers_side _from(self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t n_near, Py_ssize_t width) except *:
+        """Give the rows from ``start`` on."""
+        cdef centers_side side = self.side
+        if not 0 <= start <= stop <= self.n or n_near != self.n:
+            raise IndexError("There are no such rows.")
+        _check_wide(width, self.width)
+        side.row.x += start * side.row.stride
+        side.center.x += start * side.center.stride
+        side.bias.x += start * side.bias.stride
+        side.bias_center.x += start * side.bias_center.stride
+        side.norm += start
+        side.strength += start
+        side.of_bias += start
+        return side
+
+
+cdef centers_view _view(float[:, :] rows) except *:
+    cdef centers_view view
+    if rows.strides[1] != sizeof(float):
+        raise ValueError("The floats of a row must lie side by side.")
+    view.x, view.stride = &rows[0, 0], rows.strides[0] // sizeof(float)
+    return view
+
+
+cdef int _check_wide(Py_ssize_t n, Py_ssize_t width) except -1:
+    if n != width + PARTNERS_LANES:
+        raise ValueError("A wide row has the factors and LANES floats more.")
+    return 0
+
+
+def subtract_ridge(
+    const float[:, ::1] directions,     # IN    (n, k)
+    const float[::1] ridge,             # IN    (wide,)
+    const float[:, ::1] x,              # IN    (n, wide)
+    float[:, ::1] residual,             # INOUT (n, wide)
+    float[:, ::1] out,                  # INOUT (k, wide)
+):
+    """Subtract ridge times x from the residual, and add directions^T residual to ``out``."""
+    n, k = directions.shape[0], directions.shape[1]
+    _check_product(residual, n, out, k)
+    if x.shape[0] != n or x.shape[1] != residual.shape[1] or ridge.shape[0] != residual.shape[1]:
+        raise ValueError("ridge, x and residual do not fit.")
+    if n and k:
+        with nogil:
+            centers_project(directions.shape[0], residual.shape[1] - PARTNERS_LANES, directions.shape[1],
+                            &directions[0, 0], &ridge[0], &x[0, 0], &residual[0, 0], &out[0, 0])
+
+
+def precondition(
+    const float[:, ::1] directions,     # IN    (n, k)
+    const float[:, ::1] along,          # IN    (k, wide)
+    const float[:, ::1] residual,       # IN    (n, wide)
+    float[:, ::1] direction,            # OUT   (n, wide): residual + directions along
+    float[::1] slope,                   # INOUT (wide,): sum of direction times residual
+    float[::1] length,                  # INOUT (wide,): sum of direction times itself
+):
+    """Find the direction of a step, and add up what its length depends on."""
+    n, k, wide = directions.shape[0], directions.shape[1], residual.shape[1]
+    _check_product(along, k, direction, n)
+    if residual.shape[0] != n or direction.shape[1] != wide or slope.shape[0] != wide or length.shape[0] != wide:
+        raise ValueError("residual, direction and sums do not fit.")
+    if n and k:
+        with nogil:
+            centers_precondition(directions.shape[0], residual.shape[1] - PARTNERS_LANES, directions.shape[1],
+                                 &directions[0, 0], &along[0, 0], &residual[0, 0], &direction[0, 0], &slope[0],
+                                 &length[0])
+
+
+def move_coefficients(
+    const float[:, ::1] direction,      # IN    (n, wide)
+    const float[::1] step,              # IN    (wide,)
+    float[:, ::1] x,                    # INOUT (n, wide)
+    float[:, :] rows,                   # IN    (n, width)
+    float[:, :] push,                   # OUT   (n, 2): <x, row>, and x of the bias
+    const double[::1] weight,           # IN    (n,)
+):
+    """Move coefficients by the step; return the sum of weights times squared lengths of rows."""
+    cdef double total = 0.0
+    cdef centers_view q, out
+    n, width = rows.shape[0], rows.shape[1]
+    _check_wide(x.shape[1], width)
+    if {direction.shape[0], x.shape[0], push.shape[0], weight.shape[0]} != {n} or push.shape[1] != 2:
+        raise ValueError("The arrays of a move must have as many rows as each other.")
+    if direction.shape[1] != x.shape[1] or step.shape[0] != x.shape[1]:
+        raise ValueError("The arrays of a move do not fit.")
+    if n:
+        q, out = _view(rows), _view(push)
+        with nogil:
+            total = centers_move_coefficients(rows.shape[0], rows.shape[1], &direction[0, 0], &step[0], &x[0, 0], q, out,
+                                              &weight[0])
+    return total
 
 
 def project(

@@ -34,7 +34,15 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array
 
-from sklearn_mf._kernel.partners import eigen, expand, project
+from sklearn_mf._kernel.partners import (
+    CenteredRows,
+    eigen,
+    expand,
+    move_coefficients,
+    precondition,
+    project,
+    subtract_ridge,
+)
 from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._kernel.sgd import LANES
 from sklearn_mf._training.grid import BlockGrid
@@ -181,6 +189,10 @@ class CenterRegression:
         self._ridge = np.ones(width + LANES, dtype=np.float32)
         for columns, most, ridge in zip(columns_of_d, largest, ridge_strengths(hyper, field), strict=True):
             self._ridge[columns] = min(ridge / (most or 1.0), LARGEST_SAFE_NUMBER)
+        of_rows, of_bias = (strength[:, 0] for _, strength in self._relative_strength)
+        self._own_rows = CenteredRows(
+            self._rows, self._centers, self._bias, self._bias_center, self._norm.ravel(), of_rows, of_bias
+        )
         self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
         self._row_buffer, self._residual, self._direction = work[0][:n_own], work[1][:n_other], work[2][:n_other]
 
@@ -266,48 +278,36 @@ class CenterRegression:
         return np.sum(self._shard.gather(np.array(self._map(field, function))), axis=0, dtype=np.float64)
 
     def _weigh_residuals(self, part: slice) -> None:
-        """Fill ``near`` with |N|^(-1/2) D (p - z)."""
-        near = self._row_buffer[part]
-        np.subtract(self._rows[part], self._centers[part], out=near[:, :-LANES])
-        np.subtract(self._bias[part], self._bias_center[part], out=near[:, -LANES])
-        for columns, strength in self._relative_strength:
-            near[:, columns] *= self._norm[part] * strength[part]
+        """Fill the buffer with |N|^(-1/2) D (p - z)."""
+        self._own_rows.weigh(part.start, part.stop, self._row_buffer)
 
     def _subtract_ridge(self, part: slice) -> np.ndarray:
         """Turn sums over partners into the residual of the normal equations; return U^T times it."""
-        self._residual[part] -= self._ridge * self.coefficients[part]
-        return self._project(self._directions[part], self._residual[part])
+        directions = self._directions[part]
+        out = np.zeros((directions.shape[1], len(self._ridge)), dtype=np.float32)
+        subtract_ridge(directions, self._ridge, self.coefficients[part], self._residual[part], out)
+        return out
 
     def _precondition(self, part: slice, along: np.ndarray) -> np.ndarray:
         """Find the direction of the step; return its product with the residual and with itself, by column."""
-        direction = self._direction[part]
-        direction[:] = self._residual[part]
-        expand(self._directions[part], along, direction)
-        return np.stack([_column_sums(direction, of) for of in (self._residual[part], direction)])
+        sums = np.zeros((2, len(self._ridge)), dtype=np.float32)
+        precondition(self._directions[part], along, self._residual[part], self._direction[part], *sums)
+        return sums.astype(np.float64)
 
     def _curvature(self, part: slice) -> np.ndarray:
         """Turn sums over partners into the move of centers by a step of 1; return the sum of d times its square."""
-        near = self._row_buffer[part]
-        near *= self._norm[part]
-        total = np.zeros(near.shape[1])
-        for columns, strength in self._relative_strength:
-            total[columns] = _column_sums(near[:, columns], near[:, columns] * strength[part])
-        return total
+        total = np.zeros(len(self._ridge), dtype=np.float32)
+        self._own_rows.curve(part.start, part.stop, self._row_buffer, total)
+        return total.astype(np.float64)
 
     def _move_centers(self, part: slice, step: np.ndarray) -> None:
         """Move centers of factors and biases by the step."""
-        near = self._row_buffer[part]
-        near *= step
-        self._centers[part] += near[:, :-LANES]
-        self._bias_center[part] += near[:, -LANES]
+        self._own_rows.move(part.start, part.stop, self._row_buffer, step)
 
     def _move_coefficients(self, part: slice, step: np.ndarray) -> float:
         """Move coefficients and push by the step; return the sum of n |q|^2 of the other side's rows q."""
-        coefficients, rows = self.coefficients[part], self._other_rows[part]
-        coefficients += step * self._direction[part]
-        self.push[part, 0] = np.einsum("ij,ij->i", coefficients[:, :-LANES], rows)
-        self.push[part, 1] = coefficients[:, -LANES]
-        return float((np.einsum("ij,ij->i", rows, rows) * self._n_other[part]).sum())
+        own = self._other_rows[part], self.push[part], self._n_other[part]
+        return move_coefficients(self._direction[part], step, self.coefficients[part], *own)
 
     def _gram(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Multiply left^T by right."""
@@ -355,11 +355,6 @@ def predict_centers(
     norm = 1 / np.sqrt(counts)
     who_rated_what = csr_array((norm[place], (place, at)), shape=(len(levels), len(partner)))
     return who_rated_what @ coefficients[partner].astype(np.float64), counts
-
-
-def _column_sums(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Sum a times b by column."""
-    return np.einsum("ij,ij->j", a, b).astype(np.float64)
 
 
 def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 #include "effects.h"
 #include "grid.h"
 #include "hashing.h"
+#include "centers.h"
 #include "partners.h"
 #include "select.h"
 #include "sanitize.h"
@@ -206,6 +207,42 @@ static void sum_effects(int n, int n_fields, int weighted)
     if (!(effects_left_out_squares(n, n_fields, index, target, weight, 2.0, users, items, users, items, 0.9) >= 0.0))
         fail("squares below zero");
     void *all[] = {index, target, weight, users, items};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+/* The steps of the regression of centers, on arrays of the exact size: all rows are at their centers, and stay there. */
+static void move_centers(int width, int n)
+{
+    enum { K = 5 };
+    const int wide = width + PARTNERS_LANES;
+    float *rows = take((size_t)n * width * sizeof(float)), *centers = take((size_t)n * width * sizeof(float));
+    float *scalars = take(2 * n * sizeof(float)), *ties = take((size_t)n * PARTNERS_LANES * sizeof(float));
+    float *known = take(3 * n * sizeof(float)), *near = take((size_t)n * wide * sizeof(float));
+    float *directions = take(n * K * sizeof(float)), *along = take((size_t)K * wide * sizeof(float));
+    float *x = take((size_t)n * wide * sizeof(float)), *direction = take((size_t)n * wide * sizeof(float));
+    float *step = take(wide * sizeof(float)), *sums = take(2 * wide * sizeof(float));
+    double *weight = take(n * sizeof(double));
+    for (int i = 0; i < n * width; i++)
+        rows[i] = centers[i] = (float)(i % 7);
+    for (int i = 0; i < 3 * n; i++)
+        known[i] = 1.0f;
+    for (int j = 0; j < wide; j++)
+        step[j] = 0.5f;
+    const centers_side side = {{rows, width}, {centers, width}, {scalars, 2}, {ties, PARTNERS_LANES}, known, known + n,
+                               known + 2 * n};
+    centers_weigh(n, width, &side, near);
+    centers_curve(n, width, &side, near, sums);
+    centers_move(n, width, near, step, &side);
+    centers_project(n, width, K, directions, step, x, near, along);
+    centers_precondition(n, width, K, directions, along, near, direction, sums, sums + wide);
+    const centers_view q = {rows, width}, push = {ties + 2, PARTNERS_LANES};
+    if (centers_move_coefficients(n, width, direction, step, x, q, push, weight) != 0.0)
+        fail("rows without weight have a weight");
+    for (int i = 0; i < n * width; i++)
+        if (centers[i] != (float)(i % 7))
+            fail("a center has moved");
+    void *const all[] = {rows, centers, scalars, ties, known, near, directions, along, x, direction, step, sums, weight};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
@@ -420,7 +457,7 @@ int main(void)
         partners_select_simd(s > 0);
         for (int width = PARTNERS_LANES; width <= 20 * PARTNERS_LANES; width += PARTNERS_LANES)
             for (int n = 1; n < 500; n *= 3)
-                sum_partners(width, n);
+                sum_partners(width, n), move_centers(width, n);
         als_select_simd(simd[s]);
         for (int rank = ALS_LANES; rank <= 10 * ALS_LANES; rank += ALS_LANES)
             for (int n_rows = 1; n_rows < 12; n_rows += 2)
