@@ -49,21 +49,42 @@ TARGET static void NAME(subtract_ridge)(ptrdiff_t n, int width, int k, const flo
         NAME(subtract_ridge_of)(1, width, k, directions + r * k, ridge, x + r * wide, residual + r * wide, out);
 }
 
+/* `m` rows at once, whose sums do not wait for each other. */
+TARGET INLINE void NAME(precondition_of)(int m, int width, int k, const float *directions, const float *along,
+                                         const float *residual, float *direction, float *slope, float *length)
+{
+    const int wide = width + PARTNERS_LANES;
+    FOR_WIDE(j)
+    {
+        vec own[BATCH], sum[BATCH], products = load(slope + j), squares = load(length + j);
+        for (int r = 0; r < m; r++)
+            own[r] = sum[r] = load(residual + r * wide + j);
+        for (int c = 0; c < k; c++) {
+            const vec given = load(along + c * wide + j);
+            for (int r = 0; r < m; r++)
+                sum[r] = multiply_add(broadcast(directions[r * k + c]), given, sum[r]);
+        }
+        for (int r = 0; r < m; r++) {
+            store(direction + r * wide + j, sum[r]);
+            products = multiply_add(sum[r], own[r], products);
+            squares = multiply_add(sum[r], sum[r], squares);
+        }
+        store(slope + j, products);
+        store(length + j, squares);
+    }
+}
+
 TARGET static void NAME(precondition)(ptrdiff_t n, int width, int k, const float *directions, const float *along,
                                       const float *residual, float *direction, float *slope, float *length)
 {
-    const int wide = width + PARTNERS_LANES;
-    for (ptrdiff_t r = 0; r < n; r++, directions += k, residual += wide, direction += wide)
-        FOR_WIDE(j)
-        {
-            const vec own = load(residual + j);
-            vec sum = own;
-            for (int c = 0; c < k; c++)
-                sum = multiply_add(broadcast(directions[c]), load(along + c * wide + j), sum);
-            store(direction + j, sum);
-            store(slope + j, multiply_add(sum, own, load(slope + j)));
-            store(length + j, multiply_add(sum, sum, load(length + j)));
-        }
+    const size_t wide = width + PARTNERS_LANES;
+    ptrdiff_t r = 0;
+    for (; r + BATCH <= n; r += BATCH)
+        NAME(precondition_of)(BATCH, width, k, directions + r * k, along, residual + r * wide, direction + r * wide, slope,
+                              length);
+    for (; r < n; r++)
+        NAME(precondition_of)(1, width, k, directions + r * k, along, residual + r * wide, direction + r * wide, slope,
+                              length);
 }
 
 TARGET static void NAME(curve)(ptrdiff_t n, int width, const centers_side *side, float *near, float *total)
