@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from distributed import Client, get_client, get_worker, rejoin, secede
@@ -57,16 +57,16 @@ def find_client(client: Client | None) -> Client:
 @contextmanager
 def outside_of_slots() -> Iterator[None]:
     """Leave the slot of the task in which this is called, if any: the tasks of a fit may need it."""
-    try:
+    has_left = False
+    with suppress(ValueError, AttributeError, KeyError):  # in no task, or outside of its slot
         get_worker()
         secede()
-    except (ValueError, AttributeError, KeyError):  # in no task, or outside of its slot
-        yield
-        return
+        has_left = True
     try:
         yield
     finally:
-        rejoin()
+        if has_left:
+            rejoin()
 
 
 def find_workers(client: Client, workers: Iterable[str] | None = None, limit: float = 60.0) -> dict[str, str]:

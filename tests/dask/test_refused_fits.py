@@ -119,6 +119,10 @@ def test_partitions_refused(client_of_threads, given, message):
         model.fit(*given)
     assert vars(model) == before
     wait_until_nothing_is_left(client_of_threads)  # while the error has its traceback
+    causes = [raised.value]
+    while causes[-1] is not None:
+        assert "No worker found" not in str(causes[-1])  # which is no part of the story
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
     assert raised.tb is not None
 
 
