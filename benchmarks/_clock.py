@@ -2,8 +2,21 @@
 
 import contextlib
 import io
+import os
 import statistics
 import time
+
+# Set to 1, also for processes that are started: processor time of the process, for fits on one thread.
+PROCESSOR_TIME = "SKLEARN_MF_PROCESSOR_TIME"
+
+
+def clock_name():
+    """Give the function of ``time`` that measures."""
+    return "process_time" if os.environ.get(PROCESSOR_TIME) == "1" else "perf_counter"
+
+
+def now():
+    return getattr(time, clock_name())()
 
 
 class EpochClock(io.TextIOBase):
@@ -14,7 +27,7 @@ class EpochClock(io.TextIOBase):
 
     def write(self, text):
         if text.lstrip().startswith("Epoch"):
-            self.times.append(time.perf_counter())
+            self.times.append(now())
         return len(text)
 
     def loop_seconds(self):
@@ -30,25 +43,30 @@ def timed_fit(model, X, y, **arguments):
     """Fit; return the model, the seconds of the training loop and those of the whole fit."""
     clock = EpochClock()
     model.set_params(verbose=1)
-    start = time.perf_counter()
+    start = now()
     with contextlib.redirect_stdout(clock):
         model.fit(X, y, **arguments)
-    whole = time.perf_counter() - start
+    whole = now() - start
     return model, clock.loop_seconds(), whole
 
 
 def seconds_of(function, *arguments, calls=1):
     """Measure the seconds of ``calls`` calls."""
-    start = time.perf_counter()
+    start = now()
     for _ in range(calls):
         function(*arguments)
-    return time.perf_counter() - start
+    return now() - start
 
 
-def alternated(functions, repeats, calls=1):
-    """Give the median seconds of each of ``functions`` (name: function), called in turn; a first round is dropped."""
+def in_turn(functions, repeats, calls=1):
+    """Give the seconds of each round of ``functions`` (name: function), called in turn; a first round is dropped."""
     seconds = {name: [] for name in functions}
     for _ in range(repeats + 1):
         for name, function in functions.items():
             seconds[name].append(seconds_of(function, calls=calls))
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    return {name: values[1:] for name, values in seconds.items()}
+
+
+def alternated(functions, repeats, calls=1):
+    """Give the median seconds of each of ``functions``, called in turn."""
+    return {name: statistics.median(values) for name, values in in_turn(functions, repeats, calls).items()}

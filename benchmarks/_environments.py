@@ -47,6 +47,14 @@ def install(python, requirements):
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
 
 
+def beside(name, requirements, environments):
+    """Install packages without their requirements in a folder, for PYTHONPATH of another interpreter; return it."""
+    folder = Path(environments).expanduser() / f"beside-{name}"
+    if not folder.exists():
+        install(sys.executable, ["--no-deps", "--target", str(folder), *requirements])
+    return folder
+
+
 def ensure(library, environments, keep=False):
     """Make the environment of a library, or bring it up to its pin; return its interpreter. The project is built again.
 

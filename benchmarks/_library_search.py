@@ -5,6 +5,7 @@ rates, each with all ranks.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -23,8 +24,9 @@ def search_ours(X, y, rates, n_jobs):
 
     from sklearn_mf import MatrixFactorizationRegressor
 
+    parameters = json.loads(os.environ.get("SKLEARN_MF_PARAMETERS", "{}"))
     search = GridSearchCV(
-        MatrixFactorizationRegressor(max_iter=EPOCHS, random_state=0),
+        MatrixFactorizationRegressor(max_iter=EPOCHS, random_state=0, **parameters),
         {"rank": RANKS, "learning_rate": rates},
         scoring="neg_root_mean_squared_error",
         cv=KFold(N_FOLDS, shuffle=True, random_state=0),

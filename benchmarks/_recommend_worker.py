@@ -1,6 +1,6 @@
 """Time both libraries; recommend.py runs it in an environment that has both implicit and this project.
 
-python _recommend_worker.py THREADS N_USERS N_ITEMS RANK REPEATS      seconds of both, in turn
+python _recommend_worker.py THREADS N_USERS N_ITEMS RANK REPEATS      seconds of all rounds of both, in turn
 python _recommend_worker.py THREADS N_USERS N_ITEMS RANK memory       peak memory of ours, with what it returns
 """
 
@@ -9,7 +9,7 @@ import sys
 import tracemalloc
 
 import numpy as np
-from _clock import alternated
+from _clock import in_turn
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_array, csr_matrix
 
@@ -60,7 +60,7 @@ def main():
         "implicit, seen left out": lambda: theirs.recommend(users, matrix, N=K, filter_already_liked_items=True),
     }
     same = np.mean([np.mean(calls[a]()[0] == calls[b]()[0]) for a, b in (list(calls)[:2], list(calls)[2:])])
-    print(json.dumps({"same": same, **alternated(calls, int(sys.argv[5]))}))
+    print(json.dumps({"same": same, **in_turn(calls, int(sys.argv[5]))}))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 
 import numpy as np
 import pandas as pd
-from _clock import alternated, seconds_of, timed_fit
+from _clock import alternated, clock_name, seconds_of, timed_fit
 from _real import real_sets, rmse, tenth
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
@@ -124,18 +124,25 @@ def compare_ids(repeats, n_rows=1_000_000):
             print_row(what, *cells, seconds["ours"] / seconds["theirs"])
 
 
+def in_fresh_processes(programs, repeats):
+    """Give the seconds of lines (name: (before, line)) in processes of their own, in turn; ``before`` is not timed."""
+    seconds = {name: [] for name in programs}
+    for _ in range(max(10, repeats)):
+        for name, (before, line) in programs.items():
+            code = f"from time import {clock_name()} as now\n{before}\nstart = now()\n{line}\nprint(now() - start)"
+            # Elsewhere than in the repository, whose sklearn_mf is not compiled.
+            command, folder = [sys.executable, "-c", code], tempfile.gettempdir()
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=folder)
+            seconds[name].append(float(done.stdout))
+    return seconds
+
+
+IMPORTS = {"theirs": ("", "import sklearn.linear_model"), "ours": ("", "import sklearn.linear_model, sklearn_mf")}
+
+
 def compare_import(repeats):
     """Compare processes that import sklearn.linear_model, without and with this package."""
-    start = "import time; start = time.perf_counter(); "
-    end = "; print(time.perf_counter() - start)"
-    imports = {"theirs": "import sklearn.linear_model", "ours": "import sklearn.linear_model, sklearn_mf"}
-    seconds = {name: [] for name in imports}
-    for _ in range(max(10, repeats)):
-        for name, line in imports.items():
-            command = [sys.executable, "-c", start + line + end]
-            # Elsewhere than in the repository, whose sklearn_mf is not compiled.
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=tempfile.gettempdir())
-            seconds[name].append(float(done.stdout))
+    seconds = in_fresh_processes(IMPORTS, repeats)
     ours, theirs = (statistics.median(seconds[name]) * 1e3 for name in ("ours", "theirs"))
     note = f"{ours - theirs:.0f} ms more"
     print_row("import, sklearn.linear_model alone", f"{ours:.0f} ms", f"{theirs:.0f} ms", ours / theirs, note)

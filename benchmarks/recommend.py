@@ -8,29 +8,33 @@ implicit ranks by products in single precision; here candidates found so are ran
 import argparse
 import json
 import os
+import statistics
 import subprocess
 from pathlib import Path
 
 from _environments import ROOT, add_options, create, install, python_of
 
 HERE = Path(__file__).resolve().parent
+IMPLICIT = "implicit==0.7.3"
 
 
 def environment(folder, keep):
     """Give an interpreter that has both libraries."""
     folder = folder.expanduser() / "recommend"
     if not python_of(folder).exists():
-        return create(folder, ["implicit==0.7.3", str(ROOT)])
+        return create(folder, [IMPLICIT, str(ROOT)])
     if not keep:
         install(python_of(folder), ["--force-reinstall", "--no-deps", str(ROOT)])
     return python_of(folder)
 
 
-def run(python, threads, arguments, last):
+def run(python, threads, arguments, last, others=None):
+    """Run the worker; ``others`` is a folder of packages beside those of the interpreter."""
     sizes = [arguments.users, arguments.items, arguments.rank]
     command = [str(python), str(HERE / "_recommend_worker.py"), *map(str, [threads, *sizes, last])]
     one = {"OPENBLAS_NUM_THREADS": "1"}  # implicit asks for it: its threads are those of the users
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **one})
+    path = {"PYTHONPATH": str(others)} if others else {}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **one, **path})
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -48,7 +52,8 @@ def main():
     print(f"| threads {half}| seen left out: {half[2:]}|\n" + "|---" * 9 + "|")
     for threads in arguments.threads:
         found, memory = run(python, threads, arguments, arguments.repeats), run(python, threads, arguments, "memory")
-        same, *seconds = found.values()
+        same, *rounds = found.values()
+        seconds = list(map(statistics.median, rounds))
         ratios = [seconds[1] / seconds[0], seconds[3] / seconds[2]]
         cells = [
             [f"{seconds[2 * s]:.2f}", f"{seconds[2 * s + 1]:.2f}", f"{ratios[s]:.2f}", f"{memory[s]:.0f}"]

@@ -42,8 +42,8 @@ def make(n_ratings, n_columns=2):
     return X, y
 
 
-def measure(data, settings, repeats, given):
-    """Give figures for each of ``settings`` (name: (data, parameters)), whose fits take turns.
+def runs_of(data, settings, repeats, given):
+    """Give the figures of all fits of each of ``settings`` (name: (data, parameters)), whose fits take turns.
 
     ``given`` parameters are the same for all. ``data`` maps the name of a set to (X_train, y_train, X_test, y_test).
     """
@@ -54,7 +54,13 @@ def measure(data, settings, repeats, given):
             model = MatrixFactorizationRegressor(max_iter=EPOCHS, random_state=0, **given, **parameters)
             model, loop, whole = timed_fit(model, X, y)
             error = rmse(model.predict(X_test), y_test)
-            runs[name].append((len(y) * EPOCHS / loop / 1e6, whole, whole - loop, error))
+            runs[name].append(Figures(len(y) * EPOCHS / loop / 1e6, whole, whole - loop, error))
+    return runs
+
+
+def measure(data, settings, repeats, given):
+    """Give the medians of ``runs_of``."""
+    runs = runs_of(data, settings, repeats, given)
     return {name: Figures(*np.median(figures, axis=0)) for name, figures in runs.items()}
 
 

@@ -22,9 +22,11 @@ ALL_FITS = 3 * FITS_PER_RATE
 COLUMNS = ["library", "fits run", "seconds", "seconds for 60 fits", "ratio to ours", "best RMSE in cross-validation"]
 
 
-def search(python, library, folder, n_fits, n_jobs):
+def search(python, library, folder, n_fits, n_jobs, parameters=None):
+    """Search in a process of its own; ``parameters`` are further ones of this project."""
     command = [str(python), str(HERE / "_library_search.py"), library, str(folder), str(n_fits), str(n_jobs)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment_variables(1))
+    environment = {**environment_variables(1), "SKLEARN_MF_PARAMETERS": json.dumps(parameters or {})}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 

@@ -177,6 +177,27 @@ def new_users(sets):
         line(name, int(len(users) // 10), *scores, *seconds.values())
 
 
+def calls_of(n_users):
+    """Fit a model with so many users; give the seconds of that, and calls of ``predict`` and ``partial_fit`` on it."""
+    X, y = make_ratings(n_users, 20_000, 5 * n_users, random_state=0, return_X_y=True)
+    start = time.perf_counter()
+    model = MatrixFactorizationRegressor(max_iter=2, random_state=0).fit(X, y)
+    of_fit, rng = time.perf_counter() - start, np.random.default_rng(0)
+    new_user = iter(range(n_users, 10**9))
+
+    def learn(n):
+        rows = rng.integers(len(y), size=n)
+        model.partial_fit(X[rows], y[rows])
+
+    return of_fit, {
+        "predict": lambda: model.predict(X[:1]),
+        "1": lambda: learn(1),
+        "new": lambda: model.partial_fit([[next(new_user), 3]], [4.0]),
+        "100": lambda: learn(100),
+        "10,000": lambda: learn(10_000),
+    }
+
+
 def seconds_of_calls(_):
     columns = [
         "users",
@@ -190,23 +211,7 @@ def seconds_of_calls(_):
     ]
     table("Milliseconds of a call of `partial_fit`; 20,000 items, five ratings a user, rank 32, medians of 50", columns)
     for n_users in SIZES:
-        X, y = make_ratings(n_users, 20_000, 5 * n_users, random_state=0, return_X_y=True)
-        start = time.perf_counter()
-        model = MatrixFactorizationRegressor(max_iter=2, random_state=0).fit(X, y)
-        of_fit, rng = time.perf_counter() - start, np.random.default_rng(0)
-        new_user = iter(range(n_users, 10**9))
-
-        def learn(n, model=model, X=X, y=y, rng=rng):
-            rows = rng.integers(len(y), size=n)
-            model.partial_fit(X[rows], y[rows])
-
-        calls = {
-            "predict": lambda model=model, X=X: model.predict(X[:1]),
-            "1": lambda: learn(1),
-            "new": lambda model=model, ids=new_user: model.partial_fit([[next(ids), 3]], [4.0]),
-            "100": lambda: learn(100),
-            "10,000": lambda: learn(10_000),
-        }
+        of_fit, calls = calls_of(n_users)
         ms = {name: 1e3 * value for name, value in alternated(calls, 50).items()}
         line(
             f"{n_users:,}",
