@@ -6,7 +6,9 @@ A visit of a rating with m = 2 rows of k factors, without centers:
 - reads 2 k floats, and writes 2 k
 
 Units of the processor work at the same time, so a visit takes at least the longest of these, each by itself. That is
-the bound of multiplications and stores, with everything else of a rating free and all rows in the first cache.
+the bound of multiplications and stores, with everything else of a rating free and all rows in the first cache. The
+rows of a block are larger than that: at wide ranks moving them from the second cache and back is what limits, which
+the bare loop on rows of that size shows.
 """
 
 import ctypes
@@ -20,7 +22,7 @@ from _compiled import compiled
 
 WIDTHS = 32, 64  # bytes of a vector; the better one counts
 SIZES = {"16 KB": 2**14, "256 KB": 2**18, "8 MB": 2**23, "256 MB": 2**28}
-BYTES_OF_ROWS = 24_576  # of the bare loop: in the first cache
+FIRST_CACHE, SECOND_CACHE = 24_576, 262_144  # bytes of the rows of a bare loop that fit in these
 MULTIPLICATIONS, FLOATS_READ, FLOATS_WRITTEN = 7, 2, 2  # of a rating, for each factor
 N_CHAINS = 12  # as in _machine.c
 
@@ -86,9 +88,9 @@ def bound(rank, machine):
     return 1 / (rank * max(whole))
 
 
-def bare_speed(rank, n=2_000_000):
-    """Give the ratings a second of the bare loop at a rank that is a multiple of 16."""
-    n_rows = BYTES_OF_ROWS // (2 * 4 * rank)
+def bare_speed(rank, n=2_000_000, n_bytes=FIRST_CACHE):
+    """Give the ratings a second of the bare loop at a rank that is a multiple of 16, on rows of ``n_bytes``."""
+    n_rows = n_bytes // (2 * 4 * rank)
     p, q = floats(n_rows * rank), floats(n_rows * rank)
     for table in p, q:
         table[:] = np.linspace(0.1, 0.5, len(table))

@@ -151,15 +151,17 @@ def ranks(options):
     """Compare the loop at wider ranks with the bound of multiplications and stores."""
     data = generated(1_000_000)
     for rank in 64, 128, 256:
-        found, bare = [], []
+        found, bare, second = [], [], []
         for _ in range(options.repeats):
             found.append(one_loop(data, rank, 1, **PLAIN))
             bare.append(_machine.bare_speed(rank, n=500_000) / 1e6)
+            second.append(_machine.bare_speed(rank, n=500_000, n_bytes=_machine.SECOND_CACHE) / 1e6)
         bound = _machine.bound(rank, _machine.rates()) / 1e6
         speed = [figures.speed for figures in found]
         beside = (
             f"{middle(speed, '.1f')} of {bound:.1f} million/s, RMSE {found[0].rmse:.4f}; bare loop "
-            f"{middle([value / bound for value in bare])} of the bound"
+            f"{middle([value / bound for value in bare])} of the bound, "
+            f"{middle([value / bound for value in second])} with rows in the second cache"
         )
         parts = [value / bound for value in speed]
         yield Row(f"loop without implicit features, rank {rank}, 1 M made", "part", parts, "at least 0.85", "1", beside)

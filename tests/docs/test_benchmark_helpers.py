@@ -1,0 +1,83 @@
+"""Check what the benchmarks compute from what they measure, without measuring."""
+
+import importlib
+from types import SimpleNamespace
+
+import pytest
+from helpers.paths import ROOT
+
+# Two functions of one object and one of another; a call, whose cost is counted where the callee is.
+COUNTED = """# callgrind format
+positions: line
+events: Ir
+summary: 175
+
+ob=(1) /lib/sklearn_mf/_kernel/sgd.so
+fl=(1) sgd.c
+fn=(1) update
+16 100
++3 20
+cob=(2) /lib/libc.so.6
+cfn=(2) memcpy
+calls=2 30
+* 50
+fn=(3) begin
+- 5
+
+ob=(2)
+fn=(2)
+30 50
+totals: 175
+"""
+
+
+@pytest.fixture
+def benchmark_module(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+def test_instructions_are_counted_in_the_object_they_are_in(benchmark_module):
+    found = benchmark_module("instructions").by_object(COUNTED)
+    assert found == {"/lib/sklearn_mf/_kernel/sgd.so": 125, "/lib/libc.so.6": 50}
+
+
+def test_an_epoch_is_the_difference_of_two_fits(benchmark_module):
+    module = benchmark_module("instructions")
+    short, long = module.EPOCHS
+    n, sgd = module.N_RATINGS, module.loop.__file__
+
+    def fit(epochs):
+        return {sgd: n * (7 + 80 * epochs), "/x/sklearn_mf/grid.so": n * (30 + 5 * epochs), "/lib/libc.so.6": 10**9}
+
+    assert module.counts_of(fit(short), fit(long)) == {"loop": 80.0, "epoch": 85.0, "preparation": 37.0}
+
+
+@pytest.mark.parametrize(("now", "more"), [(101.9, []), (102.1, ["a fit: loop"]), (80.0, [])])
+def test_more_than_the_tolerance_is_named(benchmark_module, now, more):
+    recorded = {"a fit": {"loop": 100.0}}
+    assert (
+        benchmark_module("instructions").compare({"a fit": {"loop": now}, "new": {"loop": 9.0}}, recorded, 0.02) == more
+    )
+
+
+def test_the_bound_of_a_rating_is_that_of_the_slowest_unit(benchmark_module):
+    module = benchmark_module("_machine")
+    many = 1e15
+    assert module.bound(32, module.Rates(1e9, 7e9, many, many)) == pytest.approx(1e9 / 32)
+    assert module.bound(32, module.Rates(1e9, many, 4e9, many)) == pytest.approx(2e9 / 32)
+    assert module.bound(64, module.Rates(1e9, many, many, 2e9)) == pytest.approx(1e9 / 64)
+
+
+def test_a_row_without_figures_says_why(benchmark_module):
+    rows = benchmark_module("_speed_rows")
+    options = SimpleNamespace(large=False, processor_time=False)
+    (row,) = rows.hundred_million(options)
+    cells = benchmark_module("speed").cells(row)
+    assert cells[1] == ""
+    assert cells[-1].startswith("left out: ")
+
+
+def test_a_row_has_its_median_and_its_ends(benchmark_module):
+    row = benchmark_module("_speed_rows").Row("a loop", "million ratings/s", [90.0, 110.0, 100.0], "at least 95")
+    assert benchmark_module("speed").cells(row)[1] == "100 (90 to 110)"
