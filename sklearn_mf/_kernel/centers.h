@@ -26,11 +26,12 @@ typedef struct {
 void centers_weigh(ptrdiff_t n, int width, const centers_side *side, float *out);
 
 /* residual -= ridge x, and out += U^T residual: `directions` U is (n, k), ridge a wide row, out k wide rows. */
-void centers_project(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
+void centers_subtract_ridge(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
                      float *residual, float *out);
 
-/* direction = residual + U along. Adds, by column, direction times residual to `slope`, and its square to `length`. */
-void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along,
+/* direction = residual + U along + momentum direction. Adds, by column, direction times residual to `slope`, and its square
+ * to `length`. */
+void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along, float momentum,
                           const float *residual, float *direction, float *slope, float *length);
 
 /* near = |N|^(-1/2) near; adds d near near to `total`, by column. */

@@ -50,15 +50,18 @@ TARGET static void NAME(subtract_ridge)(ptrdiff_t n, int width, int k, const flo
 }
 
 /* `m` rows at once, whose sums do not wait for each other. */
-TARGET INLINE void NAME(precondition_of)(int m, int width, int k, const float *directions, const float *along,
+TARGET INLINE void NAME(precondition_of)(int m, int width, int k, const float *directions, const float *along, float momentum,
                                          const float *residual, float *direction, float *slope, float *length)
 {
     const int wide = width + PARTNERS_LANES;
+    const vec kept = broadcast(momentum);
     FOR_WIDE(j)
     {
         vec own[BATCH], sum[BATCH], products = load(slope + j), squares = load(length + j);
-        for (int r = 0; r < m; r++)
-            own[r] = sum[r] = load(residual + r * wide + j);
+        for (int r = 0; r < m; r++) {
+            own[r] = load(residual + r * wide + j);
+            sum[r] = multiply_add(kept, load(direction + r * wide + j), own[r]);
+        }
         for (int c = 0; c < k; c++) {
             const vec given = load(along + c * wide + j);
             for (int r = 0; r < m; r++)
@@ -75,16 +78,16 @@ TARGET INLINE void NAME(precondition_of)(int m, int width, int k, const float *d
 }
 
 TARGET static void NAME(precondition)(ptrdiff_t n, int width, int k, const float *directions, const float *along,
-                                      const float *residual, float *direction, float *slope, float *length)
+                                      float momentum, const float *residual, float *direction, float *slope, float *length)
 {
     const size_t wide = width + PARTNERS_LANES;
     ptrdiff_t r = 0;
     for (; r + BATCH <= n; r += BATCH)
-        NAME(precondition_of)(BATCH, width, k, directions + r * k, along, residual + r * wide, direction + r * wide, slope,
-                              length);
+        NAME(precondition_of)(BATCH, width, k, directions + r * k, along, momentum, residual + r * wide,
+                              direction + r * wide, slope, length);
     for (; r < n; r++)
-        NAME(precondition_of)(1, width, k, directions + r * k, along, residual + r * wide, direction + r * wide, slope,
-                              length);
+        NAME(precondition_of)(1, width, k, directions + r * k, along, momentum, residual + r * wide, direction + r * wide,
+                              slope, length);
 }
 
 TARGET static void NAME(curve)(ptrdiff_t n, int width, const centers_side *side, float *near, float *total)

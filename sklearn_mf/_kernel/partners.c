@@ -42,7 +42,7 @@ typedef struct {
     void (*expand)(ptrdiff_t, int, int, const float *, const float *, float *);
     void (*weigh)(ptrdiff_t, int, const centers_side *, float *);
     void (*subtract_ridge)(ptrdiff_t, int, int, const float *, const float *, const float *, float *, float *);
-    void (*precondition)(ptrdiff_t, int, int, const float *, const float *, const float *, float *, float *, float *);
+    void (*precondition)(ptrdiff_t, int, int, const float *, const float *, float, const float *, float *, float *, float *);
     void (*curve)(ptrdiff_t, int, const centers_side *, float *, float *);
     void (*move)(ptrdiff_t, int, const float *, const float *, const centers_side *);
     double (*move_coefficients)(ptrdiff_t, int, const float *, const float *, float *, centers_view, centers_view,
@@ -84,16 +84,16 @@ void partners_expand(ptrdiff_t n, int k, int width, const float *left, const flo
 
 void centers_weigh(ptrdiff_t n, int width, const centers_side *side, float *out) { chosen->weigh(n, width, side, out); }
 
-void centers_project(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
+void centers_subtract_ridge(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
                      float *residual, float *out)
 {
     chosen->subtract_ridge(n, width, k, directions, ridge, x, residual, out);
 }
 
-void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along,
+void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along, float momentum,
                           const float *residual, float *direction, float *slope, float *length)
 {
-    chosen->precondition(n, width, k, directions, along, residual, direction, slope, length);
+    chosen->precondition(n, width, k, directions, along, momentum, residual, direction, slope, length);
 }
 
 void centers_curve(ptrdiff_t n, int width, const centers_side *side, float *near, float *total)

@@ -40,9 +40,9 @@ cdef extern from "centers.h" nogil:
         const float *of_bias
 
     void centers_weigh(ptrdiff_t n, int width, const centers_side *side, float *out)
-    void centers_project(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
+    void centers_subtract_ridge(ptrdiff_t n, int width, int k, const float *directions, const float *ridge, const float *x,
                          float *residual, float *out)
-    void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along,
+    void centers_precondition(ptrdiff_t n, int width, int k, const float *directions, const float *along, float momentum,
                               const float *residual, float *direction, float *slope, float *length)
     void centers_curve(ptrdiff_t n, int width, const centers_side *side, float *near, float *total)
     void centers_move(ptrdiff_t n, int width, const float *near, const float *step, const centers_side *side)
@@ -271,15 +271,16 @@ def subtract_ridge(
         raise ValueError("ridge, x and residual do not fit.")
     if n and k:
         with nogil:
-            centers_project(directions.shape[0], residual.shape[1] - PARTNERS_LANES, directions.shape[1],
+            centers_subtract_ridge(directions.shape[0], residual.shape[1] - PARTNERS_LANES, directions.shape[1],
                             &directions[0, 0], &ridge[0], &x[0, 0], &residual[0, 0], &out[0, 0])
 
 
 def precondition(
     const float[:, ::1] directions,     # IN    (n, k)
     const float[:, ::1] along,          # IN    (k, wide)
+    float momentum,
     const float[:, ::1] residual,       # IN    (n, wide)
-    float[:, ::1] direction,            # OUT   (n, wide): residual + directions along
+    float[:, ::1] direction,            # INOUT (n, wide): residual + directions along + momentum times what it was
     float[::1] slope,                   # INOUT (wide,): sum of direction times residual
     float[::1] length,                  # INOUT (wide,): sum of direction times itself
 ):
@@ -291,8 +292,8 @@ def precondition(
     if n and k:
         with nogil:
             centers_precondition(directions.shape[0], residual.shape[1] - PARTNERS_LANES, directions.shape[1],
-                                 &directions[0, 0], &along[0, 0], &residual[0, 0], &direction[0, 0], &slope[0],
-                                 &length[0])
+                                 &directions[0, 0], &along[0, 0], momentum, &residual[0, 0], &direction[0, 0],
+                                 &slope[0], &length[0])
 
 
 def move_coefficients(

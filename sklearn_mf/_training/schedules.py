@@ -16,6 +16,7 @@ from sklearn_mf._training.progress import EpochEnded, Mark, Message, Steps
 from sklearn_mf._training.run import TrainingRun
 
 _SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last ones rows settle, and centers would gain little more
+_EPOCHS_A_MOVE = 2  # of centers, which change slowly
 _SHARE_WITH_FALLING_STEP = 0.5  # of max_iter, at its end: the step falls to zero there, whatever the score does
 _PLATEAU_FACTOR = 0.5  # of the step, when the score stalls
 _MIN_STEP_FACTOR = 0.01  # of the learning rate: below, the score has stalled for the last time
@@ -58,7 +59,10 @@ def fixed_epochs(schedule: str, max_iter: int) -> list[Epoch]:
     """Give the epochs of a schedule that runs to its end."""
     step_factor = SCHEDULES[schedule]
     return [
-        Epoch(step_factor(epoch, max_iter), epoch + 1 <= _SHARE_WITH_MOVING_CENTERS * max_iter)
+        Epoch(
+            step_factor(epoch, max_iter),
+            epoch % _EPOCHS_A_MOVE == 0 and epoch + 1 <= _SHARE_WITH_MOVING_CENTERS * max_iter,
+        )
         for epoch in range(max_iter)
     ]
 
@@ -86,7 +90,7 @@ def search_schedule(
             factor = plateau_factor * min(1.0, (1.0 - t / max_iter) / _SHARE_WITH_FALLING_STEP)
         else:
             factor = SCHEDULES[stopping.schedule](t, max_iter)
-        epoch = Epoch(factor, factor >= 1 - _SHARE_WITH_MOVING_CENTERS)
+        epoch = Epoch(factor, t % _EPOCHS_A_MOVE == 0 and factor >= 1 - _SHARE_WITH_MOVING_CENTERS)
         value = yield from _run_epoch(run, epoch, score, history)
         if t == 0 or value > best_value + (stopping.tol or 0.0):
             solver.keep_state()

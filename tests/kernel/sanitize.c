@@ -234,8 +234,8 @@ static void move_centers(int width, int n)
     centers_weigh(n, width, &side, near);
     centers_curve(n, width, &side, near, sums);
     centers_move(n, width, near, step, &side);
-    centers_project(n, width, K, directions, step, x, near, along);
-    centers_precondition(n, width, K, directions, along, near, direction, sums, sums + wide);
+    centers_subtract_ridge(n, width, K, directions, step, x, near, along);
+    centers_precondition(n, width, K, directions, along, 0.5f, near, direction, sums, sums + wide);
     const centers_view q = {rows, width}, push = {ties + 2, PARTNERS_LANES};
     if (centers_move_coefficients(n, width, direction, step, x, q, push, weight) != 0.0)
         fail("rows without weight have a weight");

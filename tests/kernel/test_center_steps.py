@@ -87,8 +87,8 @@ def test_directions(simd, n, width, k):
     np.testing.assert_allclose(out, 1 + directions.T @ expected, **CLOSE)
 
     direction, sums = wide_rows(rng, n, width), np.ones((2, width + LANES), dtype=np.float32)
-    wanted = expected + directions.astype(np.float64) @ along
-    precondition(directions, along, residual, direction, *sums)
+    wanted = expected + directions.astype(np.float64) @ along + 0.25 * direction
+    precondition(directions, along, 0.25, residual, direction, *sums)
     np.testing.assert_allclose(direction, wanted, **CLOSE)
     np.testing.assert_allclose(
         sums, [1 + (wanted * expected).sum(axis=0), 1 + (wanted**2).sum(axis=0)], rtol=1e-3, atol=1e-3
@@ -146,10 +146,10 @@ def test_arrays_that_do_not_fit():
         with pytest.raises(ValueError, match="do not fit"):
             subtract_ridge(*wrong)
     for wrong in [
-        (directions, sums[:1], near, near, *sums),
-        (directions, sums, near[:4], near, *sums),
-        (directions, sums, near, near[:4], *sums),
-        (directions, sums, near, near, sums[0], ridge[:8]),
+        (directions, sums[:1], 0.0, near, near, *sums),
+        (directions, sums, 0.0, near[:4], near, *sums),
+        (directions, sums, 0.0, near, near[:4], *sums),
+        (directions, sums, 0.0, near, near, sums[0], ridge[:8]),
     ]:
         with pytest.raises(ValueError, match="do not fit"):
             precondition(*wrong)
