@@ -1,14 +1,21 @@
-/* Rows of levels, in chunks that the snapshots of a model share. */
+/* Rows of levels, in chunks that the versions of a table share. */
 #ifndef SKLEARN_MF_ROWS_H
 #define SKLEARN_MF_ROWS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+/* Pointers to chunks, and how many tables have this page. */
 typedef struct {
-    float *whole;   /* where all rows follow each other; NULL where they are in chunks of several arrays */
-    float **chunks; /* of (1 << shift) rows each; the last may end earlier */
-    int shift;
+    int64_t n_users;
+    float *chunks[];
+} row_page;
+
+typedef struct {
+    float *whole;     /* where all rows follow each other; NULL where they are in chunks */
+    row_page **pages; /* of (1 << page_shift) chunks each; NULL where all rows follow each other */
+    int shift;        /* a chunk has (1 << shift) rows; the last may end earlier */
+    int page_shift;
     int n_columns;
 } row_table;
 
@@ -16,7 +23,10 @@ static inline float *row_at(const row_table *table, int32_t row)
 {
     if (table->whole)
         return table->whole + (size_t)row * table->n_columns;
-    return table->chunks[row >> table->shift] + (size_t)(row & ((1 << table->shift) - 1)) * table->n_columns;
+    const int32_t chunk = row >> table->shift;
+    const row_page *page = table->pages[chunk >> table->page_shift];
+    return page->chunks[chunk & ((1 << table->page_shift) - 1)]
+           + (size_t)(row & ((1 << table->shift) - 1)) * table->n_columns;
 }
 
 #endif

@@ -4,10 +4,15 @@ from libc.stdint cimport int32_t, int64_t
 
 
 cdef extern from "rows.h" nogil:
+    ctypedef struct row_page:
+        int64_t n_users
+        float *chunks[1]  # as many as the page has
+
     ctypedef struct row_table:
         float *whole
-        float **chunks
+        row_page **pages
         int shift
+        int page_shift
         int n_columns
 
     float *row_at(const row_table *table, int32_t row)
@@ -15,14 +20,22 @@ cdef extern from "rows.h" nogil:
 
 cdef class RowTable:
     cdef readonly tuple shape
+    cdef Py_ssize_t n_rows
     cdef row_table table
     cdef object origin  # the array that the table or the first of its versions was made of; None when no row is in it
+    cdef float *origin_start
+    cdef float *origin_end
     cdef Py_ssize_t n_in_origin  # chunks that are in it
-    cdef bint is_whole  # whether all rows are those of the origin
-    cdef list chunks  # an array for each that is not in the origin, else None
-    cdef set own_chunks  # numbers of those that the versions before do not have
+    cdef int64_t number  # of the version: what it made is marked with it
 
-    cdef Py_ssize_t n_chunks(self)
-    cdef _allocate(self, Py_ssize_t n_chunks)
+    cdef Py_ssize_t n_chunks(self) noexcept
+    cdef Py_ssize_t n_pages(self) noexcept
+    cdef float *chunk_at(self, Py_ssize_t k) noexcept nogil
+    cdef bint is_counted(self, const float *chunk) noexcept nogil
+    cdef _take_pages(self, RowTable before)
+    cdef row_page *_make_page(self) except NULL
+    cdef row_page *_own_page(self, Py_ssize_t p) except NULL
+    cdef _own_chunk(self, RowTable before, row_page *page, Py_ssize_t k)
+    cdef void _release_page(self, row_page *page) noexcept
+    cdef void _release_chunk(self, float *chunk) noexcept
     cdef _check(self, const int64_t[::1] levels)
-

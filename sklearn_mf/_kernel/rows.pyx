@@ -1,14 +1,57 @@
-"""Hold rows of levels in chunks, so that another version of a table shares all chunks but those that it changes."""
+"""Hold rows of levels in chunks, so that another version of a table shares all chunks but those that it changes.
+
+Chunks are counted in pages, and pages in tables: a version copies the pages whose chunks it changes, and counts the others.
+"""
 
 import numpy as np
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 
-SMALLEST_SHIFT = 8  # chunks of 256 rows
-LARGEST_N_CHUNKS = 2048  # beyond, chunks are longer: a version copies a number for each chunk
+CHUNK_BYTES = 1024  # a chunk has as many rows as are in these, a power of 2: fewer copy less, more need fewer counts
+SMALLEST_PAGE_SHIFT = 8  # pages of 256 chunks
+LARGEST_N_PAGES = 2048  # beyond, pages are longer: a version counts each page
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+
+    /* In front of the rows of a chunk; 16 bytes, so that rows are aligned as malloc does it. */
+    typedef struct {
+        int64_t n_users; /* pages that have the chunk */
+        int64_t made_by; /* number of the version that may write to it */
+    } row_chunk;
+
+    /* The lock of the interpreter protects what is counted, where there is one. */
+    static int64_t count_by(int64_t *n, int64_t by)
+    {
+    #ifndef Py_GIL_DISABLED
+        return *n += by;
+    #elif defined(_MSC_VER)
+        return _InterlockedExchangeAdd64(n, by) + by;
+    #else
+        return __atomic_add_fetch(n, by, __ATOMIC_ACQ_REL);
+    #endif
+    }
+    """
+    ctypedef struct row_chunk:
+        int64_t n_users
+        int64_t made_by
+
+    int64_t count_by(int64_t *n, int64_t by) noexcept nogil
+
+
+cdef int64_t n_versions = 0
+
+
+cdef float nothing = 0.0  # where rows of no columns are
+
+
+cdef inline row_chunk *head_of(const float *rows) noexcept nogil:
+    return (<row_chunk *>rows) - 1
 
 
 cdef class RowTable:
@@ -27,28 +70,34 @@ cdef class RowTable:
         cdef const float[:, ::1] rows
         if array.dtype != np.float32 or array.ndim not in (1, 2) or not array.flags.c_contiguous:
             raise ValueError("A table of rows is made of a contiguous float32 array of one or two dimensions.")
-        self.shape = array.shape
-        cdef Py_ssize_t n_rows = array.shape[0], k
-        self.table.n_columns = array.shape[1] if array.ndim == 2 else 1
-        self.table.shift = SMALLEST_SHIFT
-        while n_rows >> self.table.shift > LARGEST_N_CHUNKS:
+        if self.table.pages is not NULL:
+            raise ValueError("A table of rows is made once.")
+        cdef Py_ssize_t n_rows = array.shape[0], n_columns = array.shape[1] if array.ndim == 2 else 1
+        self.shape, self.n_rows = array.shape, n_rows
+        self.table.n_columns, self.table.shift = n_columns, 0
+        while (max(n_columns, 1) * sizeof(float)) << (self.table.shift + 1) <= CHUNK_BYTES:
             self.table.shift += 1
-        self._allocate(self.n_chunks())
-        self.origin, self.is_whole, self.chunks = array, True, [None] * self.n_chunks()
-        self.n_in_origin = self.n_chunks()
-        self.own_chunks = set()
-        cdef float *first = NULL
+        self.table.page_shift = SMALLEST_PAGE_SHIFT
+        while self.n_chunks() >> self.table.page_shift > LARGEST_N_PAGES:
+            self.table.page_shift += 1
+        self.origin, self.n_in_origin = array, self.n_chunks()
+        self.table.whole = &nothing
         if array.size:
-            rows = array.reshape(n_rows, self.table.n_columns)
-            first = self.table.whole = <float *>&rows[0, 0]
-        for k in range(self.n_chunks()):
-            self.table.chunks[k] = first + (k << self.table.shift) * self.table.n_columns
+            rows = array.reshape(n_rows, n_columns)
+            self.table.whole = <float *>&rows[0, 0]
+        self.origin_start, self.origin_end = self.table.whole, self.table.whole + max(n_rows * n_columns, 1)
 
     def __dealloc__(self):
-        free(self.table.chunks)
+        cdef Py_ssize_t p
+        if self.table.pages is NULL:
+            return
+        for p in range(self.n_pages()):
+            if self.table.pages[p] is not NULL:
+                self._release_page(self.table.pages[p])
+        free(self.table.pages)
 
     def __len__(self):
-        return self.shape[0]
+        return self.n_rows
 
     def __reduce__(self):
         return RowTable, (self.whole(),)
@@ -71,13 +120,18 @@ cdef class RowTable:
 
     def whole(self):
         """Give all rows as one array that cannot be written to; a table of several versions is put together for it."""
-        cdef Py_ssize_t k, lo, hi, n_chunk = 1 << self.table.shift
+        cdef Py_ssize_t k, lo, n_chunks, n_chunk = 1 << self.table.shift, n_rows = self.n_rows
+        cdef float[:, ::1] to
         array = self.origin
-        if not self.is_whole:
+        if self.table.pages is not NULL:
             array = np.empty(self.shape, dtype=np.float32)
-            for k, chunk in enumerate(self.chunks):
-                lo, hi = k * n_chunk, min((k + 1) * n_chunk, self.shape[0])
-                array[lo:hi] = self.origin[lo:hi] if chunk is None else chunk[: hi - lo]
+            if array.size:
+                to = array.reshape(n_rows, self.table.n_columns)
+                n_chunks = self.n_chunks()
+                with nogil:
+                    for k in range(n_chunks):
+                        lo = k * n_chunk
+                        memcpy(&to[lo, 0], self.chunk_at(k), min(n_rows - lo, n_chunk) * self.table.n_columns * sizeof(float))
         array = array.view()
         array.flags.writeable = False
         return array
@@ -85,49 +139,41 @@ cdef class RowTable:
     def version(self, levels, Py_ssize_t n_rows):
         """Give a table of ``n_rows`` rows, at least as many, whose rows of ``levels`` may be written to; new ones are 0.
 
-        ``levels`` rise, each once, and have all rows that are new.
+        ``levels`` rise, each once, and have all rows that are new. Without levels it is the table itself.
         """
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         cdef RowTable other = RowTable.__new__(RowTable)
-        cdef Py_ssize_t n_old = self.n_chunks(), n_chunk = 1 << self.table.shift, n_row = self.table.n_columns
-        cdef Py_ssize_t k, t, previous = -1, n_new = 0
-        cdef float[:, ::1] rows
-        if n_rows < self.shape[0]:
+        cdef Py_ssize_t n_old = self.n_rows, k, t, p, n_new = 0, previous = -1, previous_page = -1
+        cdef row_page *page = NULL
+        global n_versions
+        if n_rows < n_old:
             raise ValueError("A version has no fewer rows than the table before.")
-        other.shape, other.table = (n_rows, *self.shape[1:]), self.table
-        other.table.chunks = NULL
+        other.shape, other.n_rows = (n_rows, *self.shape[1:]), n_rows
         other._check(places)
-        other._allocate(other.n_chunks())
-        memcpy(other.table.chunks, self.table.chunks, n_old * sizeof(float *))
-        other.origin, other.chunks = self.origin, self.chunks + [None] * (other.n_chunks() - n_old)
-        other.n_in_origin = self.n_in_origin
-        other.own_chunks = set()
-        other.is_whole = self.is_whole and places.shape[0] == 0
-        if not other.is_whole:
-            other.table.whole = NULL
         for t in range(places.shape[0]):
             if t and places[t] <= places[t - 1]:
                 raise ValueError("levels do not rise.")
+            n_new += places[t] >= n_old
+        if n_new < n_rows - n_old:
+            raise ValueError("levels do not have all new rows.")
+        if places.shape[0] == 0:
+            return self
+        other.table = self.table
+        other.table.pages, other.table.whole = NULL, NULL
+        other.origin, other.n_in_origin = self.origin, self.n_in_origin
+        other.origin_start, other.origin_end = self.origin_start, self.origin_end
+        other.number = count_by(&n_versions, 1)
+        other._take_pages(self)
+        for t in range(places.shape[0]):
             k = places[t] >> self.table.shift
-            n_new += places[t] >= self.shape[0]
             if k == previous:
                 continue
-            previous = k
-            chunk = np.zeros((n_chunk, *self.shape[1:]), dtype=np.float32)
-            other.table.chunks[k] = NULL
-            if n_row:
-                rows = chunk.reshape(n_chunk, n_row)
-                if k < n_old:
-                    memcpy(&rows[0, 0], self.table.chunks[k],
-                           min(self.shape[0] - k * n_chunk, n_chunk) * n_row * sizeof(float))
-                other.table.chunks[k] = &rows[0, 0]
-            other.n_in_origin -= k < n_old and other.chunks[k] is None
-            other.chunks[k] = chunk
-            other.own_chunks.add(k)
-        if other.n_in_origin == 0 and not other.is_whole:
-            other.origin = None  # to be freed
-        if n_new < n_rows - self.shape[0]:
-            raise ValueError("levels do not have all new rows.")
+            p, previous = k >> self.table.page_shift, k
+            if p != previous_page:
+                page, previous_page = other._own_page(p), p
+            other._own_chunk(self, page, k)
+        if other.n_in_origin == 0:
+            other.origin, other.origin_start, other.origin_end = None, NULL, NULL  # to be freed
         return other
 
     def put(self, levels, values):
@@ -139,33 +185,132 @@ cdef class RowTable:
             places.shape[0], self.table.n_columns
         )
         cdef Py_ssize_t t
+        cdef float *chunk
         for t in range(places.shape[0]):
-            if places[t] >> self.table.shift not in self.own_chunks:
+            chunk = self.chunk_at(places[t] >> self.table.shift)
+            if not self.is_counted(chunk) or head_of(chunk).made_by != self.number:
                 raise ValueError("A row of the table is shared with other versions.")
             if self.table.n_columns:
                 memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
+
+    def are_finite(self, levels):
+        """Tell whether the rows of an array of levels have no NaN and no infinity."""
+        cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
+        self._check(places)
+        cdef Py_ssize_t t
+        cdef int32_t x, largest = 0
+        cdef int j
+        cdef const int32_t *row
+        with nogil:
+            for t in range(places.shape[0]):
+                row = <const int32_t *>row_at(&self.table, <int32_t>places[t])
+                for j in range(self.table.n_columns):
+                    x = row[j] & 0x7FFFFFFF
+                    largest = x if x > largest else largest
+        return largest < 0x7F800000  # the bits of infinity; those of NaN are larger
 
     def n_bytes_beside(self, RowTable other):
         """Count the bytes of the chunks that it does not share with another version of it."""
         cdef Py_ssize_t k, n = 0
         for k in range(self.n_chunks()):
-            if k >= other.n_chunks() or self.table.chunks[k] != other.table.chunks[k]:
-                n += min(self.shape[0] - (k << self.table.shift), 1 << self.table.shift)
+            if k >= other.n_chunks() or self.chunk_at(k) != other.chunk_at(k):
+                n += min(self.n_rows - (k << self.table.shift), 1 << self.table.shift)
         return n * self.table.n_columns * sizeof(float)
 
-    cdef Py_ssize_t n_chunks(self):
-        return (<Py_ssize_t>self.shape[0] + (1 << self.table.shift) - 1) >> self.table.shift
+    cdef Py_ssize_t n_chunks(self) noexcept:
+        return (self.n_rows + (1 << self.table.shift) - 1) >> self.table.shift
 
-    cdef _allocate(self, Py_ssize_t n_chunks):
-        self.table.chunks = <float **>malloc((n_chunks + 1) * sizeof(float *))
-        if self.table.chunks is NULL:
+    cdef Py_ssize_t n_pages(self) noexcept:
+        return (self.n_chunks() + (1 << self.table.page_shift) - 1) >> self.table.page_shift
+
+    cdef float *chunk_at(self, Py_ssize_t k) noexcept nogil:
+        """Give the rows of chunk k."""
+        if self.table.pages is NULL:
+            return self.table.whole + (k << self.table.shift) * self.table.n_columns
+        return self.table.pages[k >> self.table.page_shift].chunks[k & ((1 << self.table.page_shift) - 1)]
+
+    cdef inline bint is_counted(self, const float *chunk) noexcept nogil:
+        """Tell whether a version made the chunk: what is in the origin is not counted."""
+        return chunk is not NULL and not self.origin_start <= chunk < self.origin_end
+
+    cdef _take_pages(self, RowTable before):
+        """Share the pages of the table before; make those that it does not have."""
+        cdef Py_ssize_t p, k, n_old = before.n_chunks(), n_page = 1 << self.table.page_shift
+        self.table.pages = <row_page **>calloc(self.n_pages(), sizeof(row_page *))
+        if self.table.pages is NULL:
             raise MemoryError
+        for p in range(self.n_pages()):
+            if before.table.pages is not NULL and p < before.n_pages():
+                self.table.pages[p] = before.table.pages[p]
+                count_by(&self.table.pages[p].n_users, 1)
+                continue
+            self.table.pages[p] = self._make_page()
+            for k in range(p * n_page, min((p + 1) * n_page, n_old)):
+                self.table.pages[p].chunks[k - p * n_page] = before.chunk_at(k)
+
+    cdef row_page *_make_page(self) except NULL:
+        """Make a page without chunks."""
+        cdef size_t n_bytes = sizeof(int64_t) + (<size_t>1 << self.table.page_shift) * sizeof(float *)
+        cdef row_page *page = <row_page *>calloc(1, n_bytes)
+        if page is NULL:
+            raise MemoryError
+        page.n_users = 1
+        return page
+
+    cdef row_page *_own_page(self, Py_ssize_t p) except NULL:
+        """Put a copy in the place of a page that others have too."""
+        cdef row_page *shared = self.table.pages[p]
+        cdef row_page *page
+        cdef Py_ssize_t k, n_page = 1 << self.table.page_shift
+        if shared.n_users == 1:  # it was made for this version
+            return shared
+        page = self._make_page()
+        memcpy(page.chunks, shared.chunks, n_page * sizeof(float *))
+        for k in range(n_page):
+            if self.is_counted(page.chunks[k]):
+                count_by(&head_of(page.chunks[k]).n_users, 1)
+        self.table.pages[p] = page
+        self._release_page(shared)
+        return page
+
+    cdef _own_chunk(self, RowTable before, row_page *page, Py_ssize_t k):
+        """Put a copy in the place of a chunk; rows beyond those before are 0."""
+        cdef size_t n_row = self.table.n_columns * sizeof(float), n_chunk = <size_t>1 << self.table.shift, n_copied
+        cdef row_chunk *head = <row_chunk *>malloc(sizeof(row_chunk) + n_chunk * n_row)
+        cdef Py_ssize_t place = k & ((1 << self.table.page_shift) - 1), n_before = before.n_rows - k * n_chunk
+        cdef float *shared = page.chunks[place]
+        if head is NULL:
+            raise MemoryError
+        head.n_users, head.made_by = 1, self.number
+        n_copied = min(max(n_before, 0), <Py_ssize_t>n_chunk) * n_row
+        if n_copied:
+            memcpy(head + 1, shared, n_copied)
+        memset(<char *>(head + 1) + n_copied, 0, n_chunk * n_row - n_copied)
+        page.chunks[place] = <float *>(head + 1)
+        if self.is_counted(shared):
+            self._release_chunk(shared)
+        elif n_before > 0:
+            self.n_in_origin -= 1
+
+    cdef void _release_page(self, row_page *page) noexcept:
+        """Count a page once less; free what nobody has any more."""
+        cdef Py_ssize_t k
+        if count_by(&page.n_users, -1) > 0:
+            return
+        for k in range(1 << self.table.page_shift):
+            if self.is_counted(page.chunks[k]):
+                self._release_chunk(page.chunks[k])
+        free(page)
+
+    cdef void _release_chunk(self, float *chunk) noexcept:
+        """Count a chunk once less; free it when nobody has it any more."""
+        if count_by(&head_of(chunk).n_users, -1) == 0:
+            free(head_of(chunk))
 
     cdef _check(self, const int64_t[::1] levels):
-        cdef Py_ssize_t t, n_rows = self.shape[0]
+        cdef Py_ssize_t t, n_rows = self.n_rows
         cdef bint is_within = True
         for t in range(levels.shape[0]):
             is_within &= 0 <= levels[t] < n_rows
         if not is_within:
             raise IndexError(f"A level is beyond the {n_rows} rows of the table.")
-

@@ -31,26 +31,36 @@ static inline void fail(const char *what)
     exit(1);
 }
 
-/* A table of zeros: one array, or chunks of 8 rows that are each an array, the last as long as it has rows. */
+/* A table of zeros: one array, or pages of 2 chunks of 8 rows that are each an array, the last as long as it has rows. */
 static inline row_table take_table(int n_rows, int n_columns, int in_chunks)
 {
-    row_table table = {NULL, NULL, in_chunks ? 3 : 20, n_columns};
-    const int n_chunk = 1 << table.shift, n_chunks = (n_rows + n_chunk - 1) / n_chunk;
-    table.chunks = take(n_chunks * sizeof(float *));
-    for (int k = 0; k < n_chunks; k++) {
-        const int left = n_rows - k * n_chunk;
-        table.chunks[k] = take((size_t)(left < n_chunk ? left : n_chunk) * n_columns * sizeof(float));
+    row_table table = {NULL, NULL, 3, 1, n_columns};
+    if (!in_chunks) {
+        table.whole = take((size_t)n_rows * n_columns * sizeof(float));
+        return table;
     }
-    if (!in_chunks && n_rows)
-        table.whole = table.chunks[0];
+    const int n_chunks = (n_rows + 7) / 8, n_pages = (n_chunks + 1) / 2;
+    table.pages = take(n_pages * sizeof(row_page *));
+    for (int p = 0; p < n_pages; p++)
+        table.pages[p] = take(sizeof(row_page) + 2 * sizeof(float *));
+    for (int k = 0; k < n_chunks; k++) {
+        const int left = n_rows - k * 8;
+        table.pages[k / 2]->chunks[k % 2] = take((size_t)(left < 8 ? left : 8) * n_columns * sizeof(float));
+    }
     return table;
 }
 
 static inline void free_table(row_table *table, int n_rows)
 {
-    for (int k = 0; k << table->shift < n_rows; k++)
-        free(table->chunks[k]);
-    free(table->chunks);
+    free(table->whole);
+    if (!table->pages)
+        return;
+    for (int p = 0; p * 16 < n_rows; p++) {
+        free(table->pages[p]->chunks[0]);
+        free(table->pages[p]->chunks[1]);
+        free(table->pages[p]);
+    }
+    free(table->pages);
 }
 
 #endif
