@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class CheckedInput:
     def grow_levels(self, levels: Levels, threads: Threads) -> tuple[Levels, CodedRatings, np.ndarray]:
         """Add the levels that are new; return all, the ratings that count, and their rows in X."""
         rows, indices = self.rows_that_count(), levels.encode(self.columns, threads)
-        if (indices[rows] >= 0).all():
+        if (indices if self.weights is None else indices[rows]).min(initial=0) >= 0:
             grown, codes = levels, list(indices.T)
         else:
             grown, codes = levels.grow(self.columns, self.weights, threads)
@@ -112,7 +113,7 @@ def validate_parameters(frozen: Any) -> None:
     """Validate the parameters of a copy of an estimator, unless they are those that were validated last."""
     own = vars(frozen)
     checked, values = own.get("_validated"), [own[name] for name in frozen._parameter_constraints]
-    if checked is None or not all(value is before for value, before in zip(values, checked, strict=True)):
+    if checked is None or not all(map(is_, values, checked)):
         frozen._validate_params()
         frozen._validated = values
 
@@ -177,12 +178,13 @@ def check_input(
     """Check what fit is given; the names of the columns go to ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
     columns = split_columns(X, name)
-    checks = [
-        lambda: check_shape(columns, name),
-        lambda: validate_data(frozen, X, y, reset=reset, skip_check_array=True),
-    ]
-    for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
-        check()
+    if reset or y is None or not _is_as_in_fit(frozen, X, columns):
+        checks = [
+            lambda: check_shape(columns, name),
+            lambda: validate_data(frozen, X, y, reset=reset, skip_check_array=True),
+        ]
+        for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
+            check()
     y = check_ratings(y, len(columns[0]))
     weights = check_weights(sample_weight, len(columns[0]))
     loss.check_targets(y, weights)
@@ -207,9 +209,21 @@ def check_query(frozen: Any, X: Any) -> list[Column]:
     """Check what predict is given; return its columns."""
     name = type(frozen).__name__
     columns = split_columns(X, name)
-    validate_data(frozen, X, reset=False, skip_check_array=True)
-    check_shape(columns, name)
+    if not _is_as_in_fit(frozen, X, columns):
+        validate_data(frozen, X, reset=False, skip_check_array=True)
+        check_shape(columns, name)
     return columns
+
+
+def _is_as_in_fit(frozen: Any, X: Any, columns: list[Column]) -> bool:
+    """Tell whether a plain table has as many columns as that of ``fit``, and neither has names.
+
+    Nothing else is left to check; to ask scikit-learn takes as long as to predict a rating.
+    """
+    own = vars(frozen)
+    if type(X) not in (np.ndarray, list) or "feature_names_in_" in own:
+        return False
+    return 2 <= len(columns) == own.get("n_features_in_") and len(columns[0]) > 0
 
 
 def check_validation(
@@ -344,9 +358,9 @@ def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
             f"{method} goes on from a model that was fitted with rank={state.hyper.rank}, and factors_ of rank "
             f"{model.rank} were put in the place of its own. It can predict with them. To learn on, fit again."
         )
-    then, now = {**state.hyper.structure, "rank": model.rank}, hyper.structure
-    changed = [f"{name} was {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
-    if changed:
+    if not hyper.has_structure_of(state.hyper):
+        then, now = state.hyper.structure, hyper.structure
+        changed = [f"{name} was {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
         raise ValueError(
             f"{method} goes on from a model with other parameters: {'; '.join(changed)}. Set them back, or call "
             "fit with warm_start=False."

@@ -293,7 +293,8 @@ class Recommender(WholeStates):
     def _frozen(self) -> Any:
         """Copy the fitted estimator as it is now."""
         frozen = frozen_copy(self)
-        check_is_fitted(frozen)
+        if "categories_" not in vars(frozen):  # as every fitted one has; scikit-learn looks at tags first
+            check_is_fitted(frozen)
         return frozen
 
     def _answer(self, question: Question, as_frame: bool) -> Any:

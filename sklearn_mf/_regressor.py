@@ -50,7 +50,7 @@ from sklearn_mf._streaming import check_fit_input
 from sklearn_mf._training.fit import fit_first_batch, fit_steps, learn
 from sklearn_mf._training.fold_in import fold_in_levels
 from sklearn_mf._training.hyperparameters import Damping, Hyperparameters, StoppingRule
-from sklearn_mf._training.learned import Start
+from sklearn_mf._training.learned import Learned, Start
 from sklearn_mf._training.losses import LOSSES, make_loss
 from sklearn_mf._training.online import update_on_batch
 from sklearn_mf._training.progress import Callback
@@ -485,7 +485,6 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         callback.end_fit(learned)
         return adopt(self, frozen, levels, learned)
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: Any,
@@ -556,39 +555,52 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         >>> model = model.partial_fit([["dora", "Brazil"]], [4], y_old=[1])
         """
         frozen = frozen_copy(self)
-        is_first = not hasattr(frozen, "_training_state")
-        if not is_first:
-            validate_parameters(frozen)  # scikit-learn does it for the first batch alone
+        if "_training_state" not in vars(frozen):
+            return self._fit_first_batch(X, y, sample_weight, y_old)
+        validate_parameters(frozen)
         hyper = hyperparameters_of(frozen)
-        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=is_first)
+        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
         y_old = check_old_ratings(y_old, len(given.y))
-        if is_first and y_old is not None:
+        with Threads(count_threads(frozen.n_jobs, len(given.y) > MAX_CHUNK)) as threads:
+            known = learned_so_far(frozen, hyper, "partial_fit")
+            levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
+            if y_old is not None:
+                y_old = y_old[rows]
+                hyper.loss.check_targets(y_old, (~np.isnan(y_old)).astype(np.float64), "y_old")
+                is_new = np.stack(coded.codes, axis=1) >= np.array(known.model.n_levels)
+                check_replaced_are_known(y_old, is_new, rows, known.rating_range)
+            learn_own_contexts(frozen, coded, goes_on=True)
+            learned = update_on_batch(
+                known,
+                coded,
+                y_old,
+                hyper,
+                float_of(frozen, "forgetting"),
+                lambda: generator_of(frozen, known.n_iter),
+            )
+        return self._adopt_batch(frozen, levels, learned, len(given.y))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _fit_first_batch(self, X: Any, y: Any, sample_weight: Any, y_old: Any) -> MatrixFactorizationRegressor:
+        """Learn from nothing."""
+        frozen = frozen_copy(self)
+        hyper = hyperparameters_of(frozen)
+        given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)
+        if check_old_ratings(y_old, len(given.y)) is not None:
             raise ValueError("y_old is given, and the model has learned nothing that could be replaced.")
-        with Threads(count_threads(frozen.n_jobs, is_first or len(given.y) > MAX_CHUNK)) as threads:
-            if is_first:
-                shard = Shard(threads)
-                levels, coded = given.fit_levels(shard)
-                learn_own_contexts(frozen, coded)
-                learned = fit_first_batch(coded, hyper, stopping_rule_of(frozen), generator_of(frozen), shard)
-            else:
-                known = learned_so_far(frozen, hyper, "partial_fit")
-                levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
-                if y_old is not None:
-                    y_old = y_old[rows]
-                    hyper.loss.check_targets(y_old, (~np.isnan(y_old)).astype(np.float64), "y_old")
-                    is_new = np.stack(coded.codes, axis=1) >= np.array(known.model.n_levels)
-                    check_replaced_are_known(y_old, is_new, rows, known.rating_range)
-                learn_own_contexts(frozen, coded, goes_on=True)
-                learned = update_on_batch(
-                    known,
-                    coded,
-                    y_old,
-                    hyper,
-                    float_of(frozen, "forgetting"),
-                    lambda: generator_of(frozen, known.n_iter),
-                )
+        with Threads(count_threads(frozen.n_jobs)) as threads:
+            shard = Shard(threads)
+            levels, coded = given.fit_levels(shard)
+            learn_own_contexts(frozen, coded)
+            learned = fit_first_batch(coded, hyper, stopping_rule_of(frozen), generator_of(frozen), shard)
+        return self._adopt_batch(frozen, levels, learned, len(given.y))
+
+    def _adopt_batch(
+        self, frozen: MatrixFactorizationRegressor, levels: Levels, learned: Learned, n_ratings: int
+    ) -> MatrixFactorizationRegressor:
+        """Become what was learned from a batch; say so if the user wants to know."""
         if self.verbose:
-            print(f"Batch of {len(given.y)} ratings  {hyper.loss.training_line(learned.losses[-1])}")
+            print(f"Batch of {n_ratings} ratings  {learned.state.hyper.loss.training_line(learned.losses[-1])}")
         return adopt(self, frozen, levels, learned)
 
     def forget(self, users: ArrayLike) -> MatrixFactorizationRegressor:

@@ -18,6 +18,8 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
         raise ValueError(
             f"Input {name} has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out."
         )
+    if type(y) is list and set(map(type, y)) <= {float, int}:
+        y = np.asarray(y)
     if not (_is_plain(y) and y.ndim == 1):
         y = column_or_1d(y, warn=True)
     if y.dtype.kind == "c":

@@ -23,7 +23,7 @@ from sklearn_mf._ids.kinds import (
     shown,
 )
 from sklearn_mf._ids.tables import Categorical, Column, capital
-from sklearn_mf._kernel.hashing import floats_as_integers, look_up_integers
+from sklearn_mf._kernel.hashing import find_integers, floats_as_integers, look_up_integers
 from sklearn_mf._utils.threads import Threads, chunks
 from sklearn_mf._utils.warnings import warn_user
 
@@ -228,14 +228,14 @@ def _look_up_ints(
         values = as_ints
     elif values.dtype != np.int32:
         values = values.astype(np.int64, copy=False)
-    first, last = (0, -1) if sorter is None else sorter[[0, -1]]
+    first, last = (0, -1) if sorter is None else (sorter[0], sorter[-1])
     low, span = int(fitted[first]), int(fitted[last]) - int(fitted[first]) + 1
     if span <= 2 * len(values):
         table = np.full(span, -1, dtype=np.int32)
         table[fitted - low] = np.arange(len(fitted), dtype=np.int32)
         look_up_integers(values, low, table, out)
     elif len(values) < len(fitted):
-        out[:] = _align(values.astype(np.int64, copy=False), fitted, sorter)
+        find_integers(values, np.ascontiguousarray(fitted), sorter, out)
     else:
         return False
     return True

@@ -17,6 +17,10 @@ _NO_IDS = (nw.Struct, nw.List, nw.Array, nw.Int128, nw.UInt128, nw.Decimal, nw.D
 
 def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]:
     """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
+    if type(X) is np.ndarray:  # asked first: what follows takes longer than to learn a rating
+        return _array_columns(X, table)
+    if type(X) is list and X and all(map(_is_row, X)):
+        return _row_columns(X, table)
     if isinstance(X, RatingBatches):
         X.refuse()
     if sparse.issparse(X):
@@ -29,10 +33,18 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
         return _frame_columns(X, table)
     if isinstance(X, (list, tuple)) and len(X) and all(map(_is_row, X)):
         return _row_columns(X, table)
-    if type(X) is not np.ndarray:
-        _refuse_what_is_no_table(X, table)
+    _refuse_what_is_no_table(X, table)
     mask = np.ma.getmaskarray(X) if np.ma.isMaskedArray(X) else None
-    X = _as_array(X, table)
+    columns = _array_columns(_as_array(X, table), table)
+    if mask is not None:
+        for column, masked in zip(columns, mask.T, strict=True):
+            if masked.any():
+                raise_missing(column.label, np.flatnonzero(masked), len(X))
+    return columns
+
+
+def _array_columns(X: np.ndarray, table: str) -> list[Column]:
+    """Take an array apart."""
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: ids are numbers, text, bytes or datetimes.")
     if X.dtype.names is not None:
@@ -46,12 +58,7 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
             "and item. Reshape your data, for example with `np.column_stack([users, items])`, or for one single pair "
             "`[[user, item]]`."
         )
-    columns = [Column(f"column {j} of {table}", X[:, j]) for j in range(X.shape[1])]
-    if mask is not None:
-        for column, masked in zip(columns, mask.T, strict=True):
-            if masked.any():
-                raise_missing(column.label, np.flatnonzero(masked), len(X))
-    return columns
+    return [Column(f"column {j} of {table}", X[:, j]) for j in range(X.shape[1])]
 
 
 def _refuse_what_is_no_table(X: Any, table: str) -> None:

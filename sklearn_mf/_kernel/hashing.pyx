@@ -62,6 +62,36 @@ def look_up_integers(const integer[:] values, int64_t low, const int32_t[::1] ta
             out[r] = table[place] if place < size else -1
 
 
+def find_integers(const integer[:] values, const int64_t[::1] levels, const int64_t[::1] sorter, int32_t[:] out):
+    """Fill ``out`` with the place of each value among the levels, which ``sorter`` sorts unless it is None; or -1."""
+    cdef Py_ssize_t r, n = levels.shape[0]
+    cdef const int64_t *place_of = NULL
+    cdef int64_t low, size, place
+    cdef bint is_within = True
+    _check_length(out.shape[0], values.shape[0])
+    if sorter is not None:
+        _check_length(sorter.shape[0], n)
+        place_of = &sorter[0] if n else NULL
+    with nogil:
+        for r in range(values.shape[0]):
+            low, size = 0, n
+            while size > 0:  # the last level that is not larger is among these, from `low` on, if there is one
+                place = low + size // 2
+                if place_of is not NULL:
+                    place = place_of[place]
+                    is_within &= 0 <= place < n
+                    place = place if is_within else 0
+                if size == 1:
+                    out[r] = <int32_t>place if levels[place] == values[r] else -1
+                    break
+                low += size // 2 if levels[place] <= values[r] else 0
+                size -= size // 2
+            if n == 0:
+                out[r] = -1
+    if not is_within:
+        raise IndexError("sorter is beyond the levels.")
+
+
 def floats_as_integers(const double[:] values, int64_t[::1] out):
     """Convert whole numbers within 64 bits; return whether all values are that."""
     cdef Py_ssize_t r

@@ -1,5 +1,6 @@
 # What other extension modules see of RowTable.
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t
 
 
@@ -18,6 +19,17 @@ cdef extern from "rows.h" nogil:
     float *row_at(const row_table *table, int32_t row)
 
 
+cdef class ChunkPool:
+    cdef size_t n_bytes
+    cdef Py_ssize_t n_next
+    cdef void *first_free
+    cdef void *slabs
+
+    cdef void *take(self) except NULL
+    cdef void give_back(self, void *room) noexcept
+    cdef void *_make_room(self) except NULL
+
+
 cdef class RowTable:
     cdef readonly tuple shape
     cdef Py_ssize_t n_rows
@@ -26,6 +38,7 @@ cdef class RowTable:
     cdef float *origin_start
     cdef float *origin_end
     cdef Py_ssize_t n_in_origin  # chunks that are in it
+    cdef ChunkPool pool  # of its versions
     cdef int64_t number  # of the version: what it made is marked with it
 
     cdef Py_ssize_t n_chunks(self) noexcept

@@ -5,8 +5,9 @@ Chunks are counted in pages, and pages in tables: a version copies the pages who
 
 import numpy as np
 
+cimport cython
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -25,7 +26,13 @@ cdef extern from *:
         int64_t made_by; /* number of the version that may write to it */
     } row_chunk;
 
-    /* The lock of the interpreter protects what is counted, where there is one. */
+    /* The lock of the interpreter protects counts and pools, where there is one. */
+    #ifdef Py_GIL_DISABLED
+    enum { HAS_LOCK = 0 };
+    #else
+    enum { HAS_LOCK = 1 };
+    #endif
+
     static int64_t count_by(int64_t *n, int64_t by)
     {
     #ifndef Py_GIL_DISABLED
@@ -42,7 +49,12 @@ cdef extern from *:
         int64_t made_by
 
     int64_t count_by(int64_t *n, int64_t by) noexcept nogil
+    int HAS_LOCK
 
+
+cdef enum:
+    SMALLEST_SLAB = 16  # chunks that room is made for at a time, at first
+    LARGEST_SLAB = 1024
 
 cdef int64_t n_versions = 0
 
@@ -50,10 +62,59 @@ cdef int64_t n_versions = 0
 cdef float nothing = 0.0  # where rows of no columns are
 
 
+cdef class ChunkPool:
+    """Give versions room for chunks of one size, which others gave back; it is freed with the last of the versions.
+
+    A stream takes and gives back as many chunks as it has ratings, and malloc would take a third of its time.
+    """
+
+    def __cinit__(self, size_t n_bytes):
+        self.n_bytes, self.n_next = n_bytes, SMALLEST_SLAB
+
+    def __dealloc__(self):
+        cdef void *slab
+        while self.slabs is not NULL:
+            slab, self.slabs = self.slabs, (<void **>self.slabs)[0]
+            free(slab)
+
+    cdef void *take(self) except NULL:
+        """Give room for a chunk, with anything in it."""
+        cdef void *room = self.first_free
+        if not HAS_LOCK or room is NULL:
+            room = self._make_room()
+        if HAS_LOCK:
+            self.first_free = (<void **>room)[0]
+        return room
+
+    cdef void give_back(self, void *room) noexcept:
+        """Take room back."""
+        if not HAS_LOCK:
+            free(room)
+            return
+        (<void **>room)[0] = self.first_free
+        self.first_free = room
+
+    cdef void *_make_room(self) except NULL:
+        """Make room for chunks, each of which points to the next one; of one chunk where there is no lock."""
+        cdef Py_ssize_t n = self.n_next if HAS_LOCK else 1, k
+        cdef char *slab = <char *>malloc(n * self.n_bytes + (sizeof(row_chunk) if HAS_LOCK else 0))
+        if slab is NULL:
+            raise MemoryError
+        if not HAS_LOCK:
+            return slab
+        (<void **>slab)[0], self.slabs = self.slabs, slab
+        slab += sizeof(row_chunk)  # as large as the alignment
+        for k in range(n):
+            (<void **>(slab + k * self.n_bytes))[0] = slab + (k + 1) * self.n_bytes if k + 1 < n else NULL
+        self.n_next = 2 * n if n < LARGEST_SLAB else n
+        return slab
+
+
 cdef inline row_chunk *head_of(const float *rows) noexcept nogil:
     return (<row_chunk *>rows) - 1
 
 
+@cython.no_gc_clear  # for __dealloc__
 cdef class RowTable:
     """Hold a float32 row for each level; a table does not change once another object has it.
 
@@ -162,6 +223,9 @@ cdef class RowTable:
         other.table.pages, other.table.whole = NULL, NULL
         other.origin, other.n_in_origin = self.origin, self.n_in_origin
         other.origin_start, other.origin_end = self.origin_start, self.origin_end
+        other.pool = self.pool
+        if other.pool is None:
+            other.pool = ChunkPool(sizeof(row_chunk) + ((max(self.table.n_columns * sizeof(float), 1) << self.table.shift) + 15) // 16 * 16)
         other.number = count_by(&n_versions, 1)
         other._take_pages(self)
         for t in range(places.shape[0]):
@@ -192,6 +256,27 @@ cdef class RowTable:
                 raise ValueError("A row of the table is shared with other versions.")
             if self.table.n_columns:
                 memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
+
+    def add_up(self, levels, const double[::1] weights, places, double[:, ::1] out):
+        """Add the rows of levels, times weights, to the rows of ``out`` in these places, in order."""
+        cdef const int64_t[::1] rows = np.ascontiguousarray(levels, dtype=np.int64)
+        cdef const int64_t[::1] to = np.ascontiguousarray(places, dtype=np.int64)
+        cdef Py_ssize_t t
+        cdef int j
+        cdef const float *row
+        cdef bint is_within = True
+        self._check(rows)
+        for t in range(to.shape[0]):
+            is_within &= 0 <= to[t] < out.shape[0]
+        if rows.shape[0] != weights.shape[0] or rows.shape[0] != to.shape[0] or out.shape[1] != self.table.n_columns:
+            raise ValueError("levels, weights, places and out do not fit each other.")
+        if not is_within:
+            raise IndexError(f"A place is beyond the {out.shape[0]} rows of out.")
+        with nogil:
+            for t in range(rows.shape[0]):
+                row = row_at(&self.table, <int32_t>rows[t])
+                for j in range(self.table.n_columns):
+                    out[to[t], j] += weights[t] * row[j]
 
     def are_finite(self, levels):
         """Tell whether the rows of an array of levels have no NaN and no infinity."""
@@ -276,11 +361,9 @@ cdef class RowTable:
     cdef _own_chunk(self, RowTable before, row_page *page, Py_ssize_t k):
         """Put a copy in the place of a chunk; rows beyond those before are 0."""
         cdef size_t n_row = self.table.n_columns * sizeof(float), n_chunk = <size_t>1 << self.table.shift, n_copied
-        cdef row_chunk *head = <row_chunk *>malloc(sizeof(row_chunk) + n_chunk * n_row)
+        cdef row_chunk *head = <row_chunk *>self.pool.take()
         cdef Py_ssize_t place = k & ((1 << self.table.page_shift) - 1), n_before = before.n_rows - k * n_chunk
         cdef float *shared = page.chunks[place]
-        if head is NULL:
-            raise MemoryError
         head.n_users, head.made_by = 1, self.number
         n_copied = min(max(n_before, 0), <Py_ssize_t>n_chunk) * n_row
         if n_copied:
@@ -305,7 +388,7 @@ cdef class RowTable:
     cdef void _release_chunk(self, float *chunk) noexcept:
         """Count a chunk once less; free it when nobody has it any more."""
         if count_by(&head_of(chunk).n_users, -1) == 0:
-            free(head_of(chunk))
+            self.pool.give_back(head_of(chunk))
 
     cdef _check(self, const int64_t[::1] levels):
         cdef Py_ssize_t t, n_rows = self.n_rows

@@ -92,7 +92,7 @@ class FittedModel:
         if self.inverse_link is not None:
             scores[...] = self.inverse_link(scores)
         if self.rating_range is not None:
-            np.clip(scores, *self.rating_range, out=scores)
+            scores.clip(*self.rating_range, out=scores)
 
     def report_unknown(
         self,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from sklearn_mf._training.losses import Loss, SquaredError
+from sklearn_mf._utils.records import with_fields
 
 # Of steps and penalties: beyond, single precision overflows, and nothing is left of a row anyway.
 LARGEST_SAFE_NUMBER = 1e12
 USUAL_DAMPING = 4.0  # of users and items, where nothing is known
 FACTOR_DAMPING = 5.0, 7.0  # of factors of users and of items, beside an estimate for their biases
+_STRUCTURE = "rank", "fit_bias", "positive", "implicit_features", "loss"  # what training cannot change later
 _CONTEXT_DAMPING = 20.0  # beside an estimate for users and items
 _CONTEXT_DAMPING_RATIO = 5.0  # relative to the mean of users and items, where these are given
 
@@ -68,32 +70,32 @@ class Hyperparameters:
 
     def with_damping_of(self, other: Hyperparameters) -> Hyperparameters:
         """Take over the scale of penalties that was chosen, and a damping where there is none."""
-        return replace(self, damping=self.damping or other.damping, penalty_scale=other.penalty_scale)
+        return with_fields(self, damping=self.damping or other.damping, penalty_scale=other.penalty_scale)
 
     def strengths(
-        self, units: tuple[float, float], share: float = 1.0
+        self, units: tuple[float, float], share: float = 1.0, damping: Damping | None = None
     ) -> tuple[float, float, tuple[tuple[float, float], ...]]:
         """Give alpha, alpha_bias and the damping (factors, bias) of users, items and contexts as the kernel takes them.
 
-        ``units`` are those of penalties of factors and of biases; ``share`` multiplies the damping of factors.
+        ``units`` are those of penalties of factors and of biases; ``share`` multiplies the damping of factors;
+        another ``damping`` may be given than that of the fit.
         """
-        of_factors, of_biases = units[0] * self.penalty_scale, units[1]
-        damping = tuple(
+        of_factors, of_biases, given = units[0] * self.penalty_scale, units[1], damping or self.damping
+        of_levels = tuple(
             (_safe(share * factors * of_factors), _safe(bias * of_biases))
-            for factors, bias in map(self.damping.of, range(3))
+            for factors, bias in zip(given.factors, given.biases, strict=True)
         )
-        return _safe(self.alpha * of_factors), _safe(self.alpha_bias * of_biases), damping
+        return _safe(self.alpha * of_factors), _safe(self.alpha_bias * of_biases), of_levels
+
+    def has_structure_of(self, other: Hyperparameters) -> bool:
+        """Tell whether training can go on with these from a model that was trained with others."""
+        return all(getattr(self, name) == getattr(other, name) for name in _STRUCTURE)
 
     @property
     def structure(self) -> dict[str, Any]:
         """What must stay the same when training goes on from a model, by name."""
-        return {
-            "rank": self.rank,
-            "fit_bias": self.fit_bias,
-            "positive": self.positive,
-            "implicit_features": self.implicit_features,
-            "loss and its parameter": self.loss.description,
-        }
+        named = {name: getattr(self, name) for name in _STRUCTURE if name != "loss"}
+        return {**named, "loss and its parameter": self.loss.description}
 
 
 @dataclass(frozen=True)

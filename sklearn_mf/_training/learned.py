@@ -12,6 +12,7 @@ from sklearn_mf._prediction.model import Model, as_table
 from sklearn_mf._training.hyperparameters import Hyperparameters
 from sklearn_mf._training.precision import Knowledge
 from sklearn_mf._training.scaling import TargetScale
+from sklearn_mf._utils.records import with_fields
 
 OUT_OF_SCALE_MESSAGE = (
     "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
@@ -110,18 +111,14 @@ class Learned:
 
         coefficients = list(state.coefficients)
         for f in range(2):  # these are not written to, but have rows of all levels
-            if coefficients[f] is not None:
+            if coefficients[f] is not None and len(coefficients[f]) < n_levels[1 - f]:
                 new = levels[1 - f][levels[1 - f] >= len(coefficients[f])]
                 coefficients[f] = coefficients[f].version(new, n_levels[1 - f])
-        return replace(
+        tables = {name: versions(getattr(state, name)) for name in ("level_sums", "centers")}
+        return with_fields(
             self,
-            model=replace(model, factors=versions(model.factors), biases=versions(model.biases)),
-            state=replace(
-                state,
-                level_sums=versions(state.level_sums),
-                centers=versions(state.centers),
-                coefficients=coefficients,
-            ),
+            model=with_fields(model, factors=versions(model.factors), biases=versions(model.biases)),
+            state=with_fields(state, coefficients=coefficients, **tables),
             warning=None,
         )
 

@@ -8,18 +8,19 @@ formulas.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from sklearn_mf._kernel.online import update
 from sklearn_mf._kernel.precision import PARTNERS
 from sklearn_mf._kernel.rows import RowTable
-from sklearn_mf._training.centers import predict_centers
+from sklearn_mf._training.centers import predict_centers, sorted_distinct
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
 from sklearn_mf._training.learned import OUT_OF_SCALE_MESSAGE, Learned
 from sklearn_mf._training.parameters import small_norm
 from sklearn_mf._training.ratings import CodedRatings
+from sklearn_mf._utils.records import with_fields
 
 _MAX_LOSSES = 10_000  # that are kept: each call copies them
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)  # SplitMix64
@@ -63,7 +64,7 @@ def update_on_batch(
     batch = _canonical(coded, y_old, learned.state.weight_unit)
     _check_scale(batch, learned)
     n_known = learned.model.n_levels
-    levels = [np.unique(column) for column in batch.indices.T]
+    levels = [sorted_distinct(column) for column in batch.indices.T]
     grown = learned.version(levels, coded.n_levels)
     new = [own[own >= n] for own, n in zip(levels, n_known, strict=True)]
     if any(map(len, new)):
@@ -86,14 +87,15 @@ def update_on_batch(
         totals,
     )
     for tables in (model.factors, model.biases):
-        if not all(np.isfinite(table[own]).all() for table, own in zip(tables, levels, strict=True)):
+        if not all(table.are_finite(own) for table, own in zip(tables, levels, strict=True)):
             raise ValueError(OUT_OF_SCALE_MESSAGE)
-    known = replace(known, square_sums=square_sums, weight_sum=float(totals[0]), noise_sum=max(float(totals[1]), 0.0))
+    weight_sum, noise_sum = totals.tolist()
+    known = with_fields(known, square_sums=square_sums, weight_sum=weight_sum, noise_sum=max(noise_sum, 0.0))
     low, high = learned.rating_range
     mean_loss = loss / (len(batch.y) if batch.weights is None else float(batch.weights.sum()))
-    return replace(
+    return with_fields(
         grown,
-        state=replace(state, knowledge=known),
+        state=with_fields(state, knowledge=known),
         rating_range=(min(low, float(batch.y.min())), max(high, float(batch.y.max()))),
         losses=[*learned.losses[1 - _MAX_LOSSES :], mean_loss * hyper.loss.unit(state.scale)],
         n_iter=learned.n_iter + 1,
@@ -117,17 +119,30 @@ def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float
             mixed = (mixed ^ (mixed >> np.uint64(shift))) * multiplier
     same = [*indices.T, y] if y_old is None else [*indices.T, y, np.where(np.isnan(y_old), np.inf, y_old)]
     keys = [*same[::-1], mixed] if weights is None else [weights, *same[::-1], mixed]
-    order = np.lexsort(keys)
+    order = _order_of(keys)
     first = np.zeros(len(y), dtype=bool)
     first[0] = True
     for key in same:
-        first[1:] |= key[order[1:]] != key[order[:-1]]
+        in_order = key[order]
+        first[1:] |= in_order[1:] != in_order[:-1]
     if not first.all():
         merged = np.add.reduceat(np.ones(len(y)) if weights is None else weights[order], np.flatnonzero(first))
         order, weights = order[first], merged
     elif weights is not None:
         weights = weights[order]
     return Batch(np.ascontiguousarray(indices[order]), y[order], None if y_old is None else y_old[order], weights)
+
+
+def _order_of(keys: list[np.ndarray]) -> np.ndarray:
+    """Sort by several keys, the last one first, as ``np.lexsort``; hardly two of the last key are the same."""
+    order = np.argsort(keys[-1])
+    in_order = keys[-1][order]
+    is_next = in_order[1:] == in_order[:-1]
+    tied = np.flatnonzero(np.concatenate([is_next, [False]]) | np.concatenate([[False], is_next]))
+    if len(tied):
+        rows = np.sort(order[tied])
+        order[tied] = rows[np.lexsort([key[rows] for key in keys])]
+    return order
 
 
 def _check_scale(batch: Batch, learned: Learned) -> None:
@@ -174,9 +189,20 @@ def _gained_partners(batch: Batch, n_known: list[int]) -> np.ndarray:
 
     Those of new levels are counted already, those that replace one are no new pair, and a pair of a batch counts once.
     """
+    if len(batch.y) == 1:
+        is_new_pair = batch.y_old is None or bool(np.isnan(batch.y_old[0]))
+        pair = zip(batch.indices[0].tolist(), n_known, strict=False)
+        return np.array([[is_new_pair and code < n for code, n in list(pair)[:2]]], dtype=np.uint8)
     users, items = batch.indices[:, 0].astype(np.int64), batch.indices[:, 1]
-    is_first = np.zeros(len(users), dtype=bool)
-    is_first[np.unique(users * 2**31 + items, return_index=True)[1]] = True
+    is_first = np.ones(len(users), dtype=bool)
+    if batch.indices.shape[1] == 2:  # ratings of a pair follow each other
+        is_first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    else:
+        is_first[:] = False
+        is_first[np.unique(users * 2**31 + items, return_index=True)[1]] = True
     if batch.y_old is not None:
         is_first &= np.isnan(batch.y_old)
-    return np.column_stack([is_first & (users < n_known[0]), is_first & (items < n_known[1])]).astype(np.uint8)
+    gained = np.empty((len(users), 2), dtype=np.uint8)
+    np.logical_and(is_first, users < n_known[0], out=gained[:, 0])
+    np.logical_and(is_first, items < n_known[1], out=gained[:, 1])
+    return gained

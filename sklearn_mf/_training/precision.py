@@ -50,7 +50,7 @@ class Knowledge:
         if is_online and self.weight_sum > 0:
             share = max(self.fitted_weight / self.weight_sum, _DAMPING_WITHOUT_FIT)
         bounded = hyper.damping.at_least(*SMALLEST_DAMPING)
-        alpha, alpha_bias, damping = replace(hyper, damping=bounded).strengths(self.penalty_units, share)
+        alpha, alpha_bias, damping = hyper.strengths(self.penalty_units, share, bounded)
         loss, components = hyper.loss, self.weight_sum * hyper.rank
         return PrecisionRule(
             alpha,

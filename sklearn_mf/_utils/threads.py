@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -68,6 +69,8 @@ class _OneBlasThread:
     def __init__(self) -> None:
         self._lock = Lock()
         self._inside: dict[int, int] = {}  # how often each thread has entered
+        self._libraries: list[LibController] = []
+        self._n_modules = 0  # that were loaded when libraries were looked for
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._reset_in_child
@@ -77,8 +80,22 @@ class _OneBlasThread:
         """Set the limit, unless it is set."""
         with self._lock:
             if not self._inside:
-                self._limited = _limit_blas_to_one_thread()
+                self._limited = self._limit_to_one_thread()
             self._inside[get_ident()] = self._inside.get(get_ident(), 0) + 1
+
+    def _limit_to_one_thread(self) -> list[tuple[LibController, int]]:
+        """Set every BLAS of the process to one thread; return the libraries and the numbers that they had.
+
+        To look for libraries takes milliseconds. They come with modules: unless one was loaded since, they are those
+        of the last time.
+        """
+        if len(sys.modules) != self._n_modules:
+            self._n_modules = len(sys.modules)
+            self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        before = [(library, library.num_threads) for library in self._libraries]
+        for library in self._libraries:
+            _set_threads(library, 1)
+        return before
 
     def leave(self) -> None:
         """Take the limit back, unless others are inside."""
@@ -101,15 +118,6 @@ class _OneBlasThread:
         """Give each library the number of threads that it had."""
         for library, n_threads in self._limited:
             _set_threads(library, n_threads)
-
-
-def _limit_blas_to_one_thread() -> list[tuple[LibController, int]]:
-    """Set every BLAS of the process to one thread; return the libraries and the numbers that they had."""
-    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    before = [(library, library.num_threads) for library in libraries]
-    for library in libraries:
-        _set_threads(library, 1)
-    return before
 
 
 def _set_threads(library: LibController, n_threads: int) -> None:

@@ -45,7 +45,7 @@ IMPORTS_OF_WINGS = {
 }
 # Which modules of its own wing each module imports. A module may import what stands above it in its list.
 ORDER_WITHIN_WINGS = {
-    "_utils": ["callbacks", "deviations", "storage", "threads", "warnings"],
+    "_utils": ["callbacks", "deviations", "records", "storage", "threads", "warnings"],
     "_kernel": [
         "rows", "sgd", "precision", "online", "grid", "effects", "partners", "hashing", "selection", "als", "simd",
         "__init__",
