@@ -24,7 +24,7 @@ static void forget_part(float *sums, double part)
     sums[SUM_OF_SQUARES] = (float)(sums[SUM_OF_SQUARES] * (1.0 - part));
 }
 
-static float product(int n, const float *a, const float *b)
+static float product(int n, const float *restrict a, const float *restrict b)
 {
     float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
@@ -34,11 +34,11 @@ static float product(int n, const float *a, const float *b)
 }
 
 /* Fills `others` with s - V_f of each field, and returns the interactions sum_{f<g} <V_f, V_g>. */
-static float add_up_others(const online_model *model, const int32_t *index, float *others)
+static float add_up_others(const online_model *model, const online_level *level, float *restrict others)
 {
     const int m = model->n_fields, rank = model->rank;
     if (m == 2) {
-        const float *p = row_at(&model->rows[0], index[0]), *q = row_at(&model->rows[1], index[1]);
+        const float *restrict p = level[0].row, *restrict q = level[1].row;
         for (int j = 0; j < rank; j++) {
             others[j] = q[j];
             others[rank + j] = p[j];
@@ -48,27 +48,24 @@ static float add_up_others(const online_model *model, const int32_t *index, floa
     float *sum = others + m * rank, twice = 0.0f;
     for (int j = 0; j < rank; j++)
         sum[j] = 0.0f;
-    for (int f = 0; f < m; f++) {
-        const float *v = row_at(&model->rows[f], index[f]);
+    for (int f = 0; f < m; f++)
         for (int j = 0; j < rank; j++)
-            sum[j] += v[j];
-    }
+            sum[j] += level[f].row[j];
     for (int f = 0; f < m; f++) {
-        const float *v = row_at(&model->rows[f], index[f]);
         for (int j = 0; j < rank; j++)
-            others[f * rank + j] = sum[j] - v[j];
-        twice += product(rank, v, others + f * rank);
+            others[f * rank + j] = sum[j] - level[f].row[j];
+        twice += product(rank, level[f].row, others + f * rank);
     }
     return 0.5f * twice;
 }
 
 /* k and kb of all rows without a rating of weight `less`, and |s - V_f|^2 on the standardized scale; h. */
-static double measure(const online_model *model, const precision_rule *rule, const int32_t *index, float less,
+static double measure(const online_model *model, const precision_rule *rule, const online_level *level, float less,
                       const float *others, precision_gains *gains, double *squares)
 {
     double h = 0.0;
     for (int f = 0; f < model->n_fields; f++) {
-        const float *sums = row_at(&model->sums[f], index[f]), *other = others + f * model->rank;
+        const float *sums = level[f].sums, *other = others + f * model->rank;
         const float n = sums[SUM_OF_WEIGHTS] - less;
         gains[f] = precision_of(rule, f, n > 0.0f ? n : 0.0f, curvature_of(rule, sums, less));
         squares[f] = product(model->rank, other, other) / model->unit;
@@ -78,7 +75,7 @@ static double measure(const online_model *model, const precision_rule *rule, con
 }
 
 /* V <- V + step (s - V), at least 0 where factors are positive */
-static void move_row(int rank, float *v, float step, const float *others, int positive)
+static void move_row(int rank, float *restrict v, float step, const float *restrict others, int positive)
 {
     for (int j = 0; j < rank; j++)
         v[j] += step * others[j];
@@ -87,10 +84,10 @@ static void move_row(int rank, float *v, float step, const float *others, int po
 }
 
 /* Adds a rating to what is known of its rows: n, and squares or c. */
-static void add_to_sums(const online_model *model, const precision_rule *rule, const int32_t *index, double n, double square)
+static void add_to_sums(int m, const online_level *level, const precision_rule *rule, double n, double square)
 {
-    for (int f = 0; f < model->n_fields; f++) {
-        float *sums = row_at(&model->sums[f], index[f]);
+    for (int f = 0; f < m; f++) {
+        float *sums = level[f].sums;
         sums[SUM_OF_WEIGHTS] = (float)(sums[SUM_OF_WEIGHTS] + n);
         if (f < 2 || rule->has_curvatures) {
             const double squares = sums[SUM_OF_SQUARES] + square;
@@ -99,14 +96,12 @@ static void add_to_sums(const online_model *model, const precision_rule *rule, c
     }
 }
 
-/* The center of row `at` of field f gains the partner `other`, and the row follows. */
-static void gain_partner(const online_model *model, const sgd_config *config, const precision_rule *rule, int f, int32_t at,
-                         int32_t other)
+/* The center of a row of field f gains a partner, and the row follows. */
+static void gain_partner(int rank, const sgd_config *config, const precision_rule *rule, int f, const online_level *level,
+                         const online_level *partner)
 {
-    const int rank = model->rank;
-    float *sums = row_at(&model->sums[f], at), *z = row_at(&model->centers[f], at);
-    float *v = row_at(&model->rows[f], at), *b = row_at(&model->bias[f], at);
-    const float *s = row_at(&model->coefficients[f], other);
+    float *sums = level->sums, *restrict z = level->center, *restrict v = level->row;
+    const float *restrict s = partner->coefficient;
     const double count = sums[SUM_OF_PARTNERS], kept = sqrt(count / (count + 1.0)), gained = 1.0 / sqrt(count + 1.0);
     const float n = sums[SUM_OF_WEIGHTS];
     const precision_gains k = precision_of(rule, f, n, curvature_of(rule, sums, 0.0f));
@@ -122,29 +117,28 @@ static void gain_partner(const online_model *model, const sgd_config *config, co
     for (int j = 0; config->positive && j < rank; j++)
         v[j] = v[j] > 0.0f ? v[j] : 0.0f;
     const double center = kept * z[rank] + gained * s[rank];
-    *b = (float)(*b + move_bias * (center - z[rank]));
+    *level->bias = (float)(*level->bias + move_bias * (center - z[rank]));
     z[rank] = (float)center;
     sums[SUM_OF_PARTNERS] = (float)(count + 1.0);
 }
 
 /* Learns one rating; returns w loss. */
-static double learn(const online_ratings *ratings, ptrdiff_t r, const online_model *model, const sgd_config *config,
-                    const precision_rule *rule, const online_scratch *scratch)
+static double learn(const online_ratings *ratings, ptrdiff_t r, const online_level *level, const online_model *model,
+                    const sgd_config *config, const precision_rule *rule, const online_scratch *scratch)
 {
     const int m = model->n_fields, rank = model->rank;
-    const int32_t *index = ratings->index + r * m;
     const double w = ratings->weight ? ratings->weight[r] : 1.0, y = ratings->y[r];
     const int is_replaced = ratings->y_old && !isnan(ratings->y_old[r]);
     double f_x = model->intercept;
     for (int f = 0; f < m; f++) {
-        f_x += *row_at(&model->bias[f], index[f]);
+        f_x += *level[f].bias;
         if (model->forgetting > 0.0)
-            forget_part(row_at(&model->sums[f], index[f]), model->forgetting);
+            forget_part(level[f].sums, model->forgetting);
     }
-    f_x += add_up_others(model, index, scratch->others);
+    f_x += add_up_others(model, level, scratch->others);
 
     const judged now = judge_rating(model, config, y, f_x);
-    const double h = measure(model, rule, index, is_replaced ? (float)w : 0.0f, scratch->others, scratch->gains,
+    const double h = measure(model, rule, level, is_replaced ? (float)w : 0.0f, scratch->others, scratch->gains,
                              scratch->squares);
     double psi = now.psi, square = y - psi, n_added = w; /* of counts: their expectation */
     if (!rule->has_curvatures) {
@@ -157,36 +151,61 @@ static double learn(const online_ratings *ratings, ptrdiff_t r, const online_mod
     }
     const double g = w * psi / (1.0 + w * now.kappa * h);
     for (int f = 0; f < m; f++) {
-        float *b = row_at(&model->bias[f], index[f]);
-        move_row(rank, row_at(&model->rows[f], index[f]), (float)(g * scratch->gains[f].factors),
-                 scratch->others + f * rank, config->positive);
-        *b = (float)(*b + g * scratch->gains[f].bias * model->unit);
+        move_row(rank, level[f].row, (float)(g * scratch->gains[f].factors), scratch->others + f * rank, config->positive);
+        *level[f].bias = (float)(*level[f].bias + g * scratch->gains[f].bias * model->unit);
         model->square_sums[f] += n_added * scratch->squares[f];
     }
     model->totals[0] += n_added;
     model->totals[1] += w * square;
-    add_to_sums(model, rule, index, n_added, w * square);
+    add_to_sums(m, level, rule, n_added, w * square);
     return w * now.loss;
+}
+
+/* Looks up the rows of a rating, and fetches them. */
+static void find_levels(const online_model *model, const int32_t *index, online_level *level)
+{
+    for (int f = 0; f < model->n_fields; f++) {
+        const int32_t at = index[f];
+        level[f].row = row_at(&model->rows[f], at);
+        level[f].bias = row_at(&model->bias[f], at);
+        level[f].sums = row_at(&model->sums[f], at);
+        prefetch_row(level[f].row, model->rank);
+        PREFETCH(level[f].bias);
+        PREFETCH(level[f].sums);
+        level[f].center = NULL;
+        level[f].coefficient = NULL;
+        if (f < 2 && model->has_centers[f]) {
+            level[f].center = row_at(&model->centers[f], at);
+            prefetch_row(level[f].center, model->rank + 1);
+        }
+        if (f < 2 && model->has_centers[1 - f]) {
+            level[f].coefficient = row_at(&model->coefficients[1 - f], at);
+            prefetch_row(level[f].coefficient, model->rank + 1);
+        }
+    }
 }
 
 double online_update(const online_ratings *ratings, const online_model *model, const sgd_config *config,
                      precision_rule *rule, const online_scratch *scratch)
 {
     const int m = model->n_fields;
+    const ptrdiff_t n = ratings->n_ratings;
     double loss = 0.0;
     rule->mean_square = scratch->mean_square;
-    for (ptrdiff_t r = 0; r < ratings->n_ratings; r++) {
-        const int32_t *index = ratings->index + r * m;
+    for (ptrdiff_t r = 1 - ONLINE_AHEAD; r < n; r++) {
+        const ptrdiff_t next = r + ONLINE_AHEAD - 1;
+        if (next < n)
+            find_levels(model, ratings->index + next * m, scratch->levels + next % ONLINE_AHEAD * m);
+        if (r < 0)
+            continue;
+        const online_level *level = scratch->levels + r % ONLINE_AHEAD * m;
         const double n_components = model->totals[0] * model->rank;
         for (int f = 0; f < m; f++)
             scratch->mean_square[f] = n_components > 0.0 ? (float)(model->square_sums[f] / n_components) : 0.0f;
-        if (r + 1 < ratings->n_ratings)
-            for (int f = 0; f < m; f++)
-                prefetch_row(row_at(&model->rows[f], index[m + f]), model->rank);
-        loss += learn(ratings, r, model, config, rule, scratch);
+        loss += learn(ratings, r, level, model, config, rule, scratch);
         for (int f = 0; f < 2; f++)
             if (model->has_centers[f] && ratings->is_partner[2 * r + f])
-                gain_partner(model, config, rule, f, index[f], index[1 - f]);
+                gain_partner(model->rank, config, rule, f, &level[f], &level[1 - f]);
     }
     return loss;
 }

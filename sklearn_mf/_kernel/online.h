@@ -40,7 +40,16 @@ typedef struct {
     const uint8_t *is_partner;   /* (n_ratings, 2): whether the user gains the item, and the item the user */
 } online_ratings;
 
+/* Where the rows of a level are; without centers the last two are NULL. */
 typedef struct {
+    float *row, *bias, *sums;
+    float *center;
+    const float *coefficient; /* what the centers of its partners are summed of */
+} online_level;
+enum { ONLINE_AHEAD = 4 }; /* ratings whose rows are looked up and fetched at a time: the next ones */
+
+typedef struct {
+    online_level *levels;   /* (ONLINE_AHEAD, n_fields) */
     float *others;          /* ((n_fields + 1) rank,) */
     float *mean_square;     /* (n_fields,) */
     precision_gains *gains; /* (n_fields,) */

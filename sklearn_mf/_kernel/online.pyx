@@ -38,7 +38,13 @@ cdef extern from "online.h" nogil:
         const double *weight
         const uint8_t *is_partner
 
+    ctypedef struct online_level:
+        pass
+
+    int ONLINE_AHEAD
+
     ctypedef struct online_scratch:
+        online_level *levels
         float *others
         float *mean_square
         precision_gains *gains
@@ -85,8 +91,9 @@ def update(
     scratch.others, scratch.mean_square, scratch.squares = &others[0], &mean_square[0], &squares[0]
     scratch.gains = <precision_gains *>&gains[0]
     cdef row_table *views = <row_table *>malloc((3 * n_fields + 4) * sizeof(row_table))
+    scratch.levels = <online_level *>malloc(ONLINE_AHEAD * n_fields * sizeof(online_level))
     try:
-        if views is NULL:
+        if views is NULL or scratch.levels is NULL:
             raise MemoryError
         for f in range(n_fields):
             views[f] = (<RowTable>tables.factors[f]).table
@@ -110,6 +117,7 @@ def update(
             total = online_update(&ratings, &model, &config, &c_rule, &scratch)
     finally:
         free(views)
+        free(scratch.levels)
     return total
 
 

@@ -125,7 +125,8 @@ static void predict_and_learn(int n, int m, int rank, int weighted, int centered
         is_partner[2 * r + 1] = draw() % 2;
     }
     double *square_sums = take(m * sizeof(double)), *totals = take(2 * sizeof(double));
-    const online_scratch own = {take((m + 1) * rank * sizeof(float)), take(m * sizeof(float)),
+    const online_scratch own = {take(ONLINE_AHEAD * m * sizeof(online_level)), take((m + 1) * rank * sizeof(float)),
+                                take(m * sizeof(float)),
                                 take(m * sizeof(precision_gains)), take(m * sizeof(double))};
     void *const before = (void *)rule.mean_square;
     const sgd_config config = {.loss = kind, .parameter = 0.5f, .offset = 0.5f, .positive = kind == sgd_huber};
@@ -145,7 +146,7 @@ static void predict_and_learn(int n, int m, int rank, int weighted, int centered
     }
     free_scratch(&scratch);
     void *const all[] = {index, asked, row_square, variance, score, expected, y, y_old, weight, is_partner, square_sums, totals,
-                         own.others, own.mean_square, own.gains, own.squares, before};
+                         own.levels, own.others, own.mean_square, own.gains, own.squares, before};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }
