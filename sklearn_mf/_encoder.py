@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import TransformerMixin, _fit_context, clone
-from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
@@ -275,6 +274,8 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
     def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
         """Split the rows, and check that each is encoded once, by a model that was not trained on it."""
+        from sklearn.model_selection import KFold, check_cv  # a tenth of the time of `import sklearn_mf`, for this alone
+
         cv, n_rows = self.cv, len(y)
         if isinstance(cv, Integral):
             cv = KFold(cv, shuffle=True, random_state=rng.randint(np.iinfo(np.int32).max))

@@ -162,7 +162,8 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
             raise_not_an_id(label, type_.__name__)
         kinds.setdefault(kind, []).append(type_)
     if "number" in kinds:
-        not_finite = [i for i, x in enumerate(values) if isinstance(x, (float, np.floating)) and not np.isfinite(x)]
+        floats = tuple(type_ for type_ in kinds["number"] if issubclass(type_, (float, np.floating)))
+        not_finite = [i for i, x in enumerate(values) if isinstance(x, floats) and not np.isfinite(x)] if floats else []
         if not_finite:
             raise_missing(label, not_finite, len(values))
     if len(kinds) > 1:

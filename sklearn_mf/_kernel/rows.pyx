@@ -19,6 +19,20 @@ LARGEST_N_PAGES = 2048  # beyond, pages are longer: a version counts each page
 cdef extern from *:
     """
     #include <stdint.h>
+    #include <string.h>
+
+    /* The largest bits of numbers without their signs, or `largest`: those of NaN are above those of infinity. */
+    enum { BITS_OF_INFINITY = 0x7f800000 };
+    static int32_t larger_size(ptrdiff_t n, const float *row, int32_t largest)
+    {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            int32_t bits;
+            memcpy(&bits, row + j, sizeof bits);
+            bits &= 0x7fffffff;
+            largest = bits > largest ? bits : largest;
+        }
+        return largest;
+    }
 
     /* In front of the rows of a chunk; 16 bytes, so that rows are aligned as malloc does it. */
     typedef struct {
@@ -49,7 +63,9 @@ cdef extern from *:
         int64_t made_by
 
     int64_t count_by(int64_t *n, int64_t by) noexcept nogil
+    int32_t larger_size(Py_ssize_t n, const float *row, int32_t largest) noexcept nogil
     int HAS_LOCK
+    int32_t BITS_OF_INFINITY
 
 
 cdef enum:
@@ -112,6 +128,18 @@ cdef class ChunkPool:
 
 cdef inline row_chunk *head_of(const float *rows) noexcept nogil:
     return (<row_chunk *>rows) - 1
+
+
+def all_finite(const float[:, :] rows):
+    """Tell whether rows have no NaN and no infinity."""
+    cdef Py_ssize_t t, n_columns = rows.shape[1]
+    cdef int32_t largest = 0
+    if rows.shape[0] and n_columns > 1 and rows.strides[1] != sizeof(float):
+        raise ValueError("The numbers of a row do not follow each other.")
+    with nogil:
+        for t in range(rows.shape[0] if n_columns else 0):
+            largest = larger_size(n_columns, &rows[t, 0], largest)
+    return largest < BITS_OF_INFINITY
 
 
 @cython.no_gc_clear  # for __dealloc__
@@ -283,16 +311,11 @@ cdef class RowTable:
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         self._check(places)
         cdef Py_ssize_t t
-        cdef int32_t x, largest = 0
-        cdef int j
-        cdef const int32_t *row
+        cdef int32_t largest = 0
         with nogil:
             for t in range(places.shape[0]):
-                row = <const int32_t *>row_at(&self.table, <int32_t>places[t])
-                for j in range(self.table.n_columns):
-                    x = row[j] & 0x7FFFFFFF
-                    largest = x if x > largest else largest
-        return largest < 0x7F800000  # the bits of infinity; those of NaN are larger
+                largest = larger_size(self.table.n_columns, row_at(&self.table, <int32_t>places[t]), largest)
+        return largest < BITS_OF_INFINITY
 
     def n_bytes_beside(self, RowTable other):
         """Count the bytes of the chunks that it does not share with another version of it."""

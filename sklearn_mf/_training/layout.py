@@ -142,9 +142,17 @@ class GridLayout:
 
         Of items, these are those that begin and end each sweep here.
         """
+        if (field, size) in self._parts:
+            return self._parts[field, size]
         start = (self.user_start - self.own_users.start, self.item_start)[field]
         bounds = start[self.section_start[self.own_sections.start : self.own_sections.stop + 1]].tolist()
-        return [part for ends in pairwise(bounds) for part in slices(slice(*ends), size)]
+        self._parts[field, size] = [part for ends in pairwise(bounds) for part in slices(slice(*ends), size)]
+        return self._parts[field, size]
+
+    @cached_property
+    def _parts(self) -> dict[tuple[int, int], list[slice]]:
+        """What was cut before: a fit asks for the same hundreds of times."""
+        return {}
 
     def of_all_blocks(self, values: np.ndarray, shard: Shard) -> np.ndarray:
         """Put a number for each block of all shards in the order of the blocks of one, (n_blocks, ...)."""

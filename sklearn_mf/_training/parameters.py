@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_mf._kernel.rows import all_finite
 from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES
 from sklearn_mf._training.grid import BlockGrid
 from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparameters
@@ -100,10 +101,7 @@ class Parameters:
 
     def are_finite(self, rows: list[slice]) -> bool:
         """Return whether no factor and no bias of these rows is NaN or infinite."""
-        return all(
-            np.isfinite(self.rows[own].sum(dtype=np.float64)) and np.isfinite(self.bias[own].sum(dtype=np.float64))
-            for own in rows
-        )
+        return all(all_finite(self.rows[own]) and all_finite(self.bias[own, None]) for own in rows)
 
 
 def initial_parameters(

@@ -80,12 +80,12 @@ class Callback:
         self._fit_context = self._epoch_context = None
         self._given: dict[str, Any] = {}
         self.attributes: Attributes = lambda learned: {}
-        if hasattr(estimator, "_init_callback_context"):
+        if self.may_stop and hasattr(estimator, "_init_callback_context"):
             self._fit_context = estimator._init_callback_context(max_subtasks=max_epochs)
 
     @property
     def may_stop(self) -> bool:
-        """Whether there is a callback that could stop the fit."""
+        """Whether the estimator has callbacks, which could stop the fit."""
         return bool(getattr(self._estimator, "_skl_callbacks", None))
 
     def begin_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
