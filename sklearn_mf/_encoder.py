@@ -274,7 +274,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
     def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
         """Split the rows, and check that each is encoded once, by a model that was not trained on it."""
-        from sklearn.model_selection import KFold, check_cv  # a tenth of the time of `import sklearn_mf`, for this alone
+        from sklearn.model_selection import KFold, check_cv  # a tenth of `import sklearn_mf`, for this alone
 
         cv, n_rows = self.cv, len(y)
         if isinstance(cv, Integral):

@@ -530,7 +530,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Notes
         -----
         Ratings of a batch are learned in an order that depends on their set alone, by one thread. A call copies the
-        parts of the model that it changes, in chunks of some hundred levels, and shares the others with the model
+        parts of the model that it changes, in chunks of a kilobyte, and shares the others with the model
         before. So other threads may read the model all the time: they see it as it was before the call, or after.
 
         Rows of a model that has learned most of its ratings in this way take larger steps: the damping of factors is

@@ -64,3 +64,31 @@ def test_hashes_are_secrets_of_the_process(tmp_path):
         for _ in range(2)
     }
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("is_sorted", [True, False])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_integers_are_found_among_levels(dtype, is_sorted, n):
+    """Levels in any order with what sorts them, as those that came later have."""
+    rng = np.random.default_rng(n)
+    levels = np.unique(rng.integers(-3 * n, 3 * n + 1, size=n).astype(np.int64))
+    sorter = None
+    if not is_sorted:
+        levels = rng.permutation(levels)
+        sorter = np.argsort(levels)
+    values = np.arange(-3 * n - 2, 3 * n + 3, dtype=dtype)
+    out = np.full(2 * len(values), 7, dtype=np.int32)[::2]
+    hashing.find_integers(values, levels, sorter, out)
+    place_of = {level: place for place, level in enumerate(levels.tolist())}
+    assert out.tolist() == [place_of.get(value, -1) for value in values.tolist()]
+
+
+def test_sorters_that_do_not_fit_are_refused():
+    values, levels, out = np.arange(3), np.arange(3), np.empty(3, dtype=np.int32)
+    with pytest.raises(IndexError, match="beyond the levels"):
+        hashing.find_integers(values, levels, np.array([0, 3, 1]), out)
+    with pytest.raises(ValueError, match="elements"):
+        hashing.find_integers(values, levels, np.array([0, 1]), out)
+    with pytest.raises(ValueError, match="elements"):
+        hashing.find_integers(values, levels, None, out[:2])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn_mf._kernel.rows import RowTable
+from sklearn_mf._kernel.rows import CHUNK_BYTES, RowTable, all_finite
 
-CHUNK = 512  # rows of a chunk of a small table
-SHAPES = [(), (1,), (3,), (0,)]  # of a row: a bias, factors, and none
+CHUNK = 512  # rows that end with a chunk, whatever a row is
+SHAPES = [(), (1,), (3,), (0,), (200,)]  # of a row: a bias, factors, none, and one that is a chunk by itself
 
 
 def values_of(n_rows, row=(3,), seed=0):
@@ -66,6 +66,83 @@ def test_a_table_grows_row_by_row_and_by_chunks(n_rows, row):
         made.append(changed(table, array, range(len(array), grown), grown))
     for table, array in made:
         assert_holds(table, array)
+
+
+def test_versions_of_many_pages():
+    """Rows that are chunks by themselves, so that 256 of them are a page."""
+    array = values_of(1000, (200,))
+    made = [(RowTable(array.copy()), array)]
+    for levels, n_rows in (([0, 255, 256, 999], 1000), ([255, 700], 1000), (range(1000, 1300), 1300), ([1100], 1300)):
+        made.append(changed(*made[-1], levels, n_rows, seed=len(made)))
+    made.append(changed(*made[1], range(1000), 1000, seed=9))  # of a version that others came from, all rows
+    for table, array in made:
+        assert_holds(table, array)
+    del made[1:4]
+    for table, array in made:
+        assert_holds(table, array)
+
+
+@pytest.mark.parametrize("row", SHAPES)
+def test_chunks_have_as_many_rows_as_are_in_a_kilobyte(row):
+    table = RowTable(values_of(2000, row))
+    version = table.version([700], 2000)
+    n_bytes = 4 * int(np.prod(row))
+    assert version.n_bytes_beside(table) == table.n_bytes_beside(version)
+    assert max(n_bytes, CHUNK_BYTES // 2 if n_bytes else 0) <= version.n_bytes_beside(table) <= CHUNK_BYTES
+
+
+def test_room_of_chunks_is_used_again():
+    """Rows that were freed do not shine through."""
+    table, array = RowTable(np.zeros((CHUNK, 3), dtype=np.float32)), np.zeros((CHUNK, 3), dtype=np.float32)
+    for step in range(50):
+        table, array = changed(table, array, [step, step + 100], len(array), seed=step)
+        grown = table.version(np.arange(CHUNK, CHUNK + 70), CHUNK + 70)
+        assert not grown.whole()[CHUNK:].any()
+    np.testing.assert_array_equal(table.whole(), array)
+
+
+@pytest.mark.parametrize("n_columns", [0, 1, 2, 33])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_found(bad, n_columns):
+    array = np.full((40, n_columns + 5), np.finfo(np.float32).max, dtype=np.float32)
+    array[::2] = -0.0
+    part = array[:, 2 : 2 + n_columns]
+    array[:, :2] = bad  # beside the part
+    assert all_finite(part)
+    assert all_finite(part[:0])
+    assert RowTable(part.copy()).are_finite([3, 0, 39])
+    if n_columns:
+        part[7, -1] = bad
+        assert not all_finite(part)
+        assert not all_finite(part[7:8])
+        table = RowTable(part.copy()).version([0], 40)
+        assert not table.are_finite([0, 7])
+        assert table.are_finite([0, 6, 8])
+    with pytest.raises(IndexError, match="beyond"):
+        RowTable(part.copy()).are_finite([40])
+
+
+def test_rows_that_do_not_follow_each_other_are_refused():
+    with pytest.raises(ValueError, match="follow each other"):
+        all_finite(np.zeros((4, 6), dtype=np.float32)[:, ::2])
+
+
+def test_rows_are_added_up_in_order():
+    array, rng = values_of(50), np.random.default_rng(0)
+    table, array = changed(RowTable(array), array, [4, 20], 50)
+    levels, places, weights = rng.integers(0, 50, 30), rng.integers(0, 5, 30), rng.normal(size=30)
+    out = np.ones((5, 3))
+    table.add_up(levels, weights, places, out)
+    expected = np.ones((5, 3))
+    for level, place, weight in zip(levels, places, weights, strict=True):
+        expected[place] += weight * array[level]
+    np.testing.assert_allclose(out, expected, rtol=1e-14)
+    for bad in ({"levels": [50]}, {"levels": [-1]}, {"places": [5]}, {"places": [-1]}):
+        with pytest.raises(IndexError, match="beyond"):
+            table.add_up(**{"levels": [0], "weights": np.ones(1), "places": [0], "out": out, **bad})
+    for bad in ({"levels": [0, 1]}, {"places": []}, {"weights": np.ones(2)}, {"out": np.ones((5, 2))}):
+        with pytest.raises(ValueError, match="do not fit"):
+            table.add_up(**{"levels": [0], "weights": np.ones(1), "places": [0], "out": out, **bad})
 
 
 def test_new_rows_are_zero_until_they_are_put():
