@@ -253,7 +253,7 @@ cdef class RowTable:
         other.origin_start, other.origin_end = self.origin_start, self.origin_end
         other.pool = self.pool
         if other.pool is None:
-            other.pool = ChunkPool(sizeof(row_chunk) + ((max(self.table.n_columns * sizeof(float), 1) << self.table.shift) + 15) // 16 * 16)
+            other.pool = ChunkPool(sizeof(row_chunk) + ((max(self.table.n_columns * sizeof(float), <size_t>1) << self.table.shift) + 15) // 16 * 16)
         other.number = count_by(&n_versions, 1)
         other._take_pages(self)
         for t in range(places.shape[0]):
