@@ -1,89 +1,113 @@
 #include "select.h"
 #include "inline.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-enum { RUN = 64 }; /* scores that are compared with the limit at once */
-
-/* Moves the k best to the front (Hoare's quickselect); returns the k-th best score. */
-static float partition(select_entry *entries, int n, int k)
+/* Puts x at `at` of a heap, or below, where what is there is not smaller. */
+static void sink(float *heap, int n, int at, float x)
 {
-    int low = 0, high = n - 1;
-    while (low < high) {
-        const float pivot = entries[low + (high - low) / 2].score;
-        int i = low, j = high;
-        while (i <= j) {
-            while (entries[i].score > pivot)
-                i++;
-            while (entries[j].score < pivot)
-                j--;
-            if (i <= j) {
-                const select_entry swapped = entries[i];
-                entries[i++] = entries[j];
-                entries[j--] = swapped;
-            }
-        }
-        if (k - 1 <= j)
-            high = j;
-        else if (k - 1 >= i)
-            low = i;
-        else
+    for (int next = 2 * at + 1; next < n; next = 2 * at + 1) {
+        if (next + 1 < n && heap[next + 1] < heap[next])
+            next++;
+        if (!(heap[next] < x))
             break;
+        heap[at] = heap[next];
+        at = next;
     }
-    return entries[k - 1].score;
+    heap[at] = x;
 }
 
-/* Raises the limit of row r to (k-th best - margin) and drops what is not above it. */
-static void compact(const select_state *state, ptrdiff_t r)
+/* Drops what is below the limit of row r; returns how many entries are left. */
+static int drop(const select_state *state, ptrdiff_t r)
 {
     select_entry *entries = state->buffer + r * state->room;
-    const int n = state->count[r], k = state->k;
-    if (n <= k)
-        return;
-    const float limit = partition(entries, n, k) - state->margin[r];
-    int kept = k;
-    for (int e = k; e < n; e++)
-        if (entries[e].score > limit)
+    const float limit = state->limit[r];
+    int kept = 0;
+    for (int e = 0; e < state->count[r]; e++)
+        if (entries[e].upper >= limit)
             entries[kept++] = entries[e];
-    state->limit[r] = limit;
-    state->count[r] = kept;
+    return state->count[r] = kept;
+}
+
+/* The lower bound of the n-th entry of row r raises its limit. */
+INLINE void raise_limit(const select_state *state, ptrdiff_t r, int n, float lower)
+{
+    const int k = state->k;
+    float *best = state->best + r * k;
+    if (n < k) {
+        best[n] = lower;
+        if (n < k - 1)
+            return;
+        for (int at = k / 2 - 1; at >= 0; at--)
+            sink(best, k, at, best[at]);
+    } else if (lower > best[0])
+        sink(best, k, 0, lower);
+    state->limit[r] = best[0] - state->margin[r];
+}
+
+static int lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#else
+    int at = 0;
+    while (!(bits >> at & 1))
+        at++;
+    return at;
+#endif
+}
+
+static int is_excluded(const select_state *state, ptrdiff_t r, int32_t column)
+{
+    const int64_t stop = state->exclude_stop[r];
+    int64_t next = state->exclude_next[r];
+    while (next < stop && state->exclude[next] < column)
+        next++;
+    state->exclude_next[r] = next;
+    return next < stop && state->exclude[next] == column;
+}
+
+void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_t above, const float *upper, float width,
+                  const float *unit)
+{
+    const int room = state->room, fullest = room - (room - state->k) / 8; /* a buffer is not to be full at once again */
+    select_entry *entries = state->buffer + r * room;
+    for (; above; above &= above - 1) {
+        const int j = lowest_bit(above);
+        if (!(upper[j] > state->limit[r]) || is_excluded(state, r, first + j))
+            continue;
+        if (state->count[r] == room && drop(state, r) >= fullest) {
+            state->count[r] = SELECT_TOO_MANY;
+            state->limit[r] = INFINITY;
+            return;
+        }
+        const int n = state->count[r]++;
+        entries[n].upper = upper[j];
+        entries[n].column = first + j;
+        raise_limit(state, r, n, unit ? upper[j] - width * unit[j] : upper[j]);
+    }
 }
 
 INLINE void scan(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first, const float *scores)
 {
-    for (ptrdiff_t r = 0; r < n_rows; r++, scores += n_columns) {
-        if (state->count[r] == SELECT_TOO_MANY)
-            continue;
-        select_entry *entries = state->buffer + r * state->room;
-        for (ptrdiff_t j = 0; j < n_columns; j += RUN) {
-            const ptrdiff_t end = j + RUN < n_columns ? j + RUN : n_columns;
+    for (ptrdiff_t r = 0; r < n_rows; r++, scores += n_columns)
+        for (ptrdiff_t j = 0; j < n_columns; j += SELECT_RUN) {
+            const int n = n_columns - j < SELECT_RUN ? (int)(n_columns - j) : SELECT_RUN;
             const float limit = state->limit[r];
-            int above = 0;
-            if (end - j == RUN)
-                for (int t = 0; t < RUN; t++)
-                    above |= scores[j + t] > limit;
+            int any = 0;
+            if (n == SELECT_RUN)
+                for (int t = 0; t < SELECT_RUN; t++)
+                    any |= scores[j + t] > limit;
             else
-                above = 1;
-            if (!above)
+                any = 1;
+            if (!any)
                 continue;
-            for (ptrdiff_t t = j; t < end; t++) {
-                if (!(scores[t] > state->limit[r]))
-                    continue;
-                if (state->count[r] == state->room) {
-                    compact(state, r);
-                    if (state->count[r] == state->room) {
-                        state->count[r] = SELECT_TOO_MANY;
-                        goto next_row;
-                    }
-                    if (!(scores[t] > state->limit[r]))
-                        continue;
-                }
-                entries[state->count[r]].score = scores[t];
-                entries[state->count[r]++].column = first + (int32_t)t;
-            }
+            uint64_t above = 0;
+            for (int t = 0; t < n; t++)
+                above |= (uint64_t)(scores[j + t] > limit) << t;
+            select_offer(state, r, first + (int32_t)j, above, scores + j, 0.0f, NULL);
         }
-    next_row:;
-    }
 }
 
 typedef void scan_fn(const select_state *, ptrdiff_t, ptrdiff_t, int32_t, const float *);
@@ -112,10 +136,13 @@ void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_column
     chosen(state, n_rows, n_columns, first, scores);
 }
 
-void select_finish(const select_state *state, ptrdiff_t n_rows)
+ptrdiff_t select_finish(const select_state *state, ptrdiff_t n_rows)
 {
+    ptrdiff_t n = 0;
     for (ptrdiff_t r = 0; r < n_rows; r++)
-        compact(state, r);
+        if (state->count[r] != SELECT_TOO_MANY)
+            n += drop(state, r);
+    return n;
 }
 
 static int best_first(const void *a, const void *b)

@@ -1,8 +1,9 @@
 /* The best of many scores, row by row, a tile of columns at a time: plain C, no Python, no threads, no allocation.
  *
- * Scores may be off by up to half the row's `margin`, so every column whose score is above (k-th best - margin) is kept:
- * the k best by true value are among them. A row keeps them in a buffer; when that is full, what is below the limit goes.
- * A row with more columns near its k-th best than its buffer has room for is marked, and left to the caller.
+ * Of a score that is not known exactly there are bounds. Every column whose upper bound is above (k-th best lower bound -
+ * margin) is kept: the k best by true value are among them. A row keeps them in a buffer; when that is full, what is below
+ * the limit goes. A row with more columns near its k-th best than its buffer has room for is marked, and left to the
+ * caller.
  */
 #ifndef SKLEARN_MF_SELECT_H
 #define SKLEARN_MF_SELECT_H
@@ -10,27 +11,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SELECT_TOO_MANY = -1 }; /* the count of a row whose buffer was too small */
+enum { SELECT_TOO_MANY = -1, SELECT_RUN = 64 };
 
 typedef struct {
-    float score;
+    float upper;
     int32_t column;
 } select_entry;
 
 typedef struct {
-    int k;                /* how many are wanted, at least 1 */
-    int room;             /* entries that a row's buffer holds, more than k */
-    const float *margin;  /* IN    (n_rows,), at least 0 */
-    float *limit;         /* INOUT (n_rows,): scores must be above it; -infinity at first */
-    int32_t *count;       /* INOUT (n_rows,): entries in the buffer, or SELECT_TOO_MANY; 0 at first */
-    select_entry *buffer; /* INOUT (n_rows, room) */
+    int k;                       /* how many are wanted, at least 1 */
+    int room;                    /* entries that a row's buffer holds, more than k */
+    const float *margin;         /* IN    (n_rows,), at least 0: what bounds may be off by, twice */
+    const int32_t *exclude;      /* IN    columns to leave out, of row r those from exclude_next[r] to exclude_stop[r], */
+    int64_t *exclude_next;       /* INOUT (n_rows,)                                                       in rising order */
+    const int64_t *exclude_stop; /* IN    (n_rows,) */
+    float *limit;                /* INOUT (n_rows,): upper bounds must be above it; -infinity at first */
+    int32_t *count;              /* INOUT (n_rows,): entries in the buffer, or SELECT_TOO_MANY; 0 at first */
+    float *best;                 /* INOUT (n_rows, k): the best lower bounds, a heap with the worst first */
+    select_entry *buffer;        /* INOUT (n_rows, room) */
 } select_state;
+
+/* Offers to row r the columns first + j of the bits j of `above`: their upper bounds are upper[j], their lower ones
+ * upper[j] - width unit[j]; `unit` may be NULL where they are the same. Columns come in rising order. */
+void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_t above, const float *upper, float width,
+                  const float *unit);
 
 /* Takes in the scores (n_rows, n_columns) of the columns from `first` on. */
 void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first, const float *scores);
 
-/* Drops what is below the limit; to be called once, after the last tile. */
-void select_finish(const select_state *state, ptrdiff_t n_rows);
+/* Drops what is below the limit, after the last tile. Returns how many entries all rows keep. */
+ptrdiff_t select_finish(const select_state *state, ptrdiff_t n_rows);
 
 typedef struct {
     double value;

@@ -1,10 +1,10 @@
-"""Hold the typed boundary to select.c: the best of many scores, without the GIL."""
+"""Hold the typed boundary to select.c and coarse.c: the best of many scores, without the GIL."""
 
 import numpy as np
 
 from libc.math cimport INFINITY
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 
@@ -12,7 +12,7 @@ cdef extern from "select.h" nogil:
     int SELECT_TOO_MANY
 
     ctypedef struct select_entry:
-        float score
+        float upper
         int32_t column
 
     ctypedef struct select_exact:
@@ -23,15 +23,109 @@ cdef extern from "select.h" nogil:
         int k
         int room
         const float *margin
+        const int32_t *exclude
+        int64_t *exclude_next
+        const int64_t *exclude_stop
         float *limit
         int32_t *count
+        float *best
         select_entry *buffer
 
     void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first,
                      const float *scores)
-    void select_finish(const select_state *state, ptrdiff_t n_rows)
+    ptrdiff_t select_finish(const select_state *state, ptrdiff_t n_rows)
     void select_best(ptrdiff_t n_rows, int k, const int64_t *start, const int32_t *column, const double *value,
                      select_exact *scratch, int32_t *columns_out, double *values_out)
+
+
+cdef extern from "coarse.h" nogil:
+    int COARSE_PANEL
+    int COARSE_ROWS
+    int COARSE_MOST_FACTORS
+
+    ctypedef struct coarse_items:
+        int fours
+        ptrdiff_t n_panels
+        uint8_t *factors
+        float *unit
+        float *constant
+        float *length
+        float *error
+
+    ctypedef struct coarse_rows:
+        int8_t *factors
+        float *unit
+        float *length
+        float *error
+        int32_t *base
+        int32_t *start
+
+    int coarse_is_available(const char *name)
+    void coarse_round_items(ptrdiff_t n, int rank, const float *factors, const float *constant,
+                            const coarse_items *items)
+    void coarse_round_rows(ptrdiff_t n, int rank, const float *factors, const coarse_rows *rows)
+    void coarse_select(const select_state *state, ptrdiff_t n_rows, const coarse_rows *rows, const coarse_items *items)
+
+
+cdef bint coarse_is_chosen = False
+
+
+def select_simd(str name):
+    """Use this instruction set from now on, which the processor has."""
+    global coarse_is_chosen
+    coarse_is_chosen = coarse_is_available(name.encode())
+
+
+def can_round(int rank):
+    """Tell whether there are `CoarseItems` of this rank."""
+    return coarse_is_chosen and 1 <= rank <= COARSE_MOST_FACTORS
+
+
+cdef aligned(ptrdiff_t n, dtype):
+    """Make an array of zeros that begins at a multiple of 64 bytes."""
+    cdef ptrdiff_t size = n * np.dtype(dtype).itemsize
+    room = np.zeros(size + 64, dtype=np.uint8)
+    cdef ptrdiff_t before = -room.ctypes.data % 64
+    return room[before : before + size].view(dtype)
+
+
+cdef class CoarseItems:
+    """Hold items whose factors are rounded to integers of 8 bits, with what bounds of scores are made of.
+
+    Parameters
+    ----------
+    factors : float32 array (n_items, rank)
+        Finite, with lengths of at most 1e30.
+
+    constant : float32 array (n_items,)
+        What is added to the product of a row and an item.
+    """
+
+    cdef int rank
+    cdef ptrdiff_t n_items
+    cdef uint8_t[::1] factors
+    cdef float[::1] unit, constant, length, error
+
+    def __init__(self, const float[:, ::1] factors, const float[::1] constant):
+        cdef int rank = factors.shape[1]
+        cdef ptrdiff_t n = factors.shape[0]
+        if not (can_round(rank) and 1 <= n == constant.shape[0]):
+            raise ValueError("factors and constant do not fit, or no integers of 8 bits can be used.")
+        cdef ptrdiff_t n_panels = (n + COARSE_PANEL - 1) // COARSE_PANEL, n_places = n_panels * COARSE_PANEL
+        self.rank, self.n_items = rank, n
+        self.factors = aligned(n_places * ((rank + 3) // 4 * 4), np.uint8)
+        self.unit, self.constant = aligned(n_places, np.float32), aligned(n_places, np.float32)
+        self.length, self.error = aligned(n_panels, np.float32), aligned(n_panels, np.float32)
+        cdef coarse_items items = self._items()
+        with nogil:
+            coarse_round_items(n, rank, &factors[0, 0], &constant[0], &items)
+
+    cdef coarse_items _items(self) noexcept:
+        cdef coarse_items items
+        items.fours, items.n_panels, items.factors = (self.rank + 3) // 4, self.length.shape[0], &self.factors[0]
+        items.unit, items.constant = &self.unit[0], &self.constant[0]
+        items.length, items.error = &self.length[0], &self.error[0]
+        return items
 
 
 cdef class TileSelector:
@@ -59,7 +153,8 @@ cdef class TileSelector:
     cdef int64_t[::1] exclude_next
     cdef float[::1] limit
     cdef int32_t[::1] n_kept
-    cdef int32_t[:, ::1] buffer  # (n_rows, 2 room): pairs of score and column
+    cdef float[::1] best
+    cdef int32_t[:, ::1] buffer  # (n_rows, 2 room): pairs of an upper bound and a column
     cdef int next_column
 
     def __init__(self, int k, const float[::1] margin, excluded, int n_slack):
@@ -73,44 +168,64 @@ cdef class TileSelector:
         self.exclude, self.exclude_stop, self.exclude_next = excluded.place, stop, np.array(start, dtype=np.int64)
         self.limit = np.full(n_rows, -np.inf, dtype=np.float32)
         self.n_kept = np.zeros(n_rows, dtype=np.int32)
+        self.best = np.empty(n_rows * k, dtype=np.float32)
         self.buffer = np.empty((n_rows, 2 * self.room), dtype=np.int32)
         self.next_column = 0
 
     cdef select_state _state(self) noexcept:
         cdef select_state state
-        state.k, state.room = self.k, self.room
-        state.margin, state.limit, state.count = &self.margin[0], &self.limit[0], &self.n_kept[0]
+        state.k, state.room, state.margin = self.k, self.room, &self.margin[0]
+        state.exclude = &self.exclude[0] if self.exclude.shape[0] else NULL
+        state.exclude_next, state.exclude_stop = &self.exclude_next[0], &self.exclude_stop[0]
+        state.limit, state.count, state.best = &self.limit[0], &self.n_kept[0], &self.best[0]
         state.buffer = <select_entry *>&self.buffer[0, 0]
         return state
 
-    def take(self, float[:, ::1] scores):
-        """Take in the scores of the next columns; those that are excluded become -infinity."""
-        cdef ptrdiff_t n_rows = scores.shape[0], n_columns = scores.shape[1], r
+    def take(self, const float[:, ::1] scores):
+        """Take in the scores of the next columns."""
+        cdef ptrdiff_t n_rows = scores.shape[0], n_columns = scores.shape[1]
         cdef int first = self.next_column
-        cdef int64_t e
         if n_rows != self.margin.shape[0]:
             raise ValueError(f"scores have {n_rows} rows, not {self.margin.shape[0]}.")
         if n_columns == 0:
             return
         cdef select_state state = self._state()
         with nogil:
-            for r in range(n_rows):
-                e = self.exclude_next[r]
-                while e < self.exclude_stop[r] and self.exclude[e] < first + n_columns:
-                    if self.exclude[e] >= first:
-                        scores[r, self.exclude[e] - first] = -INFINITY
-                    e += 1
-                self.exclude_next[r] = e
             select_tile(&state, n_rows, n_columns, first, &scores[0, 0])
         self.next_column = first + n_columns
 
-    def finish(self):
-        """Give the columns that are kept of each row, a list of int32 arrays; None of a row that has too many."""
+    def take_all(self, const float[:, ::1] factors, CoarseItems items):
+        """Take in the scores of all columns, which are ``items``, from the factors of the rows."""
+        cdef ptrdiff_t n = factors.shape[0], n_rows = (n + COARSE_ROWS - 1) // COARSE_ROWS * COARSE_ROWS
+        cdef int rank = items.rank
+        if n != self.margin.shape[0] or factors.shape[1] != rank or self.next_column:
+            raise ValueError(f"factors are not ({self.margin.shape[0]}, {rank}), or columns were taken before.")
+        cdef int8_t[::1] whole = np.zeros(n_rows * ((rank + 3) // 4 * 4), dtype=np.int8)
+        cdef float[:, ::1] sizes = np.zeros((3, n_rows), dtype=np.float32)
+        cdef int32_t[:, ::1] sums = np.zeros((2, n_rows), dtype=np.int32)
+        cdef coarse_rows rows
+        rows.factors, rows.base, rows.start = &whole[0], &sums[0, 0], &sums[1, 0]
+        rows.unit, rows.length, rows.error = &sizes[0, 0], &sizes[1, 0], &sizes[2, 0]
         cdef select_state state = self._state()
+        cdef coarse_items columns = items._items()
         with nogil:
-            select_finish(&state, self.margin.shape[0])
-        columns, counts = np.asarray(self.buffer)[:, 1::2], np.asarray(self.n_kept).tolist()
-        return [None if n == SELECT_TOO_MANY else columns[r, :n] for r, n in enumerate(counts)]
+            coarse_round_rows(n, rank, &factors[0, 0], &rows)
+            coarse_select(&state, n, &rows, &columns)
+        self.next_column = items.n_items
+
+    def finish(self):
+        """Give the columns that are kept, row after row, and how many each row has; -1 of a row that has too many."""
+        cdef select_state state = self._state()
+        cdef ptrdiff_t n_rows = self.margin.shape[0], n, at = 0, r
+        cdef int32_t e
+        with nogil:
+            n = select_finish(&state, n_rows)
+        cdef int32_t[::1] columns = np.empty(n, dtype=np.int32)
+        for r in range(n_rows):
+            for e in range(state.count[r]):
+                columns[at] = state.buffer[r * state.room + e].column
+                at += 1
+        return np.asarray(columns), np.asarray(self.n_kept)
 
 
 def best(

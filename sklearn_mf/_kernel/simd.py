@@ -5,6 +5,7 @@ import os
 import sklearn_mf._kernel.als as als
 import sklearn_mf._kernel.partners as partners
 import sklearn_mf._kernel.precision as precision
+import sklearn_mf._kernel.selection as selection
 import sklearn_mf._kernel.sgd as sgd
 
 
@@ -19,6 +20,7 @@ def select_simd(name: str) -> str:
     partners.select_wide(chosen != "baseline")
     als.select_simd(chosen)
     precision.select_simd(chosen)
+    selection.select_simd(chosen)
     return chosen
 
 

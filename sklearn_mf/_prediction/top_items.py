@@ -1,18 +1,17 @@
 """Find the top items for each of many rows, from a model: indices and arrays, no ids.
 
-Scores of a tile of rows and items come from one product of matrices. BLAS gives other last bits for other sizes and
-threads, so they only choose candidates, with a margin for what they may be off by; the values returned, and their
-order, are those of the kernel that predicts.
+Scores that are not exact choose candidates, with a margin for what they may be off by: products of factors that are
+rounded to 8 bits, where the processor is fast with them, and products of matrices elsewhere, of which BLAS gives other
+last bits for other sizes and threads. The values returned, and their order, are those of the kernel that predicts.
 """
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from sklearn_mf._kernel.selection import TileSelector, best
+from sklearn_mf._kernel.selection import CoarseItems, TileSelector, best, can_round
 from sklearn_mf._prediction.deviations import Bounds
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
@@ -22,6 +21,7 @@ _MAX_ROWS_WITHOUT_TILES = 8  # every item is predicted: the product would not pa
 _ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
 _N_SLACK = 128  # entries of a row's buffer beyond twice those that are wanted
 _MAX_BUFFER_ENTRIES = 2**20  # of all rows of a task
+_MAX_LENGTH, _MAX_SIZE = 1e30, 1e36  # of items, and of scores: nothing overflows when they are rounded
 _ONE_THREAD = Threads(1)
 
 
@@ -45,7 +45,7 @@ class Excluded:
         none = np.zeros(n_rows, dtype=np.int64)
         return cls(none, none, np.empty(0, dtype=np.int32))
 
-    def part(self, rows: slice) -> Excluded:
+    def part(self, rows: slice | np.ndarray) -> Excluded:
         """Give what is excluded for some of the rows."""
         return Excluded(self.start[rows], self.stop[rows], self.place)
 
@@ -90,65 +90,143 @@ def top_items(
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
-    is_short = len(indices) <= _MAX_ROWS_WITHOUT_TILES or (isinstance(model, Bounds) and indices.shape[1] > 2)
-    tiles = None if is_short else _Tiles(model, candidates)
-
-    def rank_rows(part: slice) -> None:
-        own, out = indices[part], excluded.part(part)
-        if is_short:
-            kept = [_best_of_all(model, row, candidates, out.part(slice(r, r + 1)), k) for r, row in enumerate(own)]
-        else:
-            kept = tiles.places(own, out, k)
-        start = np.cumsum([0, *map(len, kept)], dtype=np.int64)
-        pairs = candidates.pairs(own, np.diff(start), np.concatenate(kept))
-        best(k, start, pairs[:, 1].copy(), model.scores(pairs, _ONE_THREAD), found[part], values[part])
-
-    # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
-    n_wanted = min(k, len(candidates))
-    per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + _N_SLACK)
-    n_rows = max(1, min(_MAX_TILE_ROWS, per_thread, per_buffer))
-    with nullcontext() if is_short else one_blas_thread():  # the threads are those of the rows
-        threads.map(rank_rows, chunks(len(indices), n_rows))
+    if len(indices) <= _MAX_ROWS_WITHOUT_TILES or (isinstance(model, Bounds) and indices.shape[1] > 2):
+        _rank(_EveryItem(model, candidates), indices, excluded, found, values, threads)
+        return found, values
+    rows = np.arange(len(indices))
+    if isinstance(model, Model) and can_round(model.rank):
+        rows = _rank(_Rounding(model, candidates), indices, excluded, found, values, threads)
+    if len(rows):
+        own = found[rows], values[rows]
+        with one_blas_thread():  # the threads are those of the rows
+            _rank(_Products(model, candidates), indices[rows], excluded.part(rows), *own, threads)
+        found[rows], values[rows] = own
     return found, values
 
 
-def _best_of_all(
-    model: Model | Bounds, row: np.ndarray, candidates: Candidates, excluded: Excluded, k: int
+def _rank(
+    way: _EveryItem, indices: np.ndarray, excluded: Excluded, found: np.ndarray, values: np.ndarray, threads: Threads
 ) -> np.ndarray:
-    """Find the places of the k best items of one row, in no order, from the scores of all."""
-    places = np.arange(len(candidates), dtype=np.int32)
-    places = np.delete(places, excluded.place[excluded.start[0] : excluded.stop[0]])
-    values = model.scores(candidates.pairs(row[None], len(places), places), _ONE_THREAD)
-    _check_finite(values)
-    if len(places) <= k:
-        return places
-    limit = np.partition(values, len(values) - k)[len(values) - k]
-    above, tied = places[values > limit], places[values == limit]
-    return np.concatenate([above, tied[: k - len(above)]])  # of equal ones those that come first
+    """Fill in what is found for rows, from the candidates that a way gives; return the rows that it cannot do."""
+    k, has_too_many = found.shape[1], np.zeros(len(indices), dtype=bool)
+
+    def rank_rows(part: slice) -> None:
+        places, counts = way.places(indices[part], excluded.part(part), min(k, len(way.candidates)))
+        has_too_many[part] = counts < 0
+        start = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(np.maximum(counts, 0), out=start[1:])
+        pairs = way.candidates.pairs(indices[part], np.diff(start), places)
+        best(k, start, pairs[:, 1].copy(), way.given.scores(pairs, _ONE_THREAD), found[part], values[part])
+
+    # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
+    n_wanted = min(k, len(way.candidates))
+    per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + _N_SLACK)
+    threads.map(rank_rows, chunks(len(indices), max(1, min(_MAX_TILE_ROWS, per_thread, per_buffer))))
+    return np.flatnonzero(has_too_many)
 
 
-class _Tiles:
+class _EveryItem:
+    """Choose candidates from the scores of all items; the other ways do so from what costs less."""
+
+    def __init__(self, given: Model | Bounds, candidates: Candidates):
+        self.given, self.candidates = given, candidates
+
+    def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the places of the items that may be among the k best of each row, row after row.
+
+        Also returns how many each row has, -1 if they are too many to tell.
+        """
+        kept = [self._best(row, excluded.part(slice(r, r + 1)), k) for r, row in enumerate(indices)]
+        return np.concatenate(kept), np.array([len(places) for places in kept])
+
+    def _best(self, row: np.ndarray, excluded: Excluded, k: int) -> np.ndarray:
+        """Find the places of the k best items of one row, in no order."""
+        places = np.arange(len(self.candidates), dtype=np.int32)
+        places = np.delete(places, excluded.place[excluded.start[0] : excluded.stop[0]])
+        values = self.given.scores(self.candidates.pairs(row[None], len(places), places), _ONE_THREAD)
+        _check_finite(values)
+        if len(places) <= k:
+            return places
+        limit = np.partition(values, len(values) - k)[len(values) - k]
+        above, tied = places[values > limit], places[values == limit]
+        return np.concatenate([above, tied[: k - len(above)]])  # of equal ones those that come first
+
+
+class _Tiles(_EveryItem):
+    """Hold what scores of many rows and items are made of."""
+
+    def __init__(self, given: Model | Bounds, candidates: Candidates):
+        super().__init__(given, candidates)
+        self._bounds = given if isinstance(given, Bounds) else None
+        self._model = given.model if isinstance(given, Bounds) else given
+        self._right = _Sums(self._model, len(candidates))
+        for of_field, levels in candidates.levels.items():
+            self._right.add(of_field, levels)
+        with np.errstate(over="ignore"):
+            self._constants = self._right.constants.astype(np.float32)
+        _check_finite(self._right.rows)
+        _check_finite(self._constants)
+
+    def _left(self, indices: np.ndarray) -> tuple[_Sums, np.ndarray, np.ndarray]:
+        """Add up the factors of the other fields; also give four times what scores may be off by, and their largest size.
+
+        Four times: two scores are compared, and each is computed in two ways.
+        """
+        model, n_fields, right = self._model, indices.shape[1], self._right
+        left = _Sums(model, len(indices))
+        for of_field in range(n_fields):
+            if of_field not in self.candidates.levels:
+                left.add(of_field, indices[:, of_field])
+        _check_finite(left.rows)
+        # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1); the
+        # products are those of rows of one side with each other, with those of the other side, and of biases with 1.
+        n_terms = (model.rank + 1) * n_fields + 8
+        size = left.norms * right.norms.max(initial=0.0) + right.sizes.max(initial=0.0) + left.sizes
+        error = n_terms * np.finfo(np.float32).eps * size
+        error += 4 * np.spacing(abs(model.intercept) + size)  # it is added in double precision
+        with np.errstate(over="ignore", under="ignore"):  # a margin of 0 would leave out what is as good as the k-th
+            margin = np.maximum((4 * error).astype(np.float32), np.finfo(np.float32).tiny)
+        _check_finite(margin)
+        return left, margin, size
+
+
+class _Rounding(_Tiles):
+    """Choose candidates by bounds of scores, from factors that are rounded to integers of 8 bits."""
+
+    def __init__(self, model: Model, candidates: Candidates):
+        super().__init__(model, candidates)
+        self._items = None
+        if self._right.norms.max() <= _MAX_LENGTH:
+            # Their mean adds the same to all scores of a row. Bounds are closer together without it.
+            self._items = CoarseItems(self._right.rows - self._right.rows.mean(axis=0), self._constants)
+
+    def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the places of candidates, as `_EveryItem` does."""
+        left, margin, size = self._left(indices)
+        if self._items is None or size.max() > _MAX_SIZE:
+            return np.empty(0, dtype=np.int32), np.full(len(indices), -1)
+        # The rounding of single precision that the bounds do not know of is a few parts of what is in the margin.
+        selector = TileSelector(k, margin, excluded, _N_SLACK)
+        selector.take_all(left.rows, self._items)
+        return selector.finish()
+
+
+class _Products(_Tiles):
     """Choose candidates from scores that a product of matrices gives, a tile of rows and items at a time."""
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
-        self._given, self._bounds = given, given if isinstance(given, Bounds) else None
-        model = given.model if isinstance(given, Bounds) else given
-        self._model, self._candidates, self._right = model, candidates, _Sums(model, len(candidates))
-        for of_field, levels in candidates.levels.items():
-            self._right.add(of_field, levels)
+        super().__init__(given, candidates)
         # (q, b), so that one product with (s, 1) gives the score <s, q> + b
-        with np.errstate(over="ignore"):
-            self._rows = np.column_stack([self._right.rows, self._right.constants.astype(np.float32)])
-        _check_finite(self._rows)
+        self._rows = np.column_stack([self._right.rows, self._constants])
         if self._bounds is not None:
             self._parts = self._bounds.variance_parts(1, candidates.items)
             _check_finite(self._parts)
 
-    def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> list[np.ndarray]:
-        """Find for each row the places of the items that may be among its k best."""
-        n_rows, n_items, k = len(indices), len(self._candidates), min(k, len(self._candidates))
-        left, margin = self._left_and_margin(indices)
-        _check_finite(margin)
+    def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find the places of candidates, as `_EveryItem` does; no row has too many."""
+        n_rows, n_items = len(indices), len(self.candidates)
+        sums, margin, _ = self._left(indices)
+        left = np.column_stack([sums.rows, np.ones(n_rows, dtype=np.float32)])
         if self._bounds is not None:
             own_parts = self._bounds.variance_parts(0, indices[:, 0])
             margin += self._margin_of_bounds(own_parts)
@@ -162,11 +240,13 @@ class _Tiles:
                 deviations = np.sqrt(np.maximum(own_parts @ self._parts[part].T, 0.0))
                 tile += np.float32(self._bounds.n_deviations * self._bounds.uncertainty.scale) * deviations
             selector.take(tile)
-        kept = selector.finish()
-        for r, places in enumerate(kept):
-            if places is None:
-                kept[r] = _best_of_all(self._given, indices[r], self._candidates, excluded.part(slice(r, r + 1)), k)
-        return kept
+        places, counts = selector.finish()
+        if (counts >= 0).all():
+            return places, counts
+        kept = np.split(places, np.cumsum(np.maximum(counts, 0))[:-1])
+        for r in np.flatnonzero(counts < 0):
+            kept[r] = self._best(indices[r], excluded.part(slice(r, r + 1)), k)
+        return np.concatenate(kept), np.array([len(places) for places in kept])
 
     def _margin_of_bounds(self, own_parts: np.ndarray) -> np.ndarray:
         """Give four times what deviations may be off by; each is made of some dozens of numbers above 0."""
@@ -176,27 +256,6 @@ class _Tiles:
             off = 4 * _ROUNDINGS_OF_DEVIATION * np.finfo(np.float32).eps * unit * largest
         _check_finite(off)
         return off.astype(np.float32)
-
-    def _left_and_margin(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give rows (s, 1), s the sum of the factors of the other fields, and four times what scores may be off by.
-
-        Four times: two scores are compared, and each is computed in two ways.
-        """
-        model, n_fields, right = self._model, indices.shape[1], self._right
-        left = _Sums(model, len(indices))
-        for of_field in range(n_fields):
-            if of_field not in self._candidates.levels:
-                left.add(of_field, indices[:, of_field])
-        # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1); the
-        # products are those of rows of one side with each other, with those of the other side, and of biases with 1.
-        n_terms = (model.rank + 1) * n_fields + 8
-        size = left.norms * right.norms.max(initial=0.0) + right.sizes.max(initial=0.0) + left.sizes
-        error = n_terms * np.finfo(np.float32).eps * size
-        error += 4 * np.spacing(abs(model.intercept) + size)  # it is added in double precision
-        rows = np.column_stack([left.rows, np.ones(len(indices), dtype=np.float32)])
-        _check_finite(rows)
-        with np.errstate(over="ignore", under="ignore"):  # a margin of 0 would leave out what is as good as the k-th
-            return rows, np.maximum((4 * error).astype(np.float32), np.finfo(np.float32).tiny)
 
 
 class _Sums:
@@ -208,15 +267,21 @@ class _Sums:
         self.constants = np.zeros(n_rows)  # of the biases, and of the products of factors with each other
         self.norms = np.zeros(n_rows)  # of the lengths of the factors
         self.sizes = np.zeros(n_rows)  # as the constants, of absolute values
+        self._is_empty = True
 
     def add(self, of_field: int, levels: np.ndarray) -> None:
         """Add a level of a field to each row; -1 adds nothing."""
-        known = np.flatnonzero(levels >= 0)
+        known = slice(None) if levels.min(initial=0) >= 0 else np.flatnonzero(levels >= 0)
         factors, biases = self._model.factors[of_field][levels[known]], self._model.biases[of_field][levels[known]]
         norms = np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
         _check_finite(norms + biases)
-        self.constants[known] += biases + np.einsum("ij,ij->i", self.rows[known], factors, dtype=np.float64)
-        self.sizes[known] += np.abs(biases) + self.norms[known] * norms
+        self.constants[known] += biases
+        self.sizes[known] += np.abs(biases)
+        if self._is_empty:
+            self.rows[known], self.norms[known], self._is_empty = factors, norms, False
+            return
+        self.constants[known] += np.einsum("ij,ij->i", self.rows[known], factors, dtype=np.float64)
+        self.sizes[known] += self.norms[known] * norms
         with np.errstate(over="ignore"):  # sums are checked where they are used
             self.rows[known] += factors
         self.norms[known] += norms
