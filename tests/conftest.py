@@ -1,4 +1,4 @@
-"""What all tests need: SciPy with array API inputs, and real ratings where they are found."""
+"""What all tests need: SciPy with array API inputs, instruction sets, and real ratings where they are found."""
 # ruff: noqa: E402
 
 import os
@@ -12,7 +12,23 @@ pytest.register_assert_rewrite("helpers")
 
 from helpers.paths import REAL_DATA, REAL_SETS
 
+from sklearn_mf._kernel import SIMD, select_simd
 from sklearn_mf.datasets import load_ratings
+
+
+def available(name):
+    try:
+        return select_simd(name)
+    except ValueError:
+        return None
+    finally:
+        select_simd(SIMD)
+
+
+@pytest.fixture(params=[name for name in ("baseline", "avx2", "avx512") if available(name)])
+def simd(request):
+    yield select_simd(request.param)
+    select_simd(SIMD)
 
 
 @pytest.fixture(scope="session")

@@ -4,46 +4,51 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Puts x at `at` of a heap, or below, where what is there is not smaller. */
-static void sink(float *heap, int n, int at, float x)
+enum { SOON = 16 }; /* entries that a buffer takes in, at least, until the limit is raised again */
+
+/* Moves the k best lower bounds to the front (Hoare's quickselect); returns the k-th best. */
+static float partition(select_entry *entries, int n, int k)
 {
-    for (int next = 2 * at + 1; next < n; next = 2 * at + 1) {
-        if (next + 1 < n && heap[next + 1] < heap[next])
-            next++;
-        if (!(heap[next] < x))
+    int low = 0, high = n - 1;
+    while (low < high) {
+        const float pivot = entries[low + (high - low) / 2].lower;
+        int i = low, j = high;
+        while (i <= j) {
+            while (entries[i].lower > pivot)
+                i++;
+            while (entries[j].lower < pivot)
+                j--;
+            if (i <= j) {
+                const select_entry swapped = entries[i];
+                entries[i++] = entries[j];
+                entries[j--] = swapped;
+            }
+        }
+        if (k - 1 <= j)
+            high = j;
+        else if (k - 1 >= i)
+            low = i;
+        else
             break;
-        heap[at] = heap[next];
-        at = next;
     }
-    heap[at] = x;
+    return entries[k - 1].lower;
 }
 
-/* Drops what is below the limit of row r; returns how many entries are left. */
-static int drop(const select_state *state, ptrdiff_t r)
+/* Raises the limit of row r to (k-th best lower bound - margin), drops what is not above it, and says when to do so again;
+ * a row that has no room until then is marked. */
+static void compact(const select_state *state, ptrdiff_t r)
 {
     select_entry *entries = state->buffer + r * state->room;
-    const float limit = state->limit[r];
-    int kept = 0;
-    for (int e = 0; e < state->count[r]; e++)
-        if (entries[e].upper >= limit)
-            entries[kept++] = entries[e];
-    return state->count[r] = kept;
-}
-
-/* The lower bound of the n-th entry of row r raises its limit. */
-INLINE void raise_limit(const select_state *state, ptrdiff_t r, int n, float lower)
-{
-    const int k = state->k;
-    float *best = state->best + r * k;
-    if (n < k) {
-        best[n] = lower;
-        if (n < k - 1)
-            return;
-        for (int at = k / 2 - 1; at >= 0; at--)
-            sink(best, k, at, best[at]);
-    } else if (lower > best[0])
-        sink(best, k, 0, lower);
-    state->limit[r] = best[0] - state->margin[r];
+    const int n = state->count[r], k = state->k, room = state->room;
+    int kept = n < k ? n : k;
+    if (n >= k) {
+        state->limit[r] = partition(entries, n, k) - state->margin[r];
+        for (int e = k; e < n; e++)
+            if (entries[e].upper > state->limit[r])
+                entries[kept++] = entries[e];
+    }
+    state->count[r] = kept;
+    state->full[r] = kept + (k > SOON ? k : SOON) < room ? kept + (k > SOON ? k : SOON) : room;
 }
 
 static int lowest_bit(uint64_t bits)
@@ -71,21 +76,24 @@ static int is_excluded(const select_state *state, ptrdiff_t r, int32_t column)
 void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_t above, const float *upper, float width,
                   const float *unit)
 {
-    const int room = state->room, fullest = room - (room - state->k) / 8; /* a buffer is not to be full at once again */
-    select_entry *entries = state->buffer + r * room;
+    select_entry *entries = state->buffer + r * state->room;
     for (; above; above &= above - 1) {
         const int j = lowest_bit(above);
         if (!(upper[j] > state->limit[r]) || is_excluded(state, r, first + j))
             continue;
-        if (state->count[r] == room && drop(state, r) >= fullest) {
+        const int n = state->count[r];
+        entries[n].upper = upper[j];
+        entries[n].lower = unit ? upper[j] - width * unit[j] : upper[j];
+        entries[n].column = first + j;
+        state->count[r] = n + 1;
+        if (n + 1 < state->full[r])
+            continue;
+        compact(state, r);
+        if (state->count[r] >= state->room - (state->room - state->k) / 8) { /* it would be full again too soon */
             state->count[r] = SELECT_TOO_MANY;
             state->limit[r] = INFINITY;
             return;
         }
-        const int n = state->count[r]++;
-        entries[n].upper = upper[j];
-        entries[n].column = first + j;
-        raise_limit(state, r, n, unit ? upper[j] - width * unit[j] : upper[j]);
     }
 }
 
@@ -140,8 +148,10 @@ ptrdiff_t select_finish(const select_state *state, ptrdiff_t n_rows)
 {
     ptrdiff_t n = 0;
     for (ptrdiff_t r = 0; r < n_rows; r++)
-        if (state->count[r] != SELECT_TOO_MANY)
-            n += drop(state, r);
+        if (state->count[r] != SELECT_TOO_MANY) {
+            compact(state, r);
+            n += state->count[r];
+        }
     return n;
 }
 

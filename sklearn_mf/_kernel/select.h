@@ -14,7 +14,7 @@
 enum { SELECT_TOO_MANY = -1, SELECT_RUN = 64 };
 
 typedef struct {
-    float upper;
+    float upper, lower; /* bounds of the score */
     int32_t column;
 } select_entry;
 
@@ -27,7 +27,7 @@ typedef struct {
     const int64_t *exclude_stop; /* IN    (n_rows,) */
     float *limit;                /* INOUT (n_rows,): upper bounds must be above it; -infinity at first */
     int32_t *count;              /* INOUT (n_rows,): entries in the buffer, or SELECT_TOO_MANY; 0 at first */
-    float *best;                 /* INOUT (n_rows, k): the best lower bounds, a heap with the worst first */
+    int32_t *full;               /* INOUT (n_rows,): entries that raise the limit, at most `room`; 2 k at first */
     select_entry *buffer;        /* INOUT (n_rows, room) */
 } select_state;
 
@@ -39,7 +39,7 @@ void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_
 /* Takes in the scores (n_rows, n_columns) of the columns from `first` on. */
 void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first, const float *scores);
 
-/* Drops what is below the limit, after the last tile. Returns how many entries all rows keep. */
+/* Raises limits a last time, after the last tile. Returns how many entries all rows keep. */
 ptrdiff_t select_finish(const select_state *state, ptrdiff_t n_rows);
 
 typedef struct {

@@ -13,6 +13,7 @@ cdef extern from "select.h" nogil:
 
     ctypedef struct select_entry:
         float upper
+        float lower
         int32_t column
 
     ctypedef struct select_exact:
@@ -28,7 +29,7 @@ cdef extern from "select.h" nogil:
         const int64_t *exclude_stop
         float *limit
         int32_t *count
-        float *best
+        int32_t *full
         select_entry *buffer
 
     void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first,
@@ -153,8 +154,8 @@ cdef class TileSelector:
     cdef int64_t[::1] exclude_next
     cdef float[::1] limit
     cdef int32_t[::1] n_kept
-    cdef float[::1] best
-    cdef int32_t[:, ::1] buffer  # (n_rows, 2 room): pairs of an upper bound and a column
+    cdef int32_t[::1] full
+    cdef int32_t[:, ::1] buffer  # (n_rows, 3 room): an upper and a lower bound and a column
     cdef int next_column
 
     def __init__(self, int k, const float[::1] margin, excluded, int n_slack):
@@ -168,8 +169,8 @@ cdef class TileSelector:
         self.exclude, self.exclude_stop, self.exclude_next = excluded.place, stop, np.array(start, dtype=np.int64)
         self.limit = np.full(n_rows, -np.inf, dtype=np.float32)
         self.n_kept = np.zeros(n_rows, dtype=np.int32)
-        self.best = np.empty(n_rows * k, dtype=np.float32)
-        self.buffer = np.empty((n_rows, 2 * self.room), dtype=np.int32)
+        self.full = np.full(n_rows, 2 * k, dtype=np.int32)
+        self.buffer = np.empty((n_rows, 3 * self.room), dtype=np.int32)
         self.next_column = 0
 
     cdef select_state _state(self) noexcept:
@@ -177,7 +178,7 @@ cdef class TileSelector:
         state.k, state.room, state.margin = self.k, self.room, &self.margin[0]
         state.exclude = &self.exclude[0] if self.exclude.shape[0] else NULL
         state.exclude_next, state.exclude_stop = &self.exclude_next[0], &self.exclude_stop[0]
-        state.limit, state.count, state.best = &self.limit[0], &self.n_kept[0], &self.best[0]
+        state.limit, state.count, state.full = &self.limit[0], &self.n_kept[0], &self.full[0]
         state.buffer = <select_entry *>&self.buffer[0, 0]
         return state
 

@@ -17,11 +17,12 @@ from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
 
 _MAX_TILE_ROWS, _MAX_TILE_COLUMNS = 1024, 256  # the scores of a tile stay in the cache
-_MAX_ROWS_WITHOUT_TILES = 8  # every item is predicted: the product would not pay for what it needs
+_MAX_ROWS_OF_EVERY_ITEM = {True: 4, False: 8}  # with rounding or without: it would not pay for what it needs
 _ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
-_N_SLACK = 128  # entries of a row's buffer beyond twice those that are wanted
-_MAX_BUFFER_ENTRIES = 2**20  # of all rows of a task
+_N_SLACK = 128  # entries of a row's buffer beyond twice those that are wanted, and one for each factor
+_MAX_BUFFER_ENTRIES = 2**19  # of all rows of a task
 _MAX_LENGTH, _MAX_SIZE = 1e30, 1e36  # of items, and of scores: nothing overflows when they are rounded
+_SMALLEST_SQUARE = 1e-30  # of a row whose length single precision can tell
 _ONE_THREAD = Threads(1)
 
 
@@ -90,11 +91,13 @@ def top_items(
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
-    if len(indices) <= _MAX_ROWS_WITHOUT_TILES or (isinstance(model, Bounds) and indices.shape[1] > 2):
+    can_be_rounded = isinstance(model, Model) and can_round(model.rank)
+    is_short = len(indices) <= _MAX_ROWS_OF_EVERY_ITEM[can_be_rounded]
+    if is_short or (isinstance(model, Bounds) and indices.shape[1] > 2):
         _rank(_EveryItem(model, candidates), indices, excluded, found, values, threads)
         return found, values
     rows = np.arange(len(indices))
-    if isinstance(model, Model) and can_round(model.rank):
+    if can_be_rounded:
         rows = _rank(_Rounding(model, candidates), indices, excluded, found, values, threads)
     if len(rows):
         own = found[rows], values[rows]
@@ -120,7 +123,7 @@ def _rank(
 
     # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
     n_wanted = min(k, len(way.candidates))
-    per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + _N_SLACK)
+    per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + way.n_slack)
     threads.map(rank_rows, chunks(len(indices), max(1, min(_MAX_TILE_ROWS, per_thread, per_buffer))))
     return np.flatnonzero(has_too_many)
 
@@ -130,6 +133,8 @@ class _EveryItem:
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         self.given, self.candidates = given, candidates
+        self._model = given.model if isinstance(given, Bounds) else given
+        self.n_slack = _N_SLACK + self._model.rank
 
     def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the places of the items that may be among the k best of each row, row after row.
@@ -158,7 +163,6 @@ class _Tiles(_EveryItem):
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         super().__init__(given, candidates)
         self._bounds = given if isinstance(given, Bounds) else None
-        self._model = given.model if isinstance(given, Bounds) else given
         self._right = _Sums(self._model, len(candidates))
         for of_field, levels in candidates.levels.items():
             self._right.add(of_field, levels)
@@ -168,9 +172,9 @@ class _Tiles(_EveryItem):
         _check_finite(self._constants)
 
     def _left(self, indices: np.ndarray) -> tuple[_Sums, np.ndarray, np.ndarray]:
-        """Add up the factors of the other fields; also give four times what scores may be off by, and their largest size.
+        """Add up the factors of the other fields; also give how far off scores may be, and how large.
 
-        Four times: two scores are compared, and each is computed in two ways.
+        Four times how far off: two scores are compared, and each is computed in two ways.
         """
         model, n_fields, right = self._model, indices.shape[1], self._right
         left = _Sums(model, len(indices))
@@ -198,7 +202,10 @@ class _Rounding(_Tiles):
         self._items = None
         if self._right.norms.max() <= _MAX_LENGTH:
             # Their mean adds the same to all scores of a row. Bounds are closer together without it.
-            self._items = CoarseItems(self._right.rows - self._right.rows.mean(axis=0), self._constants)
+            rows = self._right.rows
+            rows -= rows.mean(axis=0)
+            self._items = CoarseItems(rows, self._constants)
+            del self._right.rows
 
     def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the places of candidates, as `_EveryItem` does."""
@@ -206,7 +213,7 @@ class _Rounding(_Tiles):
         if self._items is None or size.max() > _MAX_SIZE:
             return np.empty(0, dtype=np.int32), np.full(len(indices), -1)
         # The rounding of single precision that the bounds do not know of is a few parts of what is in the margin.
-        selector = TileSelector(k, margin, excluded, _N_SLACK)
+        selector = TileSelector(k, margin, excluded, self.n_slack)
         selector.take_all(left.rows, self._items)
         return selector.finish()
 
@@ -230,7 +237,7 @@ class _Products(_Tiles):
         if self._bounds is not None:
             own_parts = self._bounds.variance_parts(0, indices[:, 0])
             margin += self._margin_of_bounds(own_parts)
-        selector = TileSelector(k, margin, excluded, _N_SLACK)
+        selector = TileSelector(k, margin, excluded, self.n_slack)
         scores = np.empty(n_rows * min(n_items, _MAX_TILE_COLUMNS), dtype=np.float32)
         for part in chunks(n_items, _MAX_TILE_COLUMNS):
             n_columns = part.stop - part.start
@@ -273,7 +280,7 @@ class _Sums:
         """Add a level of a field to each row; -1 adds nothing."""
         known = slice(None) if levels.min(initial=0) >= 0 else np.flatnonzero(levels >= 0)
         factors, biases = self._model.factors[of_field][levels[known]], self._model.biases[of_field][levels[known]]
-        norms = np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
+        norms = _lengths(factors)
         _check_finite(norms + biases)
         self.constants[known] += biases
         self.sizes[known] += np.abs(biases)
@@ -285,6 +292,15 @@ class _Sums:
         with np.errstate(over="ignore"):  # sums are checked where they are used
             self.rows[known] += factors
         self.norms[known] += norms
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    """Give the length of each row, or a little more."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows)  # off by one rounding a factor, at most
+    if (squares > _SMALLEST_SQUARE).all() and (squares < 1.0 / _SMALLEST_SQUARE).all():
+        return np.sqrt(squares * (1.0 + rows.shape[1] * float(np.finfo(np.float32).eps)), dtype=np.float64)
+    return np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
 
 
 def _check_finite(values: np.ndarray) -> None:

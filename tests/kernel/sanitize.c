@@ -1,5 +1,6 @@
 /* Drives the C files over exactly sized heap arrays and with threads, for tests/kernel/sanitize.sh. */
 #include "als.h"
+#include "coarse.h"
 #include "effects.h"
 #include "grid.h"
 #include "hashing.h"
@@ -347,23 +348,39 @@ static int higher_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
+/* What a selection works with, for rows that leave nothing out. */
+static select_state take_selection(int n_rows, int k, int room, float margin)
+{
+    float *margins = take(sizeof *margins * n_rows), *limit = take(sizeof *limit * n_rows);
+    int32_t *full = take(sizeof *full * n_rows);
+    for (int r = 0; r < n_rows; r++) {
+        margins[r] = margin;
+        limit[r] = -INFINITY;
+        full[r] = 2 * k;
+    }
+    return (select_state){k, room, margins, take(1), take(sizeof(int64_t) * n_rows), take(sizeof(int64_t) * n_rows), limit,
+                          take(sizeof(int32_t) * n_rows), full, take(sizeof(select_entry) * n_rows * room)};
+}
+
+static void free_selection(const select_state *state)
+{
+    const void *const all[] = {state->margin, state->exclude, state->exclude_next, state->exclude_stop, state->limit,
+                               state->count, state->full, state->buffer};
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++)
+        free((void *)all[a]);
+}
+
 /* Tiles of scores with ties; what is kept is compared with a sort. */
 static void choose(int n_rows, int n_columns, int tile, int k, int room)
 {
     float *scores = take(sizeof *scores * n_rows * n_columns), *sorted = take(sizeof *sorted * n_columns);
-    float *margin = take(sizeof *margin * n_rows), *limit = take(sizeof *limit * n_rows);
-    int32_t *count = take(sizeof *count * n_rows), *columns = take(sizeof *columns * n_rows * room);
-    int32_t *best = take(sizeof *best * n_rows * k);
+    int32_t *columns = take(sizeof *columns * n_rows * room), *best = take(sizeof *best * n_rows * k);
     int64_t *start = take(sizeof *start * (n_rows + 1));
     double *values = take(sizeof *values * n_rows * room), *best_values = take(sizeof *best_values * n_rows * k);
     select_exact *scratch = take(sizeof *scratch * room);
-    select_state state = {k, room, margin, limit, count, take(sizeof *state.buffer * n_rows * room)};
+    const select_state state = take_selection(n_rows, k, room, 0.5f);
     for (int s = 0; s < n_rows * n_columns; s++)
         scores[s] = (float)(draw() % 50);
-    for (int r = 0; r < n_rows; r++) {
-        margin[r] = 0.5f;
-        limit[r] = -INFINITY;
-    }
     for (int first = 0; first < n_columns; first += tile) {
         const int width = first + tile < n_columns ? tile : n_columns - first;
         float *part = take(sizeof *part * n_rows * width);
@@ -374,16 +391,16 @@ static void choose(int n_rows, int n_columns, int tile, int k, int room)
     }
     select_finish(&state, n_rows);
     for (int r = 0; r < n_rows; r++) {
-        const int n = count[r] == SELECT_TOO_MANY ? 0 : count[r];
+        const int n = state.count[r] == SELECT_TOO_MANY ? 0 : state.count[r];
         start[r + 1] = start[r] + n;
         for (int e = 0; e < n; e++) {
             columns[start[r] + e] = state.buffer[r * room + e].column;
-            values[start[r] + e] = state.buffer[r * room + e].score;
+            values[start[r] + e] = state.buffer[r * room + e].upper;
         }
     }
     select_best(n_rows, k, start, columns, values, scratch, best, best_values);
     for (int r = 0; r < n_rows; r++) {
-        if (count[r] == SELECT_TOO_MANY)
+        if (state.count[r] == SELECT_TOO_MANY)
             continue;
         memcpy(sorted, scores + r * n_columns, sizeof *sorted * n_columns);
         qsort(sorted, n_columns, sizeof *sorted, higher_first);
@@ -391,10 +408,66 @@ static void choose(int n_rows, int n_columns, int tile, int k, int room)
             if (best_values[r * k + e] != sorted[e] || scores[r * n_columns + best[r * k + e]] != sorted[e])
                 fail("not the best scores");
     }
-    void *const all[] = {scores, sorted, margin, limit, count, columns, best, start, values, best_values, scratch,
-                         state.buffer};
+    void *const all[] = {scores, sorted, columns, best, start, values, best_values, scratch};
     for (size_t a = 0; a < sizeof all / sizeof *all; a++)
         free(all[a]);
+    free_selection(&state);
+}
+
+static void *take_aligned(size_t size)
+{
+    void *memory = aligned_alloc(64, size);
+    if (!memory)
+        abort();
+    memset(memory, 0, size);
+    return memory;
+}
+
+/* Bounds from rounded factors: the k best scores are among what is kept. */
+static void bound(int n_rows, int n_items, int rank, int k)
+{
+    const int fours = (rank + 3) / 4, n_panels = (n_items + COARSE_PANEL - 1) / COARSE_PANEL;
+    const int n_places = n_panels * COARSE_PANEL, padded = (n_rows + COARSE_ROWS - 1) / COARSE_ROWS * COARSE_ROWS;
+    float *p = take(sizeof *p * n_rows * rank), *q = take(sizeof *q * n_items * rank), *b = take(sizeof *b * n_items);
+    float *scores = take(sizeof *scores * n_items), *sorted = take(sizeof *sorted * n_items);
+    const coarse_items items = {fours, n_panels, take_aligned((size_t)n_places * fours * 4),
+                                take_aligned(sizeof(float) * n_places), take_aligned(sizeof(float) * n_places),
+                                take(sizeof(float) * n_panels), take(sizeof(float) * n_panels)};
+    const coarse_rows rows = {take((size_t)padded * fours * 4), take(sizeof(float) * padded), take(sizeof(float) * padded),
+                              take(sizeof(float) * padded), take(sizeof(int32_t) * padded), take(sizeof(int32_t) * padded)};
+    const select_state state = take_selection(n_rows, k, 2 * k + n_items, 1e-3f);
+    for (int i = 0; i < n_rows * rank; i++)
+        p[i] = (float)(draw() % 1000) / 500.0f - 1.0f;
+    for (int i = 0; i < n_items * rank; i++)
+        q[i] = (float)(draw() % 1000) / 500.0f - 1.0f;
+    for (int i = 0; i < n_items; i++)
+        b[i] = (float)(draw() % 3);
+    coarse_round_items(n_items, rank, q, b, &items);
+    coarse_round_rows(n_rows, rank, p, &rows);
+    coarse_select(&state, n_rows, &rows, &items);
+    select_finish(&state, n_rows);
+    for (int r = 0; r < n_rows; r++) {
+        int n = 0;
+        for (int i = 0; i < n_items; i++) {
+            scores[i] = b[i];
+            for (int j = 0; j < rank; j++)
+                scores[i] += p[r * rank + j] * q[i * rank + j];
+        }
+        memcpy(sorted, scores, sizeof *sorted * n_items);
+        qsort(sorted, n_items, sizeof *sorted, higher_first);
+        const float last = sorted[(k < n_items ? k : n_items) - 1];
+        for (int e = 0; e < state.count[r]; e++)
+            n += scores[state.buffer[r * state.room + e].column] >= last;
+        for (int i = 0; i < n_items; i++)
+            n -= scores[i] >= last;
+        if (n != 0)
+            fail("one of the best scores is not kept");
+    }
+    void *const all[] = {p, q, b, scores, sorted, items.factors, items.unit, items.constant, items.length, items.error,
+                         rows.factors, rows.unit, rows.length, rows.error, rows.base, rows.start};
+    for (size_t a = 0; a < sizeof all / sizeof *all; a++)
+        free(all[a]);
+    free_selection(&state);
 }
 
 /* Rows of one side from those of the other: with rows of all lengths, and the last alone beside empty places. */
@@ -474,6 +547,10 @@ int main(void)
         for (int k = 1; k < 40; k = k * 2 + 1)
             for (int tile = 1; tile < 1000; tile *= 9)
                 choose(5, n_columns, tile, k, 2 * k + (int)(draw() % 100));
+    for (int rank = 1; rank < 80; rank += rank < 9 ? 1 : 23)
+        for (int n_items = 1; n_items < 1000; n_items *= 5)
+            for (int n_rows = 1; coarse_is_available("avx512") && n_rows < 14; n_rows += 4)
+                bound(n_rows, n_items, rank, 10);
     printf("select: no findings\n");
     return sgd_select_simd("mmx") != NULL;
 }

@@ -23,6 +23,6 @@ run() {
 
 for sanitizers in address,undefined thread; do
     echo "$sanitizers"
-    run sanitize als effects grid hashing partners select sgd strata
+    run sanitize als coarse effects grid hashing partners select sgd strata
     [ "$sanitizers" = thread ] || run sanitize_online online precision sgd # which has no threads
 done

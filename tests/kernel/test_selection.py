@@ -34,7 +34,7 @@ def test_selection_keeps_what_is_within_the_margin_of_the_best_or_says_that_it_c
     near = left[scores[left] > limit].tolist()
     kept = select(scores, k, margin, extra, excluded)
     if kept is None:
-        assert len(left) > 2 * k + extra  # what its buffer has room for
+        assert len(left) >= 2 * k + extra - (k + extra) // 8  # of what its buffer has room for, some stays free
     else:
         assert kept == near
     assert select(scores, k, margin, len(scores) + 1, excluded) == near

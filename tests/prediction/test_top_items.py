@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
@@ -33,11 +33,17 @@ def every_pair(model, indices, candidates, excluded, k):
     return found, values
 
 
-def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded, by_item=()):
-    """A model, indices (some -1), a part of the items with levels of fields by item, and pairs that are excluded."""
+def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded, by_item=(), spread=0.0):
+    """A model, indices (some -1), a part of the items with levels of fields by item, and pairs that are excluded.
+
+    Rows of factors are multiplied by numbers whose logarithms have the deviation ``spread``.
+    """
     sizes = [max(1, n_rows // 2), n_items, 3, 4][:n_fields]
     model = Model(
-        [rng.choice(values, (size, rank)).astype(np.float32) for size in sizes],
+        [
+            (rng.choice(values, (size, rank)) * np.exp(spread * rng.normal(size=(size, 1)))).astype(np.float32)
+            for size in sizes
+        ],
         [rng.choice(values, size).astype(np.float32) for size in sizes],
         float(rng.normal()),
     )
@@ -51,7 +57,7 @@ def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded,
     return model, indices, Candidates(items, contexts), excluded
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_rows=st.sampled_from([1, 4, 5, 30, 700]),
@@ -62,13 +68,14 @@ def random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded,
     with_ties=st.booleans(),
     share_excluded=st.sampled_from([0.0, 0.1, 0.9, 1.0]),
     by_item=st.sampled_from([(), (2,), (3,), (2, 3)]),
+    spread=st.sampled_from([0.0, 0.0, 1.0, 4.0]),
 )
 def test_the_best_are_those_of_predicting_every_pair(
-    seed, n_rows, n_items, rank, n_fields, k, with_ties, share_excluded, by_item
+    simd, seed, n_rows, n_items, rank, n_fields, k, with_ties, share_excluded, by_item, spread
 ):
     rng = np.random.default_rng(seed)
     values = [-1.0, 0.0, 1.0] if with_ties else rng.normal(size=1000)
-    problem = random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded, by_item)
+    problem = random_problem(rng, n_rows, n_items, rank, n_fields, values, share_excluded, by_item, spread)
     found, predictions = top_items(*problem, k, Threads(1))
     few = slice(0, None, max(1, n_rows // 20))
     model, indices, candidates, excluded = problem
@@ -80,7 +87,7 @@ def test_the_best_are_those_of_predicting_every_pair(
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e15])
 @pytest.mark.parametrize("rank", [9, 64, 200])
 @pytest.mark.parametrize("n_alike", [100, 2000])  # as many as a buffer holds, and more
-def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank, n_alike):
+def test_items_apart_by_the_last_bits_are_in_the_order_of_the_kernel(scale, rank, n_alike, simd):
     """Sums of the same products in another order: equal on paper, and apart by rounding only."""
     rng = np.random.default_rng(0)
     users = np.repeat(rng.uniform(0.1, 2, size=(40, 1)), rank, axis=1).astype(np.float32) * np.float32(scale)
@@ -117,6 +124,50 @@ def test_items_apart_by_the_last_bits_in_their_contexts(scale, by_item):
     problem = model, indices, candidates, Excluded.nothing(40)
     for a, b in zip(top_items(*problem, 250, Threads(1)), every_pair(*problem, 250), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def outlier(rows):
+    rows[7] *= 1e6
+    return rows
+
+
+def column_of_outliers(rows):
+    rows[:, 3] *= 1e3
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("of_users", "of_items", "of_biases"),
+    [
+        (lambda rows: rows, lambda rows: rows, 1e5),
+        (lambda rows: 1e-4 * rows, lambda rows: 1e-3 * rows, 1.0),
+        (np.abs, np.abs, 0.0),
+        (lambda rows: 1 + 0.01 * rows, lambda rows: 1 + 0.01 * rows, 0.0),
+        (lambda rows: np.exp(3 * rows), lambda rows: rows * np.exp(3 * rows[:, :1]), 0.0),
+        (lambda rows: rows, outlier, 0.0),
+        (lambda rows: rows, column_of_outliers, 0.0),
+        (lambda rows: 0 * rows, lambda rows: rows, 1.0),
+        (lambda rows: 0 * rows, lambda rows: rows, 0.0),
+        (lambda rows: rows, lambda rows: rows[np.arange(len(rows)) % 20], 0.0),
+        (lambda rows: 1e-30 * rows, lambda rows: 1e-30 * rows, 0.0),
+        (lambda rows: 1e-25 * rows, lambda rows: 1e25 * rows, 0.0),
+        (lambda rows: 1e18 * rows, lambda rows: 1e18 * rows, 0.0),
+        (lambda rows: 1e3 * rows, lambda rows: 1e33 * rows, 0.0),
+    ],
+    ids=["biases", "whole biases", "positive", "flat", "spread", "an outlier", "a column of outliers", "zero users",
+         "ties", "items alike", "tiny", "unlike", "large", "huge"],
+)  # fmt: skip
+@pytest.mark.parametrize("k", [1, 10, 1500])
+def test_factors_of_all_kinds(of_users, of_items, of_biases, k, simd):
+    rng = np.random.default_rng(8)
+    users, items = (make(rng.normal(size=(n, 24))) for make, n in ((of_users, 30), (of_items, 1500)))
+    biases = [np.zeros(30, np.float32), np.rint(of_biases * rng.normal(size=1500)).astype(np.float32)]
+    model = Model([users.astype(np.float32), items.astype(np.float32)], biases, 0.0)
+    indices = np.column_stack([np.arange(30), np.full(30, -1)]).astype(np.int32)
+    problem = model, indices, Candidates(np.arange(1500, dtype=np.int32))
+    found = top_items(*problem, Excluded.nothing(30), k, Threads(1))
+    for a, b in zip(found, every_pair(model, indices[:6], problem[2], Excluded.nothing(6), k), strict=True):
+        np.testing.assert_array_equal(a[:6], b)
 
 
 def test_threads_and_company_change_nothing():
