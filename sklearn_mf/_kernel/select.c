@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SOON = 16 }; /* entries that a buffer takes in, at least, until the limit is raised again */
-
 /* Moves the k best lower bounds to the front (Hoare's quickselect); returns the k-th best. */
 static float partition(select_entry *entries, int n, int k)
 {
@@ -34,21 +32,33 @@ static float partition(select_entry *entries, int n, int k)
     return entries[k - 1].lower;
 }
 
-/* Raises the limit of row r to (k-th best lower bound - margin), drops what is not above it, and says when to do so again;
- * a row that has no room until then is marked. */
+/* Drops what is below the limit of row r, (k-th best lower bound - margin), and says when to do so again. Of few columns
+ * the best are always known. Of many they are found here. */
 static void compact(const select_state *state, ptrdiff_t r)
 {
     select_entry *entries = state->buffer + r * state->room;
     const int n = state->count[r], k = state->k, room = state->room;
-    int kept = n < k ? n : k;
-    if (n >= k) {
+    if (k > SELECT_FEW && n >= k)
         state->limit[r] = partition(entries, n, k) - state->margin[r];
-        for (int e = k; e < n; e++)
-            if (entries[e].upper > state->limit[r])
-                entries[kept++] = entries[e];
+    const float limit = state->limit[r];
+    int kept = 0;
+    for (int e = 0; e < n; e++) {
+        entries[kept] = entries[e];
+        kept += entries[e].upper >= limit;
     }
     state->count[r] = kept;
-    state->full[r] = kept + (k > SOON ? k : SOON) < room ? kept + (k > SOON ? k : SOON) : room;
+    state->full[r] = k > SELECT_FEW && kept + k < room ? kept + k : room;
+}
+
+/* Puts x into its place among the k best, without a branch; the last falls out. Returns the k-th. */
+static float insert(float *best, int k, float x)
+{
+    for (int i = 0; i < k; i++) {
+        const float better = best[i] > x ? best[i] : x;
+        x = best[i] > x ? x : best[i];
+        best[i] = better;
+    }
+    return best[k - 1];
 }
 
 static int lowest_bit(uint64_t bits)
@@ -76,20 +86,21 @@ static int is_excluded(const select_state *state, ptrdiff_t r, int32_t column)
 void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_t above, const float *upper, float width,
                   const float *unit)
 {
-    select_entry *entries = state->buffer + r * state->room;
+    const int k = state->k, room = state->room;
+    select_entry *entries = state->buffer + r * room;
     for (; above; above &= above - 1) {
         const int j = lowest_bit(above);
         if (!(upper[j] > state->limit[r]) || is_excluded(state, r, first + j))
             continue;
-        const int n = state->count[r];
-        entries[n].upper = upper[j];
-        entries[n].lower = unit ? upper[j] - width * unit[j] : upper[j];
-        entries[n].column = first + j;
-        state->count[r] = n + 1;
+        const float lower = unit ? upper[j] - width * unit[j] : upper[j];
+        const int n = state->count[r]++;
+        entries[n] = (select_entry){upper[j], lower, first + j};
+        if (k <= SELECT_FEW)
+            state->limit[r] = insert(state->best + r * k, k, lower) - state->margin[r];
         if (n + 1 < state->full[r])
             continue;
         compact(state, r);
-        if (state->count[r] >= state->room - (state->room - state->k) / 8) { /* it would be full again too soon */
+        if (state->count[r] >= room - (room - k) / 8) { /* it would be full again too soon */
             state->count[r] = SELECT_TOO_MANY;
             state->limit[r] = INFINITY;
             return;

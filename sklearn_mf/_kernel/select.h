@@ -11,7 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SELECT_TOO_MANY = -1, SELECT_RUN = 64 };
+enum {
+    SELECT_TOO_MANY = -1, /* the count of a row whose buffer was too small */
+    SELECT_RUN = 64,      /* columns that are compared with the limit at once */
+    SELECT_FEW = 16       /* columns wanted whose bounds are kept in order */
+};
 
 typedef struct {
     float upper, lower; /* bounds of the score */
@@ -27,7 +31,8 @@ typedef struct {
     const int64_t *exclude_stop; /* IN    (n_rows,) */
     float *limit;                /* INOUT (n_rows,): upper bounds must be above it; -infinity at first */
     int32_t *count;              /* INOUT (n_rows,): entries in the buffer, or SELECT_TOO_MANY; 0 at first */
-    int32_t *full;               /* INOUT (n_rows,): entries that raise the limit, at most `room`; 2 k at first */
+    int32_t *full;               /* INOUT (n_rows,): entries that make room, at most `room`; 2 k at first */
+    float *best;                 /* INOUT (n_rows, k): the best lower bounds, -infinity at first; of up to SELECT_FEW */
     select_entry *buffer;        /* INOUT (n_rows, room) */
 } select_state;
 
@@ -39,7 +44,7 @@ void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_
 /* Takes in the scores (n_rows, n_columns) of the columns from `first` on. */
 void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first, const float *scores);
 
-/* Raises limits a last time, after the last tile. Returns how many entries all rows keep. */
+/* Drops what is below the limits, after the last tile. Returns how many entries all rows keep. */
 ptrdiff_t select_finish(const select_state *state, ptrdiff_t n_rows);
 
 typedef struct {

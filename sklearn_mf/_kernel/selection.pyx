@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 
 cdef extern from "select.h" nogil:
     int SELECT_TOO_MANY
+    int SELECT_FEW
 
     ctypedef struct select_entry:
         float upper
@@ -30,6 +31,7 @@ cdef extern from "select.h" nogil:
         float *limit
         int32_t *count
         int32_t *full
+        float *best
         select_entry *buffer
 
     void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_columns, int32_t first,
@@ -155,6 +157,7 @@ cdef class TileSelector:
     cdef float[::1] limit
     cdef int32_t[::1] n_kept
     cdef int32_t[::1] full
+    cdef float[::1] best
     cdef int32_t[:, ::1] buffer  # (n_rows, 3 room): an upper and a lower bound and a column
     cdef int next_column
 
@@ -170,6 +173,7 @@ cdef class TileSelector:
         self.limit = np.full(n_rows, -np.inf, dtype=np.float32)
         self.n_kept = np.zeros(n_rows, dtype=np.int32)
         self.full = np.full(n_rows, 2 * k, dtype=np.int32)
+        self.best = np.full(n_rows * min(k, SELECT_FEW), -np.inf, dtype=np.float32)
         self.buffer = np.empty((n_rows, 3 * self.room), dtype=np.int32)
         self.next_column = 0
 
@@ -179,7 +183,7 @@ cdef class TileSelector:
         state.exclude = &self.exclude[0] if self.exclude.shape[0] else NULL
         state.exclude_next, state.exclude_stop = &self.exclude_next[0], &self.exclude_stop[0]
         state.limit, state.count, state.full = &self.limit[0], &self.n_kept[0], &self.full[0]
-        state.buffer = <select_entry *>&self.buffer[0, 0]
+        state.best, state.buffer = &self.best[0], <select_entry *>&self.buffer[0, 0]
         return state
 
     def take(self, const float[:, ::1] scores):

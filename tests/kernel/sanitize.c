@@ -352,20 +352,23 @@ static int higher_first(const void *a, const void *b)
 static select_state take_selection(int n_rows, int k, int room, float margin)
 {
     float *margins = take(sizeof *margins * n_rows), *limit = take(sizeof *limit * n_rows);
+    float *best = take(sizeof *best * n_rows * k);
     int32_t *full = take(sizeof *full * n_rows);
+    for (int i = 0; i < n_rows * k; i++)
+        best[i] = -INFINITY;
     for (int r = 0; r < n_rows; r++) {
         margins[r] = margin;
         limit[r] = -INFINITY;
         full[r] = 2 * k;
     }
     return (select_state){k, room, margins, take(1), take(sizeof(int64_t) * n_rows), take(sizeof(int64_t) * n_rows), limit,
-                          take(sizeof(int32_t) * n_rows), full, take(sizeof(select_entry) * n_rows * room)};
+                          take(sizeof(int32_t) * n_rows), full, best, take(sizeof(select_entry) * n_rows * room)};
 }
 
 static void free_selection(const select_state *state)
 {
     const void *const all[] = {state->margin, state->exclude, state->exclude_next, state->exclude_stop, state->limit,
-                               state->count, state->full, state->buffer};
+                               state->count, state->full, state->best, state->buffer};
     for (size_t a = 0; a < sizeof all / sizeof *all; a++)
         free((void *)all[a]);
 }
