@@ -98,7 +98,7 @@ cdef class CoarseItems:
     Parameters
     ----------
     factors : float32 array (n_items, rank)
-        Finite, with lengths of at most 1e30.
+        Finite, with lengths of at most 1e25.
 
     constant : float32 array (n_items,)
         What is added to the product of a row and an item.

@@ -21,7 +21,8 @@ _MAX_ROWS_OF_EVERY_ITEM = {True: 4, False: 8}  # with rounding or without: it wo
 _ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
 _N_SLACK = 128  # entries of a row's buffer beyond twice those that are wanted, and one for each factor
 _MAX_BUFFER_ENTRIES = 2**19  # of all rows of a task
-_MAX_LENGTH, _MAX_SIZE = 1e30, 1e36  # of items, and of scores: nothing overflows when they are rounded
+_MAX_PLACES_OF_ROUNDING = 128  # most of a longer list's time goes to candidates, and rounding finds more of them
+_MAX_LENGTH, _MAX_SIZE = 1e25, 1e36  # of items, and of scores: nothing overflows when they are rounded
 _SMALLEST_SQUARE = 1e-30  # of a row whose length single precision can tell
 _ONE_THREAD = Threads(1)
 
@@ -91,7 +92,7 @@ def top_items(
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
-    can_be_rounded = isinstance(model, Model) and can_round(model.rank)
+    can_be_rounded = isinstance(model, Model) and can_round(model.rank) and k <= _MAX_PLACES_OF_ROUNDING
     is_short = len(indices) <= _MAX_ROWS_OF_EVERY_ITEM[can_be_rounded]
     if is_short or (isinstance(model, Bounds) and indices.shape[1] > 2):
         _rank(_EveryItem(model, candidates), indices, excluded, found, values, threads)
