@@ -254,8 +254,8 @@ typedef struct {
     double value, weight;
 } waiting_rating;
 
-INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                   int32_t *last, uint8_t *batch_kinds)
+INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights,
+                   const float *context_step_factor, const int64_t *first, int32_t *last, uint8_t *batch_kinds)
 {
     waiting_rating queue[QUEUE];
     int n_queued = 0, hopeless = n_fields > MAX_SPREAD_FIELDS;
@@ -308,21 +308,22 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
         const int32_t now_met = last_met(n_fields, out, first, last);
         met = now_met > met ? now_met : met;
         for (int f = 0; f < n_fields; f++)
-            last[first[f] + out[f]] = (int32_t)to;
+            if (f < 2 || context_step_factor[out[f]] > SGD_LARGEST_SHARED_STEP) /* others may meet */
+                last[first[f] + out[f]] = (int32_t)to;
         if (to == batch_start + SGD_BATCH - 1)
             batch_kinds[to / SGD_BATCH] = met >= batch_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;
     }
 }
 
-void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                 int64_t n_last, int32_t *last, uint8_t *batch_kinds)
+void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights,
+                 const float *context_step_factor, const int64_t *first, int64_t n_last, int32_t *last, uint8_t *batch_kinds)
 {
     for (int64_t t = 0; t < n_last; t++)
         last[t] = NEVER;
     if (n_fields == 2)
-        spread(n, 2, index, values, weights, first, last, batch_kinds);
+        spread(n, 2, index, values, weights, NULL, first, last, batch_kinds);
     else
-        spread(n, n_fields, index, values, weights, first, last, batch_kinds);
+        spread(n, n_fields, index, values, weights, context_step_factor, first, last, batch_kinds);
 }
 
 void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights, double *total)

@@ -53,8 +53,8 @@ ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *w
 /* Puts off ratings that share a row with one of the batch before or of their own, as far as a short queue allows, and
  * fills `batch_kinds` (n / SGD_BATCH,), which says how a batch can be visited (sgd.h). `last` is scratch: `n_last` entries, one
  * for each row of field f from first[f] on; first[0] is 0. */
-void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                 int64_t n_last, int32_t *last, uint8_t *batch_kinds);
+void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights,
+                 const float *context_step_factor, const int64_t *first, int64_t n_last, int32_t *last, uint8_t *batch_kinds);
 
 /* total[row] += summed weight of each row of `field` in a block. */
 void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights, double *total);

@@ -34,8 +34,9 @@ cdef extern from "grid.h" nogil:
     ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights)
     ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
                           double *row_weights, int32_t *number)
-    void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights, const int64_t *first,
-                     int64_t n_last, int32_t *last, uint8_t *batch_kinds)
+    void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights,
+                     const float *context_step_factor, const int64_t *first, int64_t n_last, int32_t *last,
+                     uint8_t *batch_kinds)
     void grid_add_weights(ptrdiff_t n, int n_fields, int field, const int32_t *index, const double *weights,
                           double *total)
 
@@ -281,10 +282,11 @@ cdef class RatingBlocks:
             raise IndexError("An index of a rating is beyond the rows of its block.")
         self.n_rows = n_rows
 
-    def spread(self, const int64_t[::1] blocks, uint8_t[::1] batch_kinds):
+    def spread(self, const int64_t[::1] blocks, const float[::1] context_step_factor, uint8_t[::1] batch_kinds):
         """Move ratings with a row in common apart; say in ``batch_kinds`` which batches can be visited together.
 
-        ``set_rows`` comes before. ``batch_kinds`` has n // BATCH + n_blocks numbers.
+        ``set_rows`` comes before. ``context_step_factor`` (n_context_rows,) has the part of each step that context rows
+        take, block after block: rows of small steps may be in common. ``batch_kinds`` has n // BATCH + n_blocks numbers.
         """
         cdef const int64_t[:, ::1] n_rows = self.n_rows
         cdef int f
@@ -293,6 +295,9 @@ cdef class RatingBlocks:
         n_blocks = self.block_start.shape[0] - 1
         if n_rows is None or batch_kinds.shape[0] != self.index.shape[0] // SGD_BATCH + n_blocks:
             raise ValueError("set_rows was not called, or batch_kinds does not fit the ratings.")
+        cdef int64_t[::1] context_start = np.concatenate([[0], np.cumsum(np.asarray(n_rows)[:, 2])])
+        if context_step_factor.shape[0] != context_start[n_blocks]:
+            raise ValueError("context_step_factor does not have a number for each context row.")
         for t in range(blocks.shape[0]):
             b = blocks[t]
             self.size_of(b)
@@ -314,7 +319,8 @@ cdef class RatingBlocks:
                 for f in range(2, self.n_fields):
                     first[f] = n_rows[b, 0] + n_rows[b, 1]
                 grid_spread(n, self.n_fields, &self.index[lo, 0], &self.values[lo],
-                            &self.weights[lo] if self.weights is not None else NULL, first,
+                            &self.weights[lo] if self.weights is not None else NULL,
+                            &context_step_factor[0] + context_start[b], first,
                             n_rows[b, 0] + n_rows[b, 1] + n_rows[b, 2], last, &batch_kinds[lo // SGD_BATCH + b])
         free(last)
         free(first)

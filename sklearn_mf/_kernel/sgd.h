@@ -49,6 +49,7 @@
 
 /* Ratings that have no row in common are visited SGD_BATCH at a time; grid_spread finds which. */
 #define SGD_BATCH 4
+#define SGD_LARGEST_SHARED_STEP 0.125f
 enum {
     SGD_APART,     /* no row in common with each other, nor with the batch before */
     SGD_AFTER,     /* none with each other */

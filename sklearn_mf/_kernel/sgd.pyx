@@ -140,9 +140,6 @@ cdef class SGDKernel:
     parameters : Parameters
         ``table``, ``scalars`` and ``ties``; sklearn_mf/_training/parameters.py has their shapes.
 
-    context_step_factor : float32 array (n_context_rows,)
-        Part of each step that a row of a context field takes, in the order of ``grid.context_rows``.
-
     rule : UpdateRule
         What a visit does.
     """
@@ -153,7 +150,7 @@ cdef class SGDKernel:
     cdef strata_grid grid
     cdef int64_t n_blocks
 
-    def __init__(self, grid, parameters, context_step_factor, rule):
+    def __init__(self, grid, parameters, rule):
         cdef const int32_t[:, ::1] index = grid.index
         cdef const float[::1] target = grid.target
         cdef const float[::1] weight = grid.weight
@@ -163,7 +160,7 @@ cdef class SGDKernel:
         cdef const int32_t[::1] context_rows = grid.context_rows
         cdef const int64_t[::1] context_start = grid.context_start
         cdef const float[::1] share = grid.context_merge_weight
-        cdef const float[::1] pace = context_step_factor
+        cdef const float[::1] pace = grid.context_step_factor
         cdef float[:, ::1] rows = parameters.table
         cdef float[:, ::1] scalars = parameters.scalars
         cdef const float[:, ::1] ties = parameters.ties
@@ -171,7 +168,7 @@ cdef class SGDKernel:
             raise ValueError(f"There are {len(rule.damping)} dampings, not those of users, items and contexts.")
         if not 0 <= rule.loss < SGD_N_LOSSES:
             raise ValueError(f"There is no loss of number {rule.loss} in the kernel.")
-        _check_lengths(grid, parameters, context_step_factor)
+        _check_lengths(grid, parameters)
         _check_indices(grid, len(parameters.table))
         n_blocks = block_start.shape[0] - 1
         n_own = int(np.diff(grid.context_start[::grid.n_groups]).max()) if len(grid.context_rows) else 0
@@ -258,7 +255,7 @@ cdef class SGDKernel:
         return config
 
 
-def _check_lengths(grid, parameters, context_step_factor):
+def _check_lengths(grid, parameters):
     """Raise a ValueError that names the first array whose shape does not fit the others."""
     n, n_context_rows, n_blocks = len(grid.index), len(grid.context_rows), len(grid.own_groups) * grid.n_groups
     width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
@@ -269,7 +266,7 @@ def _check_lengths(grid, parameters, context_step_factor):
         "first_row": (grid.first_row, (n_blocks, 2)),
         "context_start": (grid.context_start, (n_blocks + 1,)),
         "context_merge_weight": (grid.context_merge_weight, (n_context_rows,)),
-        "context_step_factor": (context_step_factor, (n_context_rows,)),
+        "context_step_factor": (grid.context_step_factor, (n_context_rows,)),
         "table": (parameters.table, (len(grid.row_weights), width * (1 if parameters.ties is None else 2))),
         "scalars": (parameters.scalars, (len(grid.row_weights), 2)),
     }

@@ -181,7 +181,7 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
 TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int has_centers, int width, float *s,
                                   vec *total, vec *own)
 {
-    vec ss = broadcast(0.0f), vv = ss;
+    vec ss = broadcast(0.0f), vv_0 = ss, vv_1 = ss;
     int j = 0;
     for (; j + 2 * LENGTH <= width; j += 2 * LENGTH) {
         vec s_0 = broadcast(0.0f), s_1 = s_0;
@@ -190,7 +190,8 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
             const vec a = load(row), b = load(row + LENGTH);
             s_0 = add(s_0, a);
             s_1 = add(s_1, b);
-            vv = multiply_add(b, b, multiply_add(a, a, vv));
+            vv_0 = multiply_add(a, a, vv_0);
+            vv_1 = multiply_add(b, b, vv_1);
         }
         ss = multiply_add(s_1, s_1, multiply_add(s_0, s_0, ss));
         store(s + j, s_0);
@@ -201,25 +202,91 @@ TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *
         for (int f = 0; f < m; f++) {
             const vec a = load(block->rows[f] + (size_t)index[f] * STRIDE(has_centers && f < 2, width) + j);
             s_0 = add(s_0, a);
-            vv = multiply_add(a, a, vv);
+            vv_0 = multiply_add(a, a, vv_0);
         }
         ss = multiply_add(s_0, s_0, ss);
         store(s + j, s_0);
     }
     *total = ss;
-    *own = vv;
+    *own = add(vv_0, vv_1);
 }
 
-/* Errors and steps of `k` ratings of any number of fields with no row in common; `sum` takes s of each. */
+/* What a batch's ratings do to their rows of one field:
+ * V <- keep V + move s + (1 - keep - move) z,   b <- b + move_bias - pull_bias b */
+typedef struct {
+    float keep[BATCH], move[BATCH], pull_bias[BATCH], move_bias[BATCH];
+} NAME(field_steps);
+
+/* Biases and 1 / n of the rows of one field of `k` ratings, whose indices are m apart. Four are put together in registers:
+ * a vector that is read soon after its parts were written waits for them to reach the cache. */
+TARGET INLINE void NAME(pick_scalars)(int k, int m, const int32_t *index, const sgd_scalars *scalars, float *bias, float *per)
+{
+#if LENGTH >= 8
+    if (k == BATCH) {
+        const __m128 none = _mm_setzero_ps();
+        const __m128 ab = _mm_loadh_pi(_mm_loadl_pi(none, (const __m64 *)(scalars + index[0])), (const __m64 *)(scalars + index[m]));
+        const __m128 cd = _mm_loadh_pi(_mm_loadl_pi(none, (const __m64 *)(scalars + index[2 * m])), (const __m64 *)(scalars + index[3 * m]));
+        _mm_storeu_ps(bias, _mm_shuffle_ps(ab, cd, 0x88));
+        _mm_storeu_ps(per, _mm_shuffle_ps(ab, cd, 0xDD));
+        return;
+    }
+#endif
+    for (int t = 0; t < k; t++) {
+        bias[t] = scalars[index[m * t]].bias;
+        per[t] = scalars[index[m * t]].per_rating;
+    }
+}
+
+TARGET INLINE void NAME(pick_floats)(int k, int m, const int32_t *index, const float *from, float *out)
+{
+#if LENGTH >= 8
+    if (k == BATCH) {
+        _mm_storeu_ps(out, _mm_setr_ps(from[index[0]], from[index[m]], from[index[2 * m]], from[index[3 * m]]));
+        return;
+    }
+#endif
+    for (int t = 0; t < k; t++)
+        out[t] = from[index[m * t]];
+}
+
+/* Steps of the rows of field f of `k` ratings, whose steps are eta and g. */
+TARGET INLINE void NAME(step_rows)(int k, const int32_t *index, const sgd_block *block, const sgd_config *config, int m, int f,
+                                   int has_centers, const float *eta, const float *g, NAME(field_steps) *steps)
+{
+    const sgd_damping damping = config->damping[f < 2 ? f : 2];
+    const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
+    float pace[BATCH], z[BATCH], kept[BATCH], kept_bias[BATCH];
+    if (f < 2)
+        for (int t = 0; t < k; t++)
+            pace[t] = 1.0f;
+    else
+        NAME(pick_floats)(k, m, index + f, block->context_step_factor, pace);
+    for (int t = 0; t < k; t++)
+        z[t] = has_centers && f < 2 ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
+#pragma omp simd
+    for (int t = 0; t < k; t++) {
+        const float own_eta = pace[t] * eta[t], own_g = pace[t] * g[t], per = steps->keep[t];
+        kept[t] = kept_part(own_eta, alpha, damping.factors, per);
+        kept_bias[t] = kept_part(own_eta, alpha_bias, damping.bias, per);
+        const float pull_bias = fit_bias * (1.0f - kept_bias[t]);
+        steps->move[t] = kept[t] * own_g;
+        steps->keep[t] = kept[t] - kept[t] * own_g;
+        steps->pull_bias[t] = pull_bias;
+        steps->move_bias[t] = fit_bias * kept_bias[t] * own_g + pull_bias * z[t];
+    }
+}
+
+/* Errors and steps of `k` ratings of any number of fields, no two of which have a row in common but shared ones. */
 TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int general,
                                       int m, int has_centers, int width, NAME(steps) *steps, double *loss)
 {
-    const float fit_bias = config->fit_bias;
+    const float fit_bias = config->fit_bias, step = config->step;
     const int32_t *index = block->index + m * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
+    NAME(field_steps) *of_field = (NAME(field_steps) *)(steps->sum + BATCH * width);
     vec own[BATCH], total[BATCH];
     float own_norm[BATCH], sum_norm[BATCH], bias[BATCH], part[BATCH], seen[BATCH];
-    float prediction[BATCH], psi[BATCH], kappa[BATCH];
+    float prediction[BATCH], psi[BATCH], kappa[BATCH], eta[BATCH], g[BATCH];
 #define SUM_ROWS(t) \
     NAME(sum_rows)(block, m, index + m * (t), has_centers, width, steps->sum + (t) * width, total + (t), own + (t))
     EACH_OF_BATCH(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
@@ -228,8 +295,13 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
         for (int j = 0; has_centers && j < SGD_LANES; j++)
             part[t] += block->ties[0][(size_t)index[m * t] * SGD_LANES + j] *
                        block->ties[1][(size_t)index[m * t + 1] * SGD_LANES + j];
-        for (int f = 0; f < m; f++)
-            bias[t] += block->scalars[f][index[m * t + f]].bias;
+    }
+    for (int f = 0; f < m; f++) {
+        float b[BATCH];
+        NAME(pick_scalars)(k, m, index + f, block->scalars[f], b, of_field[f].keep);
+#pragma omp simd
+        for (int t = 0; t < k; t++)
+            bias[t] += b[t];
     }
     NAME(sum_each)(own, own_norm);
     NAME(sum_each)(total, sum_norm);
@@ -241,37 +313,32 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
     for (int t = 0; t < k; t++) {
         /* sum_f |s - V_f|^2 = (m - 2) |s|^2 + sum_f |V_f|^2 */
         const float curved = kappa[t] * ((m - 2) * sum_norm[t] + own_norm[t] + m * fit_bias);
-        steps->eta[t] = bounded_step(config->step * w[t], curved + (m - 1) * fabsf(psi[t]));
-        steps->g[t] = steps->eta[t] * psi[t];
+        eta[t] = bounded_step(step * w[t], curved + (m - 1) * fabsf(psi[t]));
+        g[t] = eta[t] * psi[t];
     }
 #pragma omp simd
     for (int t = 0; t < k; t++)
         loss[t] += (double)seen[t];
+    for (int f = 0; f < m; f++)
+        NAME(step_rows)(k, index, block, config, m, f, has_centers, eta, g, of_field + f);
 }
 
-TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config,
-                                       int positive, int m, int has_centers, int width, const NAME(steps) *steps)
+/* Changes rows of two fields with centers, or of any without. */
+TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, int positive, int m, int has_centers,
+                                       int width, const NAME(steps) *steps)
 {
     const int32_t *index = block->index + m * r;
+    const NAME(field_steps) *of_field = (const NAME(field_steps) *)(steps->sum + BATCH * width);
     for (int t = 0; t < k; t++) {
         const float *s = steps->sum + t * width;
         for (int f = 0; f < m; f++) {
-            const float pace = f < 2 ? 1.0f : block->context_step_factor[index[m * t + f]];
-            const float eta = pace * steps->eta[t], g = pace * steps->g[t];
             float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(has_centers && f < 2, width);
-            sgd_scalars *scalars = block->scalars[f] + index[m * t + f];
-            const float *z = has_centers && f < 2 ? v + width : NULL;
-            const float z_bias =
-                z ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
-            const sgd_damping damping = config->damping[f < 2 ? f : 2];
-            /* b_f <- kb (b_f + eta psi) + (1 - kb) zb_f */
-            const float kb = kept_part(eta, config->alpha_bias, damping.bias, scalars->per_rating);
-            scalars->bias += config->fit_bias * (kb * g - (1.0f - kb) * (scalars->bias - z_bias));
-            /* V_f <- k (V_f + eta psi (s - V_f)) + (1 - k) z_f */
-            const float k_f = kept_part(eta, config->alpha, damping.factors, scalars->per_rating);
-            const vec keep = broadcast(k_f * (1.0f - g)), move = broadcast(k_f * g);
-            if (z) {
-                const vec toward = broadcast(1.0f - k_f);
+            float *bias = &block->scalars[f][index[m * t + f]].bias;
+            *bias += of_field[f].move_bias[t] - of_field[f].pull_bias[t] * *bias;
+            const vec keep = broadcast(of_field[f].keep[t]), move = broadcast(of_field[f].move[t]);
+            if (has_centers && f < 2) {
+                const float *z = v + width;
+                const vec toward = broadcast(1.0f - (of_field[f].keep[t] + of_field[f].move[t]));
                 FOR_VECTORS(j)
                 store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j),
                                                multiply_add(keep, load(v + j), multiply(toward, load(z + j))))));
@@ -299,7 +366,7 @@ TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, cons
     if (m == 2)
         NAME(finish_pairs)(k, pair->index + 2 * r, pair, positive, has_centers, width, steps);
     else
-        NAME(finish_fields)(k, r, block, config, positive, m, has_centers, width, steps);
+        NAME(finish_fields)(k, r, block, positive, m, has_centers, width, steps);
 }
 
 TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int general, int m,
@@ -314,7 +381,7 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
     const int stride = STRIDE(has_centers, width);
     const ptrdiff_t n = given->n_ratings;
     double loss[BATCH] = {0.0};
-    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + BATCH * width};
+    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + BATCH * (width + 4 * m)};
     ptrdiff_t r = 0, open = -1; /* first rating of the batch that is begun and not finished */
     for (; r + BATCH <= n; r += BATCH) {
         const int32_t *index = block->index + m * r;

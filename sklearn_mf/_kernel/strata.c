@@ -23,7 +23,7 @@ static void wait_until(int64_t *x, int64_t least)
 
 size_t strata_scratch(const strata_grid *grid)
 {
-    return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_BATCH * grid->width * sizeof(float);
+    return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_BATCH * (grid->width + 4 * grid->n_fields) * sizeof(float);
 }
 
 static int stride_of(const strata_grid *grid) { return grid->ties ? 2 * grid->width : grid->width; }

@@ -15,6 +15,7 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
 _MAX_CHUNK = 2**18  # ratings a task: temporary arrays are of this length
+_MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # of a context row: its visits times the step of each
 
 
 @dataclass
@@ -35,6 +36,7 @@ class BlockGrid:
     context_rows: np.ndarray  # int32 (n_context_rows,): stacked rows of the context columns, block after block
     context_start: np.ndarray  # int64 (n_blocks + 1,): a block's part of context_rows
     context_merge_weight: np.ndarray  # float32 (n_context_rows,): the block's part of the row's weight in its stratum
+    context_step_factor: np.ndarray  # float32 (n_context_rows,): the part of each step that the row takes
     row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row, of all shards
     total_weight: float  # of the ratings of all shards
     n_ratings: int  # of all shards
@@ -86,11 +88,12 @@ class BlockGrid:
         return self.layout.parts(field, size)
 
 
-def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard) -> BlockGrid:
+def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard, learning_rate: float) -> BlockGrid:
     """Number the context rows of each block, move ratings of one row apart, standardize. Uses ``ratings`` up."""
     layout, block_start = ratings.layout, ratings.block_start
     context_rows, context_start, context_merge_weight, row_weights = _number_context_rows(ratings)
-    batch_kinds = _spread_and_weigh(ratings, np.diff(context_start), row_weights, shard)
+    context_step_factor = _step_factor(row_weights[context_rows] / layout.n_groups, learning_rate)
+    batch_kinds = _spread_and_weigh(ratings, np.diff(context_start), context_step_factor, row_weights, shard)
     target = _in_single_precision(ratings.values, scale, shard)
     ratings.values = None  # to make room
     weight = None
@@ -114,6 +117,7 @@ def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard) -> BlockGrid:
         context_rows,
         context_start,
         context_merge_weight,
+        context_step_factor,
         row_weights,
         total_weight,
         n_ratings,
@@ -121,14 +125,24 @@ def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard) -> BlockGrid:
     )
 
 
+def _step_factor(visits: np.ndarray, learning_rate: float) -> np.ndarray:
+    """Give the part of each step, float32, that rows with that many visits in an epoch take.
+
+    Far more ratings visit a context than a user or an item, and with whole steps it would follow the last of them. An
+    epoch moves it by the mean of what ``n_groups`` blocks make of it, as ``row_weights / n_groups`` visits would.
+    """
+    steps = np.maximum(visits * learning_rate, 1e-300)
+    return np.minimum(_MAX_CONTEXT_STEPS_PER_EPOCH / steps, 1.0).astype(np.float32)
+
+
 def _spread_and_weigh(
-    ratings: Ratings, n_context_rows: np.ndarray, row_weights: np.ndarray, shard: Shard
+    ratings: Ratings, n_context_rows: np.ndarray, context_step_factor: np.ndarray, row_weights: np.ndarray, shard: Shard
 ) -> np.ndarray:
     """Move ratings of one row apart, add their weights to ``row_weights``, return ``batch_kinds`` of the grid."""
     layout, blocks = ratings.layout, ratings.blocks
     blocks.set_rows(np.column_stack([layout.n_rows, n_context_rows]))
     batch_kinds = shard.storage.empty(len(ratings.values) // BATCH + len(n_context_rows), np.uint8)
-    shard.threads.map(lambda of_group: blocks.spread(of_group, batch_kinds), layout.blocks_of_users)
+    shard.threads.map(lambda of_group: blocks.spread(of_group, context_step_factor, batch_kinds), layout.blocks_of_users)
     # The weights of a row are added in the same order, whatever the threads and shards.
     first_row, items = layout.first_row, row_weights[layout.offset[1] : layout.offset[2]]
     shard.threads.map(

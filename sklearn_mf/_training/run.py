@@ -50,7 +50,7 @@ class TrainingRun:
     ):
         self._shard, self._tape, self._weight_unit = shard, tape, ratings.weight_unit
         self._intercept, self._target_scale, baseline, self._rating_range = _find_scale(ratings, hyper, shard)
-        self._grid = make_grid(ratings, self._target_scale, shard)
+        self._grid = make_grid(ratings, self._target_scale, shard, hyper.learning_rate)
         self._hyper = hyper = with_damping(hyper, self._grid, shard)
         self._parameters = initial_parameters(self._grid, hyper, rng, shard, baseline.curvature)
         if start is not None:

@@ -14,7 +14,6 @@ from sklearn_mf._training.shard import Shard
 
 _MAX_FINAL_HALVINGS = 50  # at the end: then nothing but the constant is left
 _MAX_FAILURES_OF_EPOCH = 200  # 2**-200 of a row is zero in single precision
-_MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # of a context row: its visits times the step of each
 # Relative to the loss of the best constant:
 _MAX_UNSUSPICIOUS_LOSS = 0.9  # above, the loss at the end is measured
 _MAX_FINAL_LOSS = 1.004  # above, rows are halved at the end
@@ -49,7 +48,6 @@ class SGDSolver:
             of_factors, of_biases = baseline.penalty_units
             curvatures = baseline.curvature / (of_factors * hyper.penalty_scale), baseline.curvature / of_biases
             self.centers = Centers(grid, parameters, hyper, curvatures, rng, shard)
-        self._context_pace = context_step_factor(grid, hyper.learning_rate)
         self._kernel = self._make_kernel(parameters)
         self._divergence_threshold = baseline.loss + max(baseline.loss, 0.5)  # 1 for the squared loss
         self._divergence_factor = 1.0
@@ -210,7 +208,7 @@ class SGDSolver:
             hyper.positive,
             damping,
         )
-        return SGDKernel(self.grid, parameters, self._context_pace, rule)
+        return SGDKernel(self.grid, parameters, rule)
 
     def _evaluate_loss(self, kernel: SGDKernel) -> float:
         """Measure the mean loss of the ratings, none of them changing anything or leaving out its own pair."""
@@ -237,16 +235,6 @@ class SGDSolver:
         if not losses.max() <= limit_of_block:
             return np.inf
         return float(losses.sum()) / grid.total_weight
-
-
-def context_step_factor(grid: BlockGrid, learning_rate: float) -> np.ndarray:
-    """Give the part of each step that context rows take, float32, in the order of ``grid.context_rows``.
-
-    Far more ratings visit a context than a user or an item, and with whole steps it would follow the last of them. An
-    epoch moves it by the mean of what ``n_groups`` blocks make of it, as ``row_weights / n_groups`` visits would.
-    """
-    steps = np.maximum(grid.row_weights[grid.context_rows] / grid.n_groups * learning_rate, 1e-300)
-    return np.minimum(_MAX_CONTEXT_STEPS_PER_EPOCH / steps, 1.0).astype(np.float32)
 
 
 def copy_arrays(arrays: list[np.ndarray], into: list[np.ndarray] | None = None) -> list[np.ndarray]:
