@@ -112,7 +112,8 @@ typedef struct {
 } sgd_block;
 
 /* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.
- * `sum` is scratch of 2 SGD_BATCH `width` floats, used with three fields or more. */
+ * `sum` is scratch of SGD_SUM_FLOATS, used with three fields or more. */
+#define SGD_SUM_FLOATS(n_fields, width) (2 * SGD_BATCH * ((width) + 4 * (n_fields)))
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 
 /* Rows of context columns are shared by the blocks of a stratum, so each block works on copies of those it touches:

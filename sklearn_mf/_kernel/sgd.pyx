@@ -88,6 +88,9 @@ cdef extern from "bounds.h" nogil:
     void bounds_of_index(ptrdiff_t n, int n_fields, const int32_t *index, int32_t shift, uint32_t *largest)
 
 
+cdef enum:
+    CACHE_LINE_FLOATS = 16
+
 LANES = SGD_LANES  # rows are padded to a multiple of this many floats
 LOSS_CODES = {sgd_loss_names[code].decode(): code for code in range(SGD_N_LOSSES)}
 BIAS_CENTER_COLUMNS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # of the ties of users and of items: the center of the bias
@@ -173,7 +176,7 @@ cdef class SGDKernel:
         n_blocks = block_start.shape[0] - 1
         n_own = int(np.diff(grid.context_start[::grid.n_groups]).max()) if len(grid.context_rows) else 0
         width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
-        cdef float[:, ::1] own_rows = np.empty((max(n_own, 1), width), dtype=np.float32)
+        cdef float[:, ::1] own_rows = aligned_rows(max(n_own, 1), width)
         cdef float[:, ::1] own_scalars = np.empty((max(n_own, 1), 2), dtype=np.float32)
         cdef double[::1] losses = np.zeros(n_blocks)
         self.rule, self.losses, self.n_blocks = rule, np.asarray(losses), n_blocks
@@ -283,6 +286,13 @@ def _check_lengths(grid, parameters):
         raise ValueError(f"Rows of {width} floats are not padded to a multiple of {SGD_LANES}.")
     check_starts("block_start", grid.block_start, n)
     check_starts("context_start", grid.context_start, n_context_rows)
+
+
+def aligned_rows(n, width):
+    """Give float32 rows, not filled, that do not straddle more cache lines than they must."""
+    floats = np.empty(n * width + CACHE_LINE_FLOATS, dtype=np.float32)
+    first = -floats.ctypes.data // 4 % CACHE_LINE_FLOATS
+    return floats[first : first + n * width].reshape(n, width)
 
 
 def check_starts(name, const int64_t[::1] start, int64_t end):

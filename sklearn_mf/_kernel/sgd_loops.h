@@ -443,6 +443,7 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
     SHAPE(2, 0, 64)
     SHAPE(3, 0, 32)
     SHAPE(4, 0, 32)
+    SHAPE(8, 0, 32)
     SHAPE(m, 0, 32)
     SHAPE(2, 0, width)
     SHAPE(m, 0, width)

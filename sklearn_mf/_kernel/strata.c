@@ -21,9 +21,20 @@ static void wait_until(int64_t *x, int64_t least)
             give_way();
 }
 
+enum { CACHE_LINE = 64 };
+
+static size_t pointer_bytes(const strata_grid *grid) { return grid->n_fields * 2 * sizeof(void *); }
+
 size_t strata_scratch(const strata_grid *grid)
 {
-    return grid->n_fields * 2 * sizeof(void *) + 2 * SGD_BATCH * (grid->width + 4 * grid->n_fields) * sizeof(float);
+    return pointer_bytes(grid) + CACHE_LINE + SGD_SUM_FLOATS(grid->n_fields, grid->width) * sizeof(float);
+}
+
+/* The floats of a thread's scratch, behind its pointers, from a cache line on. */
+static float *floats_of(const strata_grid *grid, void *scratch)
+{
+    char *end = (char *)scratch + pointer_bytes(grid);
+    return (float *)(end + (CACHE_LINE - (uintptr_t)end % CACHE_LINE) % CACHE_LINE);
 }
 
 static int stride_of(const strata_grid *grid) { return grid->ties ? 2 * grid->width : grid->width; }
@@ -54,7 +65,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
     }
     const int64_t n_own = grid->context_start[b + 1] - grid->context_start[b];
     if (n_own == 0) {
-        grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
+        grid->loss[b] = sgd_update_block(&block, config, floats_of(grid, scratch));
         return;
     }
     /* Further fields: on copies, in place of which their changes are left. */
@@ -68,7 +79,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         scalars[f] = own_scalars;
     }
     sgd_copy_rows(n_own, width, stride, context_rows, grid->rows, grid->scalars, own_rows, own_scalars);
-    grid->loss[b] = sgd_update_block(&block, config, (float *)(scalars + m));
+    grid->loss[b] = sgd_update_block(&block, config, floats_of(grid, scratch));
     sgd_subtract_rows(n_own, width, stride, context_rows, grid->rows, grid->scalars, own_rows, own_scalars);
 }
 
