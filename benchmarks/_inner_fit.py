@@ -81,7 +81,7 @@ class InnerFit:
             ratings = canonical_ratings(coded, hyper.rank, rng, threads, self.n_groups)
             mean, deviation, self.rating_range = mean_scale_and_range(ratings, hyper.fit_bias, threads)
             scale = TargetScale(mean, deviation)
-            grid = self.change_grid(make_grid(ratings, scale, threads))
+            grid = self.change_grid(make_grid(ratings, scale, threads, hyper.learning_rate))
             hyper = with_damping(hyper, grid, threads)
             hyper = replace(hyper, damping=self.change_damping(hyper.damping))
             parameters = initial_parameters(grid, hyper, rng, threads)

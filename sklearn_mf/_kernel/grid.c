@@ -218,20 +218,41 @@ ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, 
     return last + 1;
 }
 
+enum { MAX_GAPS = 8 }; /* rows looked at for each rating: with more it is not worth to have them in order */
+
+/* Puts the rows whose number is set into ascending order, and numbers them anew. */
+static void sort_rows(int32_t first, int32_t end, int32_t *context_rows, int32_t *number)
+{
+    int32_t n = 0;
+    for (int32_t row = first; row < end; row++)
+        if (number[row] >= 0) {
+            number[row] = n;
+            context_rows[n++] = row;
+        }
+}
+
 ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
                       double *row_weights, int32_t *number)
 {
-    ptrdiff_t n_context_rows = 0;
+    int32_t n_context_rows = 0, first = INT32_MAX, last = 0;
     for (ptrdiff_t r = 0; r < n; r++)
         for (int f = 2; f < n_fields; f++) {
             const int32_t row = index[r * n_fields + f];
-            if (number[row] < 0) {
-                number[row] = (int32_t)n_context_rows;
-                context_rows[n_context_rows] = row;
-                row_weights[n_context_rows++] = 0.0;
-            }
-            index[r * n_fields + f] = number[row];
-            row_weights[number[row]] += weights ? weights[r] : 1.0;
+            if (number[row] >= 0)
+                continue;
+            number[row] = n_context_rows;
+            context_rows[n_context_rows] = row;
+            row_weights[n_context_rows++] = 0.0;
+            first = row < first ? row : first;
+            last = row > last ? row : last;
+        }
+    if (n_context_rows && (int64_t)last - first < MAX_GAPS * (int64_t)n)
+        sort_rows(first, last + 1, context_rows, number);
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (int f = 2; f < n_fields; f++) {
+            const int32_t at = number[index[r * n_fields + f]];
+            index[r * n_fields + f] = at;
+            row_weights[at] += weights ? weights[r] : 1.0;
         }
     for (ptrdiff_t t = 0; t < n_context_rows; t++)
         number[context_rows[t]] = -1;

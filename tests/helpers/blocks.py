@@ -9,14 +9,18 @@ from sklearn_mf._kernel.sgd import BIAS_CENTER_COLUMNS, LANES, LOSS_CODES, SGDKe
 N_ROWS = (7, 5, 4, 3, 2, 2, 2, 2, 2)
 DAMPING = ((1.0, 0.6), (0.7, 1.5), (1.2, 0.9))  # of factors and biases: users, items, contexts
 MANY_ROWS = (90, 80, 90, 90, 70, 90, 90, 90, 90)
+FEW_CONTEXTS = (90, 80, 2, 3, 1, 2, 2, 4, 2)
 
 
 def padded(rank):
     return max(LANES, -(-rank // LANES) * LANES)
 
 
-def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=False, paced=False):
-    """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle."""
+def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=False, pace=(1, 1)):
+    """One block of ratings over small tables, as stacked arrays for the kernel and as tables for the oracle.
+
+    Context rows take a part of each step that lies between the two of ``pace``.
+    """
     rng = np.random.default_rng(seed)
     sizes = sizes[:n_fields]
     index = np.stack([rng.integers(size, size=n) for size in sizes], axis=1).astype(np.int32)
@@ -33,9 +37,7 @@ def make_block(n_fields, rank, weighted, n=61, seed=0, sizes=N_ROWS, centered=Fa
         "ties": None,
         "scalars": scalars.astype(np.float32),
         "sizes": sizes,
-        "pace": rng.uniform(0.1, 1, sum(sizes[2:])).astype(np.float32)
-        if paced
-        else np.ones(sum(sizes[2:]), np.float32),
+        "pace": np.random.default_rng(seed).uniform(*pace, sum(sizes[2:])).astype(np.float32),
     }
     block["bias"], block["per_rating"] = block["scalars"].T  # views
     if centered:
@@ -62,7 +64,7 @@ def spread(block):
     n_rows = np.array([[sizes[0], sizes[1], sum(sizes[2:])]])
     blocks = RatingBlocks(local, place, None, np.array([0, n]))
     blocks.set_rows(n_rows)
-    blocks.spread(np.array([0]), block["batch_kinds"])
+    blocks.spread(np.array([0]), block["pace"], block["batch_kinds"])
     order = place.astype(int)
     assert sorted(order) == list(range(n))
     np.testing.assert_array_equal(local[:, :2], block["index"][order, :2])
@@ -87,7 +89,7 @@ def run_kernel(
 ):
     """Run the block through the kernel as the only block of a grid; rows and biases change in place."""
     rule = UpdateRule(alpha, alpha_bias, bool(fit_bias), LOSS_CODES[loss], parameter, parameter, positive, DAMPING)
-    kernel = SGDKernel(grid_of_block(block), parameters_of(block), block["pace"], rule)
+    kernel = SGDKernel(grid_of_block(block), parameters_of(block), rule)
     kernel.run(np.array([0]), step, np.inf, kernel.new_sync_state())
     return kernel.losses[0]
 
@@ -110,6 +112,7 @@ def grid_of_block(block):
         context_rows=context_rows,
         context_start=np.array([0, len(context_rows)]),
         context_merge_weight=np.ones(len(context_rows), np.float32),
+        context_step_factor=block["pace"],
         row_weights=np.ones(sum(sizes)),
     )
 

@@ -1,5 +1,6 @@
 """A grid, its parameters and a descent over it, without an estimator: all that tests build of these by hand."""
 
+import dataclasses
 import warnings
 from functools import partial
 from types import SimpleNamespace
@@ -43,7 +44,7 @@ def grid_and_parameters(codes, values, weights, sizes, hyper, rng, n_groups):
     coded = CodedRatings(codes, values, weights, list(sizes))
     ratings = canonical_ratings(coded, hyper.rank, rng, ONE, n_groups)
     location, scale, _ = mean_scale_and_range(ratings, hyper.fit_bias, ONE)
-    grid = make_grid(ratings, TargetScale(location, scale), ONE)
+    grid = make_grid(ratings, TargetScale(location, scale), ONE, hyper.learning_rate)
     return grid, initial_parameters(grid, hyper, rng, ONE)
 
 
@@ -85,7 +86,8 @@ def make_centers(grid, parameters, hyper, shard=ONE):
 def make_kernel(grid, parameters):
     """A kernel for the squared loss, whose context rows take whole steps."""
     rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False, [(4.0, 4.0)] * 3)
-    return SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
+    whole_steps = np.ones_like(grid.context_merge_weight)
+    return SGDKernel(dataclasses.replace(grid, context_step_factor=whole_steps), parameters, rule)
 
 
 def run_strata(grid, parameters, strata, limit=np.inf):

@@ -36,11 +36,11 @@ def held(ratings, weights=None):
     return sorted(((*row, value), weight) for row, value, weight in rows)
 
 
-def grid_of(sizes, n=3000, n_groups=None, seed=0, weighted=False):
+def grid_of(sizes, n=3000, n_groups=None, seed=0, weighted=False, learning_rate=0.05):
     codes, values, weights = random_rows(n, sizes, seed, n_values=10**6)
     ratings = canonical(codes, values, weights + 1 if weighted else None, sizes, n_groups)
     before = held(ratings, ratings.weights)
-    return before, make_grid(ratings, TargetScale(0.0, 1.0), ONE)
+    return before, make_grid(ratings, TargetScale(0.0, 1.0), ONE, learning_rate)
 
 
 def stacked_rows(grid, block):

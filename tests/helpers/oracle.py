@@ -41,39 +41,60 @@ def rating_objective(
 def update_block(
     index, target, weight, rows, biases, damping, step, alpha, alpha_bias, fit_bias,
     centers=None, bias_centers=None, ties=None, loss="squared_error", parameter=0.0, positive=False,
-    pace=None,
+    pace=None, batch_kinds=(),
 ):  # fmt: skip
-    """Visit the ratings one by one, updating lists of tables in place; return the loss seen.
+    """Visit the ratings, updating lists of tables in place; return the loss seen.
 
     ``centers`` and ``bias_centers``: one table a field, or None for zeros. ``ties``: those of users and of items.
     ``damping``: delta / n of factors and of the bias of each level, one table (n_levels, 2) a field.
     ``pace``: part of each step that a level takes, one array a field, or None for whole steps.
+    ``batch_kinds``: of the first batches of four, as in sgd.h; the other ratings are visited one by one.
     """
     centers = centers or [np.zeros_like(table) for table in rows]
     bias_centers = bias_centers or [np.zeros_like(table) for table in biases]
-    total = 0.0
-    for fields, y, w in zip(index, target, weight, strict=True):
-        v = [table[level].copy() for table, level in zip(rows, fields, strict=True)]
+    losses = []
+
+    def begin(t):
+        """The step of a rating, its psi and its s, by the rows as they are."""
+        fields, y, w = index[t], target[t], weight[t]
+        v = [table[level] for table, level in zip(rows, fields, strict=True)]
         b = [table[level] for table, level in zip(biases, fields, strict=True)]
-        lam = [table[level] for table, level in zip(damping, fields, strict=True)]
-        z = [table[level] for table, level in zip(centers, fields, strict=True)]
-        z_b = [table[level] for table, level in zip(bias_centers, fields, strict=True)]
         own = 0.0 if ties is None else ties[0][fields[0]] @ ties[1][fields[1]]
         value, psi, kappa = judge(loss, parameter, y, sum(b) + interactions(v) - own)
-        total += w * value
+        losses.append(w * value)
         gradients = [sum(v) - row for row in v]
         curvature = kappa * (sum(g @ g for g in gradients) + fit_bias * len(v)) + (len(v) - 1) * abs(psi)
-        eta = step * w / (1 + step * w * curvature)
-        full = eta
-        for f, level in enumerate(fields):
-            eta = full * (1.0 if pace is None else pace[f][level])
-            kept, kept_bias = 1 / (1 + eta * (alpha + lam[f][0])), 1 / (1 + eta * (alpha_bias + lam[f][1]))
-            rows[f][level] = kept * (v[f] + eta * psi * gradients[f]) + (1 - kept) * z[f]
-            if positive:
-                rows[f][level] = np.maximum(rows[f][level], 0)
-            if fit_bias:
-                biases[f][level] = kept_bias * (b[f] + eta * psi) + (1 - kept_bias) * z_b[f]
-    return total
+        return fields, step * w / (1 + step * w * curvature), psi, sum(v)
+
+    def finish(begun):
+        """Change the rows of ratings that are begun, one after another."""
+        for fields, full, psi, s in begun:
+            for f, level in enumerate(fields):
+                eta, (delta, delta_bias) = full * (1.0 if pace is None else pace[f][level]), damping[f][level]
+                kept, kept_bias = 1 / (1 + eta * (alpha + delta)), 1 / (1 + eta * (alpha_bias + delta_bias))
+                v, b = rows[f][level], biases[f][level]
+                rows[f][level] = kept * (v + eta * psi * (s - v)) + (1 - kept) * centers[f][level]
+                if positive:
+                    rows[f][level] = np.maximum(rows[f][level], 0)
+                if fit_bias:
+                    biases[f][level] = kept_bias * (b + eta * psi) + (1 - kept_bias) * bias_centers[f][level]
+
+    begun = []
+    for number in range(len(target) // 4 + 1):
+        batch = range(4 * number, min(4 * number + 4, len(target)))
+        kind = batch_kinds[number] if number < len(batch_kinds) else 2
+        if kind > 0:
+            finish(begun)
+            begun = []
+        if kind == 2:
+            for t in batch:
+                finish([begin(t)])
+        else:
+            now = [begin(t) for t in batch]
+            finish(begun)
+            begun = now
+    finish(begun)
+    return sum(losses)
 
 
 def predict(index, rows, biases, intercept):

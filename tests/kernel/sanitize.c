@@ -75,7 +75,11 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     uint8_t *batch_kinds = take(n / SGD_BATCH + BLOCKS);
     int32_t *context_rows = take(BLOCKS * m * ROWS * sizeof(int32_t)), *number = take(m * ROWS * sizeof(int32_t));
     double *share = take(BLOCKS * m * ROWS * sizeof(double)), *total = take(m * ROWS * sizeof(double));
-    float *part = take(BLOCKS * m * ROWS * sizeof(float));
+    float *part = take(BLOCKS * m * ROWS * sizeof(float)), *pace = take(BLOCKS * m * ROWS * sizeof(float));
+    for (int t = 0; t < BLOCKS * m * ROWS; t++) { /* half of the context rows may be shared by a batch */
+        part[t] = 1.0f / GROUPS;
+        pace[t] = t % 2 ? 1.0f : 0.1f;
+    }
     int64_t context_start[BLOCKS + 1] = {0};
     memset(number, -1, m * ROWS * sizeof(int32_t));
     for (int b = 0; b < BLOCKS; b++) {
@@ -110,7 +114,8 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         for (int f = 2; f < m; f++)
             first[f] = 2 * IN_GROUP;
         int32_t *last = take(n_last * sizeof(int32_t));
-        grid_spread(size, m, rows, y + lo, block_weights, first, n_last, last, batch_kinds + lo / SGD_BATCH + b);
+        grid_spread(size, m, rows, y + lo, block_weights, pace + context_start[b], first, n_last, last,
+                    batch_kinds + lo / SGD_BATCH + b);
         free(last);
         grid_add_weights(size, m, 0, rows, block_weights, total + first_row[2 * b]);
     }
@@ -118,8 +123,6 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         target[r] = (float)y[r];
         weight[r] = (float)w[r];
     }
-    for (int64_t t = 0; t < context_start[BLOCKS]; t++)
-        part[t] = 1.0f / GROUPS;
 
     const int stride = centered ? 2 * width : width;
     float *ties = take(2 * ROWS * SGD_LANES * sizeof(float));
@@ -138,7 +141,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
     const sgd_config config = {0.1f, 0.04f, 0.01f, (float)(rank % 8 == 0), kind, 0.5f, 0.5f, kind == sgd_huber,
                                {{4.0f, 2.0f}, {4.0f, 8.0f}, {20.0f, 20.0f}}};
     strata_grid grid = {m, width, GROUPS, index, target, weighted ? weight : NULL, batch_kinds, start, first_row, rows, scalars,
-                        centered ? ties : NULL, context_rows, context_start, part, part, own_rows, own_scalars, loss, INFINITY};
+                        centered ? ties : NULL, context_rows, context_start, part, pace, own_rows, own_scalars, loss, INFINITY};
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t *shared = take(STRATA_STATE_SIZE(GROUPS) * sizeof(int64_t));
         grid.limit = ends && epoch == 2 ? -INFINITY : INFINITY;
@@ -177,7 +180,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         free_table(&biases[f], ROWS);
     }
     void *const all[] = {places[0], places[1], values, weights, index, y, w, target, weight, batch_kinds, context_rows, number, share,
-                         total, part, rows, ties, own_rows, scalars, own_scalars, asked, out};
+                         total, part, pace, rows, ties, own_rows, scalars, own_scalars, asked, out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     return sum;

@@ -220,7 +220,11 @@ def test_rating_blocks_refuse_indices_beyond_the_rows():
     with pytest.raises(IndexError, match="stacked rows"):
         blocks(index).number_context_rows(0, *scratch)
     with pytest.raises(ValueError, match="set_rows"):
-        blocks(index).spread(np.array([0]), np.zeros(3, dtype=np.uint8))
+        blocks(index).spread(np.array([0]), np.ones(1, np.float32), np.zeros(3, dtype=np.uint8))
+    numbered = blocks(np.zeros((8, 3)))
+    numbered.set_rows(np.array([[5, 5, 2]]))
+    with pytest.raises(ValueError, match="each context row"):
+        numbered.spread(np.array([0]), np.ones(1, np.float32), np.zeros(3, dtype=np.uint8))
     weighed = blocks(np.zeros((8, 2)))
     weighed.set_rows(np.array([[5, 5, 0]]))
     with pytest.raises(IndexError, match="beyond 7"):
@@ -288,7 +292,7 @@ def test_a_kernel_refuses_dampings_of_other_fields():
     grid, parameters = set_up()
     rule = UpdateRule(0.04, 0.01, True, 0, 0.0, 0.0, False, [(4.0, 4.0)] * 2)
     with pytest.raises(ValueError, match="dampings"):
-        SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
+        SGDKernel(grid, parameters, rule)
 
 
 def test_products_refuse_matrices_that_do_not_fit():
@@ -347,7 +351,7 @@ def test_a_kernel_refuses_losses_that_there_are_not():
     for loss in (-1, 5):
         rule = UpdateRule(0.04, 0.01, True, loss, 0.0, 0.0, False, [(4.0, 4.0)] * 3)
         with pytest.raises(ValueError, match="no loss"):
-            SGDKernel(grid, parameters, np.ones_like(grid.context_merge_weight), rule)
+            SGDKernel(grid, parameters, rule)
 
 
 def test_hashing_refuses_what_does_not_fit():
