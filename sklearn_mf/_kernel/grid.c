@@ -329,7 +329,7 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
         const int32_t now_met = last_met(n_fields, out, first, last);
         met = now_met > met ? now_met : met;
         for (int f = 0; f < n_fields; f++)
-            if (f < 2 || context_step_factor[out[f]] > SGD_LARGEST_SHARED_STEP) /* others may meet */
+            if (f < 2 || context_step_factor[out[f]] > SGD_LARGEST_SHARED_STEP) /* others may be shared */
                 last[first[f] + out[f]] = (int32_t)to;
         if (to == batch_start + SGD_BATCH - 1)
             batch_kinds[to / SGD_BATCH] = met >= batch_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;

@@ -44,15 +44,16 @@ ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, d
 /* Merges neighbors that are equal in indices and value: weights add up. Returns the number left, at the front. */
 ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights);
 
-/* Numbers the rows of the third and context fields within the block, in `index`, by first appearance; `context_rows`
- * takes their stacked rows and `row_weights` the summed weight of each. `number` is scratch, one for each stacked row,
- * all -1, and left so. Returns how many there are. */
+/* Numbers the rows of context fields within the block, in `index`: in ascending order, or by first appearance where the
+ * rows lie far apart. `context_rows` takes their stacked rows and `row_weights` the summed weight of each. `number` is
+ * scratch, one for each stacked row, all -1, and left so. Returns how many there are. */
 ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
                       double *row_weights, int32_t *number);
 
 /* Puts off ratings that share a row with one of the batch before or of their own, as far as a short queue allows, and
- * fills `batch_kinds` (n / SGD_BATCH,), which says how a batch can be visited (sgd.h). `last` is scratch: `n_last` entries, one
- * for each row of field f from first[f] on; first[0] is 0. */
+ * fills `batch_kinds` (n / SGD_BATCH,), which says how a batch can be visited (sgd.h). `context_step_factor` has the part of
+ * each step that each context row of the block takes; rows of at most SGD_LARGEST_SHARED_STEP may be shared. `last` is
+ * scratch: `n_last` entries, one for each row of field f from first[f] on; first[0] is 0. */
 void grid_spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights,
                  const float *context_step_factor, const int64_t *first, int64_t n_last, int32_t *last, uint8_t *batch_kinds);
 

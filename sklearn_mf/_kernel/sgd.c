@@ -40,6 +40,14 @@ typedef struct {
     const float *user_ties, *item_ties; /* or NULL */
 } pairs;
 
+enum { SCALARS = sizeof(sgd_scalars) / sizeof(float) };
+
+/* What a batch's ratings do to their rows of one field, of three or more:
+ * V <- keep V + move s + (1 - keep - move) z,   b <- b + move_bias - pull_bias (b - zb) */
+typedef struct {
+    float keep[BATCH], move[BATCH], move_bias[BATCH], pull_bias[BATCH];
+} field_steps;
+
 #define SGD_SET baseline
 #define SGD_WIDTH 0
 #include "sgd_vector.h"

@@ -47,12 +47,16 @@
 /* Rows are padded with zeros to a multiple of SGD_LANES floats; zeros stay zero under the updates above. */
 #define SGD_LANES 8
 
-/* Ratings that have no row in common are visited SGD_BATCH at a time; grid_spread finds which. */
+/* Ratings that have no row in common are visited SGD_BATCH at a time; grid_spread finds which.
+ *
+ * A column of a few levels would leave none. So ratings may have context rows in common that take at most this part of
+ * each step. psi, eta and s of a rating are then those of the rows before its batch, or before the batch before. So up to
+ * 2 SGD_BATCH ratings are on their way at once, and what they do to a row together is no more than one whole step. */
 #define SGD_BATCH 4
-#define SGD_LARGEST_SHARED_STEP 0.125f
+#define SGD_LARGEST_SHARED_STEP (1.0f / (2 * SGD_BATCH))
 enum {
-    SGD_APART,     /* no row in common with each other, nor with the batch before */
-    SGD_AFTER,     /* none with each other */
+    SGD_APART,     /* no row in common with each other, nor with the batch before, but those of small steps */
+    SGD_AFTER,     /* none with each other, but those */
     SGD_ONE_BY_ONE /* some */
 };
 

@@ -4,6 +4,9 @@
  * before the first row changes, sums over the factors and the scalar work are shared, and the result is that of one
  * after another. A batch's errors are found before the rows of the batch before it are written, where these have no row
  * in common either, since most of the time of a rating is the wait from its factors to its error.
+ *
+ * Context rows of small steps do not count as rows in common (sgd.h): errors are found by these rows as they are before
+ * the batch, or before the batch before it, and the steps of the ratings change them one after another.
  */
 
 /* Floats from one row to the next: a row with a center has it behind. */
@@ -22,10 +25,10 @@
     for (int t_ = 1; t_ < BATCH && (k) < BATCH; t_++) \
     clear
 
-/* A batch's steps. Two fields: what p and q keep, and that times g = eta psi. More fields: eta and g. */
+/* A batch's steps. Two fields: what p and q keep, and that times g = eta psi. */
 typedef struct {
-    float g[BATCH], eta[BATCH], keep_p[BATCH], keep_q[BATCH], g_p[BATCH], g_q[BATCH];
-    float *sum; /* s of each; with three fields or more */
+    float keep_p[BATCH], keep_q[BATCH], g_p[BATCH], g_q[BATCH];
+    float *sum; /* s of each, then field_steps of each field; with three fields or more */
 } NAME(steps);
 
 /* o = <tie_u, tie_i>, spread over a vector. */
@@ -177,119 +180,120 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
     }
 }
 
-/* s = sum_f V_f of the rating at `index`; sums, spread over a vector, of s s and of all V_f V_f. */
-TARGET INLINE void NAME(sum_rows)(const sgd_block *block, int m, const int32_t *index, int has_centers, int width, float *s,
-                                  vec *total, vec *own)
+/* Likewise for names with a number, such as a_0. */
+#define OF_BATCH(k, run) \
+    run(0)               \
+    if ((k) == BATCH) {  \
+        run(1)           \
+        run(2)           \
+        run(3)           \
+    }
+
+/* s = sum_f V_f of `k` ratings; sums, spread over a vector, of s s and of all V_f V_f. The row of one field after the other
+ * for all of them, so that their sums do not wait for each other. */
+TARGET INLINE void NAME(sum_rows)(int k, const sgd_block *block, int m, const int32_t *index, int has_centers, int width,
+                                  float *s, vec *total, vec *own)
 {
-    vec ss = broadcast(0.0f), vv_0 = ss, vv_1 = ss;
+    const vec zero = broadcast(0.0f);
+    vec total_0 = zero, total_1 = zero, total_2 = zero, total_3 = zero;
+    vec own_0 = zero, own_1 = zero, own_2 = zero, own_3 = zero;
     int j = 0;
     for (; j + 2 * LENGTH <= width; j += 2 * LENGTH) {
-        vec s_0 = broadcast(0.0f), s_1 = s_0;
+        vec a_0 = zero, a_1 = zero, a_2 = zero, a_3 = zero, b_0 = zero, b_1 = zero, b_2 = zero, b_3 = zero;
         for (int f = 0; f < m; f++) {
-            const float *row = block->rows[f] + (size_t)index[f] * STRIDE(has_centers && f < 2, width) + j;
-            const vec a = load(row), b = load(row + LENGTH);
-            s_0 = add(s_0, a);
-            s_1 = add(s_1, b);
-            vv_0 = multiply_add(a, a, vv_0);
-            vv_1 = multiply_add(b, b, vv_1);
+            const float *rows = block->rows[f] + j;
+#define ADD_ROW(t)                                                                                              \
+    {                                                                                                           \
+        const float *row = rows + (size_t)index[m * (t) + f] * STRIDE(has_centers && f < 2, width);             \
+        const vec a = load(row), b = load(row + LENGTH);                                                        \
+        a_##t = add(a_##t, a);                                                                                  \
+        b_##t = add(b_##t, b);                                                                                  \
+        own_##t = multiply_add(b, b, multiply_add(a, a, own_##t));                                              \
+    }
+            OF_BATCH(k, ADD_ROW)
         }
-        ss = multiply_add(s_1, s_1, multiply_add(s_0, s_0, ss));
-        store(s + j, s_0);
-        store(s + j + LENGTH, s_1);
+#define KEEP_SUM(t)                                                                                             \
+    {                                                                                                           \
+        total_##t = multiply_add(b_##t, b_##t, multiply_add(a_##t, a_##t, total_##t));                          \
+        store(s + (t) * width + j, a_##t);                                                                      \
+        store(s + (t) * width + j + LENGTH, b_##t);                                                             \
+    }
+        OF_BATCH(k, KEEP_SUM)
     }
     if (j + LENGTH <= width) {
-        vec s_0 = broadcast(0.0f);
+        vec a_0 = zero, a_1 = zero, a_2 = zero, a_3 = zero;
         for (int f = 0; f < m; f++) {
-            const vec a = load(block->rows[f] + (size_t)index[f] * STRIDE(has_centers && f < 2, width) + j);
-            s_0 = add(s_0, a);
-            vv_0 = multiply_add(a, a, vv_0);
+            const float *rows = block->rows[f] + j;
+#define ADD_LAST(t)                                                                                             \
+    {                                                                                                           \
+        const vec a = load(rows + (size_t)index[m * (t) + f] * STRIDE(has_centers && f < 2, width));            \
+        a_##t = add(a_##t, a);                                                                                  \
+        own_##t = multiply_add(a, a, own_##t);                                                                  \
+    }
+            OF_BATCH(k, ADD_LAST)
         }
-        ss = multiply_add(s_0, s_0, ss);
-        store(s + j, s_0);
+#define KEEP_LAST(t)                                                                                            \
+    {                                                                                                           \
+        total_##t = multiply_add(a_##t, a_##t, total_##t);                                                      \
+        store(s + (t) * width + j, a_##t);                                                                      \
     }
-    *total = ss;
-    *own = add(vv_0, vv_1);
+        OF_BATCH(k, KEEP_LAST)
+    }
+#define HAND_OVER(t) total[t] = total_##t, own[t] = own_##t;
+    HAND_OVER(0) HAND_OVER(1) HAND_OVER(2) HAND_OVER(3)
 }
 
-/* What a batch's ratings do to their rows of one field:
- * V <- keep V + move s + (1 - keep - move) z,   b <- b + move_bias - pull_bias b */
-typedef struct {
-    float keep[BATCH], move[BATCH], pull_bias[BATCH], move_bias[BATCH];
-} NAME(field_steps);
-
-/* Biases and 1 / n of the rows of one field of `k` ratings, whose indices are m apart. Four are put together in registers:
- * a vector that is read soon after its parts were written waits for them to reach the cache. */
-TARGET INLINE void NAME(pick_scalars)(int k, int m, const int32_t *index, const sgd_scalars *scalars, float *bias, float *per)
+/* One number of `k` rows, whose indices are m apart and that are `size` floats long. Four are put together in registers: a
+ * vector that is read soon after its parts were written waits until they are in the cache. */
+TARGET INLINE void NAME(pick)(int k, int m, const int32_t *index, const float *from, int size, float *out)
 {
+#define PICKED(t) from[(ptrdiff_t)index[m * (t)] * size]
 #if LENGTH >= 8
     if (k == BATCH) {
-        const __m128 none = _mm_setzero_ps();
-        const __m128 ab = _mm_loadh_pi(_mm_loadl_pi(none, (const __m64 *)(scalars + index[0])), (const __m64 *)(scalars + index[m]));
-        const __m128 cd = _mm_loadh_pi(_mm_loadl_pi(none, (const __m64 *)(scalars + index[2 * m])), (const __m64 *)(scalars + index[3 * m]));
-        _mm_storeu_ps(bias, _mm_shuffle_ps(ab, cd, 0x88));
-        _mm_storeu_ps(per, _mm_shuffle_ps(ab, cd, 0xDD));
-        return;
-    }
-#endif
-    for (int t = 0; t < k; t++) {
-        bias[t] = scalars[index[m * t]].bias;
-        per[t] = scalars[index[m * t]].per_rating;
-    }
-}
-
-TARGET INLINE void NAME(pick_floats)(int k, int m, const int32_t *index, const float *from, float *out)
-{
-#if LENGTH >= 8
-    if (k == BATCH) {
-        _mm_storeu_ps(out, _mm_setr_ps(from[index[0]], from[index[m]], from[index[2 * m]], from[index[3 * m]]));
+        _mm_storeu_ps(out, _mm_setr_ps(PICKED(0), PICKED(1), PICKED(2), PICKED(3)));
         return;
     }
 #endif
     for (int t = 0; t < k; t++)
-        out[t] = from[index[m * t]];
+        out[t] = PICKED(t);
 }
 
-/* Steps of the rows of field f of `k` ratings, whose steps are eta and g. */
-TARGET INLINE void NAME(step_rows)(int k, const int32_t *index, const sgd_block *block, const sgd_config *config, int m, int f,
-                                   int has_centers, const float *eta, const float *g, NAME(field_steps) *steps)
+/* What `k` ratings, whose steps are eta and g, do to their rows of field f. */
+TARGET INLINE void NAME(step_rows)(int k, int f, const int32_t *index, const sgd_block *block, const sgd_config *config, int m,
+                                   const float *eta, const float *g, field_steps *steps)
 {
-    const sgd_damping damping = config->damping[f < 2 ? f : 2];
     const float alpha = config->alpha, alpha_bias = config->alpha_bias, fit_bias = config->fit_bias;
-    float pace[BATCH], z[BATCH], kept[BATCH], kept_bias[BATCH];
+    const sgd_damping damping = config->damping[f < 2 ? f : 2];
+    float pace[BATCH], per[BATCH];
+    NAME(pick)(k, m, index + f, &block->scalars[f]->per_rating, SCALARS, per);
     if (f < 2)
         for (int t = 0; t < k; t++)
             pace[t] = 1.0f;
     else
-        NAME(pick_floats)(k, m, index + f, block->context_step_factor, pace);
-    for (int t = 0; t < k; t++)
-        z[t] = has_centers && f < 2 ? block->ties[f][(size_t)index[m * t + f] * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
+        NAME(pick)(k, m, index + f, block->context_step_factor, 1, pace);
 #pragma omp simd
     for (int t = 0; t < k; t++) {
-        const float own_eta = pace[t] * eta[t], own_g = pace[t] * g[t], per = steps->keep[t];
-        kept[t] = kept_part(own_eta, alpha, damping.factors, per);
-        kept_bias[t] = kept_part(own_eta, alpha_bias, damping.bias, per);
-        const float pull_bias = fit_bias * (1.0f - kept_bias[t]);
-        steps->move[t] = kept[t] * own_g;
-        steps->keep[t] = kept[t] - kept[t] * own_g;
-        steps->pull_bias[t] = pull_bias;
-        steps->move_bias[t] = fit_bias * kept_bias[t] * own_g + pull_bias * z[t];
+        const float eta_f = pace[t] * eta[t], g_f = pace[t] * g[t];
+        const float kept = kept_part(eta_f, alpha, damping.factors, per[t]);
+        const float kept_bias = kept_part(eta_f, alpha_bias, damping.bias, per[t]);
+        steps->move[t] = kept * g_f;
+        steps->keep[t] = kept - kept * g_f;
+        steps->move_bias[t] = fit_bias * kept_bias * g_f;
+        steps->pull_bias[t] = fit_bias * (1.0f - kept_bias);
     }
 }
 
-/* Errors and steps of `k` ratings of any number of fields, no two of which have a row in common but shared ones. */
+/* Errors and steps of `k` ratings of any number of fields, by the rows as they are. */
 TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int general,
                                       int m, int has_centers, int width, NAME(steps) *steps, double *loss)
 {
     const float fit_bias = config->fit_bias, step = config->step;
     const int32_t *index = block->index + m * r;
     const float *target = block->target + r, *w = block->weight ? block->weight + r : ones;
-    NAME(field_steps) *of_field = (NAME(field_steps) *)(steps->sum + BATCH * width);
     vec own[BATCH], total[BATCH];
     float own_norm[BATCH], sum_norm[BATCH], bias[BATCH], part[BATCH], seen[BATCH];
     float prediction[BATCH], psi[BATCH], kappa[BATCH], eta[BATCH], g[BATCH];
-#define SUM_ROWS(t) \
-    NAME(sum_rows)(block, m, index + m * (t), has_centers, width, steps->sum + (t) * width, total + (t), own + (t))
-    EACH_OF_BATCH(k, SUM_ROWS, total[t_] = own[t_] = broadcast(0.0f));
+    NAME(sum_rows)(k, block, m, index, has_centers, width, steps->sum, total, own);
     for (int t = 0; t < k; t++) {
         bias[t] = part[t] = 0.0f;
         for (int j = 0; has_centers && j < SGD_LANES; j++)
@@ -297,11 +301,11 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
                        block->ties[1][(size_t)index[m * t + 1] * SGD_LANES + j];
     }
     for (int f = 0; f < m; f++) {
-        float b[BATCH];
-        NAME(pick_scalars)(k, m, index + f, block->scalars[f], b, of_field[f].keep);
+        float of_field[BATCH];
+        NAME(pick)(k, m, index + f, &block->scalars[f]->bias, SCALARS, of_field);
 #pragma omp simd
         for (int t = 0; t < k; t++)
-            bias[t] += b[t];
+            bias[t] += of_field[t];
     }
     NAME(sum_each)(own, own_norm);
     NAME(sum_each)(total, sum_norm);
@@ -320,32 +324,32 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
     for (int t = 0; t < k; t++)
         loss[t] += (double)seen[t];
     for (int f = 0; f < m; f++)
-        NAME(step_rows)(k, index, block, config, m, f, has_centers, eta, g, of_field + f);
+        NAME(step_rows)(k, f, index, block, config, m, eta, g, (field_steps *)(steps->sum + BATCH * width) + f);
 }
 
-/* Changes rows of two fields with centers, or of any without. */
+/* The rows of a batch's ratings, one after another, since some may be the same. */
 TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, int positive, int m, int has_centers,
                                        int width, const NAME(steps) *steps)
 {
     const int32_t *index = block->index + m * r;
-    const NAME(field_steps) *of_field = (const NAME(field_steps) *)(steps->sum + BATCH * width);
     for (int t = 0; t < k; t++) {
         const float *s = steps->sum + t * width;
         for (int f = 0; f < m; f++) {
-            float *v = block->rows[f] + (size_t)index[m * t + f] * STRIDE(has_centers && f < 2, width);
-            float *bias = &block->scalars[f][index[m * t + f]].bias;
-            *bias += of_field[f].move_bias[t] - of_field[f].pull_bias[t] * *bias;
-            const vec keep = broadcast(of_field[f].keep[t]), move = broadcast(of_field[f].move[t]);
-            if (has_centers && f < 2) {
-                const float *z = v + width;
-                const vec toward = broadcast(1.0f - (of_field[f].keep[t] + of_field[f].move[t]));
-                FOR_VECTORS(j)
-                store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j),
-                                               multiply_add(keep, load(v + j), multiply(toward, load(z + j))))));
-                continue;
-            }
+            const int centered = has_centers && f < 2;
+            const field_steps *now = (const field_steps *)(steps->sum + BATCH * width) + f;
+            const size_t row = index[m * t + f];
+            float *v = block->rows[f] + row * STRIDE(centered, width), *bias = &block->scalars[f][row].bias;
+            const float z_bias = centered ? block->ties[f][row * SGD_LANES + (f ? SGD_ITEM_BIAS : SGD_USER_BIAS)] : 0.0f;
+            *bias += now->move_bias[t] - now->pull_bias[t] * (*bias - z_bias);
+            const float *z = v + width;
+            const vec keep = broadcast(now->keep[t]), move = broadcast(now->move[t]);
+            const vec toward = broadcast(1.0f - (now->keep[t] + now->move[t]));
             FOR_VECTORS(j)
-            store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j), multiply(keep, load(v + j)))));
+            {
+                const vec kept = centered ? multiply_add(keep, load(v + j), multiply(toward, load(z + j)))
+                                          : multiply(keep, load(v + j));
+                store(v + j, NAME(kept)(positive, multiply_add(move, load(s + j), kept)));
+            }
         }
     }
 }
@@ -381,7 +385,7 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
     const int stride = STRIDE(has_centers, width);
     const ptrdiff_t n = given->n_ratings;
     double loss[BATCH] = {0.0};
-    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + BATCH * (width + 4 * m)};
+    NAME(steps) begun = {.sum = sum}, now = {.sum = sum + SGD_SUM_FLOATS(m, width) / 2};
     ptrdiff_t r = 0, open = -1; /* first rating of the batch that is begun and not finished */
     for (; r + BATCH <= n; r += BATCH) {
         const int32_t *index = block->index + m * r;
@@ -436,6 +440,8 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
     SHAPE(2, 1, 32)
     SHAPE(2, 1, 64)
     SHAPE(2, 1, width)
+    SHAPE(3, 1, 32)
+    SHAPE(4, 1, 32)
     SHAPE(m, 1, width)
     SHAPE(2, 0, 8)
     SHAPE(2, 0, 16)
@@ -445,6 +451,14 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
     SHAPE(4, 0, 32)
     SHAPE(8, 0, 32)
     SHAPE(m, 0, 32)
+#if LENGTH < 16 /* which update_block_avx512_or_avx2 has for these widths */
+    SHAPE(3, 0, 16)
+    SHAPE(4, 0, 16)
+    SHAPE(m, 0, 16)
+    SHAPE(3, 0, 64)
+    SHAPE(4, 0, 64)
+    SHAPE(m, 0, 64)
+#endif
     SHAPE(2, 0, width)
     SHAPE(m, 0, width)
 #undef SHAPE
