@@ -142,7 +142,9 @@ def _spread_and_weigh(
     layout, blocks = ratings.layout, ratings.blocks
     blocks.set_rows(np.column_stack([layout.n_rows, n_context_rows]))
     batch_kinds = shard.storage.empty(len(ratings.values) // BATCH + len(n_context_rows), np.uint8)
-    shard.threads.map(lambda of_group: blocks.spread(of_group, context_step_factor, batch_kinds), layout.blocks_of_users)
+    shard.threads.map(
+        lambda of_group: blocks.spread(of_group, context_step_factor, batch_kinds), layout.blocks_of_users
+    )
     # The weights of a row are added in the same order, whatever the threads and shards.
     first_row, items = layout.first_row, row_weights[layout.offset[1] : layout.offset[2]]
     shard.threads.map(

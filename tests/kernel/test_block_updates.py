@@ -120,7 +120,7 @@ def test_no_step_overshoots(n_fields, step, fit_bias, size, target, centered):
 @pytest.mark.parametrize("size", [0.01, 0.3, 1.0, 3.0])
 @pytest.mark.parametrize("target", [0.1, 10.0, 1000.0])
 def test_ratings_that_share_rows_do_not_overshoot_together(n_fields, step, size, target):
-    """The largest steps that may be shared: eight ratings that see the same context rows, and pull them the same way."""
+    """The largest steps that may be shared: eight ratings that see the same context rows and pull the same way."""
     for seed in range(10):
         sizes = (8, 8) + (1,) * (n_fields - 2)
         block = make_block(n_fields, 4, weighted=True, n=8, seed=seed, sizes=sizes, pace=(0.125, 0.125))
