@@ -11,9 +11,9 @@ regression of the rows on the normalized matrix of who rated what, B: the altern
 
 beta = alpha_implicit, for biases times max(delta / 4, 1).
 
-Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after every second epoch S
-takes one step, and z follows: two sums over the distinct pairs for each side. The step goes along the residual r of the
-normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp and Udell 2023), and along the
+Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after every second epoch
+S takes one step, and z follows: two sums over the distinct pairs for each side. The step goes along the residual r of
+the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp and Udell 2023), and along the
 direction x of the step before (Polyak 1964):
 
     x <- M r + 0.3 x,    S <- S + 1.6 t x,    with t the best length for each column
