@@ -9,6 +9,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 from _clock import EpochClock
+from _cluster_terms import median_epoch
 from distributed import Client, LocalCluster, wait
 
 from sklearn_mf.dask._recovery import run_with_recovery
@@ -84,7 +85,7 @@ def cluster_of(n_workers):
 
 @dataclass
 class ClusterRun:
-    """What a fit took: seconds, and numbers of each worker, of epochs the medians."""
+    """What a fit took: seconds, and numbers of each worker, of epochs what `median_epoch` gives."""
 
     epoch: float  # seconds
     whole: float
@@ -127,19 +128,19 @@ def run_on_cluster(client, model, X, y):
     found = client.run(watched)
     base, processor = np.array([before[worker] for worker in found]).T
     sweeps = np.array([found[worker][0][: model.max_iter] for worker in found])
-    n_bytes, n_messages, _, of_epochs = np.median(np.diff(sweeps, axis=1), axis=1).T
+    n_bytes, n_messages, _, of_epochs = median_epoch(np.moveaxis(sweeps, 1, 2)).T
     peak = np.array([found[worker][1] for worker in found])
     build, training = sweeps[:, 0, 3] - processor, sweeps[:, 1, 2] - base
     return model, ClusterRun(epoch, whole, n_bytes, n_messages, of_epochs, build, peak - base, training)
 
 
 def timed(model, X, y):
-    """Fit; return the median seconds of an epoch, those of the whole, and the processor seconds of an epoch."""
+    """Fit; return the seconds of an epoch, those of the whole, and the processor seconds of an epoch."""
     clock, start = ProcessorClock(), time.perf_counter()
     with redirect_stdout(clock):
         model.set_params(verbose=1).fit(X, y)
     whole = time.perf_counter() - start
-    return float(np.median(np.diff(clock.times))), whole, float(np.median(np.diff(clock.processor)))
+    return float(median_epoch(clock.times)), whole, float(median_epoch(clock.processor))
 
 
 def make(n_ratings, n_users, n_items):

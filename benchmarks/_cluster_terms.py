@@ -7,6 +7,7 @@ from sklearn_mf._kernel.sgd import LANES
 
 from sklearn_mf._training.layout import choose_n_groups, choose_n_sections
 
+EPOCHS_A_MOVE = 2  # of centers, but in the last quarter of the epochs
 CODES_AND_RATING = 16  # bytes: two int32 and a float64
 N_DIRECTIONS = 16  # of the preconditioner of centers
 
@@ -54,6 +55,16 @@ class Size:
         return self.row + 4 * LANES
 
 
+def median_epoch(ends):
+    """Give the median of what epochs take, from what is noted at their ends, (..., n_epochs): of means of two epochs.
+
+    Centers move after one of two, but in the last quarter of the epochs, which is left out.
+    """
+    n_pairs = max(np.shape(ends)[-1] * 3 // 4 // EPOCHS_A_MOVE, 1)
+    taken = np.diff(ends, axis=-1)[..., : n_pairs * EPOCHS_A_MOVE]
+    return np.median(taken.reshape(*taken.shape[:-1], n_pairs, -1).mean(axis=-1), axis=-1)
+
+
 def memory_of_dealing(size):
     """Bytes by term while ratings go to their workers, on the worker with the most."""
     n, levels = size.n_ratings * size.share, size.n_users + size.n_items
@@ -87,7 +98,8 @@ def memory_of_training(size):
             "who rated what": 12 * n,
             "centers and ties": (size.row + 4 * LANES) * (users + items),
             "coefficients": size.wide_row * (users + items),
-            "work space of sums": 3 * size.wide_row * max(users, items),
+            "directions of steps": size.wide_row * (users + items),
+            "work space of sums": 2 * size.wide_row * max(users, items),
             "preconditioner": 4 * N_DIRECTIONS * (users + items),
             "strengths": 60 * (users + items),
         }
@@ -111,7 +123,7 @@ def bytes_of_sweep(size):
 
 
 def bytes_of_sums(size):
-    """Bytes that a worker sends for the centers after an epoch: sums to items go around, rows of items to all."""
+    """Bytes that a worker sends when centers move: sums to items go around, rows of items to all."""
     n, own_items = len(size.groups_of_workers), size.n_items / len(size.groups_of_workers)
     if not size.with_centers:
         return np.zeros(n)
@@ -121,18 +133,18 @@ def bytes_of_sums(size):
 
 
 def bytes_of_epoch(size):
-    """Bytes that a worker sends in an epoch, in the mean of all workers."""
-    return (bytes_of_sweep(size) + bytes_of_sums(size)).sum() / size.n_workers
+    """Bytes that a worker sends in an epoch, in the mean of all workers and of two epochs: centers move after one."""
+    return (bytes_of_sweep(size) + bytes_of_sums(size) / EPOCHS_A_MOVE).sum() / size.n_workers
 
 
 def messages_of_epoch(size):
-    """Give about how many messages a worker sends in an epoch: after a stratum, to one or two others."""
+    """Give about how many messages a worker sends in an epoch, in the mean of two: after a stratum, to one or two."""
     n, own = len(size.groups_of_workers), size.groups_of_workers.mean()
     of_sweep = (size.n_groups + 1) * (2 - 1 / own) * (1 - 1 / n)
     of_centers = 0
     if size.with_centers:  # gathered and given to all; and sums that go around in parts
-        of_centers = 11 * (size.n_workers - 1) + round(2 * (n - 1) / n * (min(size.n_groups, 10 * n) + 1))
-    return round(of_sweep) + size.n_workers - 1 + of_centers
+        of_centers = 11 * (size.n_workers - 1) + 2 * (n - 1) / n * (min(size.n_groups, 10 * n) + 1)
+    return round(of_sweep + of_centers / EPOCHS_A_MOVE) + size.n_workers - 1
 
 
 def memory_of_worker(size):

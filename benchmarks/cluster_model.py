@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from _cluster_runs import cluster_of, cost_of_transfer, make, run_on_cluster, spread, timed
 from _cluster_terms import (
+    EPOCHS_A_MOVE,
     Size,
     bytes_of_epoch,
     bytes_of_sums,
@@ -137,7 +138,7 @@ def print_target(with_centers, rates):
     print(" | computing, s | build, s |\n" + "|---" * 9 + "|")
     for n_workers in WORKERS_OF_TARGET:
         size = Size(*TARGET, n_workers, with_centers)
-        own, n_bytes = size.groups_of_workers, (bytes_of_sweep(size) + bytes_of_sums(size)).max()
+        own, n_bytes = size.groups_of_workers, (bytes_of_sweep(size) + bytes_of_sums(size) / EPOCHS_A_MOVE).max()
         seconds = " | " if rates is None else f"{rates.computing_of(size):.0f} | {rates.build_of(size):.0f}"
         memory = memory_of_worker(size) if rates is None else rates.memory_of(size)
         print(

@@ -3,6 +3,7 @@
 import importlib
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from helpers.paths import ROOT
 
@@ -67,6 +68,23 @@ def test_the_bound_of_a_rating_is_that_of_the_slowest_unit(benchmark_module):
     assert module.bound(32, module.Rates(1e9, 7e9, many, many)) == pytest.approx(1e9 / 32)
     assert module.bound(32, module.Rates(1e9, many, 4e9, many)) == pytest.approx(2e9 / 32)
     assert module.bound(64, module.Rates(1e9, many, many, 2e9)) == pytest.approx(1e9 / 64)
+
+
+@pytest.mark.parametrize("n_epochs", [3, 8, 9, 20])
+def test_an_epoch_of_a_cluster_has_half_a_move_of_the_centers(benchmark_module, n_epochs):
+    """Epochs take 10, a move 4; one takes much longer."""
+    took = [10 + 4 * (epoch % 2 == 0 and epoch + 1 <= 0.75 * n_epochs) for epoch in range(n_epochs)]
+    slow = list(took)
+    slow[0] += 100 * (n_epochs > 3)
+    ends = np.cumsum([[0, *took[:-1]], [5, *slow[:-1]]], axis=1)
+    assert benchmark_module("_cluster_terms").median_epoch(ends).tolist() == [12.0, 12.0]
+
+
+def test_a_cluster_sends_sums_in_one_epoch_of_two(benchmark_module):
+    terms = benchmark_module("_cluster_terms")
+    sizes = [terms.Size(10**6, 10**5, 10**4, 64, 2, with_centers) for with_centers in (False, True)]
+    (without, sent), moves = (terms.bytes_of_epoch(size) for size in sizes), terms.bytes_of_sums(sizes[1]).mean()
+    assert sent - without == pytest.approx(moves / 2)
 
 
 def test_a_row_without_figures_says_why(benchmark_module):
