@@ -11,7 +11,7 @@ from helpers.shards import shard_of
 from sklearn.exceptions import ConvergenceWarning
 from sklearn_mf._kernel.sgd import LANES
 
-from sklearn_mf._training.centers import Centers, _eigen
+from sklearn_mf._training.centers import _RELAXATION, Centers, _eigen
 from sklearn_mf._training.hyperparameters import Damping
 
 
@@ -47,7 +47,10 @@ def test_centers_tend_to_the_ridge_regression(n_fields, weighted, alpha, damping
 
 @pytest.mark.parametrize("n", [120, 900, 5000])
 def test_every_step_goes_down(n):
-    """The objective of the regression falls with each step, the most with the first."""
+    """The objective of the regression falls with each step, the most with the first.
+
+    A step c times as long as the best one gains c (2 - c) of what that gains.
+    """
     grid, parameters, hyper, seen = set_up(n=n)
     centers = make_centers(grid, parameters, hyper)
     place, _, (d, _) = next(sides(parameters, hyper, grid, seen))
@@ -63,7 +66,8 @@ def test_every_step_goes_down(n):
         values.append(objective())
     falls = -np.diff(values)
     assert (falls > -1e-6 * values[0]).all()
-    assert falls[0] > 0.8 * (values[0] - values[-1]), "the preconditioner leaves little for the steps after the first"
+    best = falls[0] / (_RELAXATION * (2.0 - _RELAXATION))
+    assert best > 0.8 * (values[0] - values[-1]), "the preconditioner would leave little for the steps after the first"
 
 
 def test_directions_are_the_leading_eigenvectors():
