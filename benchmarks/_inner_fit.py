@@ -7,6 +7,7 @@ that imports the insides of training. With the parts as they are it gives the pr
 
 from collections.abc import Callable
 from dataclasses import fields, replace
+from unittest import mock
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.model import Model
+from sklearn_mf._training import centers
 from sklearn_mf._training.damping import with_damping
 from sklearn_mf._training.grid import BlockGrid, make_grid
 from sklearn_mf._training.hyperparameters import Damping, Hyperparameters
@@ -23,6 +25,7 @@ from sklearn_mf._training.ratings import CodedRatings, canonical_ratings
 from sklearn_mf._training.scaling import TargetScale, mean_scale_and_range
 from sklearn_mf._training.schedules import Epoch, fixed_epochs
 from sklearn_mf._training.sgd import SGDSolver
+from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads
 
 SQUARED_LOSS_OF_THE_MEAN = Baseline(0.0, 0.5)  # of standardized ratings
@@ -77,24 +80,25 @@ class InnerFit:
         rng = generator(self.settings["random_state"])
         with Threads(self.settings["n_jobs"] or 1) as threads:
             self.levels, codes = Levels.fit(split_columns(X, "InnerFit"), None, threads)
-            coded = CodedRatings(codes, y, None, self.levels.counts)
-            ratings = canonical_ratings(coded, hyper.rank, rng, threads, self.n_groups)
-            mean, deviation, self.rating_range = mean_scale_and_range(ratings, hyper.fit_bias, threads)
+            coded, shard = CodedRatings(codes, y, None, self.levels.counts), Shard(threads)
+            ratings = canonical_ratings(coded, hyper.rank, rng, shard, self.n_groups)
+            mean, deviation, self.rating_range = mean_scale_and_range(ratings, hyper.fit_bias, shard)
             scale = TargetScale(mean, deviation)
-            grid = self.change_grid(make_grid(ratings, scale, threads, hyper.learning_rate))
-            hyper = with_damping(hyper, grid, threads)
+            grid = self.change_grid(make_grid(ratings, scale, shard, hyper.learning_rate))
+            hyper = with_damping(hyper, grid, shard)
             hyper = replace(hyper, damping=self.change_damping(hyper.damping))
-            parameters = initial_parameters(grid, hyper, rng, threads)
+            parameters = initial_parameters(grid, hyper, rng, shard)
             self.change_parameters(grid, parameters)
-            solver = self.solver(grid, parameters, hyper, SQUARED_LOSS_OF_THE_MEAN, rng, threads)
+            solver = self.solver(grid, parameters, hyper, SQUARED_LOSS_OF_THE_MEAN, rng, shard)
             for epoch in self.epochs:
                 loss, _ = solver.epoch(epoch.step_factor)
                 if epoch.centers_move:
                     solver.update_centers()
             solver.shrink_to_baseline(loss)
-        factors, biases = parameters.in_order(grid.row_of, hyper.rank)
         self.model = Model(
-            [rows * scale.factor_unit for rows in factors], [bias * scale.bias_unit for bias in biases], mean
+            [parameters.rows[rows, : hyper.rank] * scale.factor_unit for rows in grid.row_of],
+            [parameters.bias[rows] * scale.bias_unit for rows in grid.row_of],
+            mean,
         )
         return self
 
@@ -122,11 +126,20 @@ class OwnPairsCount(SGDSolver):
             self.parameters.pair_ties(field)[self.grid.row_of[field]] = 0.0  # the pull of its own rows
 
 
-def epochs_with_centers(share):
-    """Give the epochs of the defaults, with centers that move in the first ``share`` of them."""
+class PlainSteps(SGDSolver):
+    """Move centers by steps of the best length, without momentum."""
+
+    def update_centers(self) -> None:
+        """Move the centers."""
+        with mock.patch.multiple(centers, _MOMENTUM=0.0, _RELAXATION=1.0):
+            super().update_centers()
+
+
+def epochs_with_centers(share, every=2):
+    """Give the epochs of the defaults; in the first ``share`` of them, centers move after one of ``every``."""
     defaults = MatrixFactorizationRegressor()
     epochs = fixed_epochs(defaults.schedule, defaults.max_iter)
-    return [Epoch(epoch.step_factor, t + 1 <= share * len(epochs)) for t, epoch in enumerate(epochs)]
+    return [Epoch(epoch.step_factor, t % every == 0 and t + 1 <= share * len(epochs)) for t, epoch in enumerate(epochs)]
 
 
 def generator(seed):

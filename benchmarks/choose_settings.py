@@ -26,7 +26,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from _inner_fit import InnerFit, OwnPairsCount, epochs_with_centers
+from _inner_fit import InnerFit, OwnPairsCount, PlainSteps, epochs_with_centers
 from _real import BEST, generated_sets, real_sets, rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
@@ -195,8 +195,11 @@ FACTOR_DAMPINGS = [(3.5, 5.0), (4.0, 4.0), (5.0, 5.0), (7.0, 5.0), (5.0, 10.0), 
 VARIANTS = {
     **{f"damping of factors {u}, {i}": {"change_damping": with_factor_damping(u, i)} for u, i in FACTOR_DAMPINGS},
     "a rating's own pair counts": {"solver": OwnPairsCount},
-    "centers move in all epochs": {"epochs": epochs_with_centers(1.0)},
-    "centers move in half of the epochs": {"epochs": epochs_with_centers(0.5)},
+    "centers move to the end": {"epochs": epochs_with_centers(1.0)},
+    "centers move in the first half": {"epochs": epochs_with_centers(0.5)},
+    "centers move after each epoch": {"epochs": epochs_with_centers(0.75, every=1)},
+    "the same, best length, no momentum": {"epochs": epochs_with_centers(0.75, every=1), "solver": PlainSteps},
+    "best length, no momentum": {"solver": PlainSteps},
 }
 
 

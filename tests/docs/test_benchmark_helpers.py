@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from helpers.paths import ROOT
 
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import make_ratings
+
 # Two functions of one object and one of another; a call, whose cost is counted where the callee is.
 COUNTED = """# callgrind format
 positions: line
@@ -85,6 +88,17 @@ def test_a_cluster_sends_sums_in_one_epoch_of_two(benchmark_module):
     sizes = [terms.Size(10**6, 10**5, 10**4, 64, 2, with_centers) for with_centers in (False, True)]
     (without, sent), moves = (terms.bytes_of_epoch(size) for size in sizes), terms.bytes_of_sums(sizes[1]).mean()
     assert sent - without == pytest.approx(moves / 2)
+
+
+@pytest.mark.parametrize("n_columns", [2, 3])
+def test_the_fit_of_variants_is_that_of_the_package(benchmark_module, n_columns):
+    X, y = make_ratings(60, 40, 2000, random_state=0, return_X_y=True)
+    X = np.column_stack([X, np.arange(2000) % 5])[:, :n_columns]
+    theirs = MatrixFactorizationRegressor(random_state=0, max_iter=5).fit(X, y).predict(X)
+    inner = benchmark_module("_inner_fit")
+    np.testing.assert_array_equal(inner.InnerFit(random_state=0, max_iter=5).fit(X, y).predict(X), theirs)
+    plain = inner.InnerFit(random_state=0, max_iter=5, solver=inner.PlainSteps).fit(X, y).predict(X)
+    assert not np.array_equal(plain, theirs)
 
 
 def test_a_row_without_figures_says_why(benchmark_module):
