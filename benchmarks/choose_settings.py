@@ -198,7 +198,10 @@ VARIANTS = {
     "centers move to the end": {"epochs": epochs_with_centers(1.0)},
     "centers move in the first half": {"epochs": epochs_with_centers(0.5)},
     "centers move after each epoch": {"epochs": epochs_with_centers(0.75, every=1)},
-    "the same, best length, no momentum": {"epochs": epochs_with_centers(0.75, every=1), "solver": PlainSteps},
+    "centers move after each epoch, best length, no momentum": {
+        "epochs": epochs_with_centers(0.75, every=1),
+        "solver": PlainSteps,
+    },
     "best length, no momentum": {"solver": PlainSteps},
 }
 
