@@ -370,7 +370,7 @@ cdef class RowTable:
         cdef row_page *shared = self.table.pages[p]
         cdef row_page *page
         cdef Py_ssize_t k, n_page = 1 << self.table.page_shift
-        if shared.n_users == 1:  # it was made for this version
+        if count_by(&shared.n_users, 0) == 1:  # it was made for this version
             return shared
         page = self._make_page()
         memcpy(page.chunks, shared.chunks, n_page * sizeof(float *))
