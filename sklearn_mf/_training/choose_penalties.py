@@ -108,5 +108,6 @@ def _with_penalties(hyper: PreferenceHyperparameters, factor: float) -> Preferen
 
 def _part_of(table: sparse.csr_array, chosen: np.ndarray) -> sparse.csr_array:
     """Give the pairs of a table that are chosen."""
-    start = np.concatenate([[0], np.cumsum(chosen)])[table.indptr]
-    return sparse.csr_array((table.data[chosen], table.indices[chosen], start), shape=table.shape)
+    kept = np.flatnonzero(chosen)
+    start = np.searchsorted(kept, table.indptr)
+    return sparse.csr_array((table.data[kept], table.indices[kept], start), shape=table.shape)

@@ -63,17 +63,25 @@ def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None, shard: Sh
     if weights is not None:
         of_shards = shard.gather(np.array([[weights.max(initial=0.0), len(weights)]]))
         largest, n_rows = of_shards[:, 0].max(), of_shards[:, 1].sum()
-    levels, masses = np.empty(0), np.empty(0)
+    levels, masses = [np.empty(0)], [np.empty(0)]
     for part in chunks(len(ratings), _CHUNK):
-        own, codes = np.unique(ratings[part].astype(np.float64), return_inverse=True)
-        # Sums of integers, which are exact.
-        whole = None if weights is None else np.rint(weights[part] / largest * (_EXACT / n_rows))
-        own_masses = np.bincount(codes, whole, minlength=len(own))
-        levels, masses = _summed(np.concatenate([levels, own]), np.concatenate([masses, own_masses]))
-    return _summed(shard.gather(levels), shard.gather(masses))
+        given = ratings[part].astype(np.float64)
+        if weights is None:
+            own, own_masses = np.unique(given, return_counts=True)
+        else:  # sums of integers, which are exact
+            own, codes = np.unique(given, return_inverse=True)
+            own_masses = np.bincount(codes, np.rint(weights[part] / largest * (_EXACT / n_rows)), minlength=len(own))
+        levels.append(own)
+        masses.append(own_masses)
+    own, own_masses = _summed(np.concatenate(levels), np.concatenate(masses))
+    return _summed(shard.gather(own), shard.gather(own_masses))
 
 
 def _summed(levels: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Add up the masses of each level; give the levels in rising order."""
-    levels, places = np.unique(levels, return_inverse=True)
-    return levels, np.bincount(places, masses, minlength=len(levels))
+    if (levels[1:] > levels[:-1]).all():
+        return levels, masses
+    order = np.argsort(levels, kind="stable")  # quick, as they consist of sorted parts
+    levels, masses = levels[order], masses[order]
+    first = np.flatnonzero(np.concatenate([[True], levels[1:] != levels[:-1]]))
+    return levels[first], np.add.reduceat(masses, first)
