@@ -608,11 +608,8 @@ def hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperparam
 def score_with(threads: Threads) -> Score:
     """Give what judges penalties: lists of small fits."""
 
-    def score(
-        users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide, asked: np.ndarray
-    ) -> np.ndarray:
-        of_held = held.start, held.index, held.weight
-        return ndcg_of_held_out(users, items, (seen.start, seen.index), of_held, asked, threads)
+    def score(users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide) -> np.ndarray:
+        return ndcg_of_held_out(users, items, (seen.start, seen.index), (held.start, held.index, held.weights), threads)
 
     return score
 

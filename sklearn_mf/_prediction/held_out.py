@@ -15,28 +15,27 @@ def ndcg_of_held_out(
     users: np.ndarray,
     items: np.ndarray,
     seen: tuple[np.ndarray, np.ndarray],
-    held: tuple[np.ndarray, ...],
-    asked: np.ndarray,
+    held: tuple[np.ndarray, np.ndarray, np.ndarray],
     threads: Threads,
 ) -> np.ndarray:
-    """Compute the NDCG@10 of some users, over all items that they had not seen; float64 (n_asked,).
+    """Compute the NDCG@10 of users, over all items that they had not seen; float64 (n_users,).
 
-    ``seen`` has starts and items of each user, ``held`` also weights or None. The gain of a held-out pair is its
-    weight. Each of the users ``asked`` has such pairs.
+    ``seen`` has starts and items of each user, ``held`` also weights. The gain of a held-out pair is its weight. Each
+    user has such pairs.
     """
     held_start, held_items, weights = held
     factors = [np.ascontiguousarray(users), np.ascontiguousarray(items)]
     model = Model(factors, [np.zeros(len(rows), dtype=np.float32) for rows in factors], 0.0)
     start, index = seen
-    pairs = np.column_stack([asked, np.full(len(asked), -1)]).astype(np.int32)
+    pairs = np.column_stack([np.arange(len(users)), np.full(len(users), -1)]).astype(np.int32)
     every = Candidates(np.arange(len(items), dtype=np.int32))
-    found, _ = top_items(model, pairs, every, Excluded(start[asked], start[asked + 1], index), _LENGTH, threads)
-    discounts, scores = 1 / np.log2(np.arange(2, _LENGTH + 2)), np.zeros(len(asked))
-    for n, (user, own) in enumerate(zip(asked.tolist(), found, strict=True)):
-        part = slice(held_start[user], held_start[user + 1])
-        gains = np.ones(part.stop - part.start) if weights is None else weights[part].astype(np.float64)
-        places = np.searchsorted(held_items[part], own).clip(max=len(gains) - 1)
-        hits = np.where(held_items[part][places] == own, gains[places], 0.0)
+    found, _ = top_items(model, pairs, every, Excluded(start[:-1], start[1:], index), _LENGTH, threads)
+    discounts, scores = 1 / np.log2(np.arange(2, _LENGTH + 2)), np.zeros(len(users))
+    weights = weights.astype(np.float64)
+    for n, (own, first, end) in enumerate(zip(found, held_start.tolist(), held_start[1:].tolist(), strict=False)):
+        gains, wanted = weights[first:end], held_items[first:end]
+        places = np.minimum(wanted.searchsorted(own), len(gains) - 1)
+        hits = np.where(wanted[places] == own, gains[places], 0.0)
         best = np.sort(gains)[::-1][:_LENGTH]
         if best[0] > 0:
             scores[n] = hits @ discounts / (best @ discounts[: len(best)])

@@ -92,11 +92,12 @@ class ALSSolver:
         self._rows = [np.zeros((n, self._width), dtype=np.float32) for n in n_levels]
         start = rng.standard_normal((n_levels[1], hyper.rank), dtype=np.float32)
         self._rows[1][:, : hyper.rank] = start * np.float32(_START_LENGTH / hyper.rank**0.5)
-        self._sides, self._chunks = [], []
+        self._sides, self._ridges, self._chunks = [], [], []
         for f, side in enumerate(sides):
             n_other = n_levels[1 - f]
             ridges = hyper.ridges(side.masses, self.w0 * n_other)
             self._sides.append(ALSSide(side.start, side.index, side.weight, ridges, n_other))
+            self._ridges.append(ridges)
             sections = enumerate(self._sections[f].own_slices(shard))
             self._chunks.append([(n, part) for n, rows in sections for part in _chunks_of_work(side.start, rows)])
 
@@ -114,6 +115,18 @@ class ALSSolver:
         yield
         if before is not None:
             self._rows[0] = before
+
+    def solved_users(self, asked: np.ndarray, pairs: PairsBySide) -> np.ndarray:
+        """Give some of this shard's users as ``users_solved`` has them, float32 (n_asked, rank), from their pairs."""
+        other, held = self._rows[1], self._held(1)
+        side = ALSSide(pairs.start, pairs.index, pairs.weight, self._ridges[0][asked], len(other))
+        own = self._rows[0][self._sections[0].own_rows(self._shard)][asked]
+
+        def solve_part(rows: slice) -> None:
+            side.solve(rows.start, rows.stop, held, other, own, _MAX_FINAL_STEPS, _TOLERANCE)
+
+        self._shard.threads.map(solve_part, _chunks_of_work(pairs.start, slice(0, len(asked))))
+        return own[:, : self._rank]
 
     @property
     def is_first_shard(self) -> bool:
@@ -149,11 +162,15 @@ class ALSSolver:
         self._shard.threads.map(fill_in, range(len(parts)))
         return add_in_order(grams, self._shard)
 
+    def _held(self, field: int) -> np.ndarray:
+        """Give the Gram matrix of a side times w0, as the kernel takes it."""
+        return (self.w0 * self._gram(field)).astype(np.float32)
+
     def _solve(self, field: int, n_steps: int) -> np.ndarray:
         """Solve the rows of a side; return what the kernel tells, added up."""
         side, sections, other = self._sides[field], self._sections[field], self._rows[1 - field]
         own = self._rows[field][sections.own_rows(self._shard)]
-        held = (self.w0 * self._gram(1 - field)).astype(np.float32)
+        held = self._held(1 - field)
 
         def solve_part(task: tuple[int, slice]) -> tuple[float, float, float]:
             return side.solve(task[1].start, task[1].stop, held, other, own, n_steps, _TOLERANCE)

@@ -19,9 +19,8 @@ _HELD_OUT = 0.1  # share of the pairs
 _WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # pairs in all; with few, others are held out in further rounds
 _LARGEST_RANK, _N_ITERATIONS, _MAX_USERS = 64, 8, 2000  # enough to tell factors apart
 
-# Score users: rows of this shard's users and of all items, the users' training pairs, held-out pairs, and which of
-# the users to ask for; gives a score for each of these.
-Score = Callable[[np.ndarray, np.ndarray, PairsBySide, PairsBySide, np.ndarray], np.ndarray]
+# Score users: their rows and those of all items, the users' training pairs and held-out pairs; gives a score for each.
+Score = Callable[[np.ndarray, np.ndarray, PairsBySide, PairsBySide], np.ndarray]
 
 
 def choose_penalties(
@@ -68,13 +67,13 @@ def _score_each(
     """Score small fits of each candidate without the pairs that are held out."""
     sides, scores = (training, pairs_of_items(training, n_levels, shard)), []
     asked = _users_to_ask(held_out, shard)
+    seen, held = (PairsBySide.of_table(pairs.table(n_levels[1])[asked]) for pairs in (training, held_out))
     for candidate in candidates:
         small = replace(candidate, rank=min(candidate.rank, _LARGEST_RANK))
         solver = ALSSolver(sides, n_levels, small, np.random.default_rng(seed), shard)
         for _ in range(_N_ITERATIONS):
             solver.alternate()
-        with solver.users_solved():
-            of_users = score(solver.own_rows(0), solver.rows(1), training, held_out, asked)
+        of_users = score(solver.solved_users(asked, seen), solver.rows(1), seen, held)
         scores.append(_mean_of_users(asked, of_users, Sections(n_levels[0]), shard))
     return np.array(scores)
 
