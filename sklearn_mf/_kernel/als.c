@@ -9,8 +9,10 @@
 
 #ifdef __GNUC__
 #define PREFETCH(x) __builtin_prefetch(x)
+#define FORGET(x) __asm__("" : "+r"(x)) /* what x points to is loaded again: GCC keeps it on the stack otherwise */
 #else
 #define PREFETCH(x) ((void)0)
+#define FORGET(x) ((void)0)
 #endif
 
 enum {
@@ -18,6 +20,7 @@ enum {
     ALS_MOST = 128,       /* floats of a row that are kept in registers, at most */
     GRAM_ROWS = 256,      /* that are summed in single precision */
 };
+enum { RESIDUAL, PRODUCT, SQUARES }; /* what add_pairs of als_loops.h does */
 #define ALS_LONGEST 1e30f /* step: beyond it, curvature is rounding */
 
 #define SGD_SET baseline

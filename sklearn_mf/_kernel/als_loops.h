@@ -39,29 +39,46 @@ TARGET INLINE float NAME(dot)(int rank, const float *a, const float *b)
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* For the pairs of one row x: out += sum_j c_j e_j q_j, where e_j is 1 - <x, q_j>, or <x, q_j> for a `product`.
- * Returns sum_j c_j e_j^2. `at_once` columns of a row are kept in registers. */
-TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int product, ptrdiff_t n, const int32_t *index,
+/* For the pairs of one row x: out += sum_j c_j e_j q_j, where e_j is 1 - <x, q_j> for a RESIDUAL, else <x, q_j>; for
+ * SQUARES, `out` is left alone. Returns sum_j c_j e_j^2. `at_once` columns of a row are kept in registers. */
+TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int kind, ptrdiff_t n, const int32_t *index,
                                           const float *weight, const float *other, const float *x, float *out)
 {
+    static const float ones[BATCH] = {1.0f, 1.0f, 1.0f, 1.0f};
     const int n_kept = at_once / LENGTH, n_vectors = rank / LENGTH;
     vec kept_x[ALS_MOST / LENGTH], kept_out[ALS_MOST / LENGTH];
+    const float *c = ones;
+    int32_t last[BATCH];
+    float of_last[BATCH];
     double loss = 0.0;
     for (int v = 0; v < n_kept; v++) {
         kept_x[v] = load(x + v * LENGTH);
-        kept_out[v] = load(out + v * LENGTH);
+        if (kind != SQUARES)
+            kept_out[v] = load(out + v * LENGTH);
     }
     for (ptrdiff_t i = 0; i < n; i += BATCH) {
+        const int32_t *at = index + i;
         const float *q[BATCH];
         vec sum[BATCH];
         float score[BATCH];
-        for (int k = 0; k < BATCH; k++) {
-            q[k] = other + (size_t)index[i + k < n ? i + k : n - 1] * rank;
-            sum[k] = broadcast(0.0f);
-            if (i + k + 2 * BATCH < n)
-                for (int l = 0; l < rank; l += 16)
-                    PREFETCH(other + (size_t)index[i + k + 2 * BATCH] * rank + l);
+        if (weight)
+            c = weight + i;
+        if (i + BATCH > n) { /* what is missing is the last pair again, without weight */
+            for (int k = 0; k < BATCH; k++) {
+                last[k] = index[i + k < n ? i + k : n - 1];
+                of_last[k] = i + k >= n ? 0.0f : weight ? weight[i + k] : 1.0f;
+            }
+            at = last;
+            c = of_last;
         }
+        for (int k = 0; k < BATCH; k++) {
+            q[k] = other + (size_t)at[k] * rank;
+            sum[k] = broadcast(0.0f);
+        }
+        if (i + 3 * BATCH <= n)
+            for (int k = 0; k < BATCH; k++)
+                for (int l = 0; l < rank; l += 16)
+                    PREFETCH(other + (size_t)at[k + 2 * BATCH] * rank + l);
         for (int v = 0; v < n_kept; v++)
             for (int k = 0; k < BATCH; k++)
                 sum[k] = multiply_add(kept_x[v], load(q[k] + v * LENGTH), sum[k]);
@@ -70,11 +87,14 @@ TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int product, pt
                 sum[k] = multiply_add(load(x + v * LENGTH), load(q[k] + v * LENGTH), sum[k]);
         NAME(sum_each)(sum, score);
         for (int k = 0; k < BATCH; k++) {
-            const float c = i + k >= n ? 0.0f : weight ? weight[i + k] : 1.0f;
-            const float e = product ? score[k] : 1.0f - score[k];
-            loss += (double)(c * e * e);
-            sum[k] = broadcast(c * e);
+            const float e = kind == RESIDUAL ? 1.0f - score[k] : score[k], pull = c[k] * e;
+            loss += (double)(pull * e);
+            sum[k] = broadcast(pull);
         }
+        if (kind == SQUARES)
+            continue;
+        for (int k = 0; k < BATCH && at_once >= 64; k++)
+            FORGET(q[k]);
         for (int v = 0; v < n_kept; v++)
             for (int k = 0; k < BATCH; k++)
                 kept_out[v] = multiply_add(sum[k], load(q[k] + v * LENGTH), kept_out[v]);
@@ -85,23 +105,42 @@ TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int product, pt
             store(out + v * LENGTH, total);
         }
     }
-    for (int v = 0; v < n_kept; v++)
+    for (int v = 0; v < n_kept && kind != SQUARES; v++)
         store(out + v * LENGTH, kept_out[v]);
     return loss;
 }
 
-TARGET static double NAME(add_pairs)(int rank, int product, ptrdiff_t n, const int32_t *index, const float *weight,
+TARGET INLINE double NAME(add_pairs)(int rank, int kind, ptrdiff_t n, const int32_t *index, const float *weight,
                                      const float *other, const float *x, float *out)
 {
     switch (rank) { /* whole rows in registers where their length is usual */
-    case 16: return NAME(add_pairs_part)(16, 16, product, n, index, weight, other, x, out);
-    case 32: return NAME(add_pairs_part)(32, 32, product, n, index, weight, other, x, out);
-    case 64: return NAME(add_pairs_part)(64, 64, product, n, index, weight, other, x, out);
-    case 128: return NAME(add_pairs_part)(128, 128, product, n, index, weight, other, x, out);
+    case 16: return NAME(add_pairs_part)(16, 16, kind, n, index, weight, other, x, out);
+    case 32: return NAME(add_pairs_part)(32, 32, kind, n, index, weight, other, x, out);
+    case 48: return NAME(add_pairs_part)(48, 48, kind, n, index, weight, other, x, out);
+    case 64: return NAME(add_pairs_part)(64, 64, kind, n, index, weight, other, x, out);
+    case 128: return NAME(add_pairs_part)(128, ALS_MOST, kind, n, index, weight, other, x, out);
     }
     if (rank > ALS_MOST)
-        return NAME(add_pairs_part)(rank, ALS_MOST, product, n, index, weight, other, x, out);
-    return NAME(add_pairs_part)(rank, 0, product, n, index, weight, other, x, out);
+        return NAME(add_pairs_part)(rank, ALS_MOST, kind, n, index, weight, other, x, out);
+    return NAME(add_pairs_part)(rank, 64, kind, n, index, weight, other, x, out);
+}
+
+TARGET static double NAME(add_residual)(int rank, ptrdiff_t n, const int32_t *index, const float *weight,
+                                        const float *other, const float *x, float *out)
+{
+    return NAME(add_pairs)(rank, RESIDUAL, n, index, weight, other, x, out);
+}
+
+TARGET static double NAME(add_product)(int rank, ptrdiff_t n, const int32_t *index, const float *weight,
+                                       const float *other, const float *x, float *out)
+{
+    return NAME(add_pairs)(rank, PRODUCT, n, index, weight, other, x, out);
+}
+
+TARGET static double NAME(sum_squares)(int rank, ptrdiff_t n, const int32_t *index, const float *weight,
+                                       const float *other, const float *x)
+{
+    return NAME(add_pairs)(rank, SQUARES, n, index, weight, other, x, NULL);
 }
 
 /* Solve up to ALS_ROWS rows from `first` on, side by side. */
@@ -119,7 +158,7 @@ TARGET static void NAME(solve_rows)(const als_side *side, ptrdiff_t first, int n
         const float ridge = side->ridge[first + r], *weight = side->weight ? side->weight + lo : NULL;
         float *own = x + r * rank, *rest = residual + r * rank, *held = product + r * rank;
         const vec ridges = broadcast(ridge);
-        sums->objective += NAME(add_pairs)(rank, 0, n, side->index + lo, weight, side->other, own, rest);
+        sums->objective += NAME(add_residual)(rank, n, side->index + lo, weight, side->other, own, rest);
         for (int v = 0; v < n_vectors; v++) {
             const vec pull = multiply_add(ridges, load(own + v * LENGTH), load(held + v * LENGTH));
             store(held + v * LENGTH, pull);
@@ -131,6 +170,7 @@ TARGET static void NAME(solve_rows)(const als_side *side, ptrdiff_t first, int n
     }
     memcpy(direction, residual, all * sizeof(float));
     for (int step = 0; step < side->n_steps; step++) {
+        const int is_last = step == side->n_steps - 1; /* its residual is not asked for, so the product is not either */
         int is_done = 1;
         for (int r = 0; r < n_rows; r++)
             is_done &= !(squared[r] > enough[r]);
@@ -146,18 +186,24 @@ TARGET static void NAME(solve_rows)(const als_side *side, ptrdiff_t first, int n
             float *own = x + r * rank, *rest = residual + r * rank, *to = direction + r * rank, *held = product + r * rank;
             for (int v = 0; v < n_vectors; v++)
                 store(held + v * LENGTH, multiply_add(ridges, load(to + v * LENGTH), load(held + v * LENGTH)));
-            NAME(add_pairs)(rank, 1, n, side->index + lo, weight, side->other, to, held);
-            const float curvature = NAME(dot)(rank, to, held), length = squared[r] / curvature;
+            if (!is_last)
+                NAME(add_product)(rank, n, side->index + lo, weight, side->other, to, held);
+            float curvature = NAME(dot)(rank, to, held);
+            if (is_last)
+                curvature += (float)NAME(sum_squares)(rank, n, side->index + lo, weight, side->other, to);
+            const float length = squared[r] / curvature;
             if (!(curvature > 0.0f && length < ALS_LONGEST)) { /* flat in single precision: nothing to win */
                 squared[r] = 0.0f;
                 continue;
             }
             const vec forward = broadcast(length), backward = broadcast(-length);
-            for (int v = 0; v < n_vectors; v++) {
+            for (int v = 0; v < n_vectors; v++)
                 store(own + v * LENGTH, multiply_add(forward, load(to + v * LENGTH), load(own + v * LENGTH)));
-                store(rest + v * LENGTH, multiply_add(backward, load(held + v * LENGTH), load(rest + v * LENGTH)));
-            }
             sums->decrease += (double)length * squared[r];
+            if (is_last)
+                continue;
+            for (int v = 0; v < n_vectors; v++)
+                store(rest + v * LENGTH, multiply_add(backward, load(held + v * LENGTH), load(rest + v * LENGTH)));
             const float before = squared[r];
             squared[r] = NAME(dot)(rank, rest, rest);
             const vec share = broadcast(squared[r] / before);
