@@ -138,7 +138,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         four times as long with "both" as with None. A schedule of ``max_iter=1`` leaves centers at zero. None wants
         lower penalties: about ``alpha=0.04``.
 
-    alpha_implicit : float, default=25.0
+    alpha_implicit : float, default=32.0
         Ridge strength of the regression that predicts the centers, above 0; large values draw centers to zero, values
         far below 10 fit them to noise.
 
@@ -355,7 +355,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         alpha_bias: float = 0.01,
         damping: float | tuple[float, float] | str = "auto",
         implicit_features: str | None = "both",
-        alpha_implicit: float = 25.0,
+        alpha_implicit: float = 32.0,
         loss: str = "squared_error",
         epsilon: float = 1.35,
         quantile: float = 0.5,
