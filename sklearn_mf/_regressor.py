@@ -134,9 +134,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     implicit_features : {"user", "item", "both"} or None, default="both"
         Whose rows and biases shrink to a center predicted from who rated what: those of users (from the items that
-        they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes two to
-        four times as long with "both" as with None. A schedule of ``max_iter=1`` leaves centers at zero. None wants
-        lower penalties: about ``alpha=0.04``.
+        they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes about
+        twice as long with "both" as with None. A schedule of ``max_iter=1`` leaves centers at zero. None wants lower
+        penalties: about ``alpha=0.04``.
 
     alpha_implicit : float, default=32.0
         Ridge strength of the regression that predicts the centers, above 0; large values draw centers to zero, values
