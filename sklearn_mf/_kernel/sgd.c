@@ -53,6 +53,7 @@ typedef struct {
 #include "sgd_vector.h"
 
 #include "sgd_loops.h"
+#include "predict_loops.h"
 #undef SGD_SET
 #undef SGD_WIDTH
 
@@ -64,6 +65,7 @@ static const int32_t first_of_eight[16] = {-1, -1, -1, -1, -1, -1, -1, -1}; /* t
 #include "sgd_vector.h"
 
 #include "sgd_loops.h"
+#include "predict_loops.h"
 #undef SGD_SET
 #undef SGD_WIDTH
 
@@ -72,6 +74,7 @@ static const int32_t first_of_eight[16] = {-1, -1, -1, -1, -1, -1, -1, -1}; /* t
 #include "sgd_vector.h"
 
 #include "sgd_loops.h"
+#include "predict_loops.h"
 #endif
 
 #ifdef SGD_HAVE_X86
