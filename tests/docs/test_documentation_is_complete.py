@@ -65,12 +65,6 @@ def test_every_parameter_is_in_the_docstring(estimator):
         assert re.search(rf"^    {name} : ", estimator.__doc__, flags=re.MULTILINE), name
 
 
-def test_links_in_the_documents_lead_somewhere():
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
-            assert "://" in target or (page.parent / target).exists(), (page.name, target)
-
-
 @pytest.mark.slow
 def test_the_source_folder_says_what_it_is():
     """Python started in a clone finds the sources before the installed package."""
