@@ -1,4 +1,4 @@
-"""Provide the regressor: predict ratings, recommend items, learn from ratings that come later."""
+"""Provide the regressor, which predicts ratings, recommends items and learns from new ratings."""
 
 from __future__ import annotations
 
@@ -60,236 +60,252 @@ from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.storage import storage_of
 from sklearn_mf._utils.threads import Threads, count_threads
 
-_TABLES = "_factors", "_biases"  # attributes that hold tables; they are pickled as arrays, without underscore
+_TABLES = "_factors", "_biases"  # attributes that hold tables; pickled as arrays, under names without underscore
 _DEVIATIONS_OF_BOUND = {"rating": 0.0, "lower": -1.0, "upper": 1.0}
 
 
 class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recommender):
     r"""Predict ratings by factorizing the matrix of users and items.
 
-    Each column of ``X`` is a categorical field: column 0 the user, column 1 the item, any further column a context
-    (week, device, age band). A level l of field f has a bias :math:`b_f[l]` and a row of ``rank`` factors
-    :math:`V_f[l]`, and the rating of a row x is predicted as
+    This is collaborative filtering for explicit feedback. Each column of ``X`` is a categorical field: column 0 is the
+    user, column 1 the item, and any further column a context (week, device, age band). A category is one distinct value
+    of a column, such as one user or one item. Category :math:`l` of column :math:`f` has a bias :math:`b_f[l]` and a
+    row of ``rank`` factors :math:`V_f[l]`. The predicted rating of a row x is
 
     .. math::
 
         \hat y(x) = \mu + \sum_f b_f[x_f] + \sum_{f<g} \langle V_f[x_f], V_g[x_g] \rangle .
 
-    With two columns this is biased matrix factorization, :math:`M \approx U V^T` [1]_; with more it is the
-    pairwise form of a factorization machine over categorical fields [2]_. A level never seen in ``fit`` contributes
-    nothing. Factors and biases minimize, by stochastic gradient descent,
+    With two columns this is biased matrix factorization, :math:`M \approx U V^T` [1]_. With more columns it is the
+    pairwise form of a factorization machine over categorical columns [2]_. A category that ``fit`` has not seen (cold
+    start) contributes nothing. Stochastic gradient descent learns the factors and biases. It minimizes
 
     .. math::
 
         \sum w \, L(y, \hat y(x)) + \sum_{f, l} \tfrac12 (\alpha n + \delta_f) |V_f[l] - z_f[l]|^2
-        + \tfrac12 (\alpha_b n + \delta'_f) (b_f[l] - \zeta_f[l])^2
+        + \tfrac12 (\alpha_b n + \delta'_f) (b_f[l] - \zeta_f[l])^2 .
 
-    with L the ``loss``, half the squared error by default, n the summed weight of the ratings of a level and
-    :math:`\delta_f` and :math:`\delta'_f` the ``damping`` of its column, for factors and for biases. Inside, y is
-    centered and divided by its weighted standard deviation, so one
-    ``learning_rate`` and one ``alpha`` serve every rating scale.
+    Here :math:`L` is the ``loss``, half the squared error by default, and n is the summed weight of the ratings of a
+    category. :math:`\delta_f` and :math:`\delta'_f` are the ``damping`` of the column, for factors and for biases.
+    ``fit`` centers y and divides it by its weighted standard deviation. So one ``learning_rate`` and one ``alpha`` suit
+    every rating scale.
 
-    That somebody rated an item says something about both, whatever the rating. So rows of users and items shrink to
-    centers that are predicted from N, the set of their partners: the items that a user rated, the users of an item,
+    With ``implicit_features``, the model also learns from who rated what, whatever the rating. The penalties then pull
+    rows toward centers instead of zero. The center of a user is predicted from N(u), the items that the user rated. The
+    center of an item is predicted from N(i), the users who rated it:
 
     .. math::
 
-        z_u = |N(u)|^{-1/2} \sum_{j \in N(u)} s_j, \qquad z_i = |N(i)|^{-1/2} \sum_{v \in N(i)} t_v,
+        z_u = |N(u)|^{-1/2} \sum_{j \in N(u)} s_j, \qquad z_i = |N(i)|^{-1/2} \sum_{v \in N(i)} t_v .
 
-    and likewise those of their biases, :math:`\zeta`. The rows s and t are learned along with the factors as a ridge
-    regression of the rows on who rated what: SVD++ [4]_ on both sides [5]_, in the form of a regression-based latent
-    factor model [6]_. In ``fit`` a partner counts once, whatever the number and weight of the ratings. Without
-    implicit features, and for context columns, centers are zero.
+    The centers of biases, :math:`\zeta`, have the same form. The rows s and t are learned together with the factors, by
+    a ridge regression of the rows on who rated what. This is SVD++ [4]_ on both sides [5]_, in the form of a
+    regression-based latent factor model [6]_. In ``fit`` each user or item counts once in N, whatever the number and
+    weight of its ratings. Without implicit features, and for context columns, centers are zero.
 
-    Ratings are visited block by block in a grid of user and item groups; blocks without a group in common are run in
-    parallel, with the same result [3]_.
+    ``fit`` divides users and items into groups, and visits one block of ratings (a group of users and a group of items)
+    after the other. Blocks that share no group run in parallel. The result does not depend on the number of threads
+    [3]_.
+
+    Read more in the :doc:`user guide </user_guide/model>`.
 
     Parameters
     ----------
     rank : int, default=32
-        Number of latent factors, at least 0 and below 2**31; 0 learns biases only (and their centers, with implicit
-        features).
+        Number of latent factors, at least 0 and below 2**31. With 0 the model has biases only, and their centers if
+        there are implicit features.
 
     learning_rate : float, default=0.15
-        Initial step, above 0, on the standardized scale. The step of one rating is bounded by the curvature of its
-        loss, so large weights and many columns do not diverge.
+        Initial step of gradient descent, above 0, for standardized y. The curvature of the loss bounds the step of each
+        rating. So training does not diverge with large weights or many columns.
 
     schedule : {"linear", "constant", "invscaling"}, default="linear"
-        Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)``, ``learning_rate`` or
-        ``learning_rate / (t + 1) ** 0.25``. What ``early_stopping`` and ``tol`` make of it is said there.
-        ``partial_fit`` needs no schedule.
+        Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)`` for "linear", ``learning_rate`` for
+        "constant", ``learning_rate / (t + 1) ** 0.25`` for "invscaling". ``early_stopping`` and ``tol`` change the
+        schedule, as described there. ``partial_fit`` needs no schedule.
 
     alpha : float, default=0.08
-        L2 strength per rating, on factors; at least 0.
+        L2 penalty per rating on factors; at least 0.
 
     alpha_bias : float, default=0.01
-        L2 strength per rating, on biases; at least 0.
+        L2 penalty per rating on biases; at least 0.
 
     damping : "auto", float or pair of float, default="auto"
-        L2 strength per level, on factors and biases, whatever its number of ratings; at least 0. It keeps levels
-        with few ratings near their center. A pair is for users and for items; levels of context columns have five
-        times the mean of both. "auto" estimates the damping of biases from the ratings [7]_: one number for users and
-        one for items, within 0.05 and 100. Factors then have 5 (users) and 7 (items), levels of context columns 20.
-        With ``fit_bias=False`` "auto" is 4 for users and items. ``damping_`` has what was used.
+        L2 penalty per category on factors and biases, whatever its number of ratings; at least 0. It keeps categories
+        with few ratings near their center. A pair is for users and for items; context columns then use five times the
+        mean of the pair. "auto" estimates the damping of biases from the ratings [7]_: one number for users and one for
+        items, from 0.05 to 100. The damping of factors is then 5 for users, 7 for items and 20 for context columns.
+        With ``fit_bias=False``, "auto" is 4 for users and items. The attribute ``damping_`` has the values that were
+        used.
 
     implicit_features : {"user", "item", "both"} or None, default="both"
-        Whose rows and biases shrink to a center predicted from who rated what: those of users (from the items that
-        they rated), of items (from the users who rated them), of both; None shrinks all to zero. A fit takes about
-        twice as long with "both" as with None. A schedule of ``max_iter=1`` leaves centers at zero. None wants lower
-        penalties: about ``alpha=0.04``.
+        Which rows and biases are pulled toward a center that is predicted from who rated what: those of users (from the
+        items that they rated), those of items (from the users who rated them), or both. With None all are pulled toward
+        zero. "both" takes about twice as long to fit as None. With ``max_iter=1`` centers stay zero. None needs lower
+        penalties: use about ``alpha=0.04``.
 
     alpha_implicit : float, default=32.0
-        Ridge strength of the regression that predicts the centers, above 0; large values draw centers to zero, values
-        far below 10 fit them to noise.
+        Ridge penalty of the regression that predicts the centers, above 0. Large values pull centers to zero. Values
+        far below 10 fit the centers to noise.
 
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
-        What errors cost: half their square; their absolute value (predicts medians); the square of small and the
-        absolute value of large errors; the quantile loss (predicts quantiles); half the Poisson deviance, for counts
-        y >= 0: then the model is that of log(y), and y is not standardized. Instead, penalties of biases are multiplied
-        by the mean of y, and those of factors by its standard deviation. With ``damping="auto"``, those of factors are
-        also multiplied by ``penalty_scale_``, chosen on held-out ratings; a fit takes two to three times as long. The
-        absolute and the quantile loss want about twice the ``alpha``.
+        Loss of each rating:
+
+        - "squared_error": half the squared error; predicts means.
+        - "absolute_error": the absolute error; predicts medians. Use about twice the ``alpha``.
+        - "huber": squared for small errors, linear for large ones (see ``epsilon``).
+        - "quantile": the pinball loss; predicts the ``quantile``. Use about twice the ``alpha``.
+        - "poisson": half the Poisson deviance, for counts y >= 0. The model predicts log(y), and y is not standardized.
+          Instead, the penalties of biases are multiplied by the mean of y, and those of factors by its standard
+          deviation. With ``damping="auto"``, the penalties of factors are also multiplied by ``penalty_scale_``, which
+          is chosen on held-out ratings; the fit then takes two to three times as long.
 
     epsilon : float, default=1.35
-        Of loss="huber": errors above ``epsilon`` standard deviations of y count linearly; above 0.
+        Only for loss="huber": errors above ``epsilon`` standard deviations of y have a linear loss; above 0.
 
     quantile : float, default=0.5
-        Of loss="quantile": which to predict, between 0 and 1.
+        Only for loss="quantile": the quantile to predict, between 0 and 1.
 
     positive : bool, default=False
-        Whether factors are kept at 0 or above (projected gradient). With ``fit_bias=False`` and without implicit
-        features it is non-negative matrix factorization of what is known of the matrix.
+        Whether to keep factors at 0 or above (projected gradient). With ``fit_bias=False`` and
+        ``implicit_features=None`` this is non-negative matrix factorization of the known entries of the matrix.
 
     fit_bias : bool, default=True
-        Whether to learn an intercept and biases. Without them, y is divided by its root mean square and not centered,
-        the model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
+        Whether to learn an intercept and biases. With False, y is divided by its root mean square and not centered, a
+        model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
 
     max_iter : int, default=20
-        Number of epochs, at least 1; with ``early_stopping`` or ``tol`` the most, give 200 or so.
+        Number of epochs, at least 1. With ``early_stopping`` or ``tol`` it is the maximum: set it to about 200.
 
     tol : float or None, default=None
-        None runs the schedule to its end. A float lets the fit find its length: the step stays as it is until the score
-        has not risen by more than ``tol`` in ``n_iter_no_change`` epochs; then the best epoch is taken up again with
-        half the step, and so on until the step is small (with a schedule other than "linear", training ends there).
-        The score is that of held-out ratings with ``early_stopping``, otherwise 1 - loss / loss of the best constant in
-        training. Whatever it does, a "linear" step falls to zero in the second half of ``max_iter``.
+        With None, all epochs of the schedule run. With a float of at least 0, the fit chooses the number of epochs. The
+        step stays constant until the score has not improved by more than ``tol`` for ``n_iter_no_change`` epochs.
+        Training then goes back to the best epoch and continues with half the step, until the step is small. With a
+        schedule other than "linear", training ends instead. In any case a "linear" step falls to zero in the second
+        half of ``max_iter``. The score is that of held-out ratings with ``early_stopping``. Otherwise it is 1 - loss /
+        loss of the best constant, on the training ratings.
 
     early_stopping : bool, default=False
-        Whether to find the length on ratings held out of ``fit``, as ``tol`` says (None is 0 then). What is left are
-        the parameters of the best epoch. With ``damping="auto"`` and at least 5,000 ratings, three short fits also
-        choose the strength of the penalties of factors (``penalty_scale_``).
+        Whether to choose the number of epochs on held-out ratings, as described for ``tol`` (None then means 0). The
+        model has the parameters of the best epoch. With ``damping="auto"`` and at least 5,000 ratings, three short fits
+        also choose the size of the penalties of factors (``penalty_scale_``).
 
     refit : bool, default=True
-        Whether to train once more, on all ratings, with the epochs and steps that led to the best, after
-        ``early_stopping`` on ratings that were held out of X; with ``X_val`` there is no refit. Holding out costs
-        accuracy, a refit gives it back for about half as much time again.
+        Whether to train again on all ratings after ``early_stopping``, with the epochs and steps that led to the best
+        epoch. This recovers the accuracy that holding out ratings costs, for about half as much time again. It has no
+        effect if ``X_val`` is given to ``fit``.
 
     validation_fraction : float, default=0.1
-        Part of the (merged) ratings that ``early_stopping`` holds out, between 0 and 1.
+        Part of the ratings that ``early_stopping`` holds out, between 0 and 1. Ratings with the same ids count as one.
 
     n_iter_no_change : int, default=10
         Number of epochs without a better score after which ``early_stopping`` and ``tol`` act, at least 1.
 
     warm_start : bool, default=False
-        Whether ``fit`` starts from the factors, biases and centers of the fit before, for ids that it had.
+        Whether ``fit`` starts from the factors, biases and centers of the previous fit, for the ids that it had.
 
     clip : bool, default=True
-        Whether predictions are kept within the range of the ratings seen in ``fit`` and in ``partial_fit``.
+        Whether to clip predictions to the range of the ratings seen in ``fit`` and ``partial_fit``.
 
     handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
-        What ``predict`` does with ids not seen in ``fit``: predict from the other columns, the same with a
-        ``UserWarning``, raise a ``ValueError``, or return NaN for these rows (scikit-learn's scores refuse NaN: use
-        it outside of cross-validation). Missing ids are an error in every mode.
-
-    n_jobs : int or None, default=None
-        Number of threads in ``fit`` and ``predict``. None is 1 unless in a ``joblib.parallel_config`` context, -1
-        all processors. The result is the same, bit for bit, for every value.
+        What ``predict`` does with ids that ``fit`` has not seen: predict from the other columns ("ignore"), also give a
+        ``UserWarning`` ("warn"), raise a ``ValueError`` ("error"), or return NaN for these rows ("nan"). The metrics of
+        scikit-learn reject NaN, so do not use "nan" in cross-validation. Missing ids are always an error.
 
     forgetting : float, default=0.0
-        Part of what is known of a row that ``partial_fit`` forgets before each rating of the row, at least 0 and below
-        1: for tastes that drift. What is left rests on about the last ``1 / forgetting`` ratings of the row. ``fit``
-        and ``fold_in`` do not forget.
+        Only for ``partial_fit``: part of the knowledge about a category that is forgotten before each of its ratings,
+        at least 0 and below 1. Use it when tastes drift. A row then depends on about its last ``1 / forgetting``
+        ratings. ``fit`` and ``fold_in`` do not forget.
+
+    n_jobs : int or None, default=None
+        Number of threads of ``fit`` and ``predict``. None means 1 unless in a ``joblib.parallel_config`` context. -1
+        means all processors. The result is the same, bit for bit, for every value.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial factors, the groups, the order of visits and the ratings held out. An int gives the same
-        model on every call.
+        Seed of the initial factors, the groups, the order of visits and the held-out ratings. Pass an int to get the
+        same model on every call.
 
     memory_map : None, True, str or path-like, default=None
-        Where the large arrays of ``fit`` lie. None: in memory. The path of a folder: in files of that folder, which are
-        mapped into memory, so that ratings may take more than the memory has. True: the same in the folder of the
-        system for temporary files, which on some systems is memory itself. The files are removed when ``fit`` ends. The
-        result is the same, bit for bit. ``fit`` then reads X twice.
+        Where ``fit`` keeps its large arrays. None: in memory. A path to a folder: in memory-mapped files in this
+        folder, so that ratings may be larger than memory. True: in files in the system's temporary folder, which on
+        some systems is itself in memory. The files are removed when ``fit`` ends. The result is the same, bit for bit.
+        With a ``memory_map``, ``fit`` reads X twice.
 
     verbose : int, default=0
-        1 or more prints a line for each epoch of ``fit``, and for each batch of ``partial_fit``.
+        With 1 or more, ``fit`` prints a line for each epoch and ``partial_fit`` a line for each batch.
 
     Attributes
     ----------
     categories_ : list of ndarray
-        Sorted ids seen in ``fit``, one array per column; those that ``partial_fit`` and ``fold_in`` add follow.
+        Sorted ids seen in ``fit``, one array per column. Ids added by ``partial_fit`` and ``fold_in`` follow.
 
-    factors_ : list of ndarray of shape (n_levels, rank), float32
+    factors_ : list of ndarray of shape (n_categories, rank), float32
         Factor rows, one array per column, in the order of ``categories_``.
 
-    biases_ : list of ndarray of shape (n_levels,), float32
+    biases_ : list of ndarray of shape (n_categories,), float32
         Biases, one array per column, in the order of ``categories_``.
 
     user_factors_, item_factors_ : ndarray of shape (n_users, rank) and (n_items, rank), float32
-        The first two of ``factors_``.
+        The first two arrays of ``factors_``.
 
     user_biases_, item_biases_ : ndarray of shape (n_users,) and (n_items,), float32
-        The first two of ``biases_``.
+        The first two arrays of ``biases_``.
 
     intercept_ : float
-        Best constant of the loss: weighted mean, median or quantile of the ratings, or the log of their mean
-        ("poisson"); 0 with ``fit_bias=False``.
+        Best constant prediction for the loss: weighted mean, median or quantile of the ratings, or the log of their
+        mean for "poisson". 0 with ``fit_bias=False``.
 
     damping_ : ndarray of shape (n_columns, 2), float64
-        Damping that ``fit`` used: of factors and of biases, for users, items and each context column.
+        Damping that ``fit`` used, for factors and for biases: of users, of items and of each context column.
 
     penalty_scale_ : float
-        What ``alpha`` and ``damping`` of factors were multiplied by: 1, or what was chosen for counts or with early
-        stopping.
+        Number by which ``alpha`` and ``damping`` of factors were multiplied. It is 1 unless it was chosen on held-out
+        ratings (loss "poisson" or early stopping).
 
     rating_range_ : tuple of (float, float)
         Lowest and highest rating seen, the bounds of ``clip``.
 
     loss_curve_ : list of float
-        Mean loss in each epoch that led to the model, each rating's as it was when the rating was visited; in the unit
-        of the loss of y, without penalties. With implicit features it is the loss without what the rating's own pair
-        tells, usually a little more than that of ``predict``. ``partial_fit`` adds one for each batch; the last 10,000
-        are kept.
+        Mean loss in each epoch that led to the model, in the unit of the loss of y, without penalties. The loss of a
+        rating is taken when the rating is visited. With implicit features, this loss leaves out what the rating itself
+        tells about its user and item; it is then usually slightly higher than the loss of ``predict``. ``partial_fit``
+        adds one value for each batch. The last 10,000 values are kept.
 
     validation_scores_ : list of float
-        With ``early_stopping``, 1 - loss / loss of the best constant on held-out ratings after each epoch that led to
-        the best one, before ``clip``: R^2 for the squared loss. Empty without.
+        With ``early_stopping``: score on held-out ratings after each epoch up to the best one, before ``clip``. The
+        score is 1 - loss / loss of the best constant, which is R^2 for the squared loss. Empty without
+        ``early_stopping``.
 
     best_validation_score_ : float or None
-        The highest, and last, of them.
+        The highest of ``validation_scores_``, which is also the last.
 
     n_iter_ : int
-        Number of epochs that led to the model, and of batches since.
+        Number of epochs that led to the model, plus the number of batches learned by ``partial_fit``.
 
     n_features_in_ : int
         Number of columns seen in ``fit``.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X had names that are all strings.
+        Names of the columns of X. Only defined if X has names that are all strings.
 
     See Also
     --------
-    MatrixFactorizationRanker : Finds what to offer, from ratings or clicks.
+    MatrixFactorizationRanker : Top-N recommendation from ratings or clicks.
+    MatrixFactorizationEncoder : Factors and biases as features for other models.
+    sklearn_mf.dask.DaskMatrixFactorizationRegressor : The same model, fitted on a Dask cluster.
 
     Notes
-    -----
-    A fit depends on the set of ratings and on ``random_state`` only: not on the order of the rows, the number of
-    threads or what the ids are called. A weight of 3 is the same as the rating given three times, a weight of 0 the
-    same as leaving it out. No ratings are kept; for context columns in which each user, or each item, always has the
-    same value, these values are, for :meth:`recommend` to warn by.
+    ----- A fit depends only on the set of ratings and on ``random_state``. It does not depend on the order of the rows,
+    on the number of threads, or on what the ids are called. A weight of 3 is the same as three copies of the rating. A
+    weight of 0 is the same as leaving the rating out.
 
-    An epoch in which the loss explodes is taken back and run again with half the step, with one ``ConvergenceWarning``.
+    The model keeps no ratings. It does keep the values of a context column in which each user, or each item, always has
+    the same value. :meth:`recommend` needs them for its warnings.
 
-    Ids are numbers, text, bytes or datetimes, one kind per column; 1, 1.0 and True are one id.
+    If the loss explodes in an epoch, the epoch is undone and run again with half the step. A ``ConvergenceWarning``
+    says so once.
+
+    Ids are numbers, text, bytes or datetimes, of one type per column. 1, 1.0 and True are the same id.
 
     References
     ----------
@@ -307,7 +323,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     Examples
     --------
     >>> from sklearn_mf import MatrixFactorizationRegressor
-    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+    ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
     >>> y = [5, 3, 4, 2, 4]
     >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, y)
     >>> model.predict([["cem", "Alien"], ["ann", "Casablanca"]]).round(1)
@@ -416,26 +433,26 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> MatrixFactorizationRegressor:
-        """Learn factors and biases from rated pairs.
+        """Learn factors and biases from ratings.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Ids: column 0 the user, column 1 the item, any further column a context. A NumPy array, a list of rows, or
-            a pandas, polars or pyarrow table; each column of its own type. Or what
-            :func:`~sklearn_mf.datasets.open_ratings` returns: a file that is read in batches, with its ratings and
+            Ids: column 0 the user, column 1 the item, any further column a context. Give a NumPy array, a list of rows,
+            or a pandas, polars or pyarrow table. Each column may have its own type. X may also be the result of
+            :func:`~sklearn_mf.datasets.open_ratings`: a file that is read in batches and has its own ratings and
             weights.
 
         y : array-like of shape (n_ratings,)
-            Ratings, finite numbers. None where X is a file, which has them.
+            Ratings, finite numbers. None if X is a file, which has the ratings.
 
         sample_weight : array-like of shape (n_ratings,), default=None
-            Weights, at least 0 and not all 0; their scale does not matter. None weighs all ratings alike, or as a file
-            that is X says.
+            Weights, at least 0 and not all 0; their scale does not matter. None gives all ratings the same weight, or
+            the weights of the file if X is a file.
 
         X_val, y_val : as X and y, default=None
-            Ratings to stop by, with ``early_stopping=True``, instead of some that are held out of X at random: later
-            ones, say. They are not trained on. Ids that X has not are allowed.
+            Ratings for ``early_stopping=True``, such as later ones, instead of a random part of X. The model is not
+            trained on them. They may have ids that are not in X.
 
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of ``X_val``.
@@ -443,18 +460,32 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Returns
         -------
         self : MatrixFactorizationRegressor
-            The fitted estimator. A fit that fails or is interrupted leaves it as it was.
+            The fitted estimator. If the fit fails or is interrupted, the estimator stays as it was.
 
         Raises
         ------
         ValueError
-            If ids are missing, NaN, infinite or of several kinds in one column, if ratings or weights are not finite,
-            if weights are negative or all zero, if counts of ``loss="poisson"`` are, or if shapes do not fit; if
-            ``memory_map`` is not a folder; if a file that is X has changed since it was opened.
+            If ids are missing, NaN, infinite or of several types in one column; if ratings or weights are not finite,
+            or shapes do not match; if weights are negative or all zero, or ratings are negative or all zero with
+            ``loss="poisson"``; if ``memory_map`` is not a folder; if X is a file that has changed since it was opened.
         TypeError
-            If X is sparse, or an id is neither number, text, bytes nor datetime.
+            If X is sparse, or an id is not a number, text, bytes or datetime.
         OSError
-            If a file that is X cannot be read, or the disk of ``memory_map`` has too little room.
+            If X is a file that cannot be read, or the disk of ``memory_map`` has too little space.
+
+        See Also
+        --------
+        partial_fit : Learn from a batch of new ratings.
+        fold_in : Add new users or items without changing the rest of the model.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> model = MatrixFactorizationRegressor(rank=8, max_iter=200, early_stopping=True)
+        >>> model.fit(X[:4_000], y[:4_000], X_val=X[4_000:], y_val=y[4_000:]).n_iter_ < 200
+        True
         """
         hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
@@ -480,7 +511,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
                 generator_of(self),
                 shard,
             )
-            del given, coded, held  # to make room
+            del given, coded, held  # to free memory
             learned = learn(steps, callback)
         callback.end_fit(learned)
         return adopt(self, frozen, levels, learned)
@@ -493,48 +524,54 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         *,
         y_old: ArrayLike | None = None,
     ) -> MatrixFactorizationRegressor:
-        """Learn a batch of ratings that came later; ids never seen before are added.
+        """Learn from a batch of new ratings, and add ids not seen before.
 
-        The first call is a ``fit``. Later calls learn each rating once, by recursive least squares [1]_: a rating moves
-        the rows of its user and item by what they do not know yet, so a row with many ratings moves little, and no
-        learning rate is chosen. ``learning_rate``, ``schedule``, ``max_iter``, ``tol`` and ``early_stopping`` matter
-        in the first call alone.
+        The first call is a ``fit``. Later calls learn from each rating once, by recursive least squares [1]_. No
+        learning rate is needed: a row that has many ratings moves little, a row that has few moves more.
+        ``learning_rate``, ``schedule``, ``max_iter``, ``tol`` and ``early_stopping`` matter only in the first call.
 
-        The mean, scale and intercept, the estimated damping and, with implicit features, what the centers of new
-        users and items are predicted with, stay those of the first call, or of the ``fit`` before. A new row starts at
-        its center, and known rows follow theirs when they gain a partner. No ratings are kept: a pair that is rated
-        again counts twice, unless ``y_old`` says what its rating was.
+        The following stay as they were after the first call, or after the last ``fit``: the mean and scale of y, the
+        intercept, the estimated damping and, with implicit features, the rows that predict centers. A new row starts at
+        its center. The center of a known user or item changes with each new partner (a user rates another item), and
+        its row moves along. The model keeps no ratings, so a pair that is rated again counts twice, unless ``y_old``
+        gives its earlier rating.
 
         Parameters
         ----------
         X, y, sample_weight : as in ``fit``
-            The batch. The scale of the weights is that of the first call's; None weighs each 1.
+            The batch. Weights are on the scale of those of the first call. None means a weight of 1 for each rating.
 
         y_old : array-like of shape (n_ratings,), default=None
-            Where a rating replaces an earlier one of the same pair: the earlier rating, learned with the same weight.
-            NaN elsewhere. None replaces nothing. No ratings are kept, so that a rating was there is not checked.
+            For a rating that replaces an earlier rating of the same pair: the earlier rating, which was learned with
+            the same weight. NaN for all other ratings. None replaces nothing. The model keeps no ratings, so it cannot
+            check that the earlier rating was there.
 
         Returns
         -------
         self : MatrixFactorizationRegressor
-            The fitted estimator. A call that fails leaves it as it was.
+            The fitted estimator. If the call fails, the estimator stays as it was.
 
         Raises
         ------
         ValueError
-            As in ``fit``; if ids are of another kind than before; if ``rank``, ``loss``, ``positive``, ``fit_bias``
-            or ``implicit_features`` was changed; if all ratings of a first batch are the same; if ``y_old`` is
-            infinite, of another length than ``y``, beyond the range of the ratings learned, or given for a user, item
-            or context that is new.
+            As in ``fit``; if ids are of another type than before; if ``rank``, ``loss``, ``positive``, ``fit_bias`` or
+            ``implicit_features`` has changed; if all ratings of a first batch are the same; if ``y_old`` is infinite,
+            not as long as ``y``, outside the range of the ratings learned, or given for a new user, item or context.
+
+        See Also
+        --------
+        fit : Learn from all ratings at once.
+        fold_in : Add new users or items without changing the rest of the model.
+        forget : Remove users.
 
         Notes
-        -----
-        Ratings of a batch are learned in an order that depends on their set alone, by one thread. A call copies the
-        parts of the model that it changes, in chunks of a kilobyte, and shares the others with the model
-        before. So other threads may read the model all the time: they see it as it was before the call, or after.
+        ----- One thread learns the ratings of a batch, in an order that depends only on the set of ratings. A call
+        copies the parts of the model that it changes, in chunks of a kilobyte, and shares the other parts with the
+        model before. So other threads may read the model at any time. They see it as it was before the call, or as it
+        is after.
 
-        Rows of a model that has learned most of its ratings in this way take larger steps: the damping of factors is
-        multiplied by the part of the ratings that ``fit`` had, 0.4 at least.
+        Rows take larger steps if the model has learned most of its ratings by ``partial_fit``: the damping of factors
+        is multiplied by the share of the ratings that came from ``fit``, but by no less than 0.4.
 
         References
         ----------
@@ -543,14 +580,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+        >>> model = model.fit(X, [5, 3, 4, 2, 4])
         >>> before = model.predict([["dora", "Alien"]])
         >>> model = model.partial_fit([["dora", "Alien"], ["dora", "Brazil"]], [2, 1])
         >>> bool(model.predict([["dora", "Alien"]]) < before)
         True
 
-        Dora thinks better of Brazil, of which she had said 1:
+        Dora changes her rating of Brazil from 1 to 4:
 
         >>> model = model.partial_fit([["dora", "Brazil"]], [4], y_old=[1])
         """
@@ -582,12 +621,12 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     @_fit_context(prefer_skip_nested_validation=True)
     def _fit_first_batch(self, X: Any, y: Any, sample_weight: Any, y_old: Any) -> MatrixFactorizationRegressor:
-        """Learn from nothing."""
+        """Fit the model on the first batch."""
         frozen = frozen_copy(self)
         hyper = hyperparameters_of(frozen)
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)
         if check_old_ratings(y_old, len(given.y)) is not None:
-            raise ValueError("y_old is given, and the model has learned nothing that could be replaced.")
+            raise ValueError("y_old is given, but the model has not learned any ratings yet. Leave y_old out.")
         with Threads(count_threads(frozen.n_jobs)) as threads:
             shard = Shard(threads)
             levels, coded = given.fit_levels(shard)
@@ -598,16 +637,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     def _adopt_batch(
         self, frozen: MatrixFactorizationRegressor, levels: Levels, learned: Learned, n_ratings: int
     ) -> MatrixFactorizationRegressor:
-        """Become what was learned from a batch; say so if the user wants to know."""
+        """Take over what was learned from a batch; print a line if ``verbose``."""
         if self.verbose:
             print(f"Batch of {n_ratings} ratings  {learned.state.hyper.loss.training_line(learned.losses[-1])}")
         return adopt(self, frozen, levels, learned)
 
     def forget(self, users: ArrayLike) -> MatrixFactorizationRegressor:
-        """Remove users from the model: their ids, their rows, and what is kept of their ratings.
+        """Remove users from the model: their ids, their rows and statistics of their ratings.
 
-        What items have learned from their ratings stays, as sums over all their users. To remove that too, ``fit``
-        again without these users.
+        Items keep what they learned from the ratings of these users, as part of sums over all users. To remove this as
+        well, call ``fit`` again without these users.
 
         Parameters
         ----------
@@ -617,21 +656,27 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Returns
         -------
         self : MatrixFactorizationRegressor
-            The estimator. To it, these users are now as users never seen. The others, and their order in
-            ``categories_``, stay as they are.
+            The estimator, to which these users are now unknown. Other users, and their order in ``categories_``, stay
+            as they are.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a user is not known, or all users would be removed.
+            If a user is not known, or if all users would be removed.
+
+        See Also
+        --------
+        partial_fit : Learn from a batch of new ratings.
 
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+        >>> model = model.fit(X, [5, 3, 4, 2, 4])
         >>> model.forget(["bob"]).categories_[0]
         array(['ann', 'cem'], dtype=object)
         """
@@ -655,46 +700,63 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     def fold_in(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, update_known: bool = False
     ) -> MatrixFactorizationRegressor:
-        """Add users, items or context levels never seen, without a refit.
+        """Add new users, items or context categories without a refit.
 
-        The bias and factors of each new level are the exact minimum of the objective of ``fit``, over all its ratings
-        given here, with everything else held as it is; all other predictions stay the same, bit for bit. With implicit
-        features the center of a new user comes from the items rated here, that of a new item from its users.
+        The bias and factors of each new category are the exact minimum of the objective of ``fit`` over its ratings in
+        X, with all other parameters held fixed. All other predictions stay the same, bit for bit. With implicit
+        features, the center of a new user comes from the items that the user rated in X. The center of a new item comes
+        from its users in X.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Ids, exactly one in each row new: for new users rating new items, fold in the users first, with their
-            ratings of known items, then the items.
+            Ids, of which exactly one in each row is new. If new users rated new items, first fold in the users, with
+            their ratings of known items. Then fold in the items.
 
         y : array-like of shape (n_ratings,)
             Ratings.
 
         sample_weight : array-like of shape (n_ratings,), default=None
-            Weights, on the scale of those of ``fit``; None weighs each 1.
+            Weights, on the scale of those of ``fit``. None means a weight of 1 for each rating.
 
         update_known : bool, default=False
-            Whether rows without a new id are allowed: they solve their user again, from the ratings given here alone.
+            Whether to allow rows without a new id. Their users are then solved again, from the ratings in X only.
 
         Returns
         -------
         self : MatrixFactorizationRegressor
-            The estimator, with the new levels at the end of ``categories_``.
+            The estimator, with the new categories at the end of ``categories_``.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If rows have no new id, or several; if ``loss`` is not "squared_error", or ``positive`` is set: use
-            ``partial_fit`` then; or as in ``fit``.
+            If a row has no new id, or several; if ``loss`` is not "squared_error" or ``positive`` is set (use
+            ``partial_fit`` in these cases); or as in ``fit``.
+
+        See Also
+        --------
+        partial_fit : Learn from new ratings of any ids.
+        recommend_from : Recommend items to new users without storing them.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+        >>> model = model.fit(X, [5, 3, 4, 2, 4])
+        >>> model = model.fold_in([["dora", "Alien"], ["dora", "Brazil"]], [2, 1])
+        >>> model.categories_[0]
+        array(['ann', 'bob', 'cem', 'dora'], dtype=object)
         """
         hyper, frozen = hyperparameters_of(self), frozen_copy(self)
         check_is_fitted(frozen)
         if not hyper.loss.is_least_squares or self.positive:
             raise ValueError(
-                "fold_in solves least squares, and so does recommend_from, for loss='squared_error' and "
-                f"positive=False; use partial_fit for loss={self.loss!r} and positive={self.positive}."
+                "fold_in and recommend_from need loss='squared_error' and positive=False. Got "
+                f"loss={self.loss!r} and positive={self.positive}. Use partial_fit instead."
             )
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
         known = learned_so_far(frozen, hyper, "fold_in")
@@ -708,41 +770,47 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return adopt(self, frozen, levels, learned)
 
     def predict(self, X: Any, return_std: bool | str = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """Predict the ratings of pairs and, where it is asked for, how sure they are.
+        """Predict ratings, with standard deviations on request.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, n_columns)
-            Ids, in the columns and of the kinds given to ``fit``.
+            Ids, with the same columns and types as in ``fit``.
 
         return_std : bool or "mean", default=False
-            Whether to return standard deviations too. True: of a rating that would be given now. "mean": of what that
-            rating is expected to be, without the noise of the rating itself.
+            Whether to return standard deviations too. True gives the deviation of a rating that the user would give
+            now. "mean" gives the deviation of the expected rating, without the noise of a single rating.
 
         Returns
         -------
         y : ndarray of shape (n_pairs,), float64
-            Predicted ratings. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
+            Predicted ratings. ``handle_unknown`` says what happens to ids that ``fit`` has not seen.
 
         y_std : ndarray of shape (n_pairs,), float64
-            Standard deviations, on the scale of y; with ``return_std`` alone. An id never seen counts as one without
-            ratings. Where the prediction is NaN, the deviation is NaN too.
+            Standard deviations, on the scale of y. Only returned if ``return_std`` is set. An unknown id counts as an
+            id without ratings. Where the prediction is NaN, so is the deviation.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown; if
-            ``return_std`` is none of these, or set for a loss other than "squared_error", "huber" and
+            If ids are missing, of another type than in ``fit`` or, with ``handle_unknown="error"``, unknown; if
+            ``return_std`` has another value, or is set for a loss other than "squared_error", "huber" and
             "absolute_error".
 
+        See Also
+        --------
+        recommend : The items with the highest predicted ratings.
+        explain : The parts of a prediction.
+
         Notes
-        -----
-        The variance of a rating is :math:`s_u^2 s_i^2 / s^2 \\, (1 + h)`. The noise s of a user, of an item and of all
-        ratings comes from the errors in ``fit``, each as if its rating had been left out [1]_. For h, each row has a
-        precision that grows with its ratings; ``partial_fit`` and ``fold_in`` keep all of it up to date. ``clip``
-        does not change the deviations.
+        ----- The variance of a rating is :math:`s_u^2 s_i^2 / s^2 \\, (1 + h)`. Here :math:`s_u`, :math:`s_i` and s are
+        the noise of the user, of the item and of all ratings. They come from the errors in ``fit``, each computed as if
+        its rating had been left out [1]_. h comes from the precision of each row, which grows with the number of its
+        ratings. ``partial_fit`` and ``fold_in`` update all of these. ``clip`` does not change the deviations.
+
+        Read more in the :doc:`user guide </user_guide/uncertainty>`.
 
         References
         ----------
@@ -751,10 +819,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
-        >>> y, y_std = model.predict([["ann", "Casablanca"], ["zoe", "Casablanca"]], return_std="mean")
-        >>> bool(y_std[0] < y_std[1])  # nothing is known of zoe
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+        >>> model = model.fit(X, [5, 3, 4, 2, 4])
+        >>> pairs = [["ann", "Casablanca"], ["zoe", "Casablanca"]]
+        >>> y, y_std = model.predict(pairs, return_std="mean")
+        >>> bool(y_std[0] < y_std[1])  # zoe is unknown
         True
         """
         if isinstance(return_std, np.bool_):
@@ -785,93 +856,103 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Parameters
         ----------
         users : array-like of shape (n_users,)
-            User ids. A user never seen in ``fit`` gets the items with the highest biases, and is reported as
-            ``handle_unknown`` says ("nan": their ratings are NaN). An empty list gives empty arrays.
+            User ids. An unknown user (cold start) gets the items with the highest biases. ``handle_unknown`` says how
+            unknown users are reported; with "nan" their ratings are NaN. An empty list gives empty arrays.
 
         n_items : int, default=10
-            How many items for each user, at least 1. With fewer candidates there are as many as these.
+            Number of items for each user, at least 1. If there are fewer candidates, all of them are returned.
 
         by : {"rating", "lower", "upper"}, default="rating"
-            What items are ranked by: the predicted rating; that minus its standard deviation, for careful lists; that
-            plus its standard deviation, for lists that explore. The deviation is that of ``predict`` with
-            ``return_std="mean"``. With context columns bounds take longer: each item is scored for each user by itself.
+            What to rank items by: "rating" is the predicted rating. "lower" is the rating minus its standard deviation,
+            for careful lists. "upper" is the rating plus its standard deviation, for lists that explore. The deviation
+            is that of ``predict`` with ``return_std="mean"``. With context columns, "lower" and "upper" are slower,
+            because each item is scored separately for each user.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
-            (user, item) pairs not to recommend: the X of ``fit``, to leave out what was rated. Ids that are not known
-            are no error. Further columns are not looked at. It takes about 11 bytes of memory a pair.
+            (user, item) pairs that are not recommended. Give the X of ``fit`` to leave out what users have rated.
+            Unknown ids are allowed, and further columns are ignored. Takes about 11 bytes of memory per pair.
 
         candidates : array-like of shape (n_candidates,), default=None
-            Ids of the items to choose from. None: all that were seen in ``fit``.
+            Ids of the items to choose from. None means all items seen in ``fit``.
 
         context : array-like, default=None
-            For models with context columns: one value for each, of shape (n_columns - 2,), for all users, or a table of
-            shape (n_users, n_columns - 2); of a single context column also (n_users,). A value never seen in ``fit``
-            adds nothing to the ranking and is warned of, with ``handle_unknown="ignore"`` too ("error" raises, "nan"
-            makes the ratings NaN). Columns of ``item_context`` are left out.
+            For models with context columns: one value per context column, of shape (n_columns - 2,), for all users; or
+            a table of shape (n_users, n_columns - 2). For a single context column also an array of shape (n_users,).
+            Leave out columns that ``item_context`` has. A value that ``fit`` has not seen adds nothing to the ranking.
+            It gives a warning, with ``handle_unknown="ignore"`` too; "error" raises, and "nan" makes the ratings NaN.
 
         item_context : array-like, dataframe or mapping, default=None
-            For context columns that belong to the item (its year, its genre): a table with the items in its first
-            column and their values in further ones, a row for each candidate at least; or a mapping, or pandas Series,
-            from an item to its value, or to a list of them. Each item is then ranked in its own context. A frame names
-            the context columns that it has, where ``fit`` saw names. Otherwise its columns are all context columns, in
-            the order of ``fit``, or all those where each item always had the same value in ``fit``.
+            For context columns that belong to the item, such as its year or genre. Each item is then ranked in its own
+            context. Give a table with item ids in its first column and context values in further columns, with a row
+            for each candidate. Or give a mapping or pandas Series from an item to its value or list of values. If the
+            table has column names, and so had X in ``fit``, the names tell the context columns. Otherwise the columns
+            are all context columns in the order of ``fit``, or all those in which each item always had the same value
+            in ``fit``.
 
         as_frame : bool, default=False
-            Whether to return a pandas frame with a row for each item that was found: user, item, place (from 1 on) and
-            rating. Users and items are called as the columns of ``fit``, where these had names.
+            Whether to return a pandas DataFrame with a row for each recommended item. Its columns are user, item, place
+            (from 1 on) and rating. The columns for users and items have the names from ``fit``, if there were names.
 
         Returns
         -------
         items : ndarray of shape (n_users, min(n_items, n_candidates))
-            Item ids, best first. What is predicted the same is in the order of ``categories_[1]``. n_candidates is the
-            number of different candidates. Where ``exclude`` leaves fewer items, the end of the row is filled with -1
-            (ids that are int; the largest number if unsigned 64 bit), NaN (float), NaT (datetimes) or None (text).
-            Where that may be an id itself, leave fills out by another mark: their ratings are NaN.
+            Item ids, best first; n_candidates is the number of different candidates. Items with equal predictions are
+            in the order of ``categories_[1]``. If ``exclude`` leaves fewer items, the end of the row is filled with -1
+            (int ids; the largest number for unsigned 64 bit), NaN (float), NaT (datetimes) or None (text). If the fill
+            value may be an id itself, recognize filled places by their rating, which is NaN.
 
         ratings : ndarray of shape (n_users, min(n_items, n_candidates)), float64
-            What ``predict`` gives for these pairs, NaN where there is no item. The order is that of the model, also
-            among ratings that ``clip`` made equal. With ``by="lower"`` or "upper" the order is that of the bounds.
+            Predicted ratings, equal to those of ``predict``; NaN where there is no item. The order is that of the model
+            before ``clip``, so it also ranks ratings that ``clip`` made equal. With ``by="lower"`` or "upper" the order
+            is that of the bounds.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If ``by`` is none of these, or a bound and the loss has no deviations; if a candidate is not known, ids
-            are of another kind than in ``fit``, ``n_items`` is below 1, context is
-            missing, ``item_context`` has no row for a candidate or several that differ, or with
-            ``handle_unknown="error"`` a user or a context is not known.
+            If ``by`` has another value, or is a bound and the loss has no deviations; if ids are of another type than
+            in ``fit``, or a candidate is unknown; if ``n_items`` is below 1; if context is missing; if ``item_context``
+            has no row for a candidate, or several rows that differ; if a user or context is unknown with
+            ``handle_unknown="error"``.
         TypeError
             If ``n_items`` is not an int.
 
         Warns
         -----
         UserWarning
-            If a context was never seen in ``fit``; if ``context`` has a column in which each item always had the same
-            value, and candidates had another; if one row of ``context`` is given for several users, in a column in
-            which each user always had the same value, and some had another. The model keeps these values, no ratings.
+            If ``fit`` has not seen a context value. If each item always had the same value in a column in ``fit``, and
+            ``context`` gives candidates another one. If each user always had the same value in a column in ``fit``, and
+            one row of ``context`` gives some of several users another one.
+
+        See Also
+        --------
+        recommend_users : The best users for each item.
+        recommend_from : Recommend items to users who are not in the model.
+        MatrixFactorizationRanker : Lists of what users are likely to choose.
 
         Notes
-        -----
-        Scores of blocks of users come from a product of matrices, which chooses items that may be among the best; they
-        are then ordered by what ``predict`` computes. So the result does not depend on ``n_jobs`` or on who else is
-        asked for. ``n_jobs`` threads share the users, and BLAS has one thread in each.
+        ----- For blocks of users, a matrix product finds the items that may be among the best (candidate generation).
+        These items are then sorted by what ``predict`` computes. So the result does not depend on ``n_jobs`` or on the
+        other users of the call. ``n_jobs`` threads share the users. BLAS uses one thread in each of them.
 
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> y = [5, 3, 4, 2, 4]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, y)
         >>> items, ratings = model.recommend(["bob", "cem"], 2, exclude=X)
         >>> items
         array([['Brazil', None],
                ['Alien', 'Casablanca']], dtype=object)
 
-        The decade of a film belongs to the item:
+        A context that belongs to the item, here the decade of a film:
 
         >>> decades = {"Alien": "70s", "Brazil": "80s", "Casablanca": "40s"}
-        >>> with_decades = [[user, film, decades[film]] for user, film in X]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(with_decades, [5, 3, 4, 2, 4])
+        >>> X_decades = [[user, film, decades[film]] for user, film in X]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X_decades, y)
         >>> items, ratings = model.recommend(["bob", "cem"], 1, exclude=X, item_context=decades)
         >>> items
         array([['Brazil'],
@@ -885,7 +966,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return frozen._answer(question, as_frame)
 
     def explain(self, X: Any) -> Bunch:
-        """Take predictions apart.
+        """Split predictions into their parts.
 
         Parameters
         ----------
@@ -895,11 +976,15 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Returns
         -------
         parts : :class:`~sklearn.utils.Bunch` of ndarrays of shape (n_pairs,), float64
-            ``intercept``, ``user_bias``, ``item_bias``, ``context`` (all that context columns bring: their biases, and
-            their factors with those of user, item and each other), ``interaction`` (user factors times item factors),
-            ``score`` (the sum of these), and ``rating``: what ``predict`` returns, that is the score, its exponential
-            with ``loss="poisson"``, within the range of the ratings with ``clip``. An id never seen adds 0.
-            ``pandas.DataFrame(parts)`` makes a table of it.
+            The parts, which ``pandas.DataFrame(parts)`` turns into a table. An unknown id adds 0.
+
+            - ``intercept``, ``user_bias``, ``item_bias``: these parameters of the model.
+            - ``context``: everything that context columns add: their biases, and the products of their factors with
+              those of user, item and each other.
+            - ``interaction``: product of user and item factors.
+            - ``score``: sum of the parts above.
+            - ``rating``: what ``predict`` returns. It is the score, or its exponential with ``loss="poisson"``, clipped
+              to the range of the ratings with ``clip``.
 
         Raises
         ------
@@ -908,12 +993,17 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ValueError
             As in ``predict``.
 
+        See Also
+        --------
+        predict : The predictions alone.
+
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
-        >>> parts = model.explain([["cem", "Alien"]])
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+        >>> parts = model.fit(X, [5, 3, 4, 2, 4]).explain([["cem", "Alien"]])
         >>> [f"{name} {values[0]:.2f}" for name, values in parts.items()]  # doctest: +ELLIPSIS
         ['intercept 3.60', 'user_bias 0...', 'item_bias 0...', 'context 0.00', ...]
         """
@@ -926,7 +1016,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     def factors_(self) -> list[np.ndarray]:
         """Factor rows, one array per column, in the order of ``categories_``.
 
-        They cannot be written to; to replace them, set the attribute.
+        The arrays are read-only. To replace them, set the attribute.
         """
         return self._whole("_factors")
 
@@ -938,7 +1028,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     def biases_(self) -> list[np.ndarray]:
         """Biases, one array per column, in the order of ``categories_``.
 
-        They cannot be written to; to replace them, set the attribute.
+        The arrays are read-only. To replace them, set the attribute.
         """
         return self._whole("_biases")
 
@@ -947,7 +1037,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         replace_rows(self, "_biases", arrays)
 
     def _whole(self, name: str) -> list[np.ndarray]:
-        """Give the tables of an attribute as arrays."""
+        """Return the tables of an attribute as arrays."""
         if name not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} has no {name[1:]}_ before fit.")
         return [rows.whole() if isinstance(rows, RowTable) else rows for rows in vars(self)[name]]
@@ -978,21 +1068,21 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return self.biases_[1]
 
     def _view(self) -> FittedModel:
-        """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
+        """Return the fitted model for the reading methods; ``self`` is a copy of a fitted estimator."""
         return fitted_model(self)
 
     def _view_with_uncertainty(self) -> FittedModel:
-        """Give the same, for methods that tell how sure predictions are."""
+        """Return the fitted model together with what standard deviations need."""
         return replace(fitted_model(self), uncertainty=uncertainty_of(self))
 
     def _view_for(self, question: Question) -> FittedModel:
-        """Give what a question needs."""
+        """Return the fitted model with what the question needs."""
         return self._view_with_uncertainty() if question.n_deviations else self._view()
 
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
+        """Replace all users by those of X, learned from these ratings; ``self`` is a copy of the estimator."""
         if y is None:
-            raise ValueError("recommend_from needs y, the ratings of the pairs in X.")
+            raise ValueError("recommend_from needs y: the ratings of the pairs in X.")
         model = model_of(self)
         no_factors, no_bias = np.empty((0, model.rank), dtype=np.float32), np.empty(0, dtype=np.float32)
         self._factors, self._biases = [as_table(no_factors), model.factors[1]], [as_table(no_bias), model.biases[1]]
@@ -1002,7 +1092,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
 
 def hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
-    """Give what training is told of the parameters."""
+    """Return the hyperparameters of training."""
     return Hyperparameters(
         int(model.rank),
         float_of(model, "learning_rate"),
@@ -1018,7 +1108,7 @@ def hyperparameters_of(model: MatrixFactorizationRegressor) -> Hyperparameters:
 
 
 def _damping_of(model: MatrixFactorizationRegressor) -> Damping | None:
-    """Give the damping of users and of items; None where it is estimated."""
+    """Return the damping of users and items, or None if it is estimated."""
     if isinstance(model.damping, str):
         return None
     if isinstance(model.damping, Real):
@@ -1026,14 +1116,14 @@ def _damping_of(model: MatrixFactorizationRegressor) -> Damping | None:
     pair, largest = list(model.damping), float(np.finfo(np.float64).max)
     if len(pair) != 2 or not all(isinstance(d, Real) and 0 <= d <= largest for d in pair):
         raise InvalidParameterError(
-            f"The 'damping' parameter of {type(model).__name__} must be 'auto', a number, or two numbers, of users and "
-            f"of items, each at least 0. Got {model.damping!r} instead."
+            f"The 'damping' parameter of {type(model).__name__} must be 'auto', a number, or two numbers (for users "
+            f"and for items), each at least 0. Got {model.damping!r} instead."
         )
     return Damping.of_sides(float(pair[0]), float(pair[1]))
 
 
 def stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
-    """Give how long to train."""
+    """Return the rule that says how long to train."""
     return StoppingRule(
         model.schedule,
         int(model.max_iter),
@@ -1046,24 +1136,24 @@ def stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
 
 
 def _memory_map_of(model: MatrixFactorizationRegressor) -> str | PathLike | bool | None:
-    """Give the folder for large arrays, True for a temporary one, or None."""
+    """Return the folder for large arrays, True for a temporary folder, or None."""
     path = model.memory_map
     if not isinstance(path, (str, PathLike)):
         return True if path else None
     if not str(path) or not Path(path).is_dir():
         raise InvalidParameterError(
-            f"The 'memory_map' parameter of {type(model).__name__} must be None, True or the path of a folder that "
-            f"exists. There is no folder {str(path)!r}."
+            f"The 'memory_map' parameter of {type(model).__name__} must be None, True or the path of an existing "
+            f"folder. There is no folder {str(path)!r}."
         )
     return path
 
 
 def _places_in(model: MatrixFactorizationRegressor, levels: Levels, labels: list[str]) -> list[np.ndarray]:
-    """Find where levels are among those that the model has, -1 for nowhere."""
+    """Find the place of each category in the earlier model, -1 if it is not there."""
     own = levels_of(model)
     if len(levels.ids) != len(own.ids):
         raise ValueError(
-            f"warm_start goes on from a model of {len(own.ids)} columns, and X has {len(levels.ids)}. Give "
-            "it the same ones, or fit anew with warm_start=False."
+            f"warm_start continues from a model of {len(own.ids)} columns, but X has {len(levels.ids)}. Give "
+            "the same columns, or set warm_start=False."
         )
     return own.find(levels, labels)
