@@ -1,13 +1,181 @@
-"""Sphinx configuration: ``sphinx-build docs docs/_build``."""
+"""Sphinx configuration: ``sphinx-build -W -n docs docs/_build``. The build needs no network."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
 
 import sklearn_mf
 
+HERE = Path(__file__).parent
+
 project = "sklearn_mf"
-release = sklearn_mf.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.intersphinx", "numpydoc", "myst_parser"]
-myst_enable_extensions = ["dollarmath", "amsmath"]
-myst_heading_anchors = 3
-numpydoc_show_class_members = False
-intersphinx_mapping = {"sklearn": ("https://scikit-learn.org/stable", None)}
-exclude_patterns = ["_build"]
-html_theme = "alabaster"
+author = "the sklearn_mf developers"
+copyright = "the sklearn_mf developers"
+release = version = sklearn_mf.__version__
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # copies MathJax into the site
+    "numpydoc",
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "examples", "**/*.part.md"]
+templates_path = ["_templates"]
+nitpicky = True
+
+# --- Pages -----------------------------------------------------------------------------------------------------------
+
+myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_mf"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "sklearn_mf"},
+    "header_links_before_dropdown": 5,
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+# Pages that stand alone have no list of pages beside them.
+ALONE = ["index", "get_started", "choose", "comparison", "other_tools", "faq", "contributing", "changes"]
+html_sidebars = {page: [] for page in [*ALONE, "search", "genindex"]}
+
+# --- The API: a page an object ---------------------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the lists of parameters say them, in words
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 60
+python_use_unqualified_type_names = True
+add_module_names = False
+numpydoc_show_class_members = False  # the templates list the methods
+numpydoc_class_members_toctree = False
+toc_object_entries_show_parents = "hide"
+
+MODULES = ["sklearn_mf", *(f"sklearn_mf.{name}" for name in ("dask", "datasets", "metrics", "model_selection", "plotting"))]
+# Methods stand in this order; others follow by name.
+ORDER = """fit fit_transform partial_fit fold_in forget predict transform score recommend recommend_from recommend_users
+similar_items similar_users explain to_local from_estimator from_predictions from_search plot split get_n_splits""".split()
+# What scikit-learn's classes give and users call: it has a docstring of scikit-learn's.
+BORROWED = {"score", "get_n_splits"}
+# `open_ratings` makes these, and `fit` reads them: nobody else calls their methods.
+NOT_CALLED = {"batches", "refuse", "local_class"}
+
+
+def public_names(cls):
+    """Names of methods and properties of a class, those that are ours and those that are scikit-learn's alone."""
+    ours, theirs, properties = [], [], []
+    for name in dir(cls):
+        member = inspect.getattr_static(cls, name)
+        is_property = isinstance(member, property)
+        function = member.fget if is_property else getattr(cls, name)
+        if name.startswith("_") or name in NOT_CALLED:
+            continue
+        module = getattr(function, "__module__", None) or ""
+        if cls.__module__.startswith("sklearn_mf.dask") and not module.startswith("sklearn_mf.dask"):
+            continue
+        if module.startswith("sklearn_mf") or name in BORROWED:
+            if name != "set_params":
+                ours.append(name)
+            properties += [name] * is_property
+        if not module.startswith("sklearn_mf.") or name == "set_params":
+            theirs += [name] * (name not in BORROWED)
+    ours.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name in properties, name))
+    return ours, theirs, properties
+
+
+autosummary_context = {"public": {}, "inherited": {}, "properties": {}, "local": {}, "examples": []}
+CODE_OF_EXAMPLES = "".join(path.read_text() for path in (HERE / "examples").glob("*.py"))
+for module in map(importlib.import_module, MODULES):
+    for name in module.__all__:
+        thing, path = getattr(module, name), f"{module.__name__}.{name}"
+        if re.search(rf"\b{name}\(|\b{name}\.from_", CODE_OF_EXAMPLES):
+            autosummary_context["examples"].append(path)
+        if inspect.isclass(thing):
+            ours, theirs, properties = public_names(thing)
+            autosummary_context["public"][path] = ours
+            autosummary_context["inherited"][path] = theirs
+            autosummary_context["properties"][path] = properties
+            if name.startswith("Dask"):
+                autosummary_context["local"][path] = f"sklearn_mf.{name.removeprefix('Dask')}"
+
+# What numpydoc checks of docstrings: everything but these.
+numpydoc_validation_checks = {
+    "all",
+    "GL01",  # text begins on the line of the quotes: a convention of this source
+}
+# Docstrings of scikit-learn's, which methods of ours inherit.
+numpydoc_validation_exclude = set()
+
+# --- The gallery: every script of docs/examples is run ---------------------------------------------------------------
+
+FIRST_EXAMPLES = ["quickstart.py", "recommendations.py", "training_control.py", "replay.py", "seeds_and_context.py"]
+from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": ExplicitOrder([*FIRST_EXAMPLES, "*"]),
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("sklearn_mf",),
+    "reference_url": {"sklearn_mf": None},
+    "capture_repr": (),
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+    "abort_on_example_error": True,
+}
+suppress_warnings = ["config.cache"]  # the gallery's settings have an object in them
+
+# --- Links to other projects -----------------------------------------------------------------------------------------
+
+# Inventories of other projects would have to be downloaded. Their addresses follow rules instead.
+PAGES_OF_OTHERS = [
+    (r"sklearn(\.\w+)+", "https://scikit-learn.org/stable/modules/generated/{}.html"),
+    (r"numpy(\.\w+)+", "https://numpy.org/doc/stable/reference/generated/{}.html"),
+    (r"scipy(\.\w+)+", "https://docs.scipy.org/doc/scipy/reference/generated/{}.html"),
+    (r"pandas(\.\w+)+", "https://pandas.pydata.org/docs/reference/api/{}.html"),
+    (r"matplotlib(\.\w+)+", "https://matplotlib.org/stable/api/_as_gen/{}.html"),
+]
+
+
+def link_to_others(app, env, node, contnode):
+    """Link names of other projects to their pages."""
+    from docutils.nodes import reference
+
+    target = node.get("reftarget", "")
+    for pattern, address in PAGES_OF_OTHERS:
+        if node.get("refdomain") in ("py", "") and re.fullmatch(pattern, target):
+            return reference("", "", contnode, internal=False, refuri=address.format(target))
+    return None
+
+
+def shorten_signature(app, what, name, obj, options, signature, returns):
+    """Give no way to make what users do not make, and no "self"."""
+    if name.endswith(".RatingsFile"):
+        return "", None
+    return signature, returns
+
+
+def setup(app):
+    app.connect("missing-reference", link_to_others)
+    app.connect("autodoc-process-signature", shorten_signature)
