@@ -1,4 +1,4 @@
-"""Provide the transformer: factors and biases as features for other models."""
+"""Provide the encoder, which turns ids into factors and biases as features for other models."""
 
 from __future__ import annotations
 
@@ -27,55 +27,57 @@ _ONE_THREAD = Threads(1)
 
 
 class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
-    r"""Turn columns of ids into the biases and factors that a factorization of ``y`` learns for them.
+    r"""Encode columns of ids by the biases and factors that a factorization of ``y`` learns for them.
 
-    For use next to other features, with any downstream model: each column of ids becomes ``1 + rank`` columns, the bias
+    Use it next to other features, with any downstream model. Each column of ids becomes ``1 + rank`` columns: the bias
     of the id and its factors.
 
-    ``fit_transform`` is cross-fitted, as that of :class:`~sklearn.preprocessing.TargetEncoder`: a row is encoded by a
-    model that was fitted without the fold that it is in, so that no rating sees itself, and the downstream model learns
-    what the features are worth on new rows. So ``fit(X, y).transform(X)`` is not ``fit_transform(X, y)``: for training,
-    call the latter, as :class:`~sklearn.pipeline.Pipeline` and :class:`~sklearn.compose.ColumnTransformer` do.
+    ``fit_transform`` uses cross-fitting, as :class:`~sklearn.preprocessing.TargetEncoder` does, to avoid leakage of
+    ``y`` into the features. It encodes the rows of each fold by a model that was fitted on the other folds. So the
+    downstream model learns what the features are worth on new rows. This means that ``fit(X, y).transform(X)`` differs
+    from ``fit_transform(X, y)``. Use ``fit_transform`` for training; :class:`~sklearn.pipeline.Pipeline` and
+    :class:`~sklearn.compose.ColumnTransformer` do so.
 
-    Factors are determined up to a rotation only, another one in each fit. The stacked rows :math:`V_k` of each fold's
-    model are therefore turned onto those of the model of all rows, :math:`V`, by the orthogonal matrix
+    Factors are only determined up to a rotation, and each fit has another one. So the encoder rotates the factors of
+    each fold's model onto those of the model of all rows. With the stacked rows :math:`V_k` of the fold and :math:`V`
+    of all rows, over the ids that both models have, the rotation is
 
     .. math:: R_k = \arg\min_{R^T R = 1} \| V_k R - V \|^2
 
-    (orthogonal Procrustes problem [1]_), over the levels that both have. That changes no prediction of the model. With
-    ``positive=True`` :math:`R_k` is the best permutation instead, which keeps factors positive.
+    (orthogonal Procrustes problem [1]_). The rotation does not change the predictions of the model. With
+    ``positive=True``, :math:`R_k` is the best permutation instead, which keeps factors positive.
 
-    So the basis of the factors, rank (rank - 1) / 2 numbers for each fold, does come from all rows; angles and lengths
-    of factors, and biases, do not. That is nothing at usual sizes, but keep ``rank`` well below the number of users and
-    of items: at rank 30 on 300 ratings of 30 users, pure noise was predicted with a correlation of 0.04.
+    The orientation of the factors, rank (rank - 1) / 2 numbers for each fold, therefore depends on all rows. Lengths
+    and angles of factors, and biases, do not. This leak is negligible at usual sizes, but keep ``rank`` well below the
+    number of users and the number of items. In a test with rank 30 on 300 ratings of 30 users, pure noise was predicted
+    with a correlation of 0.04.
 
     Parameters
     ----------
     regressor : MatrixFactorizationRegressor or None, default=None
-        What is fitted; it is cloned. None is ``MatrixFactorizationRegressor(rank=8)``; give one to search over its
-        parameters (as ``regressor__rank``). With
-        ``handle_unknown="ignore"`` an id never seen gets zeros, with "nan" NaN, with "warn" and "error" it is reported
-        by ``transform``.
+        The regressor to fit; it is cloned. None is ``MatrixFactorizationRegressor(rank=8)``. Give one to search over
+        its parameters (as ``regressor__rank``). Its ``handle_unknown`` says what ``transform`` does with unknown ids:
+        "ignore" encodes them as zeros and "nan" as NaN; "warn" also warns and "error" raises.
 
     cv : int, splitter or list, default=5
         The folds of ``fit_transform``. An int, at least 2, is the number of shuffled folds. A splitter should shuffle,
-        as tables are often sorted by user, and a fold of all rows of a user encodes them as never seen. A list has
-        pairs of rows to train on and to encode: ``list(GroupKFold(5).split(X, y, groups))``. Each row must be encoded
-        once, by a model that was not trained on it.
+        because tables are often sorted by user, and a fold with all rows of a user encodes this user as unknown. A list
+        has pairs of row numbers, to train on and to encode, such as ``list(GroupKFold(5).split(X, y, groups))``. Each
+        row must be encoded exactly once, by a model that was not trained on it.
 
     random_state : int, RandomState instance or None, default=None
-        Draws the folds and, where the regressor has none itself, its seed.
+        Seed of the folds, and of the regressor if its own ``random_state`` is None.
 
     Attributes
     ----------
     regressor_ : MatrixFactorizationRegressor
-        The model fitted on all rows, which encodes new ones.
+        The model fitted on all rows, which encodes new rows.
 
     n_features_in_ : int
         Number of columns of X.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of X, when all are strings.
+        Names of the columns of X. Only defined if X has names that are all strings.
 
     See Also
     --------
@@ -94,9 +96,10 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
     >>> from sklearn_mf import MatrixFactorizationEncoder
     >>> from sklearn_mf.datasets import make_ratings
     >>> X, y = make_ratings(100, 50, 2_000, random_state=0, return_X_y=True)
-    >>> ids = make_column_transformer((MatrixFactorizationEncoder(random_state=0), [0, 1]), remainder="passthrough")
-    >>> model = make_pipeline(ids, Ridge()).fit(X, y)
-    >>> MatrixFactorizationEncoder(random_state=0).fit(X, y).get_feature_names_out(["user", "film"])[:3]
+    >>> encoder = MatrixFactorizationEncoder(random_state=0)
+    >>> columns = make_column_transformer((encoder, [0, 1]), remainder="passthrough")
+    >>> model = make_pipeline(columns, Ridge()).fit(X, y)
+    >>> encoder.fit(X, y).get_feature_names_out(["user", "film"])[:3]
     array(['user_bias', 'user_factor0', 'user_factor1'], dtype=object)
     """
 
@@ -133,13 +136,13 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         Raises
         ------
         ValueError
-            If there is no such parameter, or a parameter of the regressor is set while ``regressor`` is None; then
-            none is set.
+            If there is no such parameter, or if a parameter of the regressor is set while ``regressor`` is None. No
+            parameter is set in these cases.
         """
         nested = [name for name in params if name.startswith("regressor__")]
         if nested and params.get("regressor", self.regressor) is None:
             raise ValueError(
-                f"{nested[0]} cannot be set while regressor is None: give "
+                f"{nested[0]} cannot be set while regressor is None. Set "
                 "regressor=MatrixFactorizationRegressor(rank=8) to search over its parameters."
             )
         return super().set_params(**params)
@@ -154,7 +157,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
             Ids, at least two columns, as in ``MatrixFactorizationRegressor.fit``.
 
         y : array-like of shape (n_rows,)
-            What the factorization predicts, finite numbers.
+            Target of the factorization, finite numbers.
 
         sample_weight : array-like of shape (n_rows,), default=None
             Weights, at least 0.
@@ -168,6 +171,10 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         ------
         ValueError, TypeError
             As ``MatrixFactorizationRegressor.fit``.
+
+        See Also
+        --------
+        fit_transform : Use this for training data.
         """
         frozen, _ = self._fit(X, y, sample_weight, check_random_state(self.random_state))
         self.__dict__ = vars(frozen)
@@ -175,33 +182,39 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit_transform(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> np.ndarray:
-        """Fit on all rows, and encode each row by a model that has not seen its fold.
+        """Fit on all rows, and encode each row by a model that was not fitted on its fold.
 
         Parameters
         ----------
         X, y, sample_weight : as in ``fit``
-            What to fit on and to encode.
+            The rows to fit on and to encode.
 
         Returns
         -------
         features : ndarray of shape (n_rows, n_columns * (1 + rank)), float64
-            For each column its bias, then its factors. An id that only rows of one fold have is unknown there.
+            For each column its bias, then its factors. An id that occurs in only one fold is unknown to the model that
+            encodes it.
 
         Raises
         ------
         ValueError, TypeError
-            As ``fit``; if test parts of ``cv`` do not hold each row once, or there are fewer rows than folds.
+            As ``fit``; also if the test parts of ``cv`` do not contain each row exactly once, or if there are fewer
+            rows than folds.
+
+        See Also
+        --------
+        transform : Use this for new data.
         """
         rng = check_random_state(self.random_state)
         frozen, seeded = self._fit(X, y, sample_weight, rng)
-        # A fit does not depend on what ids are called: folds are fitted on indices, the ids of their models.
+        # A fit does not depend on what ids are called. So the models of folds use row numbers as ids.
         whole = frozen.regressor_
         indices = fitted_model(whole).levels.encode(check_query(frozen, X), _ONE_THREAD)
         y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
         features = np.empty((len(indices), len(frozen.get_feature_names_out())))
         for train, test in self._folds(X, y, rng):
             model = clone(seeded)
-            with warnings.catch_warnings():  # what all rows were warned of
+            with warnings.catch_warnings():  # the fit on all rows has already warned
                 warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
             fold = fitted_model(model)
@@ -211,17 +224,17 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         return features
 
     def transform(self, X: Any) -> np.ndarray:
-        """Encode rows by the model fitted on all rows of ``fit``.
+        """Encode rows by the model that was fitted on all rows.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_rows, n_columns)
-            Ids, in the columns and of the kinds given to ``fit``.
+            Ids, with the same columns and types as in ``fit``.
 
         Returns
         -------
         features : ndarray of shape (n_rows, n_columns * (1 + rank)), float64
-            For each column its bias, then its factors; of an id never seen zeros, or NaN with a regressor of
+            For each column its bias, then its factors. An unknown id has zeros, or NaN if the regressor has
             ``handle_unknown="nan"``.
 
         Raises
@@ -230,6 +243,10 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
             If the encoder is not fitted.
         ValueError
             As ``MatrixFactorizationRegressor.predict``.
+
+        See Also
+        --------
+        fit_transform : Use this for training data.
         """
         frozen = frozen_copy(self)
         check_is_fitted(frozen)
@@ -239,12 +256,12 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         return _features(fitted, indices, np.eye(fitted.model.rank))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
-        """Give the names of the features: of each column ``<name>_bias``, ``<name>_factor0`` and so on.
+        """Return the names of the features: ``<name>_bias``, ``<name>_factor0`` and so on for each column.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns. None: those seen in ``fit``, or "x0", "x1" and so on.
+            Names of the columns. None means those seen in ``fit``, or "x0", "x1" and so on if there were none.
 
         Returns
         -------
@@ -261,7 +278,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
     def _fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, rng: np.random.RandomState
     ) -> tuple[MatrixFactorizationEncoder, MatrixFactorizationRegressor]:
-        """Fit on all rows; return a copy that is fitted, and a clone of its regressor, not fitted, with its seed."""
+        """Fit on all rows; return a fitted copy, and an unfitted clone of its regressor with the same seed."""
         if isinstance(X, RatingBatches):
             X.refuse()
         seeded = MatrixFactorizationRegressor(rank=8) if self.regressor is None else clone(self.regressor)
@@ -274,7 +291,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
     def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
         """Split the rows, and check that each is encoded once, by a model that was not trained on it."""
-        from sklearn.model_selection import KFold, check_cv  # a tenth of `import sklearn_mf`, for this alone
+        from sklearn.model_selection import KFold, check_cv  # here, because it takes a tenth of `import sklearn_mf`
 
         cv, n_rows = self.cv, len(y)
         if isinstance(cv, Integral):
@@ -285,12 +302,12 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
             np.add.at(counts, test, 1)
             both = np.intersect1d(np.arange(n_rows)[train], np.arange(n_rows)[test])
             if len(both):
-                raise ValueError(f"cv has row {both[0]} in the training and in the test part of a fold.")
+                raise ValueError(f"cv has row {both[0]} in both the training and the test part of a fold.")
         if (counts != 1).any():
             row = int(np.flatnonzero(counts != 1)[0])
             raise ValueError(
-                f"The test parts of cv must hold each row once, and row {row} is in {counts[row]} of them. Give an int "
-                "or a splitter such as KFold."
+                f"The test parts of cv must contain each row once, but row {row} is in {counts[row]} of them. Give an "
+                "int or a splitter such as KFold."
             )
         return folds
 
@@ -299,16 +316,16 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         tags.input_tags = get_tags(MatrixFactorizationRegressor()).input_tags
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
-        # scikit-learn's checks want fit_transform(X, y) to be fit(X, y).transform(X), which a cross-fitted transformer
-        # is not; this tag is what spares it that. A seed does determine everything.
+        # scikit-learn's checks expect fit_transform(X, y) to equal fit(X, y).transform(X). With cross-fitting it does
+        # not, and this tag switches the check off. (A seed does determine everything.)
         tags.non_deterministic = True
         return tags
 
 
 def _rotation(fold: FittedModel, factors: list[np.ndarray], positive: bool) -> np.ndarray:
-    """Find the orthogonal matrix (rank, rank) that turns the factors of a fold onto these, whose rows its ids number.
+    """Find the orthogonal matrix (rank, rank) that rotates the factors of a fold onto ``factors``.
 
-    With ``positive`` it is a permutation.
+    The ids of the fold's model are row numbers of ``factors``. With ``positive`` the matrix is a permutation.
     """
     own = np.concatenate([rows.whole() for rows in fold.model.factors]).astype(np.float64)
     others = [rows[ids] for rows, ids in zip(factors, fold.levels.ids, strict=True)]
@@ -316,7 +333,7 @@ def _rotation(fold: FittedModel, factors: list[np.ndarray], positive: bool) -> n
     with one_blas_thread():  # the same bits on any number of threads
         if not positive:
             return orthogonal_procrustes(own, other)[0] if own.size else np.eye(own.shape[1])
-        # | V_k P - V |^2 is least where the trace of P^T V_k^T V is largest.
+        # |V_k P - V|^2 is smallest where the trace of P^T V_k^T V is largest.
         place, target = linear_sum_assignment(own.T @ other, maximize=True)
     rotation = np.zeros((own.shape[1],) * 2)
     rotation[place, target] = 1.0
@@ -324,10 +341,10 @@ def _rotation(fold: FittedModel, factors: list[np.ndarray], positive: bool) -> n
 
 
 def _features(fitted: FittedModel, indices: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Put bias and turned factors of each column side by side."""
+    """Return biases and rotated factors of each column, side by side."""
     unknown = np.nan if fitted.handle_unknown == "nan" else 0.0
     blocks = []
     for bias, rows, column in zip(fitted.model.biases, fitted.model.factors, indices.T, strict=True):
         table = np.column_stack([bias.whole().astype(np.float64), rows.whole().astype(np.float64) @ rotation])
-        blocks.append(np.vstack([table, np.full(table.shape[1], unknown)])[column])  # -1 is the row at the end
+        blocks.append(np.vstack([table, np.full(table.shape[1], unknown)])[column])  # -1 selects the last row
     return np.hstack(blocks)

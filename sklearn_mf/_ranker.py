@@ -1,4 +1,4 @@
-"""Provide the ranker: what to offer to whom, learned from clicks, plays, purchases or ratings."""
+"""Provide the ranker, which learns top-N lists from clicks, plays, purchases or ratings."""
 
 from __future__ import annotations
 
@@ -36,114 +36,122 @@ from sklearn_mf.metrics._ndcg_and_auc import ndcg_at_k
 
 
 class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
-    r"""Rank items for users by factorizing who chose what: clicks, plays, purchases, or ratings.
+    r"""Rank items for users by factorizing who chose what: clicks, plays, purchases or ratings.
 
-    Column 0 of ``X`` is the user, column 1 the item. Users and items have rows of ``rank`` factors p and q, and the
-    preference of a user for an item is predicted as :math:`\langle p_u, q_i \rangle`: near 1 for what was chosen, near
-    0 for most of the rest. Factors minimize
+    This is collaborative filtering for implicit feedback (iALS). Column 0 of ``X`` is the user, column 1 the item. Each
+    user has a row of ``rank`` factors p, and each item a row q. The predicted preference of a user for an item is
+    :math:`\langle p_u, q_i \rangle`. It is near 1 for items that the user chose, and near 0 for most others. Factors
+    minimize
 
     .. math::
 
         \sum_{(u, i) \in S} c_{ui} (1 - \langle p_u, q_i \rangle)^2 + w_0 \sum_{u, i} \langle p_u, q_i \rangle^2
         + \sum_u (\alpha (n_u + w_0 n_{items}) + \delta) |p_u|^2
-        + \sum_i (\alpha (n_i + w_0 n_{users}) + \delta) |q_i|^2
+        + \sum_i (\alpha (n_i + w_0 n_{users}) + \delta) |q_i|^2 .
 
-    over the observed pairs S with their confidence c, and all pairs with a small weight :math:`w_0` [1]_ [2]_. n sums
-    the confidence of a row, and :math:`\delta` is the ``damping``. So what a user did not choose counts a little
-    against it: over the whole catalog such lists are far better than those by predicted rating (see the user guide).
+    The first sum is over the observed pairs S, with their confidence c. The second sum is over all pairs, with a small
+    weight :math:`w_0` [1]_ [2]_. :math:`n_u` and :math:`n_i` are the summed confidence of a user or item, and
+    :math:`\delta` is the ``damping``. So each item that a user did not choose counts a little against that item. Over a
+    whole catalog, such lists are far better than lists by predicted rating (see the
+    :doc:`user guide </user_guide/ranking>`).
 
-    Ratings are not what is predicted. They say how sure it is that something was liked: the confidence of a rating y
-    is :math:`\exp(\gamma z)`, divided by its mean over the pairs, where z is the normal score [3]_ of the share of
-    ratings below y and half of those equal to it, and :math:`\gamma` is ``confidence``. It depends on the order of the
-    ratings alone, so any scale will do, and counts with heavy tails too. Without y, or when all y are the same, every
-    pair counts alike. What is said of a pair several times adds up.
+    Ratings are not predicted. They only say how likely it is that the user liked the item. The confidence of a rating y
+    is :math:`\exp(\gamma z)`, divided by its mean over the pairs. Here z is the normal score [3]_ of the rank of y: of
+    the share of ratings below y plus half the share equal to y. :math:`\gamma` is the parameter ``confidence``. Only
+    the order of the ratings matters. So any scale works, and so do counts with heavy tails. Without y, or if all y are
+    the same, every pair has the same confidence. If a pair is given several times, its confidences add up.
 
-    Users and items are solved in turns, by two steps of conjugate gradients a row from where it was [4]_; at the end
-    users are solved to single precision.
+    ``fit`` alternates between users and items. In each turn, it improves each row by two steps of conjugate gradients
+    from its current value [4]_. At the end, the rows of users are solved to single precision.
 
     Parameters
     ----------
     rank : int, default=128
-        Number of latent factors, at least 1. Lists want more of them than predicted ratings do.
+        Number of latent factors, at least 1. Lists need more factors than predicted ratings.
 
     alpha : float or "auto", default="auto"
-        L2 strength per unit of confidence, of observed and unobserved pairs alike; at least 0. "auto" is 0.01 times a
-        factor of 0.7, 1 or 1.4: the one whose lists find most of a tenth of the pairs, held out of fits of at most
-        rank 64; with fewer than 50,000 pairs, in several rounds. A fit then takes 1.5 to 4 times as long, on a few
-        thousand pairs up to 20 times (tenths of a second).
+        L2 penalty per unit of confidence, of observed and unobserved pairs alike; at least 0. "auto" is 0.01 times 0.7,
+        1 or 1.4. Small fits of at most rank 64 choose this factor: the one whose lists find most of the tenth of the
+        pairs that is held out; in several rounds if there are fewer than 50,000 pairs. ``fit`` then takes 1.5 to 4
+        times as long. On a few thousand pairs it takes up to 20 times as long, which is tenths of a second.
 
     damping : float or "auto", default="auto"
-        L2 strength per user and item, whatever they have; at least 0. "auto" is 2 times the same factor.
+        L2 penalty per user and item, whatever the number of their pairs; at least 0. "auto" is 2 times the factor
+        chosen for ``alpha="auto"``.
 
     unobserved_weight : float, default=10.0
-        Weight of all pairs together that were not observed, relative to those that were; at least 0. 0 knows only what
-        was chosen, and prefers everything.
+        Total weight of all unobserved pairs, relative to all observed pairs; at least 0. With 0 the model only knows
+        what was chosen, and predicts a high preference for everything.
 
     confidence : float, default=0.7
-        Strength of the ratings: how much more a high rating counts than a low one; 0 takes all alike.
+        How much more a high rating counts than a low one; at least 0. With 0 all ratings count the same.
 
     max_iter : int, default=16
-        Number of alternations, at most; at least 1.
+        Maximum number of iterations, at least 1. Each iteration updates the rows of users and those of items.
 
     tol : float, default=1e-5
-        An alternation that lowers the objective by less than this share of it is the last; at least 0.
+        Training stops after an iteration that lowers the objective by less than this share of it; at least 0.
 
     relevant : float or None, default=None
-        Held-out ratings from this one on are what ``score`` looks for. None: every held-out pair.
+        Only for ``score``: held-out ratings of at least this value are relevant. None means that every held-out pair is
+        relevant.
 
     keep_pairs : bool, default=True
-        Whether the model keeps the pairs that it was fitted on, for ``exclude="seen"``, ``explain`` and ``score``. A
-        pair takes 4 bytes, and 1 to 4 more for ratings or weights. **A stored model then holds who chose what.**
+        Whether the model keeps the pairs of ``fit``, which ``exclude="seen"``, ``explain`` and ``score`` need. A pair
+        takes 4 bytes, plus 1 to 4 bytes if there are ratings or weights. **A saved model then contains who chose
+        what.**
 
     handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
-        What ``predict`` does with ids not seen in ``fit``: take the mean of all users, or of all items, for them; the
-        same with a ``UserWarning``; raise a ``ValueError``; or return NaN for these rows.
+        What ``predict`` does with ids that ``fit`` has not seen: use the mean row of all users or all items for them
+        ("ignore"), also give a ``UserWarning`` ("warn"), raise a ``ValueError`` ("error"), or return NaN for these rows
+        ("nan").
 
     n_jobs : int or None, default=None
-        Number of threads. None is 1 unless in a ``joblib.parallel_config`` context, -1 all processors. The result is
-        the same, bit for bit, for every value.
+        Number of threads. None means 1 unless in a ``joblib.parallel_config`` context. -1 means all processors. The
+        result is the same, bit for bit, for every value.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the rows that items start from. An int gives the same model on every call.
+        Seed of the initial rows of items. Pass an int to get the same model on every call.
 
     verbose : int, default=0
-        1 or more prints a line for each alternation.
+        With 1 or more, ``fit`` prints a line for each iteration.
 
     Attributes
     ----------
     categories_ : list of ndarray
-        Sorted ids of users and of items seen in ``fit``; those that ``fold_in`` adds follow.
+        Sorted ids of users and of items seen in ``fit``. Ids added by ``fold_in`` follow.
 
-    factors_ : list of ndarray of shape (n_levels, rank), float32
-        Factor rows of users and of items, in the order of ``categories_``. Read only.
+    factors_ : list of ndarray of shape (n_categories, rank), float32
+        Factor rows of users and of items, in the order of ``categories_``. Read-only.
 
     user_factors_, item_factors_ : ndarray of shape (n_users, rank) and (n_items, rank), float32
-        The two of ``factors_``.
+        The two arrays of ``factors_``.
 
     alpha_, damping_ : float
-        The strengths that were used.
+        The penalties that were used.
 
     objective_curve_ : list of float
-        The objective after the users of each alternation, divided by the number of distinct pairs.
+        The objective after the update of users in each iteration, divided by the number of distinct pairs.
 
     n_iter_ : int
-        Number of alternations.
+        Number of iterations.
 
     n_features_in_ : int
         Number of columns seen in ``fit``, 2.
 
     feature_names_in_ : ndarray of shape (2,)
-        Names of the columns, where X had names that are all strings.
+        Names of the columns of X. Only defined if X has names that are all strings.
 
     See Also
     --------
     MatrixFactorizationRegressor : Predicts ratings.
+    sklearn_mf.dask.DaskMatrixFactorizationRanker : The same model, fitted on a Dask cluster.
 
     Notes
-    -----
-    A fit depends on the set of pairs and on ``random_state`` only: not on the order of the rows, the number of threads
-    or what the ids are called, as long as their sorted order is the same. A weight of 3 is the same as the pair given
-    three times, a weight of 0 the same as leaving it out, and the scale of weights does not matter.
+    ----- A fit depends only on the set of pairs and on ``random_state``. It does not depend on the order of the rows,
+    on the number of threads, or on what the ids are called, as long as their sorted order is the same. A weight of 3 is
+    the same as three copies of the pair. A weight of 0 is the same as leaving the pair out. The scale of weights does
+    not matter.
 
     References
     ----------
@@ -157,7 +165,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     Examples
     --------
     >>> from sklearn_mf import MatrixFactorizationRanker
-    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Brazil"]]
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+    ...      ["bob", "Brazil"], ["cem", "Brazil"]]
     >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
     >>> items, preferences = model.recommend(["cem"], 1)
     >>> items
@@ -217,15 +226,16 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     def fit(
         self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> MatrixFactorizationRanker:
-        """Learn factors from pairs that were chosen.
+        """Learn factors from observed (user, item) pairs.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, 2)
-            Ids: column 0 the user, column 1 the item, each of its own type. A pair may be there several times.
+            Ids: column 0 the user, column 1 the item, each of its own type. A pair may be given several times.
 
         y : array-like of shape (n_pairs,), default=None
-            Ratings, plays, amounts: finite numbers, of which a larger one is surer. None takes all pairs alike.
+            Ratings, numbers of plays or amounts: finite numbers. A larger number gives more confidence. None gives all
+            pairs the same confidence.
 
         sample_weight : array-like of shape (n_pairs,), default=None
             Weights, at least 0 and not all 0; their scale does not matter.
@@ -233,18 +243,30 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Returns
         -------
         self : MatrixFactorizationRanker
-            The fitted estimator. A fit that fails or is interrupted leaves it as it was.
+            The fitted estimator. If the fit fails or is interrupted, the estimator stays as it was.
 
         Raises
         ------
         ValueError
-            If X does not have two columns, ids are missing or of several kinds in one column, ratings or weights are
-            not finite, weights are negative or all zero, or shapes do not fit.
+            If X does not have two columns; if ids are missing or of several types in one column; if ratings or weights
+            are not finite; if weights are negative or all zero; if shapes do not match.
         TypeError
-            If X is sparse, or an id is neither number, text, bytes nor datetime.
+            If X is sparse, or an id is not a number, text, bytes or datetime.
+
+        See Also
+        --------
+        fold_in : Add new users or items without changing the rest of the model.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> MatrixFactorizationRanker(rank=8, random_state=0).fit(X, y).factors_[1].shape
+        (100, 8)
         """
         hyper = hyperparameters_of(self)
-        callback = Callback(self, None, int(self.max_iter), "Iteration")  # it notes itself in the estimator
+        callback = Callback(self, None, int(self.max_iter), "Iteration")  # stores itself in the estimator
         frozen = frozen_copy(self)
         given = check_pairs(frozen, X, y, sample_weight, reset=True)
         callback.begin_fit(X, y, sample_weight)
@@ -274,46 +296,59 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         *,
         update_known: bool = False,
     ) -> MatrixFactorizationRanker:
-        """Add users or items never seen, without a refit.
+        """Add new users or items without a refit.
 
-        The row of each is the exact minimum of the objective of ``fit``, over all its pairs given here, with
-        everything else held as it is; all other predictions stay the same, bit for bit.
+        The row of each new user or item is the exact minimum of the objective of ``fit`` over its pairs in X, with all
+        other rows held fixed. All other predictions stay the same, bit for bit.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, 2)
-            Ids, exactly one in each row new: for new users of new items, fold in the users first, with the known items
-            that they chose, then the items.
+            Ids, of which exactly one in each row is new. If new users chose new items, first fold in the users, with
+            the known items that they chose. Then fold in the items.
 
         y : array-like of shape (n_pairs,), default=None
-            Ratings, on the scale of those of ``fit``; None where ``fit`` had none.
+            Ratings, on the scale of those of ``fit``. None if ``fit`` had none.
 
         sample_weight : array-like of shape (n_pairs,), default=None
-            Weights, on the scale of those of ``fit``; None weighs each 1, also where those of ``fit`` were far from 1.
+            Weights, on the scale of those of ``fit``. None means a weight of 1 for each pair, whatever the weights of
+            ``fit``.
 
         update_known : bool, default=False
-            Whether rows without a new id are allowed: they solve their user again, from what is given here alone.
+            Whether to allow rows without a new id. Their users are then solved again, from the pairs in X only.
 
         Returns
         -------
         self : MatrixFactorizationRanker
-            The estimator, with the new levels at the end of ``categories_``.
+            The estimator, with the new ids at the end of ``categories_``.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If rows have no new id, or two; if y is there and ``fit`` had none, or the other way round; or as in
-            ``fit``.
+            If a row has no new id, or two; if y is given and ``fit`` had none, or the reverse; or as in ``fit``.
+
+        See Also
+        --------
+        recommend_from : Recommend items to new users without storing them.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Brazil"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
+        >>> model.fold_in([["dora", "Alien"]]).recommend(["dora"], 1)[0]
+        array([['Brazil']], dtype=object)
         """
         frozen = self._frozen()
         given = check_pairs(frozen, X, y, sample_weight, reset=False)
         known: Preferences = frozen._preferences
         rule = known.state.rule
         if (rule is None) != (given.y is None):
-            had, has = ("no y", "has y") if rule is None else ("y", "has none")
-            raise ValueError(f"fit had {had}, and this call {has}: give both of them ratings, or none.")
+            had, has = ("no y", "y") if rule is None else ("y", "no y")
+            raise ValueError(f"fit had {had}, but this call has {has}. Give ratings to both, or to neither.")
         with Threads(count_threads(self.n_jobs)) as threads:
             levels, codes = levels_of(frozen).grow(given.columns, given.weights, threads)
         codes, ratings, weights = given.those_that_count(codes)
@@ -349,46 +384,54 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Parameters
         ----------
         users : array-like of shape (n_users,)
-            User ids. A user never seen in ``fit`` gets what users like on average, and is reported as
-            ``handle_unknown`` says ("nan": their preferences are NaN). An empty list gives empty arrays.
+            User ids. An unknown user (cold start) gets the items that users like on average. ``handle_unknown`` says
+            how unknown users are reported; with "nan" their preferences are NaN. An empty list gives empty arrays.
 
         n_items : int, default=10
-            How many items for each user, at least 1. With fewer candidates there are as many as these.
+            Number of items for each user, at least 1. If there are fewer candidates, all of them are returned.
 
         exclude : "seen", None, or array-like or dataframe of shape (n_pairs, 2), default="seen"
-            (user, item) pairs not to recommend: those of ``fit`` and ``fold_in``, none, or those given.
+            (user, item) pairs that are not recommended: the pairs of ``fit`` and ``fold_in`` ("seen"), no pairs (None),
+            or the pairs of this table.
 
         candidates : array-like of shape (n_candidates,), default=None
-            Ids of the items to choose from. None: all that the model knows.
+            Ids of the items to choose from. None means all items that the model knows.
 
         as_frame : bool, default=False
-            Whether to return a pandas frame with a row for each item that was found: user, item, place (from 1 on) and
-            preference. Users and items are called as the columns of ``fit``, where these had names.
+            Whether to return a pandas DataFrame with a row for each recommended item. Its columns are user, item, place
+            (from 1 on) and preference. The columns for users and items have the names from ``fit``, if there were
+            names.
 
         Returns
         -------
         items : ndarray of shape (n_users, min(n_items, n_candidates))
-            Item ids, best first, of equal ones in the order of ``categories_[1]``. Where fewer are left, the end of
-            the row is filled with -1 (ids that are int; the largest number if unsigned 64 bit), NaN (float), NaT
-            (datetimes) or None (text).
+            Item ids, best first. Items with equal preferences are in the order of ``categories_[1]``. If fewer items
+            are left, the end of the row is filled with -1 (int ids; the largest number for unsigned 64 bit), NaN
+            (float), NaT (datetimes) or None (text).
 
         preferences : ndarray of shape (n_users, min(n_items, n_candidates)), float64
-            What ``predict`` gives for these pairs, NaN where there is no item.
+            Predicted preferences, equal to those of ``predict``; NaN where there is no item.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If the model keeps no pairs and ``exclude`` is "seen", a candidate is not known, ids are of another kind
-            than in ``fit``, ``n_items`` is below 1, or with ``handle_unknown="error"`` a user is not known.
+            If ``exclude`` is "seen" and the model keeps no pairs; if a candidate is unknown, or ids are of another type
+            than in ``fit``; if ``n_items`` is below 1; if a user is unknown with ``handle_unknown="error"``.
         TypeError
             If ``n_items`` is not an int.
+
+        See Also
+        --------
+        recommend_users : The best users for each item.
+        recommend_from : Recommend items to users who are not in the model.
 
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRanker
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Brazil"]]
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Brazil"], ["cem", "Brazil"]]
         >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
         >>> items, preferences = model.recommend(["bob", "cem"], 2)
         >>> items
@@ -413,10 +456,10 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Parameters
         ----------
         items : array-like of shape (n_items,)
-            Item ids. One never seen in ``fit`` is reported as ``handle_unknown`` says.
+            Item ids. ``handle_unknown`` says how unknown items are reported.
 
         n_users : int, default=10
-            How many users for each item, at least 1.
+            Number of users for each item, at least 1.
 
         exclude, candidates, as_frame
             As in :meth:`recommend`; candidates are users.
@@ -424,20 +467,25 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Returns
         -------
         users : ndarray of shape (n_items, min(n_users, n_candidates))
-            User ids, best first, filled as the items of :meth:`recommend`.
+            User ids, best first. Rows are filled up as those of :meth:`recommend`.
 
         preferences : ndarray of shape (n_items, min(n_users, n_candidates)), float64
-            What ``predict`` gives for these pairs, NaN where there is no user.
+            Predicted preferences, equal to those of ``predict``; NaN where there is no user.
 
         Raises
         ------
         NotFittedError, ValueError, TypeError
             As :meth:`recommend`.
 
+        See Also
+        --------
+        recommend : The best items for each user.
+
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRanker
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Brazil"]]
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Brazil"], ["cem", "Brazil"]]
         >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
         >>> model.recommend_users(["Alien"], 1)[0]
         array([['cem']], dtype=object)
@@ -448,10 +496,10 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         return frozen._answer(question, as_frame)
 
     def explain(self, X: Any, n_items: int | None = 10) -> Bunch:
-        """Tell which of a user's own items a preference is due to.
+        """Show which of a user's own items lead to a preference.
 
-        A user's row solves A p = sum_j c_j q_j over the items j that the user chose, so the preference for an item i
-        is the sum of the shares c_j <q_i, A^-1 q_j> (Hu, Koren and Volinsky 2008).
+        A user's row p solves A p = sum_j c_j q_j over the items j that the user chose. So the preference for an item i
+        is the sum of the shares c_j <q_i, A^-1 q_j> of these items [1]_.
 
         Parameters
         ----------
@@ -459,17 +507,17 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             Users and items, as for ``predict``.
 
         n_items : int or None, default=10
-            How many of the user's own items to give for each pair, the largest share first; None gives all.
+            Number of the user's own items for each pair, largest share first. None returns all.
 
         Returns
         -------
         parts : :class:`~sklearn.utils.Bunch`
             items : ndarray of shape (n_pairs, k)
-                The user's own items, filled as those of :meth:`recommend`; k is ``n_items``, or the most that a user
-                of X has if that is less.
+                The user's own items. Rows are filled up as those of :meth:`recommend`. k is ``n_items``, or the largest
+                number of items that a user in X has, if that is less.
             shares : ndarray of shape (n_pairs, k), float64
-                What each brings to the preference, NaN where there is no item. All shares of a pair add up to its
-                preference, but for rounding in single precision.
+                What each item adds to the preference; NaN where there is no item. All shares of a pair add up to its
+                preference, except for rounding in single precision.
             preference : ndarray of shape (n_pairs,), float64
                 What ``predict`` returns.
 
@@ -480,10 +528,19 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         ValueError
             If the model keeps no pairs, or as in ``predict``.
 
+        See Also
+        --------
+        predict : The preferences alone.
+
+        References
+        ----------
+        .. [1] Y. Hu, Y. Koren and C. Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008.
+
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRanker
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Brazil"]]
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Brazil"], ["cem", "Brazil"]]
         >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
         >>> parts = model.explain([["cem", "Alien"]])
         >>> parts["items"]
@@ -500,11 +557,12 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             return Bunch(**explain_pairs(fitted, columns, seen, frozen._preferences.system_of_user, n_items, threads))
 
     def score(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
-        """Score lists over the whole catalog: NDCG@10 of held-out pairs among all items that their users had not seen.
+        """Compute NDCG@10 of lists over the whole catalog.
 
-        An item of a held-out pair counts 1 if it is relevant, all others count 0. Users and items that the model does
-        not know are left out, users with a warning, and so are users without a relevant pair. Pairs that the model was
-        fitted on are left out with a warning: lists do not repeat them, so the score of training pairs alone is NaN.
+        The lists rank all items that a user has not seen in ``fit``. An item counts 1 if it is in a relevant held-out
+        pair of the user, and 0 otherwise. Unknown items, unknown users, and users without a relevant pair are left out;
+        unknown users give a warning. Pairs that the model was fitted on are also left out, with a warning, because
+        lists do not repeat them. So the score of training pairs alone is NaN.
 
         Parameters
         ----------
@@ -512,16 +570,17 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             Held-out pairs, which the model was not fitted on.
 
         y : array-like of shape (n_pairs,), default=None
-            Their ratings: with ``relevant``, pairs rated lower do not count. None: every pair counts.
+            Their ratings. If the parameter ``relevant`` is set, pairs with a lower rating are not relevant. None means
+            that every pair is relevant.
 
         sample_weight : array-like of shape (n_pairs,), default=None
-            Weights, at least 0. A pair of weight 0 is left out; a user counts with the mean weight of the pairs that
-            are looked for.
+            Weights, at least 0. A pair of weight 0 is left out. The weight of a user is the mean weight of the user's
+            relevant pairs.
 
         Returns
         -------
         ndcg : float
-            Between 0 and 1, the higher the better; NaN, with an ``UndefinedMetricWarning``, if no user is left.
+            Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no user is left.
 
         Raises
         ------
@@ -532,7 +591,18 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
         See Also
         --------
-        sklearn_mf.metrics.make_catalog_scorer : Other metrics, for models that keep no pairs too.
+        sklearn_mf.metrics.make_catalog_scorer : Other metrics, also for models that keep no pairs.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> from sklearn_mf.datasets import make_ratings
+        >>> from sklearn_mf.model_selection import PerUserShuffleSplit
+        >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
+        >>> train, test = next(PerUserShuffleSplit(n_splits=1, random_state=0).split(X))
+        >>> model = MatrixFactorizationRanker(rank=8, random_state=0).fit(X[train], y[train])
+        >>> 0 < model.score(X[test], y[test]) < 1
+        True
         """
         frozen = self._frozen()
         seen = frozen._kept_pairs("score", "score with sklearn_mf.metrics.make_catalog_scorer(ndcg_at_k, X=X) instead")
@@ -551,16 +621,16 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         return rows
 
     def _take_fields(self, columns: list[Column]) -> list[Column]:
-        """Give the columns, of which there must be two."""
+        """Check that there are two columns, and return them."""
         if len(columns) > 2:
             raise ValueError(
-                f"X has {len(columns)} columns, and {type(self).__name__} takes two: users and items. Ratings go into "
-                "y. Leave others out, or predict ratings with MatrixFactorizationRegressor, which takes contexts."
+                f"X has {len(columns)} columns, but {type(self).__name__} takes two: users and items. Pass ratings as "
+                "y. Leave other columns out, or use MatrixFactorizationRegressor, which takes context columns."
             )
         return columns
 
     def _view(self) -> FittedModel:
-        """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
+        """Return the fitted model for the reading methods; ``self`` is a copy of a fitted estimator."""
         return FittedModel(
             levels_of(self),
             Model(self._preferences.rows, self._no_biases, 0.0),
@@ -571,7 +641,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         )
 
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
+        """Replace all users by those of X, learned from these pairs; ``self`` is a copy of the estimator."""
         known = self._preferences
         self._preferences = replace(known, rows=[known.rows[0][-1:], known.rows[1]])
         self._seen_pairs = None
@@ -579,22 +649,22 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         self.fold_in(X, y, sample_weight)
 
     def _kept_pairs(self, caller: str, what_to_do: str) -> SeenPairs:
-        """Give the pairs that the model keeps."""
+        """Return the pairs that the model keeps; raise a ValueError if it keeps none."""
         if self._seen_pairs is None:
-            raise ValueError(f"{caller} needs the pairs of fit, and this model keeps none: {what_to_do}.")
+            raise ValueError(f"{caller} needs the pairs of fit, but this model keeps none: {what_to_do}.")
         return self._seen_pairs
 
     def _pairs_to_leave_out(self, exclude: Any) -> tuple[Any, SeenPairs | None]:
-        """Give the table of pairs to leave out, or those that the model keeps."""
+        """Return the table of pairs to exclude, or the pairs that the model keeps."""
         if not isinstance(exclude, str):
             return exclude, None
         if exclude != "seen":
-            raise ValueError(f"exclude={exclude!r}: give 'seen', a table of pairs, or None.")
-        return None, self._kept_pairs("exclude='seen'", "give exclude the X of fit, or None")
+            raise ValueError(f"exclude must be 'seen', a table of pairs, or None. Got {exclude!r} instead.")
+        return None, self._kept_pairs("exclude='seen'", "pass the X of fit, or None, as exclude")
 
 
 def hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperparameters:
-    """Give what training is told of the parameters."""
+    """Return the hyperparameters of training."""
     return PreferenceHyperparameters(
         int(model.rank),
         None if model.alpha == "auto" else float_of(model, "alpha"),
@@ -606,7 +676,7 @@ def hyperparameters_of(model: MatrixFactorizationRanker) -> PreferenceHyperparam
 
 
 def score_with(threads: Threads) -> Score:
-    """Give what judges penalties: lists of small fits."""
+    """Return a function that scores penalties by the lists of small fits."""
 
     def score(users: np.ndarray, items: np.ndarray, seen: PairsBySide, held: PairsBySide) -> np.ndarray:
         return ndcg_of_held_out(users, items, (seen.start, seen.index), (held.start, held.index, held.weights), threads)
@@ -617,7 +687,7 @@ def score_with(threads: Threads) -> Score:
 def attributes_of(
     frozen: MatrixFactorizationRanker, levels: Levels, preferences: Preferences, seen: SeenPairs | None
 ) -> dict[str, Any]:
-    """Give the attributes of a ranker with what was learned."""
+    """Return the attributes of a ranker with these learned parameters."""
     return {
         "categories_": levels.ids,
         "_sorters": levels.sorters,

@@ -1,4 +1,4 @@
-"""Provide what regressor and ranker have in common: lists of users and items, from factors."""
+"""Provide what regressor and ranker share: lists of users and items, computed from factors."""
 
 from __future__ import annotations
 
@@ -22,51 +22,65 @@ from sklearn_mf._prediction.recommend import Question, recommend
 from sklearn_mf._prediction.similar import find_similar
 from sklearn_mf._utils.threads import Threads, count_threads
 
-# Before 1.7.2 one of scikit-learn's common checks subtracts a float from integers in place, and so fails by itself for
-# every estimator with this tag; nothing else reads the tag.
+# Before 1.7.2, one of scikit-learn's common checks subtracts a float from integers in place. So it fails for every
+# estimator with this tag. Nothing else reads the tag.
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
 class Recommender(WholeStates):
-    """Answer what users, items and their factors are asked; how they are learned is the subclass's."""
+    """Answer questions about users, items and factors; subclasses learn the factors."""
 
-    _value_name: ClassVar[str]  # of what is predicted, in data frames
+    _value_name: ClassVar[str]  # name of the predictions in data frames
 
     def _take_fields(self, columns: list[Column]) -> list[Column]:
-        """Give the columns of a table that are fields of the model."""
+        """Return the columns of a table that are columns of the model."""
         return columns
 
     @abstractmethod
     def _view(self) -> FittedModel:
-        """Give what the reading methods work on; ``self`` is a copy of a fitted estimator."""
+        """Return the fitted model for the reading methods; ``self`` is a copy of a fitted estimator."""
 
     def _view_for(self, question: Question) -> FittedModel:
-        """Give what a question about lists needs."""
+        """Return the fitted model with what a question about lists needs."""
         return self._view()
 
     @abstractmethod
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Know no users but those of X, from what is given here; ``self`` is a copy of the estimator."""
+        """Replace all users by those of X, learned from these pairs; ``self`` is a copy of the estimator."""
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the ratings of pairs; of the ranker, their preferences.
+        """Predict ratings (regressor) or preferences (ranker) of pairs.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, n_columns)
-            Ids, in the columns and of the kinds given to ``fit``.
+            Ids, with the same columns and types as in ``fit``.
 
         Returns
         -------
         y : ndarray of shape (n_pairs,), float64
-            Predicted ratings or preferences. An id not seen in ``fit`` is treated as ``handle_unknown`` says.
+            Predicted ratings or preferences. ``handle_unknown`` says what happens to ids that ``fit`` has not seen.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If ids are of another kind than in ``fit``, missing or, with ``handle_unknown="error"``, unknown.
+            If ids are missing, of another type than in ``fit`` or, with ``handle_unknown="error"``, unknown.
+
+        See Also
+        --------
+        recommend : The items with the highest predictions.
+        explain : The parts of a prediction.
+
+        Examples
+        --------
+        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Brazil"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
+        >>> model.predict([["cem", "Alien"], ["zoe", "Brazil"]]).shape
+        (2,)
         """
         frozen = self._frozen()
         columns, fitted = frozen._take_fields(check_query(frozen, X)), frozen._view()
@@ -83,48 +97,56 @@ class Recommender(WholeStates):
         candidates: ArrayLike | None = None,
         as_frame: bool = False,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | Any:
-        """Recommend items to users who are not in the model, from what they rated or chose; the model stays as it is.
+        """Recommend items to users who are not in the model, from a few of their pairs.
+
+        The model does not change. It does not store these users.
 
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, 2)
-            Users, with any ids, and items that the model knows. A user whom the model knows is treated as a new one,
-            who has nothing but these pairs.
+            Users, with any ids, and items that the model knows. A user whom the model knows is treated as a new user
+            who has only these pairs.
 
         y : array-like of shape (n_pairs,), default=None
-            Ratings. The regressor needs them; the ranker takes None as in ``fit``.
+            Ratings. The regressor needs them. The ranker needs them if its ``fit`` had them.
 
         sample_weight : array-like of shape (n_pairs,), default=None
             Weights, as in ``fold_in``.
 
         n_items : int, default=10
-            How many items for each user, at least 1.
+            Number of items for each user, at least 1.
 
         candidates : array-like of shape (n_candidates,), default=None
-            Ids of the items to choose from. None: all that the model knows.
+            Ids of the items to choose from. None means all items that the model knows.
 
         as_frame : bool, default=False
-            Whether to return a pandas frame, as ``recommend`` does, instead of arrays.
+            Whether to return a pandas DataFrame, as ``recommend`` does, instead of arrays.
 
         Returns
         -------
         users : ndarray of shape (n_users,)
-            The users of X, in sorted order.
+            The users of X, sorted.
 
         items, values : ndarrays of shape (n_users, min(n_items, n_candidates))
-            As ``recommend`` gives them. Items in X are left out for their user.
+            Items and predictions, as from ``recommend``. Items in the user's rows of X are left out.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If an item is not known, or as in ``fold_in`` and ``recommend``.
+            If an item is unknown, or as in ``fold_in`` and ``recommend``.
+
+        See Also
+        --------
+        fold_in : Add new users to the model.
+        recommend : The best items for users in the model.
 
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRanker
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Casablanca"]]
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Brazil"], ["cem", "Casablanca"]]
         >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
         >>> users, items, preferences = model.recommend_from([["dora", "Alien"]], n_items=1)
         >>> items
@@ -133,12 +155,12 @@ class Recommender(WholeStates):
         frozen, n_items = self._frozen(), check_count(n_items, "n_items")
         if frozen.n_features_in_ > 2:
             raise ValueError(
-                f"recommend_from is for models of two columns, and this one has {frozen.n_features_in_}. Call "
-                "fold_in on a copy (copy.deepcopy) and recommend with the contexts."
+                f"recommend_from needs a model of two columns, but this one has {frozen.n_features_in_}. Instead, "
+                "call fold_in on a copy (copy.deepcopy), then recommend with the contexts."
             )
         _check_items_known(frozen, check_query(frozen, X)[1])
         frozen._learn_users(X, y, sample_weight)
-        ids = np.sort(frozen.categories_[0], kind="stable")  # of users whose pairs have weight
+        ids = np.sort(frozen.categories_[0], kind="stable")  # only users with pairs of positive weight
         question = Question(ids, n_items, exclude=X, candidates=candidates, caller="recommend_from")
         answer = frozen._answer(question, as_frame)
         return answer if as_frame else (ids, *answer)
@@ -158,42 +180,48 @@ class Recommender(WholeStates):
         Parameters
         ----------
         items : array-like of shape (n_items,)
-            Item ids. One never seen in ``fit`` is reported as ``handle_unknown`` says.
+            Item ids. ``handle_unknown`` says how unknown items are reported.
 
         n_users : int, default=10
-            How many users for each item, at least 1.
+            Number of users for each item, at least 1.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
             (user, item) pairs to leave out, users first, as in ``recommend``.
 
         candidates : array-like of shape (n_candidates,), default=None
-            Ids of the users to choose from. None: all that were seen in ``fit``.
+            Ids of the users to choose from. None means all users seen in ``fit``.
 
         context : array-like, default=None
-            As in ``recommend``, for models with context columns: one value for each of them, or a table with a row for
-            each item.
+            For models with context columns, as in ``recommend``: one value for each context column, or a table with a
+            row for each item.
 
         as_frame : bool, default=False
-            Whether to return a pandas frame with a row for each user that was found, instead of arrays.
+            Whether to return a pandas DataFrame with a row for each user, instead of arrays.
 
         Returns
         -------
         users : ndarray of shape (n_items, min(n_users, n_candidates))
-            User ids, best first, filled as the items of ``recommend``.
+            User ids, best first. Rows are filled up as those of ``recommend``.
 
         values : ndarray of shape (n_items, min(n_users, n_candidates)), float64
-            What ``predict`` gives for these pairs, NaN where there is no user.
+            Predictions, equal to those of ``predict``; NaN where there is no user.
 
         Raises
         ------
         NotFittedError, ValueError, TypeError
             As ``recommend``.
 
+        See Also
+        --------
+        recommend : The best items for each user.
+
         Examples
         --------
         >>> from sklearn_mf import MatrixFactorizationRegressor
-        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
-        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 2, 4])
+        >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+        ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+        >>> model = model.fit(X, [5, 3, 4, 2, 4])
         >>> users, ratings = model.recommend_users(["Casablanca"], 1, exclude=X)
         >>> users
         array([['cem']], dtype=object)
@@ -206,28 +234,28 @@ class Recommender(WholeStates):
     def similar_items(
         self, items: ArrayLike, n_items: int = 10, *, as_frame: bool = False
     ) -> tuple[np.ndarray, np.ndarray] | Any:
-        """Find the items whose factors point in the most similar direction.
+        """Find the items with the most similar factors, by cosine similarity.
 
         Parameters
         ----------
         items : array-like of shape (n_queries,)
-            Item ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar items.
+            Item ids. An unknown id has no similar items. ``handle_unknown`` says how unknown ids are reported.
 
         n_items : int, default=10
-            How many for each, at least 1. An item is not similar to itself: there are at most one less than the model
-            has items.
+            Number of similar items for each item, at least 1. An item is not similar to itself, so there is at most one
+            less than the number of items in the model.
 
         as_frame : bool, default=False
-            Whether to return a pandas frame with a row for each item that was found, instead of arrays.
+            Whether to return a pandas DataFrame with a row for each similar item, instead of arrays.
 
         Returns
         -------
         similar : ndarray of shape (n_queries, min(n_items, n_known - 1))
-            Item ids, most similar first, filled as those of ``recommend``. Items whose factors are all zero are
-            similar to none.
+            Item ids, most similar first. Rows are filled up as those of ``recommend``. Items whose factors are all zero
+            are similar to no item.
 
         similarities : ndarray of shape (n_queries, min(n_items, n_known - 1)), float64
-            Cosines of the angle between the factors, -1 to 1; NaN where there is no item.
+            Cosines of the angle between the factors, from -1 to 1; NaN where there is no item.
 
         Raises
         ------
@@ -235,6 +263,10 @@ class Recommender(WholeStates):
             If the estimator is not fitted.
         ValueError
             If the model has no factors (``rank=0``), or as in ``recommend``.
+
+        See Also
+        --------
+        similar_users : The same for users.
 
         Examples
         --------
@@ -251,19 +283,19 @@ class Recommender(WholeStates):
     def similar_users(
         self, users: ArrayLike, n_users: int = 10, *, as_frame: bool = False
     ) -> tuple[np.ndarray, np.ndarray] | Any:
-        """Find the users whose factors point in the most similar direction.
+        """Find the users with the most similar factors, by cosine similarity.
 
         Parameters
         ----------
         users : array-like of shape (n_queries,)
-            User ids. An id never seen in ``fit`` is reported as ``handle_unknown`` says and has no similar users.
+            User ids. An unknown id has no similar users. ``handle_unknown`` says how unknown ids are reported.
 
         n_users : int, default=10
-            How many for each, at least 1. A user is not similar to themselves: there are at most one less than the
-            model has users.
+            Number of similar users for each user, at least 1. A user is not similar to themselves, so there is at most
+            one less than the number of users in the model.
 
         as_frame : bool, default=False
-            Whether to return a pandas frame with a row for each user that was found, instead of arrays.
+            Whether to return a pandas DataFrame with a row for each similar user, instead of arrays.
 
         Returns
         -------
@@ -271,12 +303,16 @@ class Recommender(WholeStates):
             User ids, most similar first, as the items of :meth:`similar_items`.
 
         similarities : ndarray of shape (n_queries, min(n_users, n_known - 1)), float64
-            Cosines, NaN where there is no user.
+            Cosines of the angle between the factors; NaN where there is no user.
 
         Raises
         ------
         NotFittedError, ValueError
             As :meth:`similar_items`.
+
+        See Also
+        --------
+        similar_items : The same for items.
 
         Examples
         --------
@@ -291,9 +327,9 @@ class Recommender(WholeStates):
         return self._find_similar(0, users, check_count(n_users, "n_users"), as_frame)
 
     def _frozen(self) -> Any:
-        """Copy the fitted estimator as it is now."""
+        """Copy the fitted estimator in its current state."""
         frozen = frozen_copy(self)
-        if "categories_" not in vars(frozen):  # as every fitted one has; scikit-learn looks at tags first
+        if "categories_" not in vars(frozen):  # fitted ones have it; this saves scikit-learn's slower look at tags
             check_is_fitted(frozen)
         return frozen
 
@@ -333,14 +369,14 @@ def _check_items_known(frozen: Any, column: Column) -> None:
         indices = levels_of(frozen).encode_field(1, column, threads)
     if (indices < 0).any():
         raise ValueError(
-            f"recommend_from was given items not seen in fit: {describe_unknown([column], indices[:, None])}. Leave "
-            "their rows out, as nothing is known of them."
+            f"recommend_from got items not seen in fit: {describe_unknown([column], indices[:, None])}. Leave out the "
+            "rows of these items."
         )
 
 
 def check_count(n: int, name: str) -> int:
-    """Check how many are asked for; a bool is no number."""
+    """Check the number of items or users asked for; a bool is rejected."""
     check_scalar(n, name, Integral, min_val=1)
     if isinstance(n, bool):
-        raise TypeError(f"{name} must be an instance of int, not bool: give how many are wanted.")
+        raise TypeError(f"{name} must be an instance of int, not bool: give a number.")
     return int(n)

@@ -146,7 +146,7 @@ def test_fold_in_names_the_rows_at_fault(growing_ratings):
         ValueError, match=r"new item of a user who is solved in the same call, at rows 1. Fold in users first"
     ):
         model.fold_in([[1, 1], [1, 902]], [3, 3], update_known=True)
-    with pytest.raises(ValueError, match=r"fold_in solves least squares.*loss='huber'"):
+    with pytest.raises(ValueError, match=r"fold_in and recommend_from need .*Got loss='huber'"):
         make_model(loss="huber").fit(X, y).fold_in([[900, 1]], [3])
     with pytest.raises(ValueError, match="positive=True"):
         make_model(positive=True).fit(X, y).fold_in([[900, 1]], [3])

@@ -214,7 +214,7 @@ def test_what_can_be_replaced(growing_ratings):
         model.partial_fit([[0, 1], [1, 1], [7777, 1]], [3.0, 3.0, 4.0], [0.0, 1.0, 1.0], y_old=[np.nan, 2.0, 2.0])
     with pytest.raises(ValueError, match="all of its ratings in y are the same"):
         make_model().partial_fit([[1, 1], [1, 2], [2, 1]], [3, 3, 5], [1, 1, 0])
-    with pytest.raises(ValueError, match="learned nothing that could be replaced"):
+    with pytest.raises(ValueError, match="has not learned any ratings yet"):
         make_model().partial_fit(X, y, y_old=y)
     with pytest.raises(ValueError, match="y_old has 1 negative values"):
         make_model(loss="poisson").fit(X, np.abs(y)).partial_fit(X[:2], [1, 2], y_old=[-1, np.nan])

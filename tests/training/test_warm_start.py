@@ -42,7 +42,7 @@ def test_warm_start_refuses_another_model(growing_ratings):
         model.set_params(rank=6, loss="absolute_error").fit(X, y)
     with pytest.raises(ValueError, match="Ids in column 0 of X are text"):
         model.set_params(loss="squared_error").fit(X.astype(str), y)
-    with pytest.raises(ValueError, match="of 2 columns, and X has 3"):
+    with pytest.raises(ValueError, match="of 2 columns, but X has 3"):
         model.fit(np.column_stack([X, X[:, 0] % 3]), y)
     model.set_params(rank=7, warm_start=False).fit(X, y)
     assert model.user_factors_.shape[1] == 7
