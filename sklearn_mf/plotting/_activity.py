@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, label_bin, rmse_with_error
 from sklearn_mf.plotting._lookup import count_training_ratings, names_of_pair
 from sklearn_mf.plotting._shared import (
+    add_legend,
     check_true_and_predicted,
     format_three_digits,
     ink_color,
@@ -22,12 +23,14 @@ from sklearn_mf.plotting._shared import (
     root_mean_square,
     settle_layout,
     small_font_size,
+    widen,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MAX_BAR_HEIGHT = 0.16  # of the panel: the bar of the bin with the most ratings
+_MAX_BAR_HEIGHT = 0.2  # of the panel: the bar of the bin with the most ratings
+_ROOM_FOR_BARS = 0.32  # of the panel, with the numbers above the bars
 
 
 class _Bin(NamedTuple):
@@ -208,14 +211,15 @@ class ErrorByActivityDisplay:
         tables = [self._make_bins(counts, bins) for counts in (self.item_counts, self.user_counts)]
         self.axes_ = make_two_axes_if_none(ax, sharey=True)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        rmse = root_mean_square(self.y_true - self.y_pred)
+        self.count_axes_ = np.array([panel.twinx() for panel in self.axes_])
         self.errorbars_, self.bars_, self.text_, self.lines_ = [], [], [], []
-        for panel, table, kind in zip(self.axes_, tables, ("item", "user"), strict=True):
-            self._plot_panel(panel, table, rmse, errorbar_kw, bar_kw, line_kw, text_kw)
-            panel.set_xlabel(f"Training ratings\nof the {kind}")
+        for number, (table, kind) in enumerate(zip(tables, ("item", "user"), strict=True)):
+            self._plot_counts(self.count_axes_[number], table, bar_kw, text_kw)
+            self._plot_errors(self.axes_[number], table, errorbar_kw, line_kw)
+            self.axes_[number].set_xlabel(f"Training ratings\nof the {kind}")
         self.axes_[0].set_ylabel("RMSE")
-        self.axes_[0].legend(handles=[self.lines_[0], self.bars_[0]], loc="upper right")
-        self._set_limits([bin_ for table in tables for bin_ in table], rmse)
+        self._set_up_count_axes(tables, is_labeled=[ax is not None, True])
+        self._set_limits(tables)
         if not {"fontsize", "size"} & set(text_kw or {}):
             self._set_numbers_apart()
         return self
@@ -232,51 +236,73 @@ class ErrorByActivityDisplay:
             table.append(_Bin(label_bin(first, last), *rmse_with_error(squared_errors[bin_of == number])))
         return table
 
-    def _plot_panel(
-        self,
-        ax: Axes,
-        table: list[_Bin],
-        rmse: float,
-        errorbar_kw: dict[str, Any] | None,
-        bar_kw: dict[str, Any] | None,
-        line_kw: dict[str, Any] | None,
-        text_kw: dict[str, Any] | None,
+    def _plot_counts(
+        self, ax: Axes, table: list[_Bin], bar_kw: dict[str, Any] | None, text_kw: dict[str, Any] | None
     ) -> None:
-        """Draw the bins of items or users."""
-        from matplotlib.lines import Line2D
+        """Draw how many held-out ratings each bin of items or users has."""
         from matplotlib.patches import Rectangle
         from matplotlib.text import Text
 
-        labels, n_ratings, rmses, half_widths = (np.array(values) for values in zip(*table, strict=True))
-        x, in_panel = np.arange(len(table)), ax.get_xaxis_transform()  # x in data, y in parts of the panel
-        heights = _MAX_BAR_HEIGHT * n_ratings / n_ratings.max()
-        kw = {"width": 0.6, "color": ink_color(ax, 0.25), "transform": in_panel, "label": "Held-out ratings"}
-        self.bars_.append(ax.bar(x, heights, **merge_style(kw, bar_kw, Rectangle)))
+        x, n_ratings = np.arange(len(table)), [bin_.n_ratings for bin_ in table]
+        kw = {"width": 0.6, "color": ink_color(ax, 0.25), "label": "Held-out ratings"}
+        self.bars_.append(ax.bar(x, n_ratings, **merge_style(kw, bar_kw, Rectangle)))
         kw = {"ha": "center", "va": "bottom", "fontsize": small_font_size(), "color": ink_color(ax, 0.8)}
-        kw = merge_style({**kw, "transform": in_panel}, text_kw, Text)
-        numbers = zip(x, heights + 0.01, map(_format_short, n_ratings), strict=True)
-        self.text_.append([ax.text(*number, **kw) for number in numbers])
+        kw = {"xytext": (0, 2), "textcoords": "offset points", **merge_style(kw, text_kw, Text)}
+        texts = map(_format_short, n_ratings)
+        self.text_.append([ax.annotate(text, point, **kw) for text, *point in zip(texts, x, n_ratings, strict=True)])
+
+    def _plot_errors(
+        self, ax: Axes, table: list[_Bin], errorbar_kw: dict[str, Any] | None, line_kw: dict[str, Any] | None
+    ) -> None:
+        """Draw the RMSE of each bin of items or users, and that of all ratings."""
+        from matplotlib.lines import Line2D
+
+        x, rmse = np.arange(len(table)), root_mean_square(self.y_true - self.y_pred)
         kw = {"color": ink_color(ax, 0.6), "linestyle": "--", "linewidth": 1, "zorder": 1}
         kw["label"] = f"All: {format_three_digits(rmse)}"
         self.lines_.append(ax.axhline(rmse, **merge_style(kw, line_kw, Line2D)))
         kw = {"capsize": 2}
         if "fmt" not in (errorbar_kw or {}):  # which says all of these
             kw |= {"color": "C0", "marker": "o", "linestyle": ""}
+        rmses, half_widths = (np.array(values) for values in zip(*((bin_.rmse, bin_.half_width) for bin_ in table)))
         self.errorbars_.append(ax.errorbar(x, rmses, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
-        ax.set_xticks(x, labels, rotation=45, ha="right", rotation_mode="anchor")
+        ax.set_xticks(x, [bin_.label for bin_ in table], rotation=45, ha="right", rotation_mode="anchor")
         ax.set_xlim(-0.6, len(table) - 0.4)
 
-    def _set_limits(self, bins: list[_Bin], rmse: float) -> None:
+    def _set_up_count_axes(self, tables: list[list[_Bin]], is_labeled: list[bool]) -> None:
+        """Give the bars of both panels one scale, with few ticks beside them on the right."""
+        from matplotlib.ticker import MaxNLocator
+
+        most = max(bin_.n_ratings for table in tables for bin_ in table)
+        ticks = MaxNLocator(2, integer=True).tick_values(0, most)
+        ticks = ticks[(ticks >= 0) & (ticks <= most)]
+        for ax, is_labeled_ax in zip(self.count_axes_, is_labeled, strict=True):
+            ax.set_ylim(0, most / _MAX_BAR_HEIGHT)
+            labels = [_format_short(int(tick)).replace(".0", "") if is_labeled_ax else "" for tick in ticks]
+            ax.set_yticks(ticks, labels)
+            if is_labeled_ax:
+                ax.set_ylabel("Held-out ratings", loc="bottom")
+
+    def _set_limits(self, tables: list[list[_Bin]]) -> None:
         """Give both panels the same limits, with room for the bars below and the legend above."""
-        half_widths = np.nan_to_num([bin_.half_width for bin_ in bins])
-        rmses = np.array([bin_.rmse for bin_ in bins])
-        low, high = min(rmse, (rmses - half_widths).min()), max(rmse, (rmses + half_widths).max())
-        settle_layout(self.ax_)
-        height = self.ax_.get_legend().get_window_extent().height / self.ax_.get_window_extent().height
-        below, above = 0.25, min(height + 0.06, 0.5)  # of the panel
-        span = ((high - low) or abs(rmse) or 1.0) / (1 - below - above)
+        rmse = root_mean_square(self.y_true - self.y_pred)
+        boxes = []
+        for table in tables:
+            half_widths = np.nan_to_num([bin_.half_width for bin_ in table])
+            x, rmses = np.arange(len(table)), np.array([bin_.rmse for bin_ in table])
+            boxes.append(np.column_stack([x, rmses - half_widths, x, rmses + half_widths]))
+        line = np.linspace(-0.6, len(tables[0]) - 0.4, 50)
+        boxes_of_legend = np.vstack([boxes[0], np.column_stack([line, line * 0 + rmse, line, line * 0 + rmse])])
+        ends = np.vstack([*boxes, boxes_of_legend])[:, [1, 3]]
+        low, high = widen(ends.min(), ends.max())
+        span = (high - low) or 1.0
+        low, high = low - 0.08 * span, high + 0.08 * span
+        low = high - (high - low) / (1 - _ROOM_FOR_BARS)
         for ax in self.axes_:
-            ax.set_ylim(low - below * span, high + above * span)
+            ax.set_ylim(low, high)
+        kw = {"handles": self.lines_[:1], "loc": ["upper right", "upper left"]}
+        add_legend(self.ax_, kw, None, boxes_of_legend)
+        self.axes_[1].set_ylim(self.ax_.get_ylim())
 
     def _set_numbers_apart(self) -> None:
         """Make the numbers of ratings smaller if bins are narrow, in both panels alike."""

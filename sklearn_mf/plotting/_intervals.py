@@ -16,6 +16,7 @@ from sklearn_mf._utils.deviations import predict_with_std
 from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, rmse_with_error
 from sklearn_mf.plotting._lookup import count_training_ratings, names_of_pair
 from sklearn_mf.plotting._shared import (
+    add_legend,
     as_floats,
     check_true_and_predicted,
     check_whole_number,
@@ -24,20 +25,20 @@ from sklearn_mf.plotting._shared import (
     merge_style,
     require_matplotlib,
     root_mean_square,
-    settle_layout,
+    widen,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.legend import Legend
 
 # Marker, color and label of the shares by each table; they differ in gray, too.
 _STYLES = {
     "by_std_": ("o", "C0", "By deviation"),
-    "by_item_": ("s", "C1", "By item's ratings"),
-    "by_user_": ("^", "C2", "By user's ratings"),
+    "by_item_": ("s", "C1", "By item"),
+    "by_user_": ("^", "C2", "By user"),
 }
 _APART = 1.5  # percent of the ratings: so that intervals of different tables do not lie on one another
+_LEAST_SPAN_OF_SHARES = 40  # percent: so that a difference of one percent looks like one
 
 
 class IntervalDisplay:
@@ -351,19 +352,23 @@ class IntervalDisplay:
         """Draw the RMSE of bins against their predicted deviation, and the diagonal."""
         table = self.by_std_
         half_widths = self._half_widths_of_rmse()
-        bounds = table.predicted_rmse, table.rmse - np.nan_to_num(half_widths), table.rmse + np.nan_to_num(half_widths)
-        ends = np.array([np.min(bounds), np.max(bounds)])
-        ends += np.array([-0.08, 0.08]) * (np.ptp(ends) or ends[1])
+        low, high = table.rmse - np.nan_to_num(half_widths), table.rmse + np.nan_to_num(half_widths)
+        bounds = table.predicted_rmse, low, high
+        ends = np.array(widen(np.min(bounds), np.max(bounds)))
+        ends += np.array([-0.08, 0.08]) * (np.ptp(ends) or 1.0)
         self._plot_points(ax, "by_std_", (table.predicted_rmse, table.rmse), half_widths, errorbar_kw)
         self.lines_ += ax.plot(ends, ends, **_style_of_line(ax, line_kw, "As predicted"))
         ax.set(xlim=ends, ylim=ends, xlabel="Predicted\ndeviation", ylabel="RMSE")
         kw = {
             "handles": self.lines_[:1],
-            "loc": "upper left",
+            "loc": ["upper left", "lower right"],
             "title": f"n = {len(self.y_true):,}",
             "alignment": "left",
         }
-        self.legends_.append(_add_legend(ax, kw, legend_kw))
+        line = np.linspace(*ends, 50)
+        boxes = np.column_stack([table.predicted_rmse, low, table.predicted_rmse, high])
+        boxes = np.vstack([boxes, np.column_stack([line] * 4)])
+        self.legends_.append(add_legend(ax, kw, legend_kw, boxes))
 
     def _half_widths_of_rmse(self) -> np.ndarray:
         """Compute half the 95 % intervals of the RMSE by predicted deviation; NaN in bins of few ratings."""
@@ -384,17 +389,22 @@ class IntervalDisplay:
         self.lines_.append(ax.axhline(100 * self.confidence, **_style_of_line(ax, line_kw, f"Asked for: {asked}")))
         kw = {"color": ink_color(ax, 0.6), "linewidth": 1, "zorder": 1, "label": f"All: {100 * self.coverage_:.1f} %"}
         self.lines_.append(ax.axhline(100 * self.coverage_, **kw))
-        names = [name for name in _STYLES if getattr(self, name) is not None]
+        names, boxes = [name for name in _STYLES if getattr(self, name) is not None], []
         for place, name in enumerate(names):
             table = getattr(self, name)
             shares, n_ratings = table.coverage, table.n_ratings
             low, high = _wilson_interval(shares, n_ratings)
             x = 100 * (np.cumsum(n_ratings) - n_ratings / 2) / n_ratings.sum() + _APART * (place - (len(names) - 1) / 2)
             self._plot_points(ax, name, (x, 100 * shares), 100 * np.abs([shares - low, high - shares]), errorbar_kw)
+            boxes.append(np.column_stack([x, 100 * low, x, 100 * high]))
         ax.set(xlim=(0, 100), xticks=(0, 50, 100), ylabel=f"In the {asked} interval (%)")
         ax.set_xlabel("Ratings sorted,\nlow to high (%)")
-        self.legends_.append(_add_legend(ax, {"loc": "lower left"}, legend_kw))
-        _make_room_below(ax, self.legends_[-1])
+        ends = np.vstack([*boxes, [[0, of_all, 100, of_all] for of_all in 100 * np.array([self.confidence, self.coverage_])]])
+        low, high = ends[:, 1].min() - 2, min(ends[:, 3].max() + 2, 101)
+        ax.set_ylim(min(low, max(high - _LEAST_SPAN_OF_SHARES, -1)), max(high, _LEAST_SPAN_OF_SHARES - 1))
+        places = ["lower left", "lower right", "upper left", "upper right"]
+        self.legends_.append(add_legend(ax, {"loc": places}, legend_kw, ends))
+        ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= 100])
 
     def _plot_points(
         self, ax: Axes, name: str, points: tuple, half_widths: np.ndarray, errorbar_kw: dict[str, Any] | None
@@ -455,25 +465,3 @@ def _style_of_line(ax: Axes, line_kw: dict[str, Any] | None, label: str) -> dict
 
     kw = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "zorder": 1, "label": label}
     return merge_style(kw, line_kw, Line2D)
-
-
-def _add_legend(ax: Axes, defaults: dict[str, Any], legend_kw: dict[str, Any] | None) -> Legend:
-    """Add a legend, in smaller letters if it is wider than the panel."""
-    kw = {"handlelength": 1.5, **defaults, **(legend_kw or {})}
-    legend = ax.legend(**kw)
-    legend.set_in_layout(False)  # else a panel would become as narrow as a wide legend leaves it
-    settle_layout(ax)
-    room = 0.94 * ax.get_window_extent().width / legend.get_window_extent().width
-    if room < 1 and not {"fontsize", "prop"} & set(kw):
-        size = room * legend.prop.get_size_in_points()
-        legend = ax.legend(**{"fontsize": size, "title_fontsize": size, **kw})
-        legend.set_in_layout(False)
-    return legend
-
-
-def _make_room_below(ax: Axes, legend: Legend) -> None:
-    """Extend the limits of a panel downwards, so that a legend at the bottom covers nothing."""
-    settle_layout(ax)
-    share = min(legend.get_window_extent().height / ax.get_window_extent().height + 0.04, 0.6)
-    low, high = ax.get_ylim()
-    ax.set_ylim(high - (high - low) / (1 - share), high)

@@ -29,6 +29,7 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 _ORIGIN_OF_IDS = "the model was fitted on"  # in messages about ids of another kind
 _MAX_VECTOR_POINTS = 2_000  # more are drawn as pixels in SVG and PDF files
@@ -311,14 +312,27 @@ class ItemMapDisplay:
             kw["path_effects"] = [withStroke(linewidth=1.6, foreground=behind_text)]
             line_kw = merge_style(kw, line_kw, FancyArrowPatch)
         areas = 2 * np.resize(self.scatter_.get_sizes(), len(self.coordinates)) + 5  # of rings, in points squared
-        radii = np.sqrt(areas) / 2
-        placed = place_labels(ax, self.coordinates, radii, self.labeled, texts, text_kw, line_kw, self.asked)
+        given = ax, self.coordinates, np.sqrt(areas) / 2, self.labeled, texts, text_kw, line_kw, self.asked
+        placed, n_labels = place_labels(*given), len(set(self.labeled.tolist()))
+        self.note_ = None
+        if len(placed) < n_labels:
+            for text in placed.values():
+                text.remove()
+            self.note_ = _write_note(ax, f"00 of {n_labels} labels fit")  # first, as it takes room
+            placed = place_labels(*given)
+            self.note_.set_text(f"{len(placed)} of {n_labels} labels fit")
         self.text_ = list(placed.values())
         rows = self.labeled if self.asked else list(placed)
         self.rings_ = None
         if len(rows):
             kw = {"s": areas[rows], "facecolors": "none", "edgecolors": ink_color(ax), "linewidths": 0.8, "zorder": 3}
             self.rings_ = ax.scatter(*self.coordinates[rows].T, **kw)
+
+
+def _write_note(ax: Axes, text: str) -> Text:
+    """Write a note above the axes, where it covers neither points nor a title in the middle."""
+    place = "left" if ax.get_title(loc="right") else "right"
+    return ax.set_title(text, loc=place, fontsize=small_font_size(), fontweight="normal")
 
 
 def _refuse_placing(text_kw: dict[str, Any] | None) -> None:

@@ -13,6 +13,7 @@ from sklearn_mf.plotting._shared import (
     make_axes_if_none,
     merge_style,
     require_matplotlib,
+    widen,
 )
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class LossCurveDisplay:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         self.ax_, self.figure_ = ax, ax.figure
         self.validation_ax_ = self.validation_line_ = self.best_ = self.text_ = self.legend_ = None
+        ax.set_ylim(*widen(*ax.get_ylim()))
         if len(self.validation_scores):
             self._plot_scores(validation_line_kw, best_kw, legend_kw)
         return self
@@ -188,7 +190,7 @@ class LossCurveDisplay:
         twin.set_ylabel("Validation score", color=color)
         self.ax_.yaxis.label.set_color(self.line_.get_color())
         for ax in (self.ax_, twin):
-            low, high = ax.get_ylim()
+            low, high = widen(*ax.get_ylim())
             ax.set_ylim(low, high + _HEADROOM * (high - low))
         kw = {"handles": [self.line_, self.validation_line_], "loc": "upper center", "columnspacing": 1}
         kw |= {"frameon": False, **(legend_kw or {})}

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._shared import (
+    add_legend,
     background_color,
     check_true_and_predicted,
     format_three_digits,
@@ -195,17 +196,27 @@ class PredictedRatingsDisplay:
             kw["path_effects"] = [withStroke(linewidth=2.5, foreground=background_color(ax))]
         (self.line_,) = ax.plot(ends, ends, **merge_style(kw, line_kw, Line2D))
         ax.set(xlabel="True rating", ylabel="Predicted rating")
-        n_ratings, rmse = len(self.y_true), root_mean_square(self.y_true - self.y_pred)
-        kw = {
-            "handles": [self.line_, *handles],
-            "loc": "lower right",
-            "title": f"n = {n_ratings:,}, RMSE = {format_three_digits(rmse)}",
-            "alignment": "left",
-            **(legend_kw or {}),
-        }
-        self.legend_ = ax.legend(**kw)
+        self._add_legend(ax, [self.line_, *handles], legend_kw)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _add_legend(self, ax: Axes, handles: list, legend_kw: dict[str, Any] | None) -> None:
+        """Add the legend, with the number of ratings and the RMSE, where it covers neither boxes nor points."""
+        rmse = root_mean_square(self.y_true - self.y_pred)
+        kw = {
+            "handles": handles,
+            "loc": ["lower right", "upper left"],
+            "title": f"n = {len(self.y_true):,}\nRMSE = {format_three_digits(rmse)}",
+            "alignment": "left",
+        }
+        if self.boxes_ is None:
+            boxes = np.column_stack([self.y_true, self.y_pred, self.y_true, self.y_pred])
+        else:
+            ends = [line.get_path().get_extents().extents for name in ("whiskers", "boxes") for line in self.boxes_[name]]
+            boxes = np.array(ends) if ends else np.empty((0, 4))
+        ends = self.line_.get_xydata()
+        on_line = np.linspace(ends[0], ends[-1], 50)
+        self.legend_ = add_legend(ax, kw, legend_kw, np.vstack([boxes, np.hstack([on_line, on_line])]))
 
     def _plot_boxes(self, ax: Axes, steps: np.ndarray, box_kw: dict[str, Any] | None) -> None:
         """Draw a box of predictions for each true rating."""

@@ -27,12 +27,13 @@ from sklearn_mf.plotting._shared import (
     merge_style,
     require_matplotlib,
     settle_layout,
+    widen,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MIN_FONT_SIZE = 4.0  # points; numbers in cells that would be smaller are left out
+_MIN_FONT_SIZE = 5.0  # points; numbers in cells that would be smaller are left out
 _MIN_RATIO_OF_LOG_AXIS = 30  # of the largest to the smallest value of a parameter
 _KEYWORDS_OF_KINDS = {"heatmap": ["imshow_kw", "text_kw"], "line": ["errorbar_kw"], "scatter": ["scatter_kw"]}
 
@@ -312,6 +313,8 @@ class SearchHeatMapDisplay:
         ax = self.ax_
         kw = {"cmap": self._cmap(), "aspect": "auto", "origin": "lower", "interpolation": "nearest"}
         self.im_ = ax.imshow(np.ma.masked_invalid(self.scores), **{**kw, **(imshow_kw or {})})
+        if not {"vmin", "vmax", "norm"} & set(imshow_kw or {}):
+            self.im_.set_clim(*widen(*self.im_.get_clim()))
         ax.set_xticks(range(len(self.x_values)), _format_ticks(self.x_values))
         ax.set_yticks(range(len(self.y_values)), _format_ticks(self.y_values))
         ax.set(xlabel=self.x_name, ylabel=self.y_name)
@@ -337,6 +340,7 @@ class SearchHeatMapDisplay:
         kw = merge_style(kw, errorbar_kw, Line2D)
         self.errorbar_ = self.ax_.errorbar(places, self.scores, self.spread, **kw)
         self._mark_best(places[self.best], self.scores[self.best], best_kw)
+        self.ax_.set_ylim(*widen(*self.ax_.get_ylim()))
         bars = "" if self.spread is None else "\n(bars: standard deviation over folds)"
         self.ax_.set(xlabel=self.x_name, ylabel=f"{self.score_name}{bars}")
 
@@ -353,6 +357,8 @@ class SearchHeatMapDisplay:
         else:
             del kw["cmap"]
         self.scatter_ = ax.scatter(x, y, **merge_style(kw, given, PathCollection))
+        if "c" in kw and not {"vmin", "vmax", "norm"} & set(given):
+            self.scatter_.set_clim(*widen(self.scores.min(), self.scores.max()))
         self._mark_best(x[self.best], y[self.best], best_kw)
         ax.set(xlabel=self.x_name, ylabel=self.y_name)
         self._explain_colors(self.scatter_, colorbar and self.scatter_.get_array() is not None)
@@ -407,16 +413,11 @@ class SearchHeatMapDisplay:
         return "black" if luma(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3]) > 0.45 else "white"
 
     def _choose_format(self) -> str:
-        """Choose as many decimals as tell the best score from the others."""
-        values = self.scores[np.isfinite(self.scores)]
-        best, span = self.scores[self.best], np.ptp(values)
+        """Choose as many decimals as a hundredth of the range of the scores needs."""
+        span = np.ptp(self.scores[np.isfinite(self.scores)])
         if span == 0:
             return ".3g"
-        # Steps of about a hundredth of the range, or smaller ones where the best is not yet alone.
-        digits = int(np.clip(2 - np.floor(np.log10(span)), 0, 6))
-        while digits < 6 and any(f"{value:.{digits}f}" == f"{best:.{digits}f}" for value in values[values != best]):
-            digits += 1
-        return f".{digits}f"
+        return f".{int(np.clip(2 - np.floor(np.log10(span)), 0, 6))}f"  # steps of about a hundredth of the range
 
 
 def _check_place(best: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

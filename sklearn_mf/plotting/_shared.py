@@ -14,6 +14,12 @@ from sklearn_mf._ids.checks import check_ratings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.legend import Legend
+
+# An axis or a range of colors spans at least this share of its largest value, so that small differences look small.
+LEAST_SPAN = 0.1
+_GAP_OF_LEGEND = 6.0  # pixels between a legend and what it must not cover
+_MOST_ROOM_FOR_LEGEND = 0.6  # of the height of the axes
 
 # Properties of artists that set others, which a default must then not set.
 _PROPERTIES_SET_BY = {"color": ("edgecolor", "facecolor"), "fontproperties": ("fontsize", "fontweight")}
@@ -62,10 +68,68 @@ def settle_layout(ax: Axes) -> None:
 
 
 def small_font_size() -> float:
-    """Return a size in points for texts that are many, but still readable on paper."""
+    """Return the size in points of texts that are many: smaller than other text, but still readable."""
     import matplotlib as mpl
 
-    return max(0.7 * mpl.rcParams["font.size"], 6.0)
+    return max(0.8 * mpl.rcParams["font.size"], 6.0)
+
+
+def widen(low: float, high: float) -> tuple[float, float]:
+    """Widen a range of values about its middle, if its span is a small share of the largest value."""
+    missing = LEAST_SPAN * max(abs(low), abs(high)) - (high - low)
+    return (low - missing / 2, high + missing / 2) if missing > 0 else (low, high)
+
+
+def add_legend(ax: Axes, defaults: dict[str, Any], given: dict[str, Any] | None, boxes: np.ndarray) -> Legend:
+    """Add a legend to axes whose limits are final, in the first of ``defaults["loc"]`` where it covers no data.
+
+    If it covers data in each of these places, it goes to the first, and the vertical limits make room for it. A legend
+    that is wider than the axes gets smaller letters. ``boxes`` are those of the data, in units of the data. A place that
+    the caller gave is kept.
+    """
+    kw = {"handlelength": 1.5, **defaults, **(given or {})}
+    places = [kw["loc"]] if "loc" in (given or {}) else list(defaults["loc"])
+    legend = _make_legend(ax, {**kw, "loc": places[0]})
+    room = 0.94 * ax.get_window_extent().width / legend.get_window_extent().width
+    if room < 1 and not {"fontsize", "prop"} & set(kw):
+        size = room * legend.prop.get_size_in_points()
+        kw = {"fontsize": size, "title_fontsize": size, **kw}
+        legend = _make_legend(ax, {**kw, "loc": places[0]})
+    if "loc" in (given or {}) or "bbox_to_anchor" in (given or {}):
+        return legend
+    for place in places:
+        legend = _make_legend(ax, {**kw, "loc": place})
+        if not _covers(ax, legend, boxes):
+            return legend
+    legend = _make_legend(ax, {**kw, "loc": places[0]})
+    _make_room(ax, legend, boxes, below=places[0].startswith("lower"))
+    return legend
+
+
+def _make_legend(ax: Axes, kw: dict[str, Any]) -> Legend:
+    """Make the legend of axes anew, and give it its place."""
+    legend = ax.legend(**kw)
+    legend.set_in_layout(False)  # else axes would become as narrow as a wide legend leaves them
+    settle_layout(ax)
+    return legend
+
+
+def _covers(ax: Axes, legend: Legend, boxes: np.ndarray) -> bool:
+    """Tell whether a legend covers one of these boxes of data, each (left, bottom, right, top)."""
+    low, high = (ax.transData.transform(corners) for corners in (boxes[:, :2], boxes[:, 2:]))
+    frame = legend.get_window_extent().padded(_GAP_OF_LEGEND)
+    return bool(((low < frame.max) & (high > frame.min)).all(axis=1).any())
+
+
+def _make_room(ax: Axes, legend: Legend, boxes: np.ndarray, below: bool) -> None:
+    """Extend the vertical limits, which must be linear, so that all data lies above or below a legend."""
+    height = legend.get_window_extent().height + 2.5 * _GAP_OF_LEGEND
+    share = min(height / ax.get_window_extent().height, _MOST_ROOM_FOR_LEGEND)
+    low, high = ax.get_ylim()
+    if below:
+        ax.set_ylim(min(low, high - (high - boxes[:, 1].min()) / (1 - share)), high)
+    else:
+        ax.set_ylim(low, max(high, low + (boxes[:, 3].max() - low) / (1 - share)))
 
 
 def merge_style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) -> dict[str, Any]:

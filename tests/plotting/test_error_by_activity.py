@@ -64,7 +64,7 @@ def test_errors_by_activity_are_those_of_a_plain_loop():
     overall = np.sqrt(squared_errors.mean())
     assert all(line.get_ydata()[0] == pytest.approx(overall) for line in display.lines_)
     texts = display.axes_[0].get_legend().get_texts()
-    assert [text.get_text() for text in texts] == [f"All: {overall:.3f}", "Held-out ratings"]
+    assert [text.get_text() for text in texts] == [f"All: {overall:.3f}"]
     assert display.axes_[0].get_ylim() == display.axes_[1].get_ylim()
 
 
@@ -127,7 +127,36 @@ def test_texts_of_the_panels_do_not_overlap(size):
     for ax, texts, errorbars in zip(display.axes_, display.text_, display.errorbars_, strict=True):
         ends = ax.transData.transform(np.concatenate(errorbars[2][0].get_segments()))
         assert min(ends[:, 1]) > max(text.get_window_extent().y1 for text in texts)
-        assert max(ends[:, 1]) < display.ax_.get_legend().get_window_extent().y0
+        legend = ax.get_legend()
+        assert legend is None or not any(legend.get_window_extent().contains(*end) for end in ends)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_bars_of_counts_have_an_axis(given):
+    """One scale for both panels, from 0; in panels that are beside each other it is written once."""
+    axes = plt.subplots(2, 1)[1] if given else None
+    display = draw(ErrorByActivityDisplay.from_estimator(MODEL, X_TEST, Y_TEST, X_train=X_TRAIN, ax=axes))
+    numbers = [bar.get_height() for bars in display.bars_ for bar in bars]
+    assert sum(numbers) == 2 * len(Y_TEST)
+    for ax, is_labeled in zip(display.count_axes_, [given, True], strict=True):
+        low, high = ax.get_ylim()
+        assert low == 0
+        assert high == pytest.approx(5 * max(numbers))  # bars take a fifth of the panel
+        ticks = ax.get_yticks()
+        assert ticks[0] == 0
+        assert 0.3 * max(numbers) < ticks[-1] <= max(numbers)
+        assert ax.yaxis.get_ticks_position() == "right"
+        assert ax.get_ylabel() == ("Held-out ratings" if is_labeled else "")
+        assert [bool(tick.get_text()) for tick in ax.get_yticklabels()] == [is_labeled] * len(ticks)
+
+
+def test_small_differences_look_small():
+    rng = np.random.default_rng(0)
+    errors = np.append(rng.choice([-1.0, 1.0], 500), 1.005 * rng.choice([-1.0, 1.0], 500))
+    counts = np.repeat([5, 50], 500)
+    display = ErrorByActivityDisplay(y_true=errors, y_pred=errors * 0, item_counts=counts, user_counts=counts).plot()
+    bottom, top = display.ax_.get_ylim()
+    assert 0.005 / (top - bottom) < 0.05
 
 
 def test_datetimes_of_different_units_are_compared_exactly():

@@ -116,8 +116,8 @@ def test_the_picture_shows_the_tables():
         "Asked for: 90 %",
         f"All: {100 * display.coverage_:.1f} %",
         "By deviation",
-        "By item's ratings",
-        "By user's ratings",
+        "By item",
+        "By user",
     ]
     assert display.legends_[0].get_title().get_text() == "n = 600"
 
@@ -130,9 +130,30 @@ def test_the_legend_covers_no_share(size):
     ax, legend = display.axes_[1], display.legends_[1].get_window_extent()
     assert ax.get_window_extent().padded(1).contains(legend.x1, legend.y1)
     ends = np.concatenate([bars.get_segments() for _, _, (bars,) in display.errorbars_[1:]]).reshape(-1, 2)
-    assert ax.transData.transform(ends)[:, 1].min() > legend.y1
+    assert not any(legend.contains(*end) for end in ax.transData.transform(ends))
+    first, of_first = display.axes_[0], display.legends_[0].get_window_extent()
+    ends = np.concatenate([*display.errorbars_[0][2][0].get_segments(), display.lines_[0].get_xydata()])
+    assert not any(of_first.contains(*end) for end in first.transData.transform(ends))
     for panel, of_panel in zip(display.axes_, display.legends_, strict=True):
         assert of_panel.get_window_extent().width <= panel.get_window_extent().width
+
+
+def test_axes_are_wide_and_shares_end_at_a_hundred_percent():
+    """So that a difference of one percent looks like one, also where a bin has few ratings."""
+    y_true, y_pred, y_std = ratings(2_000)
+    counts = np.append(0, np.full(1_999, 7))
+    for given in ({}, {"item_counts": counts, "user_counts": counts}, {"confidence": 0.05}, {"confidence": 0.999}):
+        display = IntervalDisplay(y_true=y_true, y_pred=y_pred, y_std=y_std, **given).plot()
+        draw(display)
+        low, high = display.axes_[1].get_ylim()
+        assert high - low >= 39.9
+        assert high <= 101
+        assert low >= -2 or given
+        ticks = display.axes_[1].get_yticks()
+        assert ((ticks >= 0) & (ticks <= 100)).all()
+        assert len([tick for tick in ticks if low <= tick <= high]) >= 3
+    bottom, top = IntervalDisplay(y_true=y_true, y_pred=y_pred, y_std=y_std * 0 + 1.0).plot().ax_.get_ylim()
+    assert top - bottom >= 0.1
 
 
 def test_intervals_of_the_errors_are_those_of_errors_by_activity():

@@ -130,6 +130,23 @@ def test_labels_overlap_neither_each_other_nor_the_frame(seed, size):
     assert len(marks) == len(boxes)
 
 
+@pytest.mark.parametrize("title", ["", "right"])
+def test_the_map_says_how_many_labels_it_left_out(title):
+    coordinates = np.random.default_rng(0).normal(size=(300, 2))
+    ax = plt.subplots(layout="constrained")[1]
+    if title:
+        ax.set_title("Mine", loc=title)
+    display = draw(points_map(coordinates, ["a rather long label"] * 60).plot(ax))
+    assert 5 < len(display.text_) < 60
+    assert display.note_.get_text() == f"{len(display.text_)} of 60 labels fit"
+    assert display.ax_.get_title(loc="left" if title else "right") == display.note_.get_text()
+    assert display.note_.get_window_extent().y0 >= display.ax_.get_window_extent().y1
+    assert overlapping([*display.text_, display.note_]) == []
+    whole = draw(points_map(coordinates, ["x"] * 3).plot())
+    assert len(whole.text_) == 3
+    assert whole.note_ is None
+
+
 def test_the_most_important_label_is_there_and_hidden_ones_are_not():
     display = ItemMapDisplay(
         coordinates=np.zeros((50, 2)),

@@ -67,3 +67,10 @@ def test_keywords_reach_the_lines_under_any_of_their_names():
     assert display.validation_line_.get_linestyle() == ":"
     assert display.best_.get_markersize() == 9
     assert display.legend_.get_title().get_text() == "Fit"
+
+
+def test_small_differences_look_small():
+    display = LossCurveDisplay(loss_curve=[0.500, 0.499, 0.4985], validation_scores=[0.8, 0.8005, 0.801]).plot()
+    for ax, difference in ((display.ax_, 0.0015), (display.validation_ax_, 0.001)):
+        low, high = ax.get_ylim()
+        assert difference / (high - low) < 0.05

@@ -221,15 +221,36 @@ def test_halving_compares_candidates_with_the_most_resources():
     assert display.x_values[display.best[1]] == best["learning_rate"]
 
 
-@pytest.mark.parametrize("scores", [[0.91230, 0.91231, 0.99], [1e-3, 2e-3, 3e-3], [100, 250, 900], [0.5, 0.5, 0.5]])
-def test_numbers_tell_the_best_cell_from_the_others(scores):
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.91230, 0.91231, 0.99], ["0.9123", "0.9123", "0.9900"]),
+        ([1e-3, 2e-3, 3e-3], ["0.00100", "0.00200", "0.00300"]),
+        ([100, 250, 900], ["100", "250", "900"]),
+        ([0.5, 0.5, 0.5], ["0.5", "0.5", "0.5"]),
+    ],
+)
+def test_numbers_have_as_many_decimals_as_a_hundredth_of_their_range(scores, expected):
+    """More would be noise; the frame says which is the best."""
     kw = {"x_values": [1, 2, 3], "y_values": [1], "x_name": "x", "y_name": "y", "score_name": "s"}
     display = SearchHeatMapDisplay(scores=[scores], greater_is_better=False, **kw).plot()
-    texts = [text.get_text() for text in display.text_[0]]
-    best = texts[display.best[1]]
-    assert texts.count(best) == scores.count(min(scores))
-    assert max(map(len, texts)) <= 7
+    assert [text.get_text() for text in display.text_[0]] == expected
+    assert display.text_[0, 0].get_fontweight() == "bold"
     assert display.plot(values_format=".1f").text_[0, 0].get_text() == f"{scores[0]:.1f}"
+
+
+def test_small_differences_look_small():
+    scores = np.array([0.900, 0.9045, 0.902])
+    kw = {"x_values": [1, 2, 3], "x_name": "x", "score_name": "s"}
+    line = SearchHeatMapDisplay(scores=scores, **kw).plot()
+    cells = SearchHeatMapDisplay(scores=scores[None], y_values=[1], y_name="y", **kw).plot()
+    points = SearchHeatMapDisplay(scores=scores, y_values=[1, 2, 3], y_name="y", **kw).plot()
+    for low, high in (line.ax_.get_ylim(), cells.im_.get_clim(), points.scatter_.get_clim()):
+        assert low < 0.9
+        assert high > 0.9045
+        assert np.ptp(scores) / (high - low) < 0.06
+    assert cells.plot(imshow_kw={"vmin": 0.9, "vmax": 0.91}).im_.get_clim() == (0.9, 0.91)
+    assert points.plot(scatter_kw={"vmin": 0.9, "vmax": 0.91}).scatter_.get_clim() == (0.9, 0.91)
 
 
 @pytest.mark.parametrize("cmap", ["viridis", "Greys", "coolwarm"])
