@@ -1,18 +1,35 @@
-"""Search over rank and learning rate on a Dask cluster. It needs Dask: pip install distributed
+"""
+Hyperparameter search on a Dask cluster
+=======================================
 
-python docs/examples/search_on_dask.py                             # starts a cluster of two processes on this machine
-python docs/examples/search_on_dask.py --scheduler tcp://HOST:8786 # on a cluster that runs already
+Run the fits of a grid search on the workers of a Dask cluster. It needs
+``pip install distributed``. Without arguments, the script starts a cluster of two
+processes:
 
-Workers must not start more threads than they have cores:
+.. code-block:: sh
 
-* Leave n_jobs of the model at None: a fit has one thread then.
-* A worker runs one fit at a time for each of its threads: with threads_per_worker=1, one fit a process. The threads of
-  all workers on a machine should be at most its cores.
-* Dask's nanny starts each worker with OMP_NUM_THREADS=1, so that BLAS has one thread. Set it yourself where workers
-  have no nanny. It does not limit n_jobs.
+   python docs/examples/search_on_dask.py
+   python docs/examples/search_on_dask.py --scheduler tcp://HOST:8786
+
+Do not start more threads than there are cores:
+
+* Leave ``n_jobs`` of the model at None. Each fit then has one thread.
+* A worker runs one fit at a time for each of its threads. With
+  ``threads_per_worker=1``, one worker runs one fit.
+* Dask starts its workers with ``OMP_NUM_THREADS=1``, so that BLAS has one thread. Set
+  it yourself where workers start without Dask's nanny. It does not limit ``n_jobs``.
 """
 
+# %%
+# The search
+# ----------
+# It is a ``GridSearchCV`` of scikit-learn. joblib sends its fits to Dask. ``scatter``
+# sends the ratings to each worker once. The last fit, with the best settings, runs in
+# this process.
+
 import argparse
+import importlib.util
+from contextlib import ExitStack
 
 import joblib
 from distributed import Client, LocalCluster
@@ -22,42 +39,53 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.model_selection import PerUserShuffleSplit
 
-GRID = {"rank": [4, 8, 16], "learning_rate": [0.08, 0.15]}
+GRID = {"rank": [2, 4, 8], "learning_rate": [0.08, 0.15]}
 
 
 def run_search(client, X, y):
-    """Fit and score the whole grid on the workers; the last fit, with the best parameters, is done here."""
     search = GridSearchCV(
         MatrixFactorizationRegressor(random_state=0),
         GRID,
         scoring="neg_root_mean_squared_error",
         cv=PerUserShuffleSplit(3, random_state=0),
     )
-    # Each worker gets X and y once, before the first fit.
     with joblib.parallel_config(backend="dask", client=client, scatter=[X, y]):
         return search.fit(X, y)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="without it, a cluster is started")
+# %%
+# Run it
+# ------
+# Processes of a local cluster import this file when they start. Without the line
+# ``if __name__ == "__main__":`` each of them would start a cluster, too.
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="A search on a Dask cluster.")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running cluster")
+    parser.add_argument("--ratings", type=int, default=50_000)
     arguments = parser.parse_args()
-    X, y = make_ratings(1000, 500, 50_000, rating_step=0.5, random_state=0, return_X_y=True)
-    if arguments.scheduler:
-        with Client(arguments.scheduler) as client:
-            search = run_search(client, X, y)
-    else:
-        with (
-            # Port 0 of the dashboard is any free one: Dask warns where its usual one is taken.
-            LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-            Client(cluster) as client,
-        ):
-            search = run_search(client, X, y)
-    for parameters, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
-        print(", ".join(f"{name} {value}" for name, value in parameters.items()) + f": RMSE {-score:.4f}")
+
+    X, y = make_ratings(
+        1000, 500, arguments.ratings, rating_step=0.5, random_state=0, return_X_y=True
+    )
+    with ExitStack() as stack:
+        address = arguments.scheduler or stack.enter_context(
+            LocalCluster(2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
+        )
+        search = run_search(stack.enter_context(Client(address)), X, y)
+
+    results = search.cv_results_
+    for settings, score in zip(
+        results["params"], results["mean_test_score"], strict=True
+    ):
+        text = ", ".join(f"{name} {value}" for name, value in settings.items())
+        print(f"{text}: RMSE {-score:.4f}")
     print(f"best: {search.best_params_}")
 
+    if importlib.util.find_spec("matplotlib"):
+        import matplotlib.pyplot as plt
 
-# Worker processes import this file when they start; without this line, each would start a cluster.
-if __name__ == "__main__":
-    main()
+        from sklearn_mf.plotting import SearchHeatMapDisplay
+
+        SearchHeatMapDisplay.from_search(search)
+        plt.show()
