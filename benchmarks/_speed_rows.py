@@ -245,7 +245,7 @@ def lists(options):
 
 def batches(options):
     """Time calls of ``partial_fit``."""
-    goals = {10_000: ("0.34", "10.2"), 1_000_000: ("0.44", "41.5")}  # half of what docs/living.md says
+    goals = {10_000: ("0.34", "10.2"), 1_000_000: ("0.44", "41.5")}  # half of what these calls took before
     for n_users, of_calls in goals.items():
         seconds = in_turn(streaming.calls_of(n_users)[1], 10 * options.repeats)
         predict_ms = middle([1e3 * s for s in seconds["predict"]])

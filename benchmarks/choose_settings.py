@@ -17,7 +17,7 @@ of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE
 The rules of regularization hold for users, items and their biases alike. The regression that predicts centers keeps the
 usual strengths beside them. These rules and the variants are no settings of the public interface: _inner_fit.py fits
 them. Fits with another number of directions of the preconditioner are not here, for that number is a constant of the
-package. The figures of them that docs/accuracy.md has were measured in an earlier version.
+package. docs/benchmarks/choices.md has figures of them from an earlier version.
 """
 
 import argparse
@@ -34,13 +34,13 @@ from sklearn_mf import MatrixFactorizationRegressor
 USUAL_DAMPING = 4.0  # beside which the rules of regularization are tried
 GRID = {
     "alpha": [0.06, 0.08, 0.1],
-    "alpha_implicit": [14.0, 20.0, 30.0],
+    "alpha_implicit": [20.0, 32.0, 50.0],
     "learning_rate": [0.1, 0.15, 0.22],
 }
 OTHERS = {
     "alpha": [0.04, 0.06, 0.1, 0.12],
     "damping": [0.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, (5.0, 7.0)],
-    "alpha_implicit": [5.0, 10.0, 14.0, 30.0, 60.0],
+    "alpha_implicit": [5.0, 10.0, 20.0, 50.0, 80.0],
     "implicit_features": [None, "user", "item"],
     "learning_rate": [0.03, 0.06, 0.1, 0.2, 0.3],
     "max_iter": [10, 15, 30, 40, 60],

@@ -1,6 +1,6 @@
 """Test RMSE over learning_rate (three decades) and rank (4 to 256) on real ratings: none worse than a constant.
 
-    python benchmarks/heat_maps.py [--n-jobs 2] [--draw docs/heat_maps.svg]
+    python benchmarks/heat_maps.py [--n-jobs 2] [--draw docs/pictures/heat_maps.svg]
 
 A table for each set, everything else at its default; the best constant has the standard deviation of the test ratings.
 """
@@ -32,20 +32,26 @@ def measure(X, y, train, test, n_jobs):
 
 
 def draw(maps, path):
+    """Draw a panel for each of ``maps`` (name, RMSEs, best constant), one below the other."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
-    mpl.rcParams.update({"svg.hashsalt": "0", "font.size": 8})
-    figure, axes = plt.subplots(2, 2, figsize=(9, 7), layout="constrained")
-    for axis, (name, scores, constant) in zip(axes.flat, maps, strict=True):
-        axis.imshow(scores / constant, cmap="viridis_r", vmin=0.7, vmax=1.0, aspect="auto", origin="lower")
-        for (i, j), score in np.ndenumerate(scores):
-            is_light = score / constant < 0.85
-            axis.text(j, i, f"{score:.3f}", ha="center", va="center", color="black" if is_light else "white", size=7)
-        axis.set_xticks(range(len(LEARNING_RATES)), map(str, LEARNING_RATES))
-        axis.set_yticks(range(len(RANKS)), map(str, RANKS))
-        axis.set(title=f"{name} (best constant {constant:.3f})", xlabel="learning_rate", ylabel="rank")
-    figure.savefig(path, metadata={"Date": None})
+    style = {"svg.hashsalt": "0", "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}
+    with mpl.rc_context(style):
+        figure, axes = plt.subplots(len(maps), 1, figsize=(5, 3.6 * len(maps)), layout="constrained")
+        for axis, (name, scores, constant) in zip(axes, maps, strict=True):
+            relative = np.asarray(scores) / constant
+            image = axis.imshow(relative, cmap="viridis_r", vmin=0.7, vmax=1.0, aspect="auto", origin="lower")
+            for (i, j), value in np.ndenumerate(scores):
+                color = "black" if relative[i, j] < 0.83 else "white"
+                axis.text(j, i, f"{value:.3f}", ha="center", va="center", color=color, size=9)
+            axis.set_xticks(range(len(LEARNING_RATES)), map(str, LEARNING_RATES))
+            axis.set_yticks(range(len(RANKS)), map(str, RANKS))
+            axis.set_title(f"{name}: test RMSE\n(the best constant has {constant:.3f})", size=11)
+            axis.set(xlabel="learning_rate", ylabel="rank")
+        label = "RMSE / RMSE of the best constant"
+        figure.colorbar(image, ax=axes, location="bottom", aspect=30, pad=0.01, label=label)
+        figure.savefig(path, metadata={"Date": None})
 
 
 def main():

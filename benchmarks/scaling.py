@@ -1,19 +1,24 @@
-"""How the cost of a fit grows with ratings, rank, columns and threads.
+"""How the cost of a fit grows with ratings, rank and columns, with the defaults and without implicit features.
 
-    python benchmarks/scaling.py [--largest 100000000] [--draw docs/scaling.svg]
-    python benchmarks/scaling.py --parameters '{"implicit_features": null}'
+    python benchmarks/scaling.py [--largest 100000000] [--threads 1 2] [--save FILE.json]
+    python benchmarks/scaling.py --processor-time --fastest --draw docs/pictures/scaling.svg
+    python benchmarks/scaling.py --figures FILE.json --draw docs/pictures/scaling.svg
 
-Ratings made by make_ratings, 20 epochs, medians of alternating runs, with the RMSE on a held-out tenth. "Preparation"
-is the whole fit less the training loop: ids, order and grid. 100,000,000 ratings need some 20 GB. The figure needs
-matplotlib.
+Ratings are made by make_ratings; fits have 20 epochs; the RMSE is that of a held-out tenth. "Preparation" is the whole
+fit without the training loop: ids, order and blocks. Settings take turns. A figure is the median of the runs, or the
+fastest run with --fastest. --processor-time measures processor seconds of fits on one thread: use it with --fastest if
+other programs run. --figures draws what --save has kept, and measures nothing. 100,000,000 ratings need about 20 GB of
+memory. The figure needs matplotlib.
 """
 
 import argparse
 import json
+import os
 from collections import namedtuple
+from itertools import product
 
 import numpy as np
-from _clock import timed_fit
+from _clock import PROCESSOR_TIME, timed_fit
 from _real import rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
@@ -29,6 +34,13 @@ RANKS = [8, 16, 31, 32, 33, 48, 64, 100, 128, 256]
 COLUMNS = list(range(2, 9))
 N_LEVELS = 50  # of each context column
 EPOCHS = 20
+
+# What is measured, and how it is drawn: the parameters; a color, a line and a marker.
+SETTINGS = {
+    "defaults": {},
+    "without implicit features": {"implicit_features": None, "alpha": 0.04, "learning_rate": 0.05},
+}
+STYLES = {"defaults": ("C0", "-", "o"), "without implicit features": ("C1", "--", "s")}
 
 Figures = namedtuple("Figures", "speed whole preparation rmse")
 
@@ -58,10 +70,16 @@ def runs_of(data, settings, repeats, given):
     return runs
 
 
-def measure(data, settings, repeats, given):
-    """Give the medians of ``runs_of``."""
-    runs = runs_of(data, settings, repeats, given)
-    return {name: Figures(*np.median(figures, axis=0)) for name, figures in runs.items()}
+def measure(data, values, threads, repeats, fastest):
+    """Give the figures of each of ``values`` (value: (data, parameters)): {(value, setting, threads): Figures}."""
+    settings = {
+        (value, setting, n_jobs): (which, {"n_jobs": n_jobs, **SETTINGS[setting], **parameters})
+        for (value, (which, parameters)), setting, n_jobs in product(values.items(), SETTINGS, threads)
+    }
+    runs = runs_of(data, settings, repeats, {})
+    if fastest:
+        return {name: min(figures, key=lambda run: run.whole) for name, figures in runs.items()}
+    return {name: Figures(*np.median(figures, axis=0).tolist()) for name, figures in runs.items()}
 
 
 def split(X, y):
@@ -70,42 +88,45 @@ def split(X, y):
 
 
 def print_table(title, table):
-    columns = [title, "threads", "million ratings/s in the loop", "whole fit, s", "preparation, s", "test RMSE"]
+    columns = [title, "setting", "threads", "million ratings/s in the loop", "whole fit, s", "preparation, s", "RMSE"]
     print("\n| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
-    for (value, n_jobs), (speed, whole, preparation, error) in table.items():
-        print(f"| {value:,} | {n_jobs} | {speed:.1f} | {whole:.3f} | {preparation:.3f} | {error:.4f} |", flush=True)
+    for (value, setting, n_jobs), (speed, whole, preparation, error) in table.items():
+        cells = f"{speed:.1f} | {whole:.3f} | {preparation:.3f} | {error:.4f}"
+        print(f"| {value:,} | {setting} | {n_jobs} | {cells} |", flush=True)
 
 
-def by_ratings(sizes, threads, repeats, given):
+def by_ratings(sizes, threads, repeats, fastest):
     table = {}
     for size in sizes:
         data = {size: split(*make(size))}
         rounds = repeats if size <= 10_000_000 else 1  # a matter of minutes
-        table |= measure(data, {(size, n): (size, {"n_jobs": n}) for n in threads}, rounds, given)
+        table |= measure(data, {size: (size, {})}, threads, rounds, fastest)
     return table
 
 
-def by_rank(size, ranks, threads, repeats, given):
-    settings = {(rank, n): (size, {"rank": rank, "n_jobs": n}) for rank in ranks for n in threads}
-    return measure({size: split(*make(size))}, settings, repeats, given)
+def by_rank(size, ranks, threads, repeats, fastest):
+    values = {rank: (size, {"rank": rank}) for rank in ranks}
+    return measure({size: split(*make(size))}, values, threads, repeats, fastest)
 
 
-def by_columns(size, counts, threads, repeats, given):
+def by_columns(size, counts, threads, repeats, fastest):
     data = {count: split(*make(size, count)) for count in counts}
-    return measure(data, {(count, n): (count, {"n_jobs": n}) for count in counts for n in threads}, repeats, given)
+    return measure(data, {count: (count, {}) for count in counts}, threads, repeats, fastest)
 
 
 def lines_of(table, figure):
-    """Give {threads: (values, figures)} of a table."""
-    threads = sorted({n for _, n in table})
-    return {
-        n: tuple(np.array([(value, getattr(row, figure)) for (value, k), row in table.items() if k == n]).T)
-        for n in threads
-    }
+    """Give {(setting, threads): (values, figures)} of a table."""
+    lines = {}
+    for (value, *series), row in table.items():
+        lines.setdefault(tuple(series), []).append((value, getattr(row, figure)))
+    return {series: tuple(zip(*points, strict=True)) for series, points in lines.items()}
 
 
-def draw(path, ratings, ranks, columns, size):
-    """Draw one figure: seconds against ratings; ratings a second against ratings, rank and columns."""
+def draw(path, tables, size):
+    """Draw four panels: seconds against ratings; ratings a second against ratings, rank and columns.
+
+    They stand one below the other, so that the text can be read on a phone.
+    """
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -114,56 +135,96 @@ def draw(path, ratings, ranks, columns, size):
 
     speed = "million ratings/s in the loop"
     panels = [  # table, figure, label and base of x, label of y
-        (ratings, "whole", "ratings", 10, "whole fit, s"),
-        (ratings, "speed", "ratings", 10, speed),
-        (ranks, "speed", f"rank ({size:,} ratings)", 2, speed),
-        (columns, "speed", f"columns ({size:,} ratings, rank 32)", None, speed),
+        ("ratings", "whole", "ratings", 10, "whole fit, s"),
+        ("ratings", "speed", "ratings", 10, speed),
+        ("rank", "speed", f"rank ({size:,} ratings)", 2, speed),
+        ("columns", "speed", f"columns of X ({size:,} ratings)", None, speed),
     ]
-    style = {"svg.hashsalt": "scaling", "svg.fonttype": "none", "font.size": 9}  # the same file for the same figures
+    style = {"svg.hashsalt": "scaling", "svg.fonttype": "none", "font.size": 11}  # the same file for the same figures
     with plt.rc_context(style):
-        figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
-        for axis, (table, name, x_label, base, y_label) in zip(axes.flat, panels, strict=True):
-            for n_jobs, (x, y) in lines_of(table, name).items():
-                axis.plot(x, y, marker="o", markersize=4, label=f"{n_jobs} thread" + "s" * (n_jobs > 1))
+        figure, axes = plt.subplots(4, 1, figsize=(5, 14), layout="constrained")
+        several = len({n for *_, n in tables["ratings"]}) > 1
+        for axis, (table, name, x_label, base, y_label) in zip(axes, panels, strict=True):
+            for (setting, n_jobs), (x, y) in lines_of(tables[table], name).items():
+                color, line, marker = STYLES[setting]
+                face = color if n_jobs == 1 else "white"  # markers of more threads are open
+                label = setting + several * (f", {n_jobs} thread" + "s" * (n_jobs > 1))
+                axis.plot(x, y, color=color, linestyle=line, marker=marker, markerfacecolor=face, label=label)
             axis.set(xlabel=x_label, ylabel=y_label)
             if base:
                 axis.set_xscale("log", base=base)
                 axis.xaxis.set_minor_locator(NullLocator())
                 axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             if name == "whole":
+                seconds = [row.whole for row in tables[table].values()]
                 axis.set_yscale("log")
+                axis.set_ylim(10 ** np.floor(np.log10(min(seconds))), 10 ** np.ceil(np.log10(max(seconds))))
                 axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
                 axis.yaxis.set_minor_locator(NullLocator())
             else:
                 axis.set_ylim(bottom=0)
             axis.grid(alpha=0.3)
-            axis.legend(frameon=False)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", frameon=False)
         figure.savefig(path, metadata={"Date": None})
 
 
-def main():
+def save(path, tables, size):
+    """Keep all figures in a file."""
+    rows = {title: [[*name, *row] for name, row in table.items()] for title, table in tables.items()}
+    with open(path, "w") as file:
+        json.dump({"size": size, **rows}, file)
+
+
+def load(path):
+    """Give what ``save`` has kept: tables and the number of ratings for rank and columns."""
+    with open(path) as file:
+        kept = json.load(file)
+    size = kept.pop("size")
+    return {title: {tuple(row[:3]): Figures(*row[3:]) for row in rows} for title, rows in kept.items()}, size
+
+
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--largest", type=int, default=10_000_000, help="most ratings to fit")
     parser.add_argument("--size", type=int, choices=SHAPES, default=1_000_000, help="ratings for rank and columns")
     parser.add_argument("--ranks", type=int, nargs="+", default=RANKS)
     parser.add_argument("--columns", type=int, nargs="+", default=COLUMNS)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--fastest", action="store_true", help="the fastest run, not the median")
+    parser.add_argument("--processor-time", action="store_true", help="seconds of the processor, one thread")
     parser.add_argument("--draw", metavar="FILE.svg")
-    parser.add_argument("--parameters", metavar="JSON", type=json.loads, default={}, help="of the model")
-    arguments = parser.parse_args()
-    given = arguments.parameters
-    threads, repeats, size = arguments.threads, arguments.repeats, arguments.size
-    print(f"rank 32 and two columns unless said, {EPOCHS} epochs; rank and columns on {size:,} ratings")
-    sizes = [n for n in SHAPES if n <= arguments.largest]
-    ratings = by_ratings(sizes, threads, repeats, given)
-    print_table("ratings", ratings)
-    ranks = by_rank(size, arguments.ranks, threads, repeats, given)
-    print_table("rank", ranks)
-    columns = by_columns(size, arguments.columns, threads, repeats, given)
-    print_table("columns", columns)
-    if arguments.draw:
-        draw(arguments.draw, ratings, ranks, columns, size)
+    parser.add_argument("--save", metavar="FILE.json")
+    parser.add_argument("--figures", metavar="FILE.json", help="draw these, and measure nothing")
+    options = parser.parse_args()
+    if options.processor_time and options.threads != [1]:
+        parser.error("--processor-time needs --threads 1")
+    return options
+
+
+def main():
+    options = parse()
+    if options.figures:
+        tables, size = load(options.figures)
+    else:
+        if options.processor_time:
+            os.environ[PROCESSOR_TIME] = "1"
+        size, rest = options.size, (options.threads, options.repeats, options.fastest)
+        print(f"rank 32 and two columns unless said, {EPOCHS} epochs; rank and columns on {size:,} ratings")
+        sizes = [n for n in SHAPES if n <= options.largest]
+        steps = [
+            ("ratings", lambda: by_ratings(sizes, *rest)),
+            ("rank", lambda: by_rank(size, options.ranks, *rest)),
+            ("columns", lambda: by_columns(size, options.columns, *rest)),
+        ]
+        tables = {}
+        for title, step in steps:
+            tables[title] = step()
+            print_table(title, tables[title])
+    if options.save:
+        save(options.save, tables, size)
+    if options.draw:
+        draw(options.draw, tables, size)
 
 
 if __name__ == "__main__":

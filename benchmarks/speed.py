@@ -4,7 +4,7 @@
 
 The package that is installed is measured, as it is. What is compared takes turns; a figure is the median of the rounds,
 with the lowest and the highest. Rows that need real ratings, LIBMF or much memory are left out where these are not
-there, and say so. Goals in seconds are for the machine that docs/accuracy.md is of. RMSEs stand beside times: one says
+there, and say so. Goals in seconds are for the machine of docs/benchmarks/index.md. RMSEs stand beside times: one says
 nothing without the other. Programs on the same machine make all figures worse but the bounds, which are the best of
 some short runs. With --processor-time the rows on one thread are measured in processor time, and those on more are left
 out: of use where other programs run.
