@@ -12,6 +12,8 @@ from sklearn_mf.datasets import load_ratings, make_ratings
 FOLDER = Path(os.environ.get("SKLEARN_MF_DATA", Path(__file__).parents[2] / "shared" / "data"))
 # The best setting known for the real sets together, by choose_settings.py.
 BEST = {"rank": 128, "max_iter": 60, "learning_rate": 0.1, "alpha": 0.11, "alpha_implicit": 30.0}
+# How pictures of the documentation look.
+PICTURE_STYLE = Path(__file__).parents[1] / "docs" / "pictures" / "sklearn_mf.mplstyle"
 FILES = {
     "ml-100k": "u.data",
     "ml-1m": "ratings.dat.gz",

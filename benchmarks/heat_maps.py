@@ -9,7 +9,7 @@ import argparse
 import warnings
 
 import numpy as np
-from _real import real_sets, rmse
+from _real import PICTURE_STYLE, real_sets, rmse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import MatrixFactorizationRegressor
@@ -36,9 +36,9 @@ def draw(maps, path):
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
-    style = {"svg.hashsalt": "0", "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif"}
-    with mpl.rc_context(style):
-        figure, axes = plt.subplots(len(maps), 1, figsize=(5, 3.6 * len(maps)), layout="constrained")
+    mpl.use("svg")
+    with plt.style.context(["default", PICTURE_STYLE]):
+        figure, axes = plt.subplots(len(maps), 1, figsize=(5, 3.6 * len(maps)))
         for axis, (name, scores, constant) in zip(axes, maps, strict=True):
             relative = np.asarray(scores) / constant
             image = axis.imshow(relative, cmap="viridis_r", vmin=0.7, vmax=1.0, aspect="auto", origin="lower")
@@ -47,7 +47,7 @@ def draw(maps, path):
                 axis.text(j, i, f"{value:.3f}", ha="center", va="center", color=color, size=9)
             axis.set_xticks(range(len(LEARNING_RATES)), map(str, LEARNING_RATES))
             axis.set_yticks(range(len(RANKS)), map(str, RANKS))
-            axis.set_title(f"{name}: test RMSE\n(the best constant has {constant:.3f})", size=11)
+            axis.set_title(f"{name}: test RMSE\n(the best constant has {constant:.3f})")
             axis.set(xlabel="learning_rate", ylabel="rank")
         label = "RMSE / RMSE of the best constant"
         figure.colorbar(image, ax=axes, location="bottom", aspect=30, pad=0.01, label=label)

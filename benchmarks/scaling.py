@@ -19,7 +19,7 @@ from itertools import product
 
 import numpy as np
 from _clock import PROCESSOR_TIME, timed_fit
-from _real import rmse, tenth
+from _real import PICTURE_STYLE, rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
@@ -140,9 +140,8 @@ def draw(path, tables, size):
         ("rank", "speed", f"rank ({size:,} ratings)", 2, speed),
         ("columns", "speed", f"columns of X ({size:,} ratings)", None, speed),
     ]
-    style = {"svg.hashsalt": "scaling", "svg.fonttype": "none", "font.size": 11}  # the same file for the same figures
-    with plt.rc_context(style):
-        figure, axes = plt.subplots(4, 1, figsize=(5, 14), layout="constrained")
+    with plt.style.context(["default", PICTURE_STYLE]):
+        figure, axes = plt.subplots(4, 1, figsize=(5, 14))
         several = len({n for *_, n in tables["ratings"]}) > 1
         for axis, (table, name, x_label, base, y_label) in zip(axes, panels, strict=True):
             for (setting, n_jobs), (x, y) in lines_of(tables[table], name).items():
@@ -163,7 +162,7 @@ def draw(path, tables, size):
                 axis.yaxis.set_minor_locator(NullLocator())
             else:
                 axis.set_ylim(bottom=0)
-            axis.grid(alpha=0.3)
+            axis.grid(True)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", frameon=False)
         figure.savefig(path, metadata={"Date": None})
 
