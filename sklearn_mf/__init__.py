@@ -1,4 +1,4 @@
-"""Factorize ratings for scikit-learn: learn user and item factors from (user, item) pairs and ratings."""
+"""Learn user and item factors from (user, item) pairs, with or without ratings: matrix factorization."""
 
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder
@@ -16,14 +16,14 @@ except ModuleNotFoundError as error:
     if not str(error.name).startswith("sklearn_mf._kernel."):
         raise
     raise ImportError(
-        "This sklearn_mf is the source folder, not the installed package: the compiled kernel is not here. Start "
-        "Python in another folder, after `pip install .` in this one."
+        "This sklearn_mf is the source folder, not the installed package, and has no compiled kernel. Run "
+        "`pip install .` in this folder, then start Python in another folder."
     ) from error
 
 __version__ = "0.1.0"
 __all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRanker", "MatrixFactorizationRegressor"]
 
-# What a stored model may hold beside arrays, numbers and text; skops.io.load(file, trusted=TRUSTED_TYPES) takes it.
+# Types that a saved model contains, besides arrays, numbers and text: for skops.io.load(file, trusted=TRUSTED_TYPES).
 TRUSTED_TYPES: list[str] = [
     f"{stored.__module__}.{stored.__qualname__}"
     for stored in (

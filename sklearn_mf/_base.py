@@ -1,4 +1,4 @@
-"""Share what the estimators have in common: check input, view what is fitted, adopt what was learned."""
+"""Share what all estimators need: check input, return the fitted model, store what was learned."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
-# Two names of scikit-learn's, for the length of a fit; parameters that were validated already.
+# Two attributes that scikit-learn sets during a fit, and the parameters that were validated last.
 _NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
 
 
 @dataclass(frozen=True)
 class CheckedInput:
-    """Hold a table of ids taken apart, and its ratings and weights, checked."""
+    """Hold the checked columns of a table of ids, with its ratings and weights."""
 
     columns: list[Column]
     y: np.ndarray | None  # (n_rows,)
@@ -45,20 +45,20 @@ class CheckedInput:
 
     @property
     def labels(self) -> list[str]:
-        """What to call the columns in messages."""
+        """Names of the columns in messages."""
         return [column.label for column in self.columns]
 
     def those_that_count(
         self, codes: list[np.ndarray]
     ) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
-        """Give codes, ratings and weights of the rows whose weight is not 0."""
+        """Return codes, ratings and weights of the rows whose weight is not 0."""
         if self.weights is None or self.weights.all():
             return codes, self.y, self.weights
         rows = np.flatnonzero(self.weights)
         return [column[rows] for column in codes], None if self.y is None else self.y[rows], self.weights[rows]
 
     def fit_levels(self, shard: Shard) -> tuple[Levels, CodedRatings]:
-        """Learn the levels; warn of columns that can hardly be categories."""
+        """Learn the levels; warn about columns that are unlikely to be categories."""
         levels, codes = Levels.fit(self.columns, self.weights, shard.threads)
         n_rows = len(self.y) if self.weights is None else np.count_nonzero(self.weights)
         warn_of_continuous_columns(self.columns, levels, n_rows)
@@ -66,7 +66,7 @@ class CheckedInput:
         return levels, CodedRatings(codes, self.y, self.weights, levels.counts)
 
     def grow_levels(self, levels: Levels, threads: Threads) -> tuple[Levels, CodedRatings, np.ndarray]:
-        """Add the levels that are new; return all, the ratings that count, and their rows in X."""
+        """Add new levels; return all levels, the ratings of positive weight, and their rows in X."""
         rows, indices = self.rows_that_count(), levels.encode(self.columns, threads)
         if (indices if self.weights is None else indices[rows]).min(initial=0) >= 0:
             grown, codes = levels, list(indices.T)
@@ -75,15 +75,15 @@ class CheckedInput:
         return grown, CodedRatings(*self.those_that_count(codes), grown.counts), rows
 
     def rows_that_count(self) -> np.ndarray:
-        """Give the places of the rows whose weight is not 0."""
+        """Return the numbers of the rows whose weight is not 0."""
         return np.arange(len(self.columns[0])) if self.weights is None else np.flatnonzero(self.weights)
 
 
 def frozen_copy(estimator: Any) -> Any:
-    """Copy an estimator as it is at this moment, for a method to work on.
+    """Copy an estimator in its current state, for a method to work on.
 
-    Methods that change an estimator put another dictionary in the place of its attributes, in one step (``adopt``). So
-    a copy has the attributes of before or of after, never some of each, whatever other threads do.
+    Methods that change an estimator replace the dictionary of its attributes in one step (see ``adopt``). So a copy has
+    either all attributes from before a change or all from after it, whatever other threads do.
     """
     frozen = object.__new__(type(estimator))
     frozen.__dict__ = dict(vars(estimator))
@@ -96,21 +96,21 @@ def seed_of(estimator: Any) -> int:
 
 
 def generator_of(estimator: Any, *count: int) -> np.random.Generator:
-    """Draw from ``random_state``; ``count`` tells one batch from another."""
+    """Return a random generator seeded by ``random_state``; ``count`` gives each batch its own."""
     return np.random.default_rng([seed_of(estimator), *count])
 
 
 def float_of(estimator: Any, name: str) -> float:
-    """Give a parameter as a float, whatever type of number it is."""
+    """Return a parameter as a float, whatever type of number it is."""
     try:
         return float(getattr(estimator, name))
     except OverflowError:
-        message = f"The '{name}' parameter of {type(estimator).__name__} is an int beyond floats: give a finite number."
+        message = f"The '{name}' parameter of {type(estimator).__name__} is an int too large for a float."
         raise ValueError(message) from None
 
 
 def validate_parameters(frozen: Any) -> None:
-    """Validate the parameters of a copy of an estimator, unless they are those that were validated last."""
+    """Validate the parameters of a copy of an estimator, unless the same ones were validated last time."""
     own = vars(frozen)
     checked, values = own.get("_validated"), [own[name] for name in frozen._parameter_constraints]
     if checked is None or not all(map(is_, values, checked)):
@@ -119,23 +119,23 @@ def validate_parameters(frozen: Any) -> None:
 
 
 class WholeStates(BaseEstimator):
-    """Give the attributes of an estimator as they are at one moment, and change them in one step."""
+    """Read the attributes of an estimator as of one moment, and change them in one step."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give pickle, copy and the like a dictionary of their own.
+        """Return a separate dictionary for pickle, copy and the like.
 
-        Python would give them that of the estimator, which changes while they go through it: for the length of a fit
-        scikit-learn notes there what calls its callbacks. A copy has no part in that fit.
+        By default, Python would iterate over the dictionary of the estimator itself, which may change meanwhile: during
+        a fit, scikit-learn stores its callback context there. A copy has no part in that fit.
         """
         return {name: value for name, value in dict(vars(self)).items() if name not in _NOT_STORED}
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters, or none of them where one is refused.
+        """Set parameters; set none of them if one is invalid.
 
         Parameters
         ----------
         **params : dict
-            Parameters by name. They are checked by ``fit``.
+            Parameters by name. ``fit`` checks their values.
 
         Returns
         -------
@@ -145,7 +145,7 @@ class WholeStates(BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no such parameter; then none is set.
+            If there is no such parameter. No parameter is set in this case.
         """
         for name in params:
             outer, is_nested, _ = name.partition("__")
@@ -158,7 +158,7 @@ class WholeStates(BaseEstimator):
 
 
 def check_shape(columns: list[Column], estimator_name: str, label: str = "X") -> None:
-    """Raise a ValueError unless a table has two columns and a row."""
+    """Raise a ValueError unless a table has at least two columns and one row."""
     n_columns, n_rows = len(columns), len(columns[0]) if columns else 0
     if n_columns < 2:
         raise ValueError(
@@ -175,7 +175,7 @@ def check_shape(columns: list[Column], estimator_name: str, label: str = "X") ->
 def check_input(
     frozen: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, loss: Loss, reset: bool
 ) -> CheckedInput:
-    """Check what fit is given; the names of the columns go to ``frozen``, a copy of the estimator."""
+    """Check the input of ``fit``; store the names of the columns in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
     columns = split_columns(X, name)
     if reset or y is None or not _is_as_in_fit(frozen, X, columns):
@@ -183,7 +183,7 @@ def check_input(
             lambda: check_shape(columns, name),
             lambda: validate_data(frozen, X, y, reset=reset, skip_check_array=True),
         ]
-        for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
+        for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
             check()
     y = check_ratings(y, len(columns[0]))
     weights = check_weights(sample_weight, len(columns[0]))
@@ -192,21 +192,21 @@ def check_input(
 
 
 def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, reset: bool) -> CheckedInput:
-    """Check pairs and, where they are given, ratings; names go to ``frozen``, a copy of the estimator."""
+    """Check pairs and, if given, their ratings; store the column names in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
     columns = split_columns(X, name)
     checks = [
         lambda: check_shape(columns, name),
         lambda: validate_data(frozen, X, reset=reset, skip_check_array=True),
     ]
-    for check in checks if reset else checks[::-1]:  # the number of columns is told as scikit-learn does
+    for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
         check()
     y = None if y is None else check_ratings(y, len(columns[0]))
     return CheckedInput(frozen._take_fields(columns), y, check_weights(sample_weight, len(columns[0])))
 
 
 def check_query(frozen: Any, X: Any) -> list[Column]:
-    """Check what predict is given; return its columns."""
+    """Check the input of ``predict``; return its columns."""
     name = type(frozen).__name__
     columns = split_columns(X, name)
     if not _is_as_in_fit(frozen, X, columns):
@@ -216,9 +216,9 @@ def check_query(frozen: Any, X: Any) -> list[Column]:
 
 
 def _is_as_in_fit(frozen: Any, X: Any, columns: list[Column]) -> bool:
-    """Tell whether a plain table has as many columns as that of ``fit``, and neither has names.
+    """Check whether a plain table has as many columns as that of ``fit``, and neither has column names.
 
-    Nothing else is left to check; to ask scikit-learn takes as long as to predict a rating.
+    Then nothing else needs checking. Calling scikit-learn's check would take as long as predicting a rating.
     """
     own = vars(frozen)
     if type(X) not in (np.ndarray, list) or "feature_names_in_" in own:
@@ -229,22 +229,23 @@ def _is_as_in_fit(frozen: Any, X: Any, columns: list[Column]) -> bool:
 def check_validation(
     frozen: Any, n_columns: int, X_val: Any, y_val: Any, sample_weight_val: Any, loss: Loss
 ) -> CheckedInput | None:
-    """Check the ratings to stop by; None where there are none."""
+    """Check the ratings for early stopping; return None if there are none."""
     if X_val is None and y_val is None and sample_weight_val is None:
         return None
     if isinstance(X_val, RatingBatches):
         raise TypeError(
-            f"{X_val!r} is not a table: it cannot be X_val. Load it with load_ratings, and give X_val and y_val."
+            f"X_val must be a table, not {X_val!r}. Load the file with load_ratings, and pass its X as X_val and its "
+            "y as y_val."
         )
     if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val go together: give both, or neither of them and no sample_weight_val.")
+        raise ValueError("X_val and y_val must be given together, and sample_weight_val only with them.")
     if not frozen.early_stopping:
-        raise ValueError("X_val and y_val are there to stop by: set early_stopping=True, or leave them out.")
+        raise ValueError("X_val and y_val are only used for early stopping: set early_stopping=True, or omit them.")
     name = type(frozen).__name__
     columns = split_columns(X_val, name)
     check_shape(columns, name, "X_val")
     if len(columns) != n_columns:
-        raise ValueError(f"X_val has {len(columns)} columns and X has {n_columns}; give it the same ones.")
+        raise ValueError(f"X_val has {len(columns)} columns, but X has {n_columns}. They need the same columns.")
     with name_table_in_errors("X_val"):
         validate_data(frozen, X_val, reset=False, skip_check_array=True)
     y_val = check_ratings(y_val, len(columns[0]), "y_val", "X_val")
@@ -254,42 +255,43 @@ def check_validation(
 
 
 def encode_validation(given: CheckedInput, levels: Levels, threads: Threads) -> HeldOut:
-    """Encode the ratings to stop by; warn where they are mostly of users or items that X has not."""
+    """Encode the ratings for early stopping; warn if most of them have users or items that X does not have."""
     with name_table_in_errors("X_val"):
         indices = levels.encode(given.columns, threads)
     n_rows, n_known = len(indices), np.count_nonzero((indices[:, :2] >= 0).all(axis=1))
     if n_known < n_rows / 2:
         warn_user(
-            f"In {n_rows - n_known} of {n_rows} rows of X_val the user or the item is not in X: what is judged "
-            "there is how well new ones are predicted. To judge known ones, hold out ratings of theirs.",
+            f"In {n_rows - n_known} of {n_rows} rows of X_val the user or the item is not in X. So early stopping "
+            "mostly measures predictions for unknown ids. To measure known ids, hold out ratings of users and items "
+            "in X.",
             UserWarning,
         )
     return HeldOut(indices, given.y, given.weights)
 
 
 def levels_of(frozen: Any) -> Levels:
-    """Give the levels that a fitted estimator knows."""
+    """Return the levels that a fitted estimator knows."""
     return Levels(frozen.categories_, frozen._sorters, frozen._kinds)
 
 
 def model_of(frozen: Any) -> Model:
-    """Give the model of a fitted estimator; a user may have put other arrays in the place of its own."""
+    """Return the model of a fitted estimator; check the shapes, because users may have replaced its arrays."""
     factors = [as_table(rows) for rows in frozen._factors]
     biases = [as_table(bias) for bias in frozen._biases]
     shapes = [rows.shape for rows in factors], [bias.shape for bias in biases]
     n_levels, rank = [len(ids) for ids in frozen.categories_], factors[0].shape[-1] if factors else 0
     if shapes != ([(n, rank) for n in n_levels], [(n,) for n in n_levels]):
         raise ValueError(
-            f"factors_ and biases_ have shapes {shapes[0]} and {shapes[1]}, which do not fit categories_: each "
-            f"needs a row for each level, {n_levels} by column, and all factors the same rank."
+            f"factors_ and biases_ have shapes {shapes[0]} and {shapes[1]}, which do not match categories_. Each "
+            f"array needs a row for each category ({n_levels} by column), and all factors need the same rank."
         )
     return Model(factors, biases, float(frozen.intercept_))
 
 
 def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) -> None:
-    """Note in the copy that is worked on which contexts belong to users or items, before training takes the codes.
+    """Store in ``frozen`` which context values belong to users or items, before training takes over the codes.
 
-    A model of which nothing was noted stays one.
+    A model that stores none of these (an older one) stays so.
     """
     known = vars(frozen).get("_own_contexts") if goes_on else no_own_contexts(len(coded.codes))
     if known is not None:
@@ -297,7 +299,7 @@ def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) 
 
 
 def fitted_model(frozen: Any) -> FittedModel:
-    """Give what the reading methods work on; ``frozen`` is a copy of a fitted regressor."""
+    """Return the fitted model for the reading methods; ``frozen`` is a copy of a fitted regressor."""
     return FittedModel(
         levels_of(frozen),
         model_of(frozen),
@@ -311,33 +313,33 @@ def fitted_model(frozen: Any) -> FittedModel:
 
 
 def state_of(frozen: Any) -> TrainingState:
-    """Give what a fitted estimator was left by its training."""
+    """Return the training state of a fitted estimator."""
     state = frozen._training_state
     if not hasattr(state, "knowledge"):
         raise ValueError(
-            f"This {type(frozen).__name__} was stored by an older version, which kept less of its ratings. It "
-            "predicts; to learn on, or to tell how sure it is, it has to be fitted again."
+            f"This {type(frozen).__name__} was saved by an older version, which stored less. It can predict. For "
+            "standard deviations, or to learn from more ratings, fit it again."
         )
     return state
 
 
 def uncertainty_of(frozen: Any) -> Uncertainty:
-    """Give what a fitted regressor knows of its rows."""
+    """Return what a fitted regressor needs for standard deviations."""
     state = state_of(frozen)
     loss = state.hyper.loss
     if not loss.has_deviations:
         raise ValueError(
-            "Standard deviations exist for loss='squared_error', 'huber' and 'absolute_error', and this model has "
-            f"loss={loss.name!r}. Fit with one of these."
+            "Standard deviations need loss='squared_error', 'huber' or 'absolute_error', but this model has "
+            f"loss={loss.name!r}. Fit with one of these losses."
         )
     known = state.knowledge
     return Uncertainty(known.rule(state.hyper), state.level_sums, state.scale, known.noise)
 
 
 def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
-    """Put arrays in the place of tables, in one step, and measure again what rests on factors.
+    """Replace tables by these arrays in one step, and compute again what depends on factors.
 
-    Arrays that do not fit are kept as they are; ``model_of`` says so where they are used.
+    Arrays of wrong shape are stored as they are; ``model_of`` raises an error when they are used.
     """
     frozen = frozen_copy(estimator)
     setattr(frozen, name, [np.array(rows, dtype=np.float32) for rows in arrays])
@@ -351,19 +353,19 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
 
 
 def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
-    """Give what an estimator has learned, for ``method`` to go on from with ``hyper``."""
+    """Return what an estimator has learned, for ``method`` to continue from with ``hyper``."""
     model, state = model_of(frozen), state_of(frozen)
     if model.rank != state.hyper.rank:
         raise ValueError(
-            f"{method} goes on from a model that was fitted with rank={state.hyper.rank}, and factors_ of rank "
-            f"{model.rank} were put in the place of its own. It can predict with them. To learn on, fit again."
+            f"{method} cannot continue: the model was fitted with rank={state.hyper.rank}, but its factors_ were "
+            f"replaced by factors of rank {model.rank}. The model can predict. To learn from more ratings, fit again."
         )
     if not hyper.has_structure_of(state.hyper):
         then, now = state.hyper.structure, hyper.structure
         changed = [f"{name} was {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
         raise ValueError(
-            f"{method} goes on from a model with other parameters: {'; '.join(changed)}. Set them back, or call "
-            "fit with warm_start=False."
+            f"{method} continues from a model with other parameters: {'; '.join(changed)}. Set the parameters back, "
+            "or call fit with warm_start=False."
         )
     return Learned(
         model,
@@ -376,7 +378,7 @@ def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
 
 
 def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, Any]:
-    """Give the attributes of an estimator with what was learned; ``frozen`` has the names of the columns."""
+    """Return the attributes of an estimator that has learned this; ``frozen`` has the names of the columns."""
     own = vars(frozen)
     return {
         **{name: own[name] for name in _LEARNED_FROM_INPUT if name in own},
@@ -398,9 +400,9 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
 
 
 def adopt(estimator: Any, frozen: Any, levels: Levels, learned: Learned) -> Any:
-    """Make ``estimator`` what was learned, in one step and as the last one; ``frozen`` is the copy worked on.
+    """Store what was learned in ``estimator``, in one step at the very end; ``frozen`` is the copy that was worked on.
 
-    Where warnings are errors, this one is raised before anything has changed.
+    If warnings are errors, the error is raised before anything has changed.
     """
     if learned.warning is not None:
         warn_user(learned.warning, ConvergenceWarning)

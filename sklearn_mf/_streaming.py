@@ -1,4 +1,4 @@
-"""Read ratings in batches, twice: first their levels, then their codes, which lie in memory or in mapped files."""
+"""Read ratings in batches, twice: first to learn the levels, then to write codes to memory or to mapped files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class StreamedInput:
         self._batches, self._hyper, self._early_stopping = batches, hyper, early_stopping
 
     def fit_levels(self, shard: Shard) -> tuple[Levels, CodedRatings]:
-        """Learn the levels, and put the ratings into the storage; warn of columns that can hardly be categories."""
+        """Learn the levels, and write the ratings to the storage; warn about columns that are unlikely to be
+        categories.
+        """
         levels, n_rows, n_counted, has_weights = self._learn_levels(shard)
         shard.storage.require(bytes_of_fit(n_rows, levels.counts, has_weights, self._hyper, self._early_stopping))
         columns = [Column(label, []) for label in self.labels]
@@ -50,7 +52,7 @@ class StreamedInput:
         return levels, coded
 
     def _learn_levels(self, shard: Shard) -> tuple[Levels, int, int, bool]:
-        """Give levels, the number of rows, of those that count, and whether there are weights."""
+        """Return the levels, the number of rows, of rows of positive weight, and whether there are weights."""
         growing, n_rows, n_counted, has_weights = GrowingLevels(self.labels, shard.threads), 0, 0, False
         for batch in self._batches.batches():
             self._check_targets(batch)
@@ -60,7 +62,7 @@ class StreamedInput:
             has_weights = batch.weights is not None
             n_counted += np.count_nonzero(batch.weights) if has_weights else len(batch.y)
         if not n_rows:
-            raise ValueError(f"{self._batches!r} has no ratings: there is nothing to fit.")
+            raise ValueError(f"{self._batches!r} has no ratings to fit.")
         if not n_counted:
             raise ValueError("Sample weights are all zero: at least one rating must count.")
         return growing.finish(), n_rows, n_counted, has_weights
@@ -84,7 +86,7 @@ class StreamedInput:
                 self._raise_changed(batch.place)
             for column, own, seen in zip(codes, indices.T, is_seen, strict=True):
                 seen[own[counts]] = True
-                np.maximum(own, 0, out=column[rows])  # of ids without weight nothing is looked at
+                np.maximum(own, 0, out=column[rows])  # rows of weight 0 are never used
             values[rows] = batch.y
             if weights is not None:
                 weights[rows] = batch.weights
@@ -93,26 +95,26 @@ class StreamedInput:
         return CodedRatings(codes, values, weights, levels.counts)
 
     def _check_targets(self, batch: Batch) -> None:
-        """Refuse ratings that the loss does not allow; what is said of them holds for the batch alone."""
+        """Raise an error for ratings that the loss does not allow; it concerns this batch only."""
         with _named(batch):
             self._hyper.loss.check_targets(batch.y, batch.weights, "y of these rows")
 
     def _raise_changed(self, place: str) -> NoReturn:
-        """Refuse ratings that are not those of the first reading."""
+        """Raise an error because the ratings differ from those of the first reading."""
         raise ValueError(
-            f"{self._batches!r} has changed while it was read: at {place} there are other rows than before. Fit again "
-            "while nobody writes to it."
+            f"{self._batches!r} has changed while it was read: at {place}, rows differ from before. Fit again "
+            "when nothing writes to the file."
         )
 
 
 def check_fit_input(
     frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, hyper: Hyperparameters, is_mapped: bool
 ) -> CheckedInput | StreamedInput:
-    """Check what fit is given; ratings are read in batches if they come so, or if arrays are mapped files."""
+    """Check the input of ``fit``; it is read in batches if X is a file, or if arrays are mapped to files."""
     if isinstance(X, RatingBatches):
         for name, given in [("y", y), ("sample_weight", sample_weight)]:
             if given is not None:
-                raise ValueError(f"{name} is given, and X is {X!r}, which has its own: leave {name} out.")
+                raise ValueError(f"{name} is given, but X is {X!r}, which has its own. Leave {name} out.")
         _set_names(frozen, X)
         return StreamedInput(X, hyper, frozen.early_stopping)
     checked = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)
@@ -122,7 +124,7 @@ def check_fit_input(
 
 
 def _set_names(frozen: Any, batches: RatingBatches) -> None:
-    """Set number and names of the columns of a copy of an estimator, as scikit-learn does for tables."""
+    """Set number and names of the columns in a copy of an estimator, as scikit-learn does for tables."""
     frozen.n_features_in_ = batches.n_columns
     if batches.feature_names is not None:
         frozen.feature_names_in_ = np.array(batches.feature_names, dtype=object)
@@ -132,9 +134,9 @@ def _set_names(frozen: Any, batches: RatingBatches) -> None:
 
 @contextmanager
 def _named(batch: Batch, is_first: bool = False) -> Iterator[None]:
-    """Say where in the whole a row is that an error speaks of: it was counted within the batch.
+    """Add the place of the batch to an error message, because row numbers in it count from the start of the batch.
 
-    In the first batch the numbers of rows are right as they are.
+    In the first batch the row numbers are right as they are.
     """
     try:
         yield
@@ -142,5 +144,5 @@ def _named(batch: Batch, is_first: bool = False) -> Iterator[None]:
         if is_first:
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        counted = "(row numbers in this message count from the first of them)"
+        counted = "(row numbers in this message count from the first of these rows)"
         raise kind(f"In {batch.place} {counted}: {error}") from error

@@ -1,4 +1,4 @@
-"""Find the client and the workers, and refuse workers that cannot fit together, before any work starts."""
+"""Find the client and the workers, and check that the workers can fit together, before any work starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import sklearn_mf
 
 INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]  # the lowest first
 
-# Sent as text, as a worker may lack this package. `id` tells a worker from one started again under its address.
+# Sent as text, because a worker may lack this package. `id` shows whether a worker was started again under its address.
 _DESCRIBE = """
 async def describe(dask_worker):
     import asyncio, sys
@@ -27,7 +27,7 @@ async def describe(dask_worker):
             about["version"] = sklearn_mf.__version__
             from sklearn_mf._kernel.simd import SIMD
             about["simd"] = SIMD
-            import sklearn_mf.dask  # tasks are read where messages are answered, and an import there takes seconds
+            import sklearn_mf.dask  # otherwise the first task would import it, and block messages for seconds
         except ImportError as error:
             about["error"] = str(error)
 
@@ -37,26 +37,26 @@ async def describe(dask_worker):
 
 
 def find_client(client: Client | None) -> Client:
-    """Give the client itself, or the one that Dask uses by default."""
+    """Return the client itself, or the default client of Dask."""
     if client is None:
         try:
             client = get_client()
         except ValueError as error:
             raise ValueError(
-                "There is no Dask client: make one with `client = dask.distributed.Client(...)`, or give one as client."
+                "There is no Dask client. Make one with `client = dask.distributed.Client(...)`, or pass one as client."
             ) from error
     if not isinstance(client, Client):
-        raise TypeError(f"client is of type {type(client).__name__}, must be a dask.distributed.Client.")
+        raise TypeError(f"client must be a dask.distributed.Client, not {type(client).__name__}.")
     if client.status != "running":
-        raise ValueError(f"client is {client.status}: make a new one with `client = dask.distributed.Client(...)`.")
+        raise ValueError(f"client is {client.status}. Make a new one with `client = dask.distributed.Client(...)`.")
     if client.asynchronous:
-        raise ValueError("client is asynchronous: give one that was made without asynchronous=True.")
+        raise ValueError("client is asynchronous. Use a client that was made without asynchronous=True.")
     return client
 
 
 @contextmanager
 def outside_of_slots() -> Iterator[None]:
-    """Leave the slot of the task in which this is called, if any: the tasks of a fit may need it."""
+    """Leave the slot of the current task, if any, because the tasks of a fit may need it."""
     has_left = False
     with suppress(ValueError, AttributeError, KeyError):  # in no task, or outside of its slot
         get_worker()
@@ -70,7 +70,7 @@ def outside_of_slots() -> Iterator[None]:
 
 
 def find_workers(client: Client, workers: Iterable[str] | None = None, limit: float = 60.0) -> dict[str, str]:
-    """Give the id of each worker by its address; raise an error if they cannot share a fit.
+    """Return the id of each worker by its address; raise an error if they cannot share a fit.
 
     Parameters
     ----------
@@ -78,10 +78,10 @@ def find_workers(client: Client, workers: Iterable[str] | None = None, limit: fl
         Client of the cluster.
 
     workers : iterable of str or None, default=None
-        Addresses of workers; None for all of the cluster.
+        Addresses of workers. None means all workers of the cluster.
 
     limit : float, default=60
-        Seconds that the workers have to answer.
+        Time for the workers to answer, in seconds.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def find_workers(client: Client, workers: Iterable[str] | None = None, limit: fl
     here = client.nthreads()
     addresses = list(here if workers is None else dict.fromkeys(workers))
     if not addresses:
-        raise ValueError("The Dask cluster has no workers: start some, and wait with `client.wait_for_workers(1)`.")
+        raise ValueError("The Dask cluster has no workers. Start some, and wait with `client.wait_for_workers(1)`.")
     unknown = [address for address in addresses if address not in here]
     if unknown:
         raise ValueError(f"workers names {', '.join(unknown)}, but the cluster has {', '.join(here) or 'no workers'}.")
@@ -109,7 +109,7 @@ def find_workers(client: Client, workers: Iterable[str] | None = None, limit: fl
 
 
 def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, dict[str, Any]]:
-    """Ask each worker what it has."""
+    """Ask each worker for its id, version, instruction set and byte order."""
     namespace = {"__name__": "__main__"}  # so that the function is sent by value
     exec(_DESCRIBE, namespace)
 
@@ -127,19 +127,19 @@ def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, d
     silent = [address for address in addresses if is_silent(answers[address])]
     if silent:
         raise TimeoutError(
-            f"The Dask workers {', '.join(silent)} do not answer, or not within {limit:g} seconds: start them again, "
-            "or take them out of the cluster."
+            f"The Dask workers {', '.join(silent)} did not answer within {limit:g} seconds. Start them again, or "
+            "remove them from the cluster."
         )
     return {address: answer.result()[address] for address, answer in answers.items()}
 
 
 def _check_package(about: dict[str, dict[str, Any]]) -> None:
-    """Raise an error unless all workers have the package in the version of the client."""
+    """Raise an error unless all workers have the same version of the package as the client."""
     errors = {address: worker["error"] for address, worker in about.items() if "error" in worker}
     if errors:
         raise ImportError(
-            f"sklearn_mf cannot be imported on some Dask workers: {_list(errors)}. Install sklearn-mf=="
-            f"{sklearn_mf.__version__} there, the version of the client."
+            f"sklearn_mf cannot be imported on some Dask workers: {_list(errors)}. Install the version of the client "
+            f"there: sklearn-mf=={sklearn_mf.__version__}."
         )
     versions = {address: worker["version"] for address, worker in about.items()}
     if set(versions.values()) != {sklearn_mf.__version__}:
@@ -150,12 +150,12 @@ def _check_package(about: dict[str, dict[str, Any]]) -> None:
 
 
 def _check_machines(about: dict[str, dict[str, Any]]) -> None:
-    """Raise an error unless all workers compute alike, bit by bit."""
+    """Raise an error unless all workers give the same results, bit for bit."""
     orders = {address: worker["byteorder"] for address, worker in about.items()}
     if set(orders.values()) != {sys.byteorder}:
         raise ValueError(
             f"The client has {sys.byteorder}-endian numbers, but the Dask workers have {_list(orders)}. Use machines "
-            "of one kind."
+            "with the same byte order."
         )
     sets = {address: worker["simd"] for address, worker in about.items()}
     if len(set(sets.values())) > 1:
@@ -167,7 +167,7 @@ def _check_machines(about: dict[str, dict[str, Any]]) -> None:
 
 
 def _list(values: dict[str, str]) -> str:
-    """Name workers by what they have."""
+    """List workers, grouped by value."""
     groups: dict[str, list[str]] = {}
     for address, value in values.items():
         groups.setdefault(value, []).append(address)

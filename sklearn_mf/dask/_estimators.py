@@ -1,4 +1,4 @@
-"""Share what the estimators of a cluster have in common: parameters, lazy predictions and lists, local copies."""
+"""Share what the Dask estimators need: parameters, lazy predictions and lists, local copies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLUSTER_PARAMETERS = ("client", "checkpoint_every", "checkpoint_folder", "timeou
 
 
 class DaskEstimator(Recommender):
-    """Fit on a cluster what the next class of the list of bases is; answer lazily where it is asked lazily."""
+    """Fit on a cluster the model of the next base class; answer lazily if the input is lazy."""
 
     local_class: ClassVar[type]
 
@@ -46,7 +46,7 @@ class DaskEstimator(Recommender):
         self.timeout = timeout
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Show scikit-learn, and people, the parameters of the local class beside those of the cluster."""
+        """Show scikit-learn, and people, the parameters of the local class and those of the cluster."""
         super().__init_subclass__(**kwargs)
         own = [signature(DaskEstimator.__init__).parameters[name] for name in CLUSTER_PARAMETERS]
         local = list(signature(cls.local_class.__init__).parameters.values())
@@ -58,13 +58,13 @@ class DaskEstimator(Recommender):
         cls.__init__ = __init__
 
     def to_local(self) -> Any:
-        """Give a fitted estimator of the local class with the same parameters, which needs no cluster.
+        """Return a fitted estimator of the local class with the same parameters, which needs no cluster.
 
         Returns
         -------
         estimator : estimator
-            A :class:`~sklearn_mf.MatrixFactorizationRegressor`, or a :class:`~sklearn_mf.MatrixFactorizationRanker`. It
-            is what its own ``fit`` gives on the same rows, bit for bit, on the instruction set of the workers.
+            A :class:`~sklearn_mf.MatrixFactorizationRegressor` or a :class:`~sklearn_mf.MatrixFactorizationRanker`. It
+            equals what its own ``fit`` gives for the same rows, bit for bit, on the instruction set of the workers.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class DaskEstimator(Recommender):
         return deepcopy(local)
 
     def __sklearn_clone__(self) -> Any:
-        """Copy all but the client: it is a connection."""
+        """Copy all parameters except the client, which is a connection; the clone uses the same client."""
         frozen = frozen_copy(self)
         frozen.client = None
         copied = super(DaskEstimator, frozen).__sklearn_clone__()
@@ -89,28 +89,32 @@ class DaskEstimator(Recommender):
         return {**super().__getstate__(), "client": None}
 
     def predict(self, X: Any, **options: Any) -> Any:
-        """Predict the ratings of pairs, or their preferences; lazily where X is lazy.
+        """Predict ratings or preferences of pairs, lazily if X is lazy.
 
         Parameters
         ----------
         X : dask.array.Array, dask.dataframe.DataFrame, or what the local class takes
-            Ids, in the columns and of the kinds given to ``fit``.
+            Ids, with the same columns and types as in ``fit``.
 
         **options : dict
-            What else the local class takes, with a table that is not lazy.
+            Further arguments of ``predict`` of the local class. Only for tables that are not lazy.
 
         Returns
         -------
         y : dask.array.Array, dask.dataframe.Series or ndarray of shape (n_pairs,), float64
-            Predictions, with the partitions of X. Where there is a client, the model waits on its cluster: compute lazy
-            predictions there, with ``client.compute``.
+            Predictions, with the partitions of X. If there is a client, the model is stored on its cluster. Compute
+            lazy predictions there, with ``client.compute``.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            As in the local class; of partitions when they are computed.
+            As in the local class. Errors about the values of partitions are raised when they are computed.
+
+        See Also
+        --------
+        to_local : The same model without a cluster.
         """
         check_is_fitted(self)
         if not dask.is_dask_collection(X):
@@ -118,8 +122,8 @@ class DaskEstimator(Recommender):
         self._check_lazy("X", X, 2)
         if options:
             raise ValueError(
-                f"predict of a Dask collection takes no {', '.join(options)}: call predict of to_local() on its "
-                "partitions, with map_partitions."
+                f"predict does not take {', '.join(options)} for a Dask collection. Use map_partitions to call "
+                "predict of to_local() on each partition."
             )
         model = self._model_for_tasks()
         if hasattr(X, "columns"):
@@ -128,7 +132,7 @@ class DaskEstimator(Recommender):
         return X.map_blocks(_predict, model, drop_axis=1, dtype=np.float64, meta=np.empty(0))
 
     def recommend(self, users: Any, n_items: int = 10, **options: Any) -> Any:
-        """Find the items with the highest predictions for each user; lazily where users are lazy.
+        """Find the items with the highest predictions for each user, lazily if users are lazy.
 
         Parameters
         ----------
@@ -136,23 +140,27 @@ class DaskEstimator(Recommender):
             User ids.
 
         n_items : int, default=10
-            How many items for each user, at least 1.
+            Number of items for each user, at least 1.
 
         **options : dict
-            What else ``recommend`` of the local class takes. With lazy users, lists are always frames.
+            Further arguments of ``recommend`` of the local class. With lazy users, lists are always data frames.
 
         Returns
         -------
         lists : dask.dataframe.DataFrame, or what the local class returns
-            A row for each item that was found: user, item, place (from 1 on) and rating or preference; a partition for
-            each of users.
+            A row for each recommended item: user, item, place (from 1 on) and rating or preference. It has a partition
+            for each partition of users.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            As in the local class; of partitions when they are computed.
+            As in the local class. Errors about the values of partitions are raised when they are computed.
+
+        See Also
+        --------
+        to_local : The same model without a cluster.
         """
         check_is_fitted(self)
         if not dask.is_dask_collection(users):
@@ -165,7 +173,7 @@ class DaskEstimator(Recommender):
         return users.map_partitions(_recommend, self._model_for_tasks(), n_items, options, meta=empty)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Score as the local class does, at the client; of lazy tables it gets what the score needs.
+        """Score as the local class does, with lazy or local tables.
 
         Parameters
         ----------
@@ -181,8 +189,8 @@ class DaskEstimator(Recommender):
         Returns
         -------
         score : float
-            R^2 of a regressor, whose lazy pairs are predicted on the cluster; NDCG@10 of a ranker, for which they come
-            here.
+            R^2 of the regressor, which predicts lazy pairs on the cluster. NDCG@10 of the ranker, which first brings
+            lazy pairs to the client.
 
         Raises
         ------
@@ -190,24 +198,28 @@ class DaskEstimator(Recommender):
             If the estimator is not fitted.
         ValueError
             As in ``predict``, and in the local class.
+
+        See Also
+        --------
+        to_local : The same model without a cluster.
         """
         client = self._running_client()
         with nullcontext() if client is None else client.as_current():
             return super().score(*self._given_to_score(X, y, sample_weight))
 
     def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Give what the local class scores; its predictions of lazy pairs are lazy."""
+        """Return what the local class scores; its predictions of lazy pairs are lazy."""
         return X, y, sample_weight
 
     def _model_for_tasks(self) -> Any:
-        """Give the local estimator as tasks take it: once for each worker, not with each task."""
+        """Return the local estimator for use in tasks: sent once to each worker, not with each task."""
         client = self._running_client()
         if client is None:
             return dask.delayed(self.to_local(), pure=False)
         return client.scatter(self.to_local(), hash=False)
 
     def _running_client(self) -> Client | None:
-        """Give the client of the cluster, or None without one that can be used."""
+        """Return the client of the cluster, or None if there is none that runs."""
         client = self.client
         if client is None:
             with suppress(ValueError):
@@ -215,25 +227,25 @@ class DaskEstimator(Recommender):
         return None if client is None or client.status != "running" else client
 
     def _check_lazy(self, name: str, collection: Any, n_dimensions: int) -> None:
-        """Refuse what cannot be predicted for, as far as it shows before anything is computed."""
+        """Check a lazy input as far as possible without computing anything."""
         if collection.ndim != n_dimensions:
             raise ValueError(
-                f"{name} has {collection.ndim} dimension(s). Pairs are a table of two columns, users one column, such "
-                'as df["user"].'
+                f"{name} has {collection.ndim} dimension(s). Pairs are a table of two columns. Users are one column, "
+                'such as df["user"].'
             )
         if n_dimensions == 2:
             empty = collection._meta if hasattr(collection, "columns") else np.empty((0, collection.shape[1]))
             validate_data(self, empty, reset=False, skip_check_array=True)
 
     def _cluster_fit(self, frozen: Any, X: Any, y: Any, sample_weight: Any) -> tuple[ClusterFit, TableForm]:
-        """Check the tables of a fit; names of columns go to ``frozen``, a copy of the estimator. Starts no work."""
+        """Check the tables of a fit, before any work; store column names in ``frozen``, a copy of the estimator."""
         name = self.local_class.__name__
         partitions = Partitions.of(X, y, sample_weight, name)
         validate_data(frozen, partitions.empty, reset=True, skip_check_array=True)
         if frozen.n_features_in_ != 2:
             raise ValueError(
-                f"X has {frozen.n_features_in_} columns. A fit on a cluster takes two, user and item; context columns "
-                "are for MatrixFactorizationRegressor."
+                f"X has {frozen.n_features_in_} columns. A fit on a cluster takes two columns: user and item. For "
+                "context columns, use MatrixFactorizationRegressor."
             )
         labels = partitions.names or range(2)
         form = TableForm(
@@ -246,7 +258,7 @@ class DaskEstimator(Recommender):
         return ClusterFit(find_client(self.client), partitions, form), form
 
     def _guard(self) -> Guard:
-        """Give how the fit is guarded."""
+        """Return how the fit is protected against lost workers."""
         return Guard(self.n_jobs, self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
 
 
@@ -257,5 +269,5 @@ def _predict(X: Any, model: Any) -> Any:
 
 
 def _recommend(users: pd.Series, model: Any, n_items: int, options: dict[str, Any]) -> pd.DataFrame:
-    """Make the lists of one partition."""
+    """Compute the lists of one partition."""
     return model.recommend(users.to_numpy(), n_items, **options)

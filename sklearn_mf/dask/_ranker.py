@@ -20,32 +20,33 @@ from sklearn_mf.dask._regressor import CLUSTER_CONSTRAINTS, no_model
 
 
 class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
-    """Fit a :class:`~sklearn_mf.MatrixFactorizationRanker` on a Dask cluster, with the same bits.
+    """Fit a :class:`~sklearn_mf.MatrixFactorizationRanker` on a Dask cluster, with the same result.
 
-    Each worker solves some of the users and items, and has the factors of all of them. The model is that of the local
-    class on the same rows, bit for bit, on any number of workers with the instruction set of this machine.
+    The fitted model equals that of the local class on the same rows, bit for bit. The number of workers does not
+    matter, if they use the instruction set of the client. Each worker solves some of the users and items, and stores
+    the factors of all of them.
 
     Parameters
     ----------
     rank, ... : as in :class:`~sklearn_mf.MatrixFactorizationRanker`
-        All its parameters. ``n_jobs=None`` takes the threads of each worker.
+        All its parameters. ``n_jobs=None`` uses the threads of each worker.
 
     client, checkpoint_every, checkpoint_folder, timeout : as in DaskMatrixFactorizationRegressor
-        The cluster, and what to do about workers that are lost.
+        The cluster, and how the fit is protected against lost workers.
 
     Attributes
     ----------
     user_factors_, ... : as in :class:`~sklearn_mf.MatrixFactorizationRanker`
-        What the local class learns, at the client.
+        All attributes of the local class, stored at the client.
 
     See Also
     --------
-    sklearn_mf.MatrixFactorizationRanker : The same on one machine.
+    sklearn_mf.MatrixFactorizationRanker : The same model on one machine.
     sklearn_mf.dask.DaskMatrixFactorizationRegressor : Ratings instead of lists.
 
     Notes
     -----
-    At most 64 workers take part, and one for 1,024 users or items.
+    At most 64 workers take part, and at most one for 1,024 users or items.
 
     Examples
     --------
@@ -55,9 +56,10 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
     >>> from sklearn_mf.datasets import make_ratings
     >>> X, y = make_ratings(50, 30, 900, random_state=0, return_X_y=True)
     >>> lazy_X, lazy_y = da.from_array(X, chunks=(300, 2)), da.from_array(y, chunks=300)
-    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
-    ...     model = DaskMatrixFactorizationRanker(rank=4, max_iter=3, random_state=0, client=client)
-    ...     local = model.fit(lazy_X, lazy_y).to_local()
+    >>> model = DaskMatrixFactorizationRanker(rank=4, max_iter=3, random_state=0)
+    >>> settings = {"processes": False, "dashboard_address": ":0"}
+    >>> with Client(n_workers=2, threads_per_worker=1, **settings) as client:
+    ...     local = model.set_params(client=client).fit(lazy_X, lazy_y).to_local()
     >>> items, preferences = local.recommend([0, 1], 3)
     >>> items.shape
     (2, 3)
@@ -77,19 +79,20 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         Parameters
         ----------
         X : dask.array.Array or dask.dataframe.DataFrame of shape (n_pairs, 2)
-            Ids: column 0 the user, column 1 the item. Lengths of partitions may be unknown, and partitions empty.
+            Ids: column 0 the user, column 1 the item. Partitions may be empty, and their lengths may be unknown.
 
         y : dask.array.Array or dask.dataframe.Series of shape (n_pairs,), default=None
-            Ratings, plays, amounts: finite numbers, in partitions as X. None takes all pairs alike.
+            Ratings, numbers of plays or amounts: finite numbers, with the same partitions as X. None gives all pairs
+            the same confidence.
 
         sample_weight : dask.array.Array or dask.dataframe.Series of shape (n_pairs,), default=None
-            Weights, at least 0 and not all 0, in partitions as X.
+            Weights, at least 0 and not all 0, with the same partitions as X.
 
         Returns
         -------
         self : DaskMatrixFactorizationRanker
-            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers
-            once the step that runs there has ended.
+            The fitted estimator. If the fit fails or is interrupted, the estimator stays as it was, and the workers
+            keep nothing of the fit after their current step.
 
         Raises
         ------
@@ -97,6 +100,10 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
             If X, y or sample_weight is not a Dask collection.
         ValueError, ImportError, TimeoutError, RuntimeError, NotImplementedError
             As in ``fit`` of DaskMatrixFactorizationRegressor.
+
+        See Also
+        --------
+        to_local : The fitted model without a cluster.
         """
         hyper = hyperparameters_of(self)
         callback = Callback(self, None, int(self.max_iter), "Iteration")
@@ -122,7 +129,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         return self
 
     def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Bring lazy tables here: lists are judged over the whole catalog."""
+        """Bring lazy tables to the client, because lists over the whole catalog are scored there."""
         given = X, y, sample_weight
         are_lazy = any(dask.is_dask_collection(table) for table in given)
         return dask.compute(*given, traverse=False) if are_lazy else given

@@ -29,49 +29,55 @@ CLUSTER_CONSTRAINTS: dict[str, list] = {
 
 
 class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegressor):
-    """Fit a :class:`~sklearn_mf.MatrixFactorizationRegressor` on a Dask cluster, with the same bits.
+    """Fit a :class:`~sklearn_mf.MatrixFactorizationRegressor` on a Dask cluster, with the same result.
 
-    Each worker keeps the ratings and factors of some groups of users; factors of items go from worker to worker, over
-    the connections of Dask. The model is that of the local class on the same rows, bit for bit, on any number of
-    workers with the instruction set of this machine.
+    The fitted model equals that of the local class on the same rows, bit for bit. The number of workers does not
+    matter, if they use the instruction set of the client.
 
-    A worker that dies costs time, not the fit: its ratings are brought from the partitions to the others.
+    Each worker keeps the ratings and factors of some groups of users. The factors of items move from worker to worker,
+    over the connections of Dask. If a worker dies, the fit takes longer but does not fail: the other workers take over
+    its ratings.
 
     Parameters
     ----------
     rank, ... : as in :class:`~sklearn_mf.MatrixFactorizationRegressor`
-        All its parameters. ``n_jobs=None`` takes the threads of each worker. ``loss`` is "squared_error",
+        All its parameters. ``n_jobs=None`` uses the threads of each worker. ``loss`` must be "squared_error",
         ``warm_start`` False and ``memory_map`` None.
 
     client : dask.distributed.Client or None, default=None
-        Client of the cluster; None for the one that Dask uses by default.
+        Client of the cluster. None means the default client of Dask.
 
     checkpoint_every : int or None, default=None
-        Epochs between copies of the factors, from which a fit goes on that has lost a worker. None: it begins again.
+        Number of epochs between checkpoints of the factors, at least 1. After the loss of a worker, the fit continues
+        from the last checkpoint. With None, it starts again from the beginning.
 
     checkpoint_folder : str, path-like or None, default=None
-        Folder for these copies that client and workers share; they are removed at the end. None keeps them at the
-        client.
+        Folder for the checkpoints, which the client and all workers must share. The files are removed at the end. None
+        keeps the checkpoints in the memory of the client.
 
     timeout : float, default=30
-        Seconds, at least 1, without news from a worker after which it is asked whether it is there. One that does not
-        answer in that time, or in 20 seconds if that is less, counts as dead: it is ended, and started again where it
-        has a nanny, as otherwise the cluster would wait for it.
+        Time without news from a worker, in seconds, after which the worker is asked whether it is alive; at least 1. A
+        worker that does not answer within the same time, or within 20 seconds if that is less, counts as dead. It is
+        then stopped, because the cluster would wait for it. If it has a nanny, it is started again.
 
     Attributes
     ----------
     factors_, ... : as in :class:`~sklearn_mf.MatrixFactorizationRegressor`
-        What the local class learns, at the client.
+        All attributes of the local class, stored at the client.
 
     See Also
     --------
-    sklearn_mf.MatrixFactorizationRegressor : The same on one machine.
+    sklearn_mf.MatrixFactorizationRegressor : The same model on one machine.
     sklearn_mf.dask.DaskMatrixFactorizationRanker : Lists instead of ratings.
 
     Notes
-    -----
-    Blocks of ratings are as in Gemulla et al. (2011). At most as many workers take part as there are sections of
-    groups, one for about 4,096 users and items, or for half a million ratings.
+    ----- Ratings are divided into blocks as in [1]_. The number of workers that take part is limited: one for about
+    4,096 users and items, or for half a million ratings.
+
+    References
+    ----------
+    .. [1] R. Gemulla, E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
+       stochastic gradient descent", KDD 2011.
 
     Examples
     --------
@@ -81,9 +87,10 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     >>> from sklearn_mf.datasets import make_ratings
     >>> X, y = make_ratings(50, 30, 900, random_state=0, return_X_y=True)
     >>> lazy_X, lazy_y = da.from_array(X, chunks=(300, 2)), da.from_array(y, chunks=300)
-    >>> with Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as client:
-    ...     model = DaskMatrixFactorizationRegressor(rank=4, max_iter=5, random_state=0, client=client)
-    ...     local = model.fit(lazy_X, lazy_y).to_local()
+    >>> model = DaskMatrixFactorizationRegressor(rank=4, max_iter=5, random_state=0)
+    >>> settings = {"processes": False, "dashboard_address": ":0"}
+    >>> with Client(n_workers=2, threads_per_worker=1, **settings) as client:
+    ...     local = model.set_params(client=client).fit(lazy_X, lazy_y).to_local()
     >>> local.predict(X[:2]).shape
     (2,)
     """
@@ -102,41 +109,45 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         Parameters
         ----------
         X : dask.array.Array or dask.dataframe.DataFrame of shape (n_ratings, 2)
-            Ids: column 0 the user, column 1 the item. Lengths of partitions may be unknown, and partitions empty.
+            Ids: column 0 the user, column 1 the item. Partitions may be empty, and their lengths may be unknown.
 
         y : dask.array.Array or dask.dataframe.Series of shape (n_ratings,)
-            Ratings, finite numbers, in partitions as X.
+            Ratings, finite numbers, with the same partitions as X.
 
         sample_weight : dask.array.Array or dask.dataframe.Series of shape (n_ratings,), default=None
-            Weights, at least 0 and not all 0, in partitions as X.
+            Weights, at least 0 and not all 0, with the same partitions as X.
 
         Returns
         -------
         self : DaskMatrixFactorizationRegressor
-            The fitted estimator. A fit that fails or is interrupted leaves it as it was, and nothing on the workers
-            once the step that runs there has ended.
+            The fitted estimator. If the fit fails or is interrupted, the estimator stays as it was, and the workers
+            keep nothing of the fit after their current step.
 
         Raises
         ------
         TypeError
             If X, y or sample_weight is not a Dask collection.
         ValueError
-            If X does not have two columns, partitions do not fit each other, ids are of several kinds or missing,
-            ratings or weights are not finite; if a parameter has a value that only the local class takes; if workers
-            cannot fit together, or there is no client.
+            If X does not have two columns; if partitions do not match; if ids are missing or of several types; if
+            ratings or weights are not finite; if a parameter has a value that only the local class takes; if the
+            workers cannot fit together, or there is no client.
         ImportError
             If a worker does not have the package.
         TimeoutError
             If a worker does not answer before the fit begins.
         RuntimeError
-            If workers were lost again and again, or all of them.
+            If all workers are lost, or workers are lost in each of several attempts.
         NotImplementedError
             If a callback of scikit-learn asks for the model before the end of the fit.
+
+        See Also
+        --------
+        to_local : The fitted model without a cluster.
         """
         hyper, stopping = hyperparameters_of(self), stopping_rule_of(self)
         self._refuse_local_parameters()
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None: give ratings.")
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None. Pass ratings.")
         callback = Callback(self, hyper.loss, stopping.max_iter if stopping.has_fixed_length else None)
         frozen = frozen_copy(self)
         fit, form = self._cluster_fit(frozen, X, y, sample_weight)
@@ -156,17 +167,19 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         return adopt(self, frozen, fit.levels, learned)
 
     def _refuse_local_parameters(self) -> None:
-        """Refuse parameters that a fit on a cluster does not take."""
+        """Raise a ValueError for parameter values that a fit on a cluster does not take."""
         wanted = {"loss": "squared_error", "warm_start": False, "memory_map": None}
         for name, value in wanted.items():
             given = getattr(self, name)
             if given != value and not (name == "memory_map" and given is False):
                 raise ValueError(
-                    f"A fit on a cluster takes {name}={value!r} only. Got {name}={given!r}: use "
-                    "MatrixFactorizationRegressor, on one machine, for that."
+                    f"A fit on a cluster needs {name}={value!r}. Got {name}={given!r}, which only "
+                    "MatrixFactorizationRegressor, on one machine, can use."
                 )
 
 
 def no_model() -> NoReturn:
-    """Refuse a callback that asks for the model."""
-    raise NotImplementedError("The model of a fit on a cluster is spread over the workers: it is there at the end.")
+    """Raise an error if a callback asks for the model."""
+    raise NotImplementedError(
+        "During a fit on a cluster, the model is spread over the workers. It is available only after the fit."
+    )

@@ -1,4 +1,4 @@
-"""Measure what share of a catalog is recommended, and how little known the recommended items are."""
+"""Compute metrics of recommended items: their share of the catalog, and how unknown they are."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sklearn_mf.metrics._lists import flatten_lists
 
 
 def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
-    """Compute the share of the items of a catalog that are recommended to somebody.
+    """Compute the share of the items of a catalog that are recommended to at least one user.
 
     Parameters
     ----------
     recommended : array-like of shape (n_users, n_items), or list of lists
-        Ids of the items recommended to each user, as ``recommend`` returns them; lists may differ in length. What
-        fills a row is skipped: None, NaN, NaT, and -1 unless the catalog has an item -1.
+        Ids of the items recommended to each user, as ``recommend`` returns them. Lists may differ in length. Fill
+        values of rows are skipped: None, NaN, NaT, and -1 unless the catalog has an item -1.
 
     catalog : array-like of shape (n_catalog,)
-        Ids of the items that could have been recommended, such as ``model.categories_[1]``; repeated ones count once.
+        Ids of all items that can be recommended, such as ``model.categories_[1]``. Repeated ids count once.
 
     Returns
     -------
@@ -36,7 +36,11 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     Raises
     ------
     ValueError
-        If something recommended is not in the catalog, or if one of the two is empty.
+        If a recommended item is not in the catalog, or if ``recommended`` or ``catalog`` is empty.
+
+    See Also
+    --------
+    novelty : How unknown the recommended items are.
 
     References
     ----------
@@ -46,12 +50,13 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     Examples
     --------
     >>> from sklearn_mf.metrics import catalog_coverage
-    >>> catalog_coverage([["Alien", "Heat"], ["Alien", None]], catalog=["Alien", "Brazil", "Heat", "Ran"])
+    >>> catalog = ["Alien", "Brazil", "Heat", "Ran"]
+    >>> catalog_coverage([["Alien", "Heat"], ["Alien", None]], catalog=catalog)
     0.5
     """
     items = split_ids(catalog, "catalog")
     if not len(items):
-        raise ValueError("catalog is empty: give the ids of the items that could have been recommended.")
+        raise ValueError("catalog is empty. Give the ids of all items that can be recommended.")
     item_levels, _ = factorize(items)
     counts = _count_recommended(recommended, item_levels, "catalog")
     return float(np.mean(counts > 0))
@@ -60,37 +65,42 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
 def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column: int | str = 1) -> float:
     r"""Compute the mean self-information of the recommended items, in bits.
 
-    An item is more novel if fewer users have rated it. U(i) are the users who rated item i, and U are all users
-    of ``X``. The novelty is the mean over all recommended items i, of all lists, of
+    An item is more novel if fewer users have rated it. The novelty is the mean, over all items i in all lists, of
 
     .. math::
 
         -\log_2 \frac{|U(i)|}{|U|} .
 
+    Here U(i) are the users who rated item i, and U are all users in ``X``.
+
     Parameters
     ----------
     recommended : array-like of shape (n_users, n_items), or list of lists
-        Ids of the items recommended to each user, as ``recommend`` returns them; lists may differ in length. What
-        fills a row is skipped: None, NaN, NaT, and -1 unless X has an item -1.
+        Ids of the items recommended to each user, as ``recommend`` returns them. Lists may differ in length. Fill
+        values of rows are skipped: None, NaN, NaT, and -1 unless X has an item -1.
 
     X : array-like of shape (n_ratings, n_columns)
-        The pairs that were trained on, as given to ``fit``. A pair that is there several times counts once.
+        The training pairs, as given to ``fit``. Repeated pairs count once.
 
     user_column, item_column : int or str, default=0 and 1
-        Places of the columns of X with the users and the items, from 0; or, where X is a data frame, their names,
-        with or without the prefix that a ``ColumnTransformer`` gave them.
+        Positions of the user and item columns in X, from 0. For a data frame also their names, with or without the
+        prefix of a ``ColumnTransformer``.
 
     Returns
     -------
     novelty : float
-        At least 0, at most ``log2`` of the number of users. NaN, with an ``UndefinedMetricWarning``, if nothing is
+        At least 0, at most ``log2`` of the number of users. NaN, with an ``UndefinedMetricWarning``, if no item is
         recommended.
 
     Raises
     ------
     ValueError
-        If an item is recommended that nobody rated in ``X``, as its self-information is infinite; or if
-        ``recommended`` or ``X`` is empty, or X has no such column.
+        If no user in ``X`` has rated a recommended item, because its self-information is infinite; if ``recommended``
+        or ``X`` is empty; if X has no such column.
+
+    See Also
+    --------
+    catalog_coverage : The share of the catalog that is recommended.
 
     References
     ----------
@@ -102,9 +112,12 @@ def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column
     Examples
     --------
     >>> from sklearn_mf.metrics import novelty
-    >>> X = [["ann", "Alien"], ["bob", "Alien"], ["cem", "Alien"], ["dee", "Alien"], ["dee", "Heat"]]
-    >>> novelty([["Alien"]], X=X), novelty([["Heat"]], X=X), novelty([["Alien", "Heat"]], X=X)
-    (0.0, 2.0, 1.0)
+    >>> X = [["ann", "Alien"], ["bob", "Alien"], ["cem", "Alien"],
+    ...      ["dee", "Alien"], ["dee", "Heat"]]
+    >>> novelty([["Alien"]], X=X), novelty([["Heat"]], X=X)
+    (0.0, 2.0)
+    >>> novelty([["Alien", "Heat"]], X=X)
+    1.0
     """
     pairs = split_pairs(X, user_column, item_column, "novelty", "X")
     (users, user_codes), (items, item_codes) = map(factorize, pairs)
@@ -127,7 +140,7 @@ def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.nd
     places = find_levels("recommended", levels, items, None, f"{table} has")
     is_unknown = places < 0
     if levels.dtype.kind in "iuf":
-        fill = np.iinfo(np.uint64).max if levels.dtype.kind == "u" else -1  # as recommend has it
+        fill = np.iinfo(np.uint64).max if levels.dtype.kind == "u" else -1  # the fill value of recommend
         is_unknown &= levels != fill
     if is_unknown.any():
         _raise_unknown(levels[is_unknown], table)
@@ -137,9 +150,9 @@ def _count_recommended(recommended: Any, items: np.ndarray, table: str) -> np.nd
 
 
 def _raise_unknown(ids: np.ndarray, table: str) -> NoReturn:
-    """Refuse recommended ids that the table does not have, and show some."""
+    """Raise a ValueError for recommended ids that the table does not have; show some of them."""
     first = ids[:5]
     shown = ", ".join(map(repr, (first.astype(str) if first.dtype.kind == "M" else first).tolist()))
     more = f", ... ({len(ids)} in all)" if len(ids) > 5 else ""
-    what = "in catalog" if table == "catalog" else "rated by anybody in X, which must have all pairs trained on"
+    what = "in catalog" if table == "catalog" else "in X, which must have all training pairs"
     raise ValueError(f"recommended has ids that are not {what}: {shown}{more}.")

@@ -1,4 +1,4 @@
-"""Score lists over the whole catalog by any metric of rankings."""
+"""Score lists over the whole catalog by any ranking metric."""
 
 from __future__ import annotations
 
@@ -30,27 +30,29 @@ def make_catalog_scorer(
 ) -> CatalogScorer:
     """Make a scorer of lists over the whole catalog, for cross-validation and search of both estimators.
 
-    The scorer recommends ``k`` items to each user of the scored fold, among all that the estimator knows but those that
-    the user has in ``X`` outside of the fold. Then it asks where the held-out items are in these lists.
+    The scorer recommends ``k`` items to each user of the test fold. It chooses among all items that the estimator
+    knows, except those that the user has in ``X`` outside of the test fold. Then it computes the metric for the ranks
+    of the held-out items in these lists.
 
     Parameters
     ----------
     metric : callable
-        A metric of this module that takes ``groups``, such as :func:`ndcg_at_k`, or a function that is called in the
-        same way. Greater is better.
+        A metric of this module that takes ``groups``, such as :func:`ndcg_at_k`, or a function with the same arguments.
+        Greater is better.
 
     X : array-like or dataframe of shape (n_pairs, >= 2)
-        All pairs that are cross-validated: the X of the search. Those that are not in the scored fold are left out of
-        the lists, so that the estimator need not keep its pairs.
+        All pairs that are cross-validated: the X of the search. Pairs that are not in the test fold are left out of the
+        lists. So the estimator need not keep its pairs.
 
     relevant : float or None, default=None
-        Held-out ratings from this one on count 1, all else counts 0. None: every held-out pair counts 1.
+        Held-out ratings of at least this value count 1, all others count 0. None means that every held-out pair counts
+        1.
 
     k : int, default=10
         Length of the lists, at least 1.
 
     **kwargs : object
-        Further keywords of the metric.
+        Further keyword arguments of the metric.
 
     Returns
     -------
@@ -61,19 +63,22 @@ def make_catalog_scorer(
     Raises
     ------
     TypeError
-        If ``metric`` is not such a function, or does not know a keyword that is given, or ``relevant`` is no number.
+        If ``metric`` is not such a function, or does not take one of the keyword arguments; if ``relevant`` is not a
+        number.
     ValueError
-        If ``k`` or a keyword is out of range, or ``X`` has fewer than two columns.
+        If ``k`` or a keyword argument is out of range, or if ``X`` has fewer than two columns.
+
+    See Also
+    --------
+    make_ranking_scorer : Ranks only the held-out ratings of each user.
 
     Notes
-    -----
-    Users of the fold whom the estimator does not know are left out, with a warning, and so are pairs of the fold that
-    are outside of it too. Items that the estimator does not know are left out, and users without a relevant pair. The
-    score is NaN, with an ``UndefinedMetricWarning``, if none is left. A user counts with the mean weight of the pairs
-    that are left.
+    ----- These are left out: unknown users and pairs that are both in the test fold and outside of it, with a warning;
+    unknown items, and users without a relevant pair. The score is NaN, with an ``UndefinedMetricWarning``, if no user
+    is left. The weight of a user is the mean weight of the user's remaining pairs.
 
-    ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as one
-    that recommends the most popular items to everybody. A pipeline has no such methods.
+    ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as a
+    baseline that recommends the most popular items to everybody. A pipeline does not have these.
 
     References
     ----------
@@ -88,9 +93,9 @@ def make_catalog_scorer(
     >>> from sklearn_mf.model_selection import PerUserShuffleSplit
     >>> X, y = make_ratings(100, 50, 2_000, random_state=0, return_X_y=True)
     >>> scorer = make_catalog_scorer(recall_at_k, X=X, relevant=4)
-    >>> model, cv = MatrixFactorizationRanker(8, random_state=0), PerUserShuffleSplit(2, random_state=0)
-    >>> scores = cross_val_score(model, X, y, scoring=scorer, cv=cv)
-    >>> scores.shape
+    >>> model = MatrixFactorizationRanker(8, random_state=0)
+    >>> cv = PerUserShuffleSplit(2, random_state=0)
+    >>> cross_val_score(model, X, y, scoring=scorer, cv=cv).shape
     (2,)
     """
     check_k(k)
@@ -99,10 +104,10 @@ def make_catalog_scorer(
     keywords = {"k": int(k), **kwargs}
     try:
         takes_relevant = "relevant" in inspect.signature(metric).parameters
-    except (TypeError, ValueError):  # check_metric says what is wrong
+    except (TypeError, ValueError):  # check_metric raises an error
         takes_relevant = False
     if takes_relevant:
-        keywords["relevant"] = 1  # of what counts 1
+        keywords["relevant"] = 1  # relevant pairs count 1, all others 0
     check_metric(metric, keywords)
     split_pairs(X, 0, 1, "make_catalog_scorer", "X")
     return CatalogScorer(metric, X, relevant, keywords)
@@ -121,8 +126,8 @@ class CatalogScorer(RankingScorer):
         """Score ``estimator`` on the held-out pairs ``X`` and, with ``relevant``, their ratings ``y``."""
         if not (hasattr(estimator, "recommend") and hasattr(estimator, "categories_")):
             raise TypeError(
-                f"make_catalog_scorer scores fitted estimators that recommend, and {type(estimator).__name__} does "
-                "not. Give MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
+                f"make_catalog_scorer needs a fitted estimator with recommend, but {type(estimator).__name__} has "
+                "none. Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
             )
         exclude, is_outside = _pairs_outside(self._X, X, estimator)
         catalog = Catalog(estimator, exclude, is_outside, self._relevant)
@@ -136,7 +141,7 @@ class CatalogScorer(RankingScorer):
 
 @dataclass(frozen=True)
 class Catalog:
-    """Hold whose lists are scored, what they leave out, and which held-out ratings count."""
+    """Hold the estimator whose lists are scored, the pairs they leave out, and the lowest relevant rating."""
 
     estimator: Any
     exclude: Any  # as ``recommend`` takes it
@@ -161,15 +166,15 @@ def score_catalog(
     if y is not None:
         ratings = check_ratings(y, n_rows)
         if relevant is not None:
-            with np.errstate(over="ignore"):  # a float32 is below what is beyond float32
+            with np.errstate(over="ignore"):  # a relevant beyond float32 is above every float32 rating
                 counts &= ratings >= relevant
     elif relevant is not None:
-        raise ValueError(f"relevant={relevant} needs y, the ratings of the held-out pairs. Give y, or relevant=None.")
+        raise ValueError(f"relevant={relevant} needs y: the ratings of the held-out pairs. Or set relevant=None.")
     n_seen = np.count_nonzero(catalog.is_seen)
     if n_seen:
         warn_user(
-            f"{n_seen} of {n_rows} pairs to score are in training too, and are left out: lists do not repeat what was "
-            "seen. Give held-out pairs, each once: numpy.unique(X, axis=0) before the split.",
+            f"{n_seen} of {n_rows} pairs to score are in training too. They are left out, because lists do "
+            "not repeat seen items. Remove repeated pairs before the split: numpy.unique(X, axis=0).",
             UserWarning,
         )
         counts &= ~catalog.is_seen
@@ -178,8 +183,8 @@ def score_catalog(
     n_unknown = len(users) - np.count_nonzero(is_known)
     if n_unknown:
         warn_user(
-            f"{n_unknown} of {len(users)} users to score have no pairs in training: their lists would be those of "
-            "anybody, and they are left out. Hold out some pairs of each user, as PerUserShuffleSplit does.",
+            f"{n_unknown} of {len(users)} users to score have no pairs in training. They are left out. To "
+            "score all users, hold out only some pairs of each user, as PerUserShuffleSplit does.",
             UserWarning,
         )
     counts &= is_known[user_codes]
@@ -187,8 +192,8 @@ def score_catalog(
     rows = np.flatnonzero(counts)
     if not len(rows):
         warn_user(
-            "The score of the catalog is undefined and set to NaN: no relevant held-out pair has a user and an item "
-            "that the model knows.",
+            "The catalog score is undefined and set to NaN: no relevant held-out pair has a user and an item that the "
+            "model knows.",
             UndefinedMetricWarning,
         )
         return float("nan")
@@ -204,20 +209,20 @@ def score_catalog(
 
 
 def _table(columns: tuple[Column, Column], users: np.ndarray, items: np.ndarray) -> Any:
-    """Put ids of two kinds beside each other: a table that keeps the type of each."""
+    """Put ids of two kinds side by side, in a table that keeps the type of each."""
     return [list(pair) for pair in zip(columns[0].values[users], columns[1].values[items], strict=True)]
 
 
 def _pair_columns(X: Any, estimator: Any) -> list[Column]:
-    """Take the columns of users and items, by the names of ``fit`` where it has them."""
+    """Return the columns of users and items, by the names of ``fit`` if it had names."""
     columns = split_columns(X, type(estimator).__name__)
     if len(columns) < 2:
-        raise ValueError(f"X has {len(columns)} column(s), and lists are scored on pairs: give users and items.")
+        raise ValueError(f"X has {len(columns)} column(s), but needs two: users and items.")
     return order_columns(columns, X, list(getattr(estimator, "feature_names_in_", []))[:2], "X")[:2]
 
 
 def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray]:
-    """Give the rows of X whose pairs are there oftener than in the fold, and tell which pairs of the fold are these."""
+    """Return rows of X whose pairs occur more often there than in the fold, and which pairs of the fold these are."""
     of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
     codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
     n_items = int(max(own.max() for own in codes[1])) + 1
@@ -230,14 +235,14 @@ def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray]:
 
 
 def _rows_of(X: Any, rows: np.ndarray) -> Any:
-    """Give some rows of a table of any type."""
+    """Return some rows of a table of any type."""
     if nw.dependencies.is_into_dataframe(X):
         return nw.from_native(X, eager_only=True)[rows].to_native()
     return X[rows] if isinstance(X, np.ndarray) else [X[row] for row in rows.tolist()]
 
 
 def _codes_in_common(column: Column, other: Column) -> list[np.ndarray]:
-    """Number the ids of two columns alike; ids of the second that the first has not get one number more."""
+    """Number the ids of two columns alike; ids of the second that the first does not have get one more number."""
     levels, codes = factorize(column)
     own, own_codes = factorize(other)
     places = find_ids(other.label, own, levels, "X of make_catalog_scorer has")

@@ -1,4 +1,4 @@
-"""Share docstring sections among the ranking metrics: write each text once, and fill it in."""
+"""Share docstring sections among the ranking metrics: each text is written once and filled in."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ y_score : array-like of shape (n_ratings,)
 """,
     "groups": """\
 groups : array-like of shape (n_ratings,)
-    Ids of the users, or of whatever the ratings are ranked within: ints, text, categoricals and so on.
+    Ids of the users: ints, text, categoricals and so on. Ratings are ranked within each group. Groups may also be
+    something else than users.
 """,
     "relevant": """\
 relevant : float
-    The lowest rating that counts as relevant.
+    Lowest rating that counts as relevant.
 """,
     "k": """\
 k : int or None, default=10
-    How many of the best scores of a group count, at least 1; None ranks whole groups.
+    Number of best scores of each group that count, at least 1. None ranks whole groups.
 """,
     "sample_weight": """\
 sample_weight : array-like of shape (n_ratings,), default=None
-    Weights, at least 0. A rating of weight 0 is left out; a group counts with the mean weight of its others.
+    Weights, at least 0. A rating of weight 0 is left out. The weight of a group is the mean weight of its other
+    ratings.
 """,
 }
 
@@ -43,25 +45,25 @@ _SHARED_TEXTS = {
 Raises
 ------
 ValueError
-    If lengths differ, an input is empty, has NaN or infinity, or if ``k`` or ``relevant`` is out of range.
+    If lengths differ; if an input is empty, or has NaN or infinity; if ``k`` or ``relevant`` is out of range.
 TypeError
-    If ``k`` or ``relevant`` is not a number of the kind described above.
+    If ``k`` or ``relevant`` is not a number of the type described above.
 """,
     "see_also_scorer": """\
 See Also
 --------
-make_ranking_scorer : For ``scoring`` of a search, where ``make_scorer`` of scikit-learn gives no groups.
+make_ranking_scorer : Makes a scorer for searches; scikit-learn's ``make_scorer`` cannot pass groups.
 """,
     "reference_for_ties": """\
 McSherry and Najork (2008). "Computing information retrieval performance measures efficiently in the presence of
-tied scores." ECIR. The mean over the orders of ties.
+tied scores." ECIR. (Mean over all orders of ties.)
 """,
 }
 
 
 def fill_shared_texts(metric: Metric) -> Metric:
     """Replace each line ``{name}`` in the docstring of a metric by the shared text of that name."""
-    if metric.__doc__ is not None:  # python -OO keeps no docstrings
+    if metric.__doc__ is not None:  # python -OO removes docstrings
         docstring = inspect.cleandoc(metric.__doc__)
         docstring = re.sub(r"^\{(\w+)\}$", lambda line: _SHARED_TEXTS[line[1]], docstring, flags=re.MULTILINE)
         metric.__doc__ = re.sub(r"\n{3,}", "\n\n", docstring)

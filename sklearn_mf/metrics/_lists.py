@@ -1,4 +1,4 @@
-"""Take lists of recommended ids apart, and turn them into a ranking for the metrics with ``groups``."""
+"""Read lists of recommended ids, and turn them into a ranking for the metrics with ``groups``."""
 
 from __future__ import annotations
 
@@ -29,37 +29,36 @@ def ranking_of_lists(
     user_column: int | str = 0,
     item_column: int | str = 1,
 ) -> Bunch:
-    """Turn recommended lists and what was held out into a ranking, for the metrics with ``groups``.
+    """Turn recommended lists and held-out ratings into a ranking, for the metrics with ``groups``.
 
-    How much of what the users went on to rate do their lists have? The metrics take the ranking as keywords, see the
-    example. All items that are not in a list are behind it, so that the whole catalog is ranked, and an item that is
-    not rated counts 0.
+    Use it to measure how many of the held-out items are in the lists. The metrics take the ranking as keyword arguments
+    (see the example). The whole catalog is ranked: items that are not in a list come after it. Unrated items count 0.
 
     Parameters
     ----------
     recommended : array-like of shape (n_users, n_items), or list of lists
-        Ids of the items recommended to each user, best first, as ``recommend`` returns them; lists may differ in
+        Ids of the items recommended to each user, best first, as ``recommend`` returns them. Lists may differ in
         length. A place without an item (None, NaN, NaT, or the -1 that fills rows of int ids) counts 0.
 
     users : array-like of shape (n_users,)
-        Ids of the users that the lists are for, each once.
+        Ids of the users of the lists, each once.
 
     X_test : array-like or dataframe of shape (n_ratings, >= 2)
-        Held-out pairs of user and item. Pairs of users without a list are ignored; a pair that is there several times
-        counts once, with the mean of its ratings.
+        Held-out pairs of user and item. Pairs of users without a list are ignored. A repeated pair counts once, with
+        the mean of its ratings.
 
     y_test : array-like of shape (n_ratings,)
         Ratings of these pairs, at least 0. Unrated items count 0, so a rating of 0 is the same as no rating.
 
     user_column, item_column : int or str, default=0 and 1
-        Places of the columns of X_test with the users and the items, from 0; or, where X_test is a data frame, their
-        names, with or without the prefix that a ``ColumnTransformer`` gave them.
+        Positions of the user and item columns in X_test, from 0. For a data frame also their names, with or without the
+        prefix of a ``ColumnTransformer``.
 
     Returns
     -------
     ranking : :class:`~sklearn.utils.Bunch`
-        Keywords of the metrics, with a row for each place of the lists and for each held-out pair of these users that
-        is not recommended:
+        Keyword arguments of the metrics. They have a row for each place of the lists, and for each held-out pair of
+        these users that is not recommended:
 
         y_true : ndarray of shape (n_rows,), float64
             The held-out rating, or 0.
@@ -71,21 +70,23 @@ def ranking_of_lists(
     Raises
     ------
     ValueError
-        If there is not a list for each user, a user is there twice, a held-out item is twice in a list, ids are
-        missing or of different kinds, a rating is negative or not finite, or X_test has no such column; if
-        ``users`` has the name of another column of X_test than that of the users.
+        If users do not have exactly one list each; if a held-out item is twice in a list; if ids are missing or of
+        another type; if a rating is negative or not finite; if X_test has no such column; if ``users`` is a Series with
+        the name of another column of X_test than the user column.
+
+    See Also
+    --------
+    make_catalog_scorer : The same as a scorer, for cross-validation and search.
 
     Notes
-    -----
-    Give the metrics a ``k`` of at most the length of the longest list: items behind the lists are in no order.
-    ``relevant`` must be above 0. :func:`auc_by_group` has no meaning here, as most of the catalog is not in the
-    table.
+    ----- Use a ``k`` of at most the length of the longest list, because items after the lists are in no order.
+    ``relevant`` must be above 0. Do not use :func:`auc_by_group` here, because most of the catalog is not in the table.
 
-    Users without held-out pairs are in the ranking. The metrics leave them out, except :func:`precision_at_k`, where
-    they count 0. To leave them out there, give only lists of users that are in ``X_test``.
+    The ranking includes users without held-out pairs. The metrics leave them out, except :func:`precision_at_k`, where
+    they count 0. To leave them out there as well, give only lists of users that are in ``X_test``.
 
-    NDCG takes the ratings as gains, so that a low rating is worth more than none. Give
-    ``np.where(y_test >= 4, y_test, 0)`` instead of ``y_test`` to count only items rated with 4 or more.
+    NDCG uses the ratings as gains, so a low rating counts more than no rating. To count only items rated 4 or more,
+    pass ``np.where(y_test >= 4, y_test, 0)`` instead of ``y_test``.
 
     References
     ----------
@@ -95,8 +96,8 @@ def ranking_of_lists(
     --------
     >>> from sklearn_mf.metrics import ndcg_at_k, ranking_of_lists, recall_at_k
     >>> users, recommended = ["ann", "bob"], [["Alien", "Heat"], ["Ran", None]]
-    >>> X_test, y_test = [["ann", "Heat"], ["ann", "Brazil"], ["bob", "Ran"]], [5, 4, 3]
-    >>> ranking = ranking_of_lists(recommended, users, X_test, y_test)
+    >>> X_test = [["ann", "Heat"], ["ann", "Brazil"], ["bob", "Ran"]]
+    >>> ranking = ranking_of_lists(recommended, users, X_test, [5, 4, 3])
     >>> ranking.y_true, ranking.y_score
     (array([0., 5., 3., 0., 4.]), array([ 0., -1.,  0., -1., -2.]))
     >>> recall_at_k(**ranking, relevant=3, k=2)
@@ -132,7 +133,7 @@ def ranking_of_lists(
 
 @dataclass(frozen=True)
 class FlatLists:
-    """Hold the ids of all lists, without None, NaN and NaT, and where they were."""
+    """Hold the ids of all lists, without None, NaN and NaT, and their places."""
 
     ids: np.ndarray | list
     rows: np.ndarray  # number of the list of each id
@@ -142,10 +143,10 @@ class FlatLists:
 
 
 def flatten_lists(recommended: Any) -> FlatLists:
-    """Take an array of ids, or a list of lists of them, apart."""
+    """Flatten an array of ids, or a list of lists of ids."""
     if isinstance(recommended, tuple) and all(getattr(part, "ndim", 1) == 2 for part in recommended):
         raise ValueError(
-            "recommended must be the ids only, not the pair (ids, ratings) that recommend returns: give its first."
+            "recommended must be the ids only, not the pair (ids, ratings) that recommend returns. Give its first part."
         )
     if isinstance(recommended, Sequence) and not isinstance(recommended, str):
         return _flatten_sequences(list(recommended))
@@ -162,7 +163,7 @@ def flatten_lists(recommended: Any) -> FlatLists:
 
 
 def _flatten_sequences(rows: list) -> FlatLists:
-    """Take a list of lists of ids apart."""
+    """Flatten a list of lists of ids."""
     if not rows or any(isinstance(row, (str, bytes)) or not np.iterable(row) for row in rows):
         _raise_wrong_shape()
     rows = [list(row) for row in rows]
@@ -180,40 +181,40 @@ def _flatten_sequences(rows: list) -> FlatLists:
 
 
 def _is_missing(id_: Any) -> bool:
-    """Tell whether a place of a list has no item."""
+    """Check whether a place of a list has no item."""
     return id_ is None or type(id_).__name__ == "NAType" or id_ != id_
 
 
 def _raise_wrong_shape() -> NoReturn:
-    """Refuse what is no table of ids."""
-    raise ValueError(
-        "recommended must have a row of item ids for each of one or more users; for a single user give [[...]]."
-    )
+    """Raise a ValueError because ``recommended`` is not a table of ids."""
+    raise ValueError("recommended must have a row of item ids for each user; for a single user give [[...]].")
 
 
 def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarray, str]:
-    """Check that each user has one list; return the sorted ids of users, the place of each list, and their kind."""
+    """Check that each user has one list; return sorted user ids, the place of each list, and the kind of the ids."""
     column = split_ids(users, "users")
     if lists.n_rows != len(column):
-        raise ValueError(f"recommended has {lists.n_rows} lists, and users {len(column)} ids: give one list a user.")
+        raise ValueError(
+            f"recommended has {lists.n_rows} lists, but users has {len(column)} ids. Give one list per user."
+        )
     if not lists.max_length:
         raise ValueError("recommended has no items: all lists are empty.")
     levels, codes = factorize(column)
     if len(levels) < len(column):
         repeated = levels[np.bincount(codes) > 1]
-        raise ValueError(f"users has {repeated.tolist()[0]!r} more than once: give each user one list.")
+        raise ValueError(f"users has {repeated.tolist()[0]!r} more than once. Give one list per user.")
     return levels, codes, kind_of_column(column, levels)
 
 
 def _check_name_of_users(users: Any, X_test: Any, user_column: int | str) -> None:
-    """Refuse a Series of users that is called like another column of X_test than the one at this place."""
+    """Raise a ValueError if users are a Series with the name of another column of X_test."""
     name, names = getattr(users, "name", None), column_names(X_test)
     if not isinstance(name, str) or isinstance(user_column, str):
         return
     places = find_columns(names, [name])
     if places is not None and places != [user_column]:
         raise ValueError(
-            f"users is called {name!r}, as column {places[0]} of X_test, but users are taken from its column "
+            f"users has the name {name!r}, like column {places[0]} of X_test, but the user column of X_test is column "
             f"{user_column} ({names[user_column]!r}). Name both columns: user_column={name!r}, item_column=..."
         )
 
@@ -233,7 +234,7 @@ def _find_held_out(
     """Check the held-out ratings, and keep those of users with a list."""
     ratings = check_ratings(y_test, len(columns[0]), "y_test", of="X_test")
     if ratings.min() < 0:
-        raise ValueError(f"y_test has negative ratings (down to {ratings.min()}), which are no better than none.")
+        raise ValueError(f"y_test must be at least 0, like unrated items, but has ratings down to {ratings.min()}.")
     levels, codes = factorize(columns[0])
     kinds = kind_of_column(columns[0], levels), kind
     places = find_levels(columns[0].label, levels, user_levels, None, "users has", kinds)

@@ -1,4 +1,4 @@
-"""Measure how well the ratings of each group (usually a user) are ordered, and average over groups."""
+"""Compute NDCG and AUC within groups (usually users), averaged over groups."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sklearn_mf.metrics._rankings import (
 )
 
 _WHY_NDCG_IS_UNDEFINED = (
-    "no group has two ratings or more and one of them above 0 (a split that holds out one rating of each user gives "
+    "no group has two or more ratings with one of them above 0 (a split that holds out one rating per user makes "
     "groups of a single rating)"
 )
 
-_LARGEST_GAIN = 1e300  # sums of larger ones could be infinite
+_LARGEST_GAIN = 1e300  # sums of larger gains could be infinite
 
 
 @fill_shared_texts
@@ -39,16 +39,16 @@ def ndcg_at_k(
 ) -> float:
     r"""Compute the normalized discounted cumulative gain of the first k of each group, averaged over groups.
 
-    The gain :math:`g_i` is the true rating at rank i, best score first, plus ``shift``:
+    The gain :math:`g_i` is the true rating at rank i, plus ``shift``. Rank 1 has the best score.
 
     .. math::
 
         \mathrm{DCG@k} = \sum_{i=1}^{k} \frac{g_i}{\log_2(i + 1)}, \qquad
         \mathrm{NDCG@k} = \frac{\mathrm{DCG@k}}{\text{DCG@k of the best order}} .
 
-    For one group and gains that are the ratings, this is :func:`sklearn.metrics.ndcg_score`. Groups of a single rating,
-    and those without a gain above 0, are left out of the mean. Tied scores share the mean of their gains, which is the
-    mean over their orders.
+    For one group, and with the ratings as gains, this is :func:`sklearn.metrics.ndcg_score`. Groups of a single rating,
+    and groups without a gain above 0, are left out of the mean. Tied scores share the mean of their gains, which is the
+    mean over all orders of the ties.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ def ndcg_at_k(
     {groups}
     {k}
     shift : float, default=0.0
-        Number to add to all ratings. For a scale with negative ratings give minus its lowest one, such as 10 for
-        ratings from -10 to 10: a rating at the lower end then has no gain. It is a number, and not found from
-        ``y_true``, so that the folds of a search are scored alike.
+        Number that is added to all ratings. For a scale with negative ratings, give minus its lowest value, such as 10
+        for ratings from -10 to 10. A rating of the lowest value then has no gain. ``shift`` is not computed from
+        ``y_true``, so that all folds of a search are scored in the same way.
 
     gain : {"linear", "exponential"}, default="linear"
-        How a rating y is turned into a gain: "linear" is ``y + shift``, "exponential" is ``2 ** (y + shift) - 1``,
-        which has high ratings count for more.
+        Gain of a rating y: ``y + shift`` for "linear", ``2 ** (y + shift) - 1`` for "exponential". With "exponential",
+        high ratings count more.
 
     {sample_weight}
 
@@ -77,16 +77,16 @@ def ndcg_at_k(
     Raises
     ------
     ValueError
-        If lengths differ, an input is empty, has NaN or infinity, a rating is negative with ``shift`` added or has an
-        infinite gain, or if ``k``, ``shift`` or ``gain`` is out of range.
+        If lengths differ; if an input is empty, or has NaN or infinity; if a rating plus ``shift`` is negative or has
+        an infinite gain; if ``k``, ``shift`` or ``gain`` is out of range.
     TypeError
-        If ``k`` or ``shift`` is not a number of the kind described above.
+        If ``k`` or ``shift`` is not a number of the type described above.
 
     {see_also_scorer}
 
     References
     ----------
-    Burges et al. (2005). "Learning to rank using gradient descent." ICML. Exponential gains.
+    Burges et al. (2005). "Learning to rank using gradient descent." ICML. (Exponential gains.)
 
     Järvelin and Kekäläinen (2002). "Cumulated gain-based evaluation of IR techniques." ACM TOIS 20(4).
 
@@ -99,7 +99,8 @@ def ndcg_at_k(
     >>> y_true, y_score = [5, 3, 1, 2, 4], [4.1, 4.5, 2.0, 2.2, 3.9]
     >>> round(ndcg_at_k(y_true, y_score, groups=users, k=2), 3)
     0.946
-    >>> round(ndcg_at_k([2, 0, -2, -1, 1], y_score, groups=users, k=2, shift=2), 3)
+    >>> y_true = [2, 0, -2, -1, 1]
+    >>> round(ndcg_at_k(y_true, y_score, groups=users, k=2, shift=2), 3)
     0.93
     """
     k, shift, gain = check_k(k), check_shift(shift), check_gain(gain)
@@ -107,7 +108,7 @@ def ndcg_at_k(
     gains = _compute_gains(rankings.y_true.astype(np.float64), shift, gain)
     discounts = 1 / np.log2(np.arange(2, min(k, rankings.group_sizes.max()) + 2))
     discount_sums = np.append(0.0, np.cumsum(discounts))  # of the first 0, 1, ... ranks
-    discounts = np.diff(discount_sums)  # rounded as in the gains of ties, so that the best order gives 1
+    discounts = np.diff(discount_sums)  # rounded like the gains of ties, so that the best order gives exactly 1
     n_above = np.minimum(rankings.n_above, k)
     tie_discounts = discount_sums[n_above + rankings.count_top_ranks(k)] - discount_sums[n_above]
     mean_gains = np.add.reduceat(gains, rankings.tie_starts) / rankings.tie_sizes
@@ -117,7 +118,7 @@ def ndcg_at_k(
     best_gains = sort_within_groups(rankings, gains)[rankings.group_starts[group] + rank - 1]
     best_dcg = np.bincount(group, best_gains * discounts[rank - 1])
     defined = (best_dcg > 0) & (rankings.group_sizes > 1)
-    # With ties rounding may put the quotient of equal sums above 1.
+    # With ties, rounding may make the quotient of equal sums larger than 1.
     ndcg = np.minimum(dcg / np.where(defined, best_dcg, 1), 1)
     return rankings.average(ndcg, defined, "ndcg_at_k", _WHY_NDCG_IS_UNDEFINED)
 
@@ -133,9 +134,9 @@ def auc_by_group(
 ) -> float:
     r"""Compute the area under the ROC curve of each group, averaged over groups.
 
-    The area is the share of the pairs of a relevant and another rating of the group in which the relevant one has the
-    higher score; a tie counts one half, the mean over its orders. For one group this is
-    :func:`sklearn.metrics.roc_auc_score`. Groups where all ratings are relevant, or none is, are left out of the mean.
+    Take all pairs of a relevant and a not relevant rating of a group. The area is the share of these pairs in which the
+    relevant rating has the higher score. A tie counts one half. For one group this is
+    :func:`sklearn.metrics.roc_auc_score`. Groups in which all ratings or none are relevant are left out of the mean.
 
     Parameters
     ----------
@@ -148,15 +149,15 @@ def auc_by_group(
     Returns
     -------
     auc : float
-        Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no group has both
-        kinds of ratings.
+        Between 0 and 1, the higher the better. NaN, with an ``UndefinedMetricWarning``, if no group has both relevant
+        and other ratings.
 
     Raises
     ------
     ValueError
-        If lengths differ, an input is empty, has NaN or infinity, or if ``relevant`` is out of range.
+        If lengths differ; if an input is empty, or has NaN or infinity; if ``relevant`` is out of range.
     TypeError
-        If ``relevant`` is not a number of the kind described above.
+        If ``relevant`` is not a number of the type described above.
 
     {see_also_scorer}
 
@@ -179,17 +180,17 @@ def auc_by_group(
     other_below = n_other[rankings.tie_groups] - rankings.sum_above(tie_other) - tie_other
     n_ordered_pairs = rankings.sum_by_group(tie_relevant * (other_below + tie_other / 2))
     n_pairs = n_relevant * n_other
-    why = f"every group has only ratings of {relevant} and above, or only ratings below"
+    why = f"each group has only ratings of at least {relevant}, or only lower ratings"
     return rankings.average(n_ordered_pairs / np.maximum(n_pairs, 1), n_pairs > 0, "auc_by_group", why)
 
 
 def _compute_gains(ratings: np.ndarray, shift: float, gain: str) -> np.ndarray:
-    """Turn ratings into gains, none of them negative or infinite."""
+    """Compute the gains of ratings; raise a ValueError if one is negative or too large."""
     lowest = float(ratings.min())
     if lowest + shift < 0:
         raise ValueError(
-            f"ndcg_at_k takes no negative gains, and the lowest rating in y_true is {lowest} (shift={shift}). Give "
-            f"minus the lowest rating of the scale as shift, at least shift={-lowest}, also to a scorer: "
+            f"ndcg_at_k takes no negative gains, but the lowest rating in y_true is {lowest} (shift={shift}). Pass "
+            f"minus the lowest rating of the scale as shift, at least shift={-lowest}. For a scorer, use "
             "make_ranking_scorer(ndcg_at_k, shift=...)."
         )
     shifted = ratings + shift
@@ -197,7 +198,7 @@ def _compute_gains(ratings: np.ndarray, shift: float, gain: str) -> np.ndarray:
         gains = np.expm1(shifted * np.log(2)) if gain == "exponential" else shifted
     if not np.isfinite(gains).all() or gains.max() > _LARGEST_GAIN:
         raise ValueError(
-            f'The highest rating in y_true is {ratings.max()}, and its gain too large (shift={shift}, gain="{gain}"). '
-            'Give a lower shift or gain="linear", or ratings on a smaller scale.'
+            f'The highest rating in y_true is {ratings.max()}. Its gain is too large (shift={shift}, gain="{gain}"). '
+            'Use a lower shift, gain="linear", or ratings on a smaller scale.'
         )
     return gains

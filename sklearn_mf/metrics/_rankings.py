@@ -1,8 +1,8 @@
 """Check the input of the ranking metrics, rank ratings within their groups, and sum over ties and groups.
 
-A *tie* is all ratings of one group with the same score; a rating with a score of its own is a tie, too. A tie of n
-ratings with a ratings above it takes the ranks a + 1 to a + n of its group. A metric is the mean over all orders of the
-ratings of each tie (McSherry and Najork 2008). So metrics need only sums over ties and groups, and never an order
+A *tie* is all ratings of one group with the same score. A rating with a score of its own is also a tie. If a tie of n
+ratings has a ratings above it, it takes the ranks a + 1 to a + n of its group. A metric is the mean over all orders of
+the ratings of each tie (McSherry and Najork 2008). So metrics only need sums over ties and groups, and never an order
 within a tie.
 """
 
@@ -23,12 +23,12 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf._utils.warnings import warn_user
 
-_K_OF_WHOLE_GROUPS = 2**62  # what k=None stands for: more ratings than any group can have
+_K_OF_WHOLE_GROUPS = 2**62  # the meaning of k=None: more ratings than any group can have
 
 
 @dataclass(frozen=True)
 class Rankings:
-    """Hold the rankings of all groups: their ratings group by group, the best score first."""
+    """Hold the rankings of all groups: their ratings group by group, best score first."""
 
     y_true: np.ndarray  # (n_ratings,)
     group_starts: np.ndarray  # (n_groups,) place of the first rating of a group
@@ -44,16 +44,16 @@ class Rankings:
         return np.clip(k - self.n_above, 0, self.tie_sizes)
 
     def sum_by_group(self, values: np.ndarray, ties: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Sum over each group the values of all ties, or of these ``ties``; float64 (n_groups,)."""
+        """Sum the values of all ties, or of these ``ties``, over each group; float64 (n_groups,)."""
         return np.bincount(self.tie_groups[ties], values, minlength=len(self.group_sizes))
 
     def sum_above(self, values: np.ndarray) -> np.ndarray:
-        """Sum for each tie the values of the ties above it in its group."""
+        """For each tie, sum the values of the ties above it in its group."""
         before = np.cumsum(values) - values
         return before - before[self.n_above == 0][self.tie_groups]
 
     def average(self, values: np.ndarray, defined: np.ndarray, metric: str, why_undefined: str) -> float:
-        """Compute the weighted mean over the groups where the metric is defined; warn and return NaN without any."""
+        """Compute the weighted mean over groups where the metric is defined; warn and return NaN if there is none."""
         if not defined.any():
             warn_user(f"{metric} is undefined and set to NaN: {why_undefined}.", UndefinedMetricWarning)
             return float("nan")
@@ -64,7 +64,7 @@ class Rankings:
 def rank_groups(y_true: ArrayLike, y_score: ArrayLike, groups: Any, sample_weight: ArrayLike | None) -> Rankings:
     """Check the input, leave out ratings of weight 0, and rank the others within their groups."""
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__"):
-        raise ValueError(f"groups must be one id for each rating, for example X['user'], not {groups!r}.")
+        raise ValueError(f"groups must have one id for each rating, for example X['user'], not {groups!r}.")
     column = split_column(groups, "groups")
     try:
         check_consistent_length(y_true, y_score, column)
@@ -111,7 +111,7 @@ def rank_and_count_relevant(
     """Return k as a number, the rankings, and how many ratings of each tie are relevant."""
     k, relevant = check_k(k), check_relevant(relevant)
     rankings = rank_groups(y_true, y_score, groups, sample_weight)
-    with np.errstate(over="ignore"):  # a float32 is below what is beyond float32
+    with np.errstate(over="ignore"):  # a relevant beyond float32 is above every float32 rating
         is_relevant = rankings.y_true >= relevant  # in the type of y_true: the float32 nearest to 3.3 is at least 3.3
     return k, rankings, np.add.reduceat(is_relevant, rankings.tie_starts, dtype=np.int64)
 
@@ -123,9 +123,9 @@ def sort_within_groups(rankings: Rankings, values: np.ndarray) -> np.ndarray:
 
 
 def _order_best_first(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Find the order by codes, then by falling values; equal values stay in their order."""
+    """Find the order by codes, then by decreasing values; equal values keep their order."""
     order = np.argsort(-values, kind="stable")
-    # NumPy sorts integers of 16 bits by radix, several times as fast as wider ones.
+    # NumPy sorts 16-bit integers by radix sort, several times faster than wider integers.
     for half in (codes & 0xFFFF, codes >> 16):
         if half.any():
             order = order[np.argsort(half.astype(np.uint16)[order], kind="stable")]
@@ -133,13 +133,13 @@ def _order_best_first(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def enumerate_runs(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the elements of runs of these sizes: the run of each, from 0, and its place in the run, from 1."""
+    """Number the elements of runs of these sizes: return the run of each, from 0, and its place in the run, from 1."""
     run = np.repeat(np.arange(len(sizes)), sizes)
     return run, np.arange(1, len(run) + 1) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _check_scores(y_score: ArrayLike) -> None:
-    """Refuse scores that are NaN or infinite, and say where they come from."""
+    """Raise a ValueError if scores are NaN or infinite, and say where they may come from."""
     try:
         scores = np.asarray(y_score)
     except (TypeError, ValueError) as error:
@@ -148,8 +148,8 @@ def _check_scores(y_score: ArrayLike) -> None:
     if len(bad):
         raise ValueError(
             f"Input y_score contains NaN or infinity: {len(bad)} of {len(scores)} predictions, the first at row "
-            f"{bad[0]}. With handle_unknown='nan' a model predicts NaN for ids that it was not fitted on: leave these "
-            "rows out, or use handle_unknown='ignore'."
+            f"{bad[0]}. With handle_unknown='nan' a model predicts NaN for unknown ids. Leave these rows out, or use "
+            "handle_unknown='ignore'."
         )
 
 
@@ -163,14 +163,14 @@ def check_k(k: int | None) -> int:
 
 
 def check_shift(shift: float) -> float:
-    """Check what is added to ratings to make gains, and return it."""
+    """Check the number that is added to ratings, and return it."""
     if isinstance(shift, bool) or not isinstance(shift, Real):
-        raise TypeError(f"shift must be a number, to add to all ratings, not {shift!r}.")
+        raise TypeError(f"shift must be a number that is added to all ratings, not {shift!r}.")
     return _as_finite_float(shift, "shift", "a number to add to all ratings")
 
 
 def check_gain(gain: str) -> str:
-    """Check how ratings are turned into gains, and return it."""
+    """Check the name of the gain, and return it."""
     if gain not in ("linear", "exponential"):
         raise ValueError(f'gain={gain!r} must be "linear" or "exponential".')
     return gain
@@ -184,7 +184,7 @@ def check_relevant(relevant: float) -> float:
 
 
 def _as_finite_float(value: Real, name: str, what: str) -> float:
-    """Turn a number into a float; refuse NaN, infinity and what is beyond floats."""
+    """Convert a number to a float; raise a ValueError for NaN, infinity and numbers too large for a float."""
     try:
         number = float(value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Make scorers that rank the held-out ratings of each user by what an estimator predicts."""
+"""Make scorers that rank the held-out ratings of each user by the predictions of an estimator."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ from sklearn_mf._ids.pick import check_column, pick_column
 from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
 _CHECKS = {"k": check_k, "relevant": check_relevant, "shift": check_shift, "gain": check_gain}
-_ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # not for the user to give
+_ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # users must not give these
 
 
 def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str = 0, **kwargs: Any) -> RankingScorer:
-    """Make a scorer that ranks held-out ratings by ``estimator.predict(X)`` within users.
+    """Make a scorer that ranks the held-out ratings of each user by ``estimator.predict(X)``.
+
+    It ranks only the pairs of the test fold, not the whole catalog. So the score says how well the model orders the
+    items that a user has rated.
 
     Parameters
     ----------
     metric : callable
-        A metric of this module that takes ``groups``, or a function that is called in the same way,
+        A metric of this module that takes ``groups``, or a function with the same arguments,
         ``metric(y_true, y_score, groups=..., sample_weight=..., **kwargs) -> float``. Greater is better.
 
     user_column : int or str, default=0
-        Place of the column with the users in the X of ``fit``, from 0; or, where X is a data frame, its name, with or
-        without the prefix that a ``ColumnTransformer`` gave it.
+        Position of the user column in the X of ``fit``, from 0. For a data frame also its name, with or without the
+        prefix of a ``ColumnTransformer``.
 
     **kwargs : object
-        Further keywords of the metric, such as ``k`` and ``relevant``; ``shift`` for the NDCG of negative ratings.
+        Further keyword arguments of the metric, such as ``k``, ``relevant``, or ``shift`` for the NDCG of negative
+        ratings.
 
     Returns
     -------
     scorer : callable
         ``scorer(estimator, X, y, sample_weight=None) -> float``, for ``scoring`` of
         :class:`~sklearn.model_selection.GridSearchCV`, :func:`~sklearn.model_selection.cross_val_score` and others.
-        With metadata routing, ``scorer.set_score_request(sample_weight=True)`` asks for weights.
+        With metadata routing, ``scorer.set_score_request(sample_weight=True)`` requests weights.
 
     Raises
     ------
     TypeError
-        If ``metric`` is not such a function, needs a keyword that is not given, or does not know a given one.
+        If ``metric`` is not such a function; if a keyword argument is missing, or the metric does not take it.
     ValueError
         If ``k``, ``relevant``, ``shift`` or ``gain`` is out of range.
 
-    Notes
-    -----
-    Only the pairs of the test fold are ranked, not the whole catalog: the score says how well the model orders the
-    items that a user did rate.
+    See Also
+    --------
+    make_catalog_scorer : Ranks all items of the catalog.
 
     Examples
     --------
@@ -72,7 +75,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     >>> bool(0.5 < search.best_score_ < 1)
     True
     """
-    if isinstance(metric, functools.partial) and not metric.args:  # its keywords are checked and shown as any
+    if isinstance(metric, functools.partial) and not metric.args:  # its keywords are checked and shown like kwargs
         metric, kwargs = metric.func, {**metric.keywords, **kwargs}
     check_metric(metric, kwargs)
     return RankingScorer(metric, check_column(user_column, "user_column"), kwargs)
@@ -107,21 +110,21 @@ class RankingScorer:
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
         if sample_weight is not UNCHANGED:
-            _make_request(self, sample_weight)  # refuses what is no request
+            _make_request(self, sample_weight)  # raises an error if this is not a valid request
             self._weight_request = sample_weight
         return self
 
     def _accept_sample_weight(self) -> bool:
-        """Tell that weights can be given; without metadata routing, scikit-learn asks this of scorers in a dict."""
+        """Return True, as weights can be given. Without metadata routing, scikit-learn asks scorers in a dict."""
         return True
 
     def get_metadata_routing(self) -> MetadataRequest:
-        """Return what metadata the scorer asks for; scikit-learn calls this."""
+        """Return the metadata that the scorer requests; scikit-learn calls this."""
         return _make_request(self, self._weight_request)
 
 
 def _find_as_in_fit(estimator: Any, X: Any, column: int | str) -> int | str:
-    """Find the column that had this place in ``fit``: one that takes columns by name is given them in any order."""
+    """Find the column that had this position in ``fit``; estimators that use names take columns in any order."""
     in_fit = list(getattr(estimator, "feature_names_in_", ()))
     if isinstance(column, str) or column >= len(in_fit):
         return column
@@ -137,27 +140,27 @@ def _make_request(scorer: RankingScorer, alias: bool | str | None) -> MetadataRe
 
 
 def check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
-    """Refuse now what would otherwise fail after the first fit of a search."""
+    """Check a metric and its keyword arguments now, so that a search does not fail after its first fit."""
     given = [name for name in _ARGUMENTS_FROM_SCORER if name in kwargs]
     if given:
-        raise TypeError(f"{given[0]} is given by the scorer, for the ratings that it is called with; leave it out.")
+        raise TypeError(f"{given[0]} must not be given: the scorer passes it for the ratings that it is called with.")
     try:
         signature = inspect.signature(metric)
-    except (TypeError, ValueError):  # no callable; one without a signature
+    except (TypeError, ValueError):  # not a callable, or one without a signature
         signature = None
     accepts_groups = signature is not None and any(
         p.name == "groups" or p.kind is p.VAR_KEYWORD for p in signature.parameters.values()
     )
     if not accepts_groups:
         raise TypeError(
-            f"{metric_name(metric)} is no metric that takes groups: give a ranking metric of sklearn_mf.metrics, such "
-            "as ndcg_at_k, or a function called like it, metric(y_true, y_score, groups=..., sample_weight=...). "
-            "For other metrics use sklearn.metrics.make_scorer."
+            f"{metric_name(metric)} is not a metric that takes groups. Use a ranking metric of sklearn_mf.metrics, "
+            "such as ndcg_at_k, or a function with its arguments: metric(y_true, y_score, groups=..., "
+            "sample_weight=...). For other metrics, use sklearn.metrics.make_scorer."
         )
     try:
         signature.bind([], [], groups=[], sample_weight=None, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{metric_name(metric)} cannot be called with what is given: {error}.") from error
+        raise TypeError(f"{metric_name(metric)} cannot be called with these arguments: {error}.") from error
     if str(getattr(metric, "__module__", "")).startswith("sklearn_mf.metrics."):
         for name in _CHECKS.keys() & kwargs.keys():
             _CHECKS[name](kwargs[name])

@@ -1,4 +1,4 @@
-"""Measure what is relevant among the first k ratings of each group (usually a user), and average over groups."""
+"""Compute metrics of the relevant ratings among the first k of each group (usually a user), averaged over groups."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def precision_at_k(
 
         \mathrm{precision@k} = \frac{\text{relevant ratings at ranks } 1, \ldots, k}{\min(k, \text{size of the group})}
 
-    The metric is defined for all groups. Tied scores count as the mean over their orders: of n tied ratings, r of them
-    relevant, each rank counts r / n.
+    The metric is defined for all groups. With tied scores, the result is the mean over all orders of the ties. So if r
+    of n tied ratings are relevant, each of their ranks counts r / n.
 
     Parameters
     ----------
@@ -71,16 +71,16 @@ def recall_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Compute the share of the relevant ratings of each group that are among its first k, averaged over groups.
+    r"""Compute the share of the relevant ratings that are among the first k of their group, averaged over groups.
 
     .. math::
 
         \mathrm{recall@k} = \frac{\text{relevant ratings at ranks } 1, \ldots, k}{\text{relevant ratings of the group}}
 
-    Groups without a relevant rating are left out of the mean. Tied scores count as the mean over their orders:
-    of n tied ratings, r of them relevant, each rank counts r / n.
+    Groups without a relevant rating are left out of the mean. With tied scores, the result is the mean over all orders
+    of the ties. So if r of n tied ratings are relevant, each of their ranks counts r / n.
 
-    The recall of a group is 1, whatever the model, if k is at least the size of the group.
+    If k is at least the size of the group, its recall is 1 for every model.
 
     Parameters
     ----------
@@ -124,12 +124,12 @@ def hit_rate_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Compute the share of the groups with a relevant rating among their first k.
+    r"""Compute the share of groups that have a relevant rating among their first k.
 
-    Groups without any relevant rating are left out of the mean. If scores are tied, a group counts with the share of
-    the orders of the ties that have a relevant rating among the first k.
+    Groups without any relevant rating are left out of the mean. With tied scores, a group counts with the share of the
+    orders of the ties that have a relevant rating among the first k.
 
-    A group with a relevant rating counts 1, whatever the model, if k is at least the size of the group.
+    If k is at least the size of a group with a relevant rating, the group counts 1 for every model.
 
     Parameters
     ----------
@@ -177,13 +177,14 @@ def mrr_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Compute the mean over groups of 1 / rank of the first relevant rating, 0 if it is not among the first k.
+    r"""Compute the mean reciprocal rank: 1 / rank of the first relevant rating of each group, averaged over groups.
 
     .. math::
 
         \mathrm{RR@k} = \frac{1}{i} \text{ with i the rank of the first relevant rating, if } i \le k, \text{ else } 0
 
-    Groups without a relevant rating are left out of the mean. Tied scores count as the mean over their orders.
+    Groups without a relevant rating are left out of the mean. With tied scores, the result is the mean over all orders
+    of the ties.
 
     Parameters
     ----------
@@ -235,7 +236,7 @@ def map_at_k(
     k: int | None = 10,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    r"""Compute the mean over groups of the average precision of their first k.
+    r"""Compute the mean average precision of the first k: average precision of each group, averaged over groups.
 
     .. math::
 
@@ -243,7 +244,7 @@ def map_at_k(
         \sum_{\substack{i \le k \\ i \text{ relevant}}} \frac{\text{relevant ratings at ranks } 1, \ldots, i}{i}
 
     For one group without ties and ``k=None``, this is :func:`sklearn.metrics.average_precision_score`. Groups without a
-    relevant rating are left out of the mean. Tied scores count as the mean over their orders.
+    relevant rating are left out of the mean. With tied scores, the result is the mean over all orders of the ties.
 
     Parameters
     ----------
@@ -287,12 +288,12 @@ def map_at_k(
 
 
 def _count_relevant_in_top(rankings: Rankings, tie_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Count the relevant ratings among the first k of each group, as expected over the orders of ties."""
+    """Count the relevant ratings among the first k of each group, as the mean over all orders of ties."""
     return rankings.sum_by_group(tie_relevant * rankings.count_top_ranks(k) / rankings.tie_sizes)
 
 
 def _find_first_relevant_ties(rankings: Rankings, tie_relevant: np.ndarray) -> np.ndarray:
-    """Find the first tie with a relevant rating in each group; the first relevant rating is in it in every order."""
+    """Find the first tie with a relevant rating in each group; it has the first relevant rating in every order."""
     return np.flatnonzero((tie_relevant > 0) & (rankings.sum_above(tie_relevant) == 0))
 
 
@@ -302,5 +303,5 @@ def _log_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 def _explain_none_relevant(relevant: float) -> str:
-    """Write why a metric of relevant ratings is undefined."""
+    """Return why a metric of relevant ratings is undefined."""
     return f"no group has a relevant rating, one of {relevant} or above"

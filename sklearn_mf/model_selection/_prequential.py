@@ -31,19 +31,19 @@ def prequential_predict(
     sample_weight: ArrayLike | None = None,
     return_std: bool | str = False,
 ) -> Bunch:
-    """Predict each batch of ratings, then learn from it.
+    """Predict each batch of ratings, then learn from it (prequential evaluation).
 
-    How well does a model predict that learns as ratings come in? Each rating is predicted before the model has seen it,
-    and nothing of the future is known: this is prequential evaluation [1]_. The errors are ``y - result.y_pred``.
+    Use it to measure a model that learns as ratings come in. Each rating is predicted before the model learns from it,
+    so there is no leakage from the future [1]_. The errors are ``y - result.y_pred``.
 
-    The estimator itself learns nothing: a deep copy of it does, and is returned.
+    The given estimator does not change. A deep copy of it learns, and is returned.
 
     Parameters
     ----------
     estimator : estimator
-        With ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it to what was known before, or give it unfitted.
-        Then the first batch is only learned from, and its predictions are NaN. New users and items are in later batches
-        as a rule, so do not set ``handle_unknown="error"``.
+        An estimator with ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it on the ratings known before. If it
+        is not fitted, it only learns from the first batch, and the predictions of this batch are NaN. Later batches
+        usually have new users and items, so do not set ``handle_unknown="error"``.
 
     X : array-like or dataframe of shape (n_ratings, n_columns)
         Users, items and contexts, as in ``partial_fit``.
@@ -52,41 +52,42 @@ def prequential_predict(
         Their ratings.
 
     batch_size : int, default=None
-        Number of ratings in a batch, at least 1. Rows of X are taken in their order; the last batch has what is left.
+        Number of ratings in a batch, at least 1. Rows of X are taken in their order. The last batch may be smaller.
 
     batches : array-like of shape (n_ratings,), default=None
-        What tells the batches apart: a number or a datetime for each row of X, by position, such as the day of the
-        rating. Rows with equal values are a batch. Batches come in the order of these values, the least first. Give
-        either ``batches`` or ``batch_size``.
+        A number or a datetime for each row of X, by position, such as the day of the rating. Rows with equal values
+        form a batch. Batches are taken in increasing order of these values. Give either ``batches`` or ``batch_size``.
 
     sample_weight : array-like of shape (n_ratings,), default=None
-        Weights, passed to ``partial_fit``. A batch whose weights are all 0 is predicted and not learned from.
+        Weights, passed to ``partial_fit``. A batch whose weights are all 0 is predicted, but not learned.
 
     return_std : bool or str, default=False
-        Whether to predict standard deviations, too: what ``predict`` of the estimator takes as ``return_std``.
+        Whether to predict standard deviations too. The value is passed to ``predict`` as ``return_std``.
 
     Returns
     -------
     result : Bunch
-        - ``y_pred``, ndarray of shape (n_ratings,), float64: predictions in the order of X, NaN where there was no
+        Bunch with these attributes:
+
+        - ``y_pred``, ndarray of shape (n_ratings,), float64: predictions in the order of X; NaN where there was no
           model yet;
-        - ``y_std``, ndarray of shape (n_ratings,), float64: their standard deviations, with ``return_std`` only;
+        - ``y_std``, ndarray of shape (n_ratings,), float64: their standard deviations; only with ``return_std``;
         - ``batches``, ndarray of shape (n_batches,): the value of each batch (datetimes with a time zone in UTC) or,
           with ``batch_size``, its first row;
-        - ``batch_of_rows``, ndarray of shape (n_ratings,), intp: the batch of each row of X, from 0;
-        - ``predict_seconds``, ``learn_seconds``, ndarray of shape (n_batches,), float64: what each batch took, NaN
-          where it was not predicted or not learned from;
+        - ``batch_of_rows``, ndarray of shape (n_ratings,), intp: the number of the batch of each row of X, from 0;
+        - ``predict_seconds``, ``learn_seconds``, ndarray of shape (n_batches,), float64: time of each batch in seconds;
+          NaN if it was not predicted or not learned;
         - ``estimator``: the copy, which has learned from all batches.
 
     Raises
     ------
     TypeError
-        If the estimator has no ``partial_fit`` or, with ``return_std``, its ``predict`` no ``return_std``;
-        if ``batch_size`` is not an int; if X is neither an array nor a list nor a data frame.
+        If the estimator has no ``partial_fit``, or, with ``return_std``, if its ``predict`` has no ``return_std``; if
+        ``batch_size`` is not an int; if X is not an array, a list or a data frame.
     ValueError
         If both or none of ``batch_size`` and ``batches`` are given; if lengths differ; if ratings are not finite
-        numbers; if ``batches`` are missing, text, or of pandas with the labels of X in another order; if weights are
-        negative, not finite or all 0; what ``partial_fit`` and ``predict`` raise.
+        numbers; if ``batches`` are missing or text, or are from pandas and have the labels of X in another order; if
+        weights are negative, not finite or all 0; if ``partial_fit`` or ``predict`` raises it.
 
     See Also
     --------
@@ -104,12 +105,14 @@ def prequential_predict(
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.model_selection import prequential_predict
     >>> X, y = make_ratings(100, 50, 2_000, random_state=0, return_X_y=True)
-    >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X[:1_000], y[:1_000])
+    >>> model = MatrixFactorizationRegressor(rank=2, random_state=0)
+    >>> model = model.fit(X[:1_000], y[:1_000])
     >>> result = prequential_predict(model, X[1_000:], y[1_000:], batch_size=400)
     >>> result.batches
     array([  0, 400, 800])
     >>> squared_errors = (y[1_000:] - result.y_pred) ** 2
-    >>> rmse_of_batches = np.sqrt([squared_errors[result.batch_of_rows == batch].mean() for batch in range(3)])
+    >>> counts = np.bincount(result.batch_of_rows)
+    >>> rmse_of_batches = np.sqrt(np.bincount(result.batch_of_rows, squared_errors) / counts)
     """
     _check_learns(estimator)
     n_rows = count_rows(_NAME, X, y)
@@ -142,19 +145,19 @@ def prequential_predict(
 
 
 def _check_learns(estimator: Any) -> None:
-    """Refuse what cannot learn from a batch."""
+    """Raise a TypeError for an estimator that cannot learn from a batch."""
     if isinstance(estimator, type):
-        raise TypeError(f"estimator is the class {estimator.__name__}: give an object of it, {estimator.__name__}().")
+        raise TypeError(f"estimator is the class {estimator.__name__}. Give an instance: {estimator.__name__}().")
     if not hasattr(estimator, "partial_fit") or not hasattr(estimator, "predict"):
-        inner = " Give what it ends in." if hasattr(estimator, "steps") or hasattr(estimator, "estimator") else ""
+        inner = " Give the estimator in it." if hasattr(estimator, "steps") or hasattr(estimator, "estimator") else ""
         raise TypeError(
-            f"{_NAME} learns from each batch by partial_fit and predicts by predict, and {type(estimator).__name__} "
-            f"has not both.{inner}"
+            f"{_NAME} needs an estimator with partial_fit and predict, but {type(estimator).__name__} does not have "
+            f"both.{inner}"
         )
 
 
 def _is_fitted(estimator: Any) -> bool:
-    """Tell whether an estimator can predict."""
+    """Check whether an estimator can predict."""
     try:
         check_is_fitted(estimator)
     except NotFittedError:
@@ -163,9 +166,9 @@ def _is_fitted(estimator: Any) -> bool:
 
 
 def _number_batches(X: Any, n_rows: int, batch_size: int | None, batches: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return what batches are called, and the number of each row's batch."""
+    """Return the values of the batches, and the number of each row's batch."""
     if (batch_size is None) == (batches is None):
-        raise ValueError("Give either batch_size, for batches in the order of the rows, or batches, a value a row.")
+        raise ValueError("Give either batch_size (batches in the order of the rows) or batches (a value per row).")
     if batches is None:
         check_count(batch_size, "batch_size", "It is the number of ratings in a batch.")
         size = min(batch_size, n_rows)
@@ -174,7 +177,7 @@ def _number_batches(X: Any, n_rows: int, batch_size: int | None, batches: Any) -
     if len(values) != n_rows:
         raise ValueError(
             f"batches and X have inconsistent numbers of samples: {len(values)} values and {n_rows} rows. Give one "
-            "value a row."
+            "value per row."
         )
     check_index(batches, X, "batches")
     labels, batch_of_rows = np.unique(values, return_inverse=True)
@@ -182,7 +185,7 @@ def _number_batches(X: Any, n_rows: int, batch_size: int | None, batches: Any) -
 
 
 def _take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Take rows of a table, which stays what it is: a list, an array or a data frame."""
+    """Return rows of a table, in a table of the same type: a list, an array or a data frame."""
     if isinstance(X, (list, tuple)):
         return [X[row] for row in rows.tolist()]
     try:
@@ -191,12 +194,10 @@ def _take_rows(X: Any, rows: np.ndarray) -> Any:
         return X[rows] if hasattr(X, "shape") else np.asarray(X)[rows]
     except MemoryError:
         raise
-    except Exception as error:  # libraries raise what they like
-        raise TypeError(
-            f"Rows of X cannot be taken, as it is a {type(X).__name__}: give an array, a list or a data frame."
-        ) from error
+    except Exception as error:  # libraries raise different errors
+        raise TypeError(f"X must be an array, a list or a data frame, not {type(X).__name__}.") from error
 
 
 def _predict(estimator: Any, X: Any, return_std: bool | str) -> tuple[Any, Any]:
-    """Predict ratings and, if they are asked for, deviations; else NaN."""
+    """Predict ratings, and deviations if wanted, else NaN."""
     return predict_with_std(estimator, X, _NAME, return_std) if return_std else (estimator.predict(X), np.nan)

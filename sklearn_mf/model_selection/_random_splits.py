@@ -1,7 +1,7 @@
 """Split ratings at random: within users, or with every user and item kept in training.
 
-Rows are yielded in random order, as :class:`~sklearn.model_selection.ShuffleSplit` does, so that the first part of a
-training set is a random part; learning curves rely on this.
+Rows are yielded in random order, as :class:`~sklearn.model_selection.ShuffleSplit` does. So the first part of a
+training set is a random part of it, which learning curves rely on.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from sklearn_mf.model_selection._shared import (
     warn_of_test_size,
 )
 
-_ROWS_PER_CHUNK = 2**16  # turned into Python's integers at a time
+_ROWS_PER_CHUNK = 2**16  # rows that are converted to Python integers at a time
 
 
 class _RandomSplit(BaseShuffleSplit):
-    """Split ratings at random; a subclass says which rows are held out, given a random order of all."""
+    """Split ratings at random; subclasses choose the test rows, given a random order of all rows."""
 
     _column_parameters: ClassVar[list[str]] = ["user_column"]  # parameters that name the columns of X to look at
 
@@ -66,7 +66,7 @@ class _RandomSplit(BaseShuffleSplit):
         Yields
         ------
         train, test : ndarray of shape (n_train,) and (n_test,), intp
-            Numbers of rows, in random order; each row is in one of the two.
+            Row numbers, in random order. Each row is in one of the two.
 
         Raises
         ------
@@ -89,33 +89,34 @@ class _RandomSplit(BaseShuffleSplit):
 class PerUserShuffleSplit(_RandomSplit):
     """Hold out a random share of the ratings of each user.
 
-    How well does the model predict further ratings of users that it knows? Every user has the same weight in the test
-    part as in the data, as nearly as rounding allows (users with one or two ratings are not in it at all with
-    ``test_size=0.2``). No user is lost from training [1]_.
+    Use it to measure predictions for known users. Each user has the same weight in the test part as in the data, up to
+    rounding. With ``test_size=0.2``, users with one or two ratings are not in the test part. Every user keeps ratings
+    in training [1]_.
 
-    (:class:`~sklearn.model_selection.GroupShuffleSplit` with users as groups is another split: it holds out all
-    ratings of a share of the users.)
+    :class:`~sklearn.model_selection.GroupShuffleSplit` with users as groups is a different split: it holds out all
+    ratings of some users.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Number of splits, at least 1, drawn independently of each other.
+        Number of splits, at least 1. They are drawn independently.
 
     test_size : float or int, default=0.2
-        A float between 0 and 1 holds out that share of the n ratings of each user, rounded (half up) but never all:
-        ``min(floor(test_size * n + 0.5), n - 1)``. So with 0.2, users with one or two ratings stay in training. An
-        int, at least 1, holds out that many ratings of each user; users with as many or fewer stay in training. A
-        ``UserWarning`` says if rounding makes the test part more than a tenth larger or smaller than the share of all.
+        A float between 0 and 1 is the share of the n ratings of each user to hold out. It is rounded (half up), but one
+        rating always stays in training: ``min(floor(test_size * n + 0.5), n - 1)``. So with 0.2, users with one or two
+        ratings stay in training. An int, at least 1, is the number of ratings of each user to hold out. Users with no
+        more ratings than this stay in training. If rounding makes the test part more than a tenth larger or smaller
+        than the share of all ratings, a ``UserWarning`` says so.
 
     random_state : int, RandomState instance or None, default=None
-        Seed; an int gives the same splits on every call.
+        Seed. Pass an int to get the same splits on every call.
 
     user_column : int or str, default=0
-        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
+        Position of the user column in X, from 0. For a data frame also its name.
 
     See Also
     --------
-    WarmShuffleSplit : Hold out a share of all ratings, and keep a rating of every item, too.
+    WarmShuffleSplit : Hold out a share of all ratings, and keep a rating of every item too.
     LeaveLastOut : Hold out the last ratings of each user instead of random ones.
 
     References
@@ -126,7 +127,8 @@ class PerUserShuffleSplit(_RandomSplit):
     Examples
     --------
     >>> from sklearn_mf.model_selection import PerUserShuffleSplit
-    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["ann", "Casablanca"], ["bob", "Alien"], ["bob", "Brazil"]]
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["ann", "Casablanca"],
+    ...      ["bob", "Alien"], ["bob", "Brazil"]]
     >>> cv = PerUserShuffleSplit(2, test_size=1, random_state=0)
     >>> for train, test in cv.split(X):
     ...     print([X[row] for row in test])
@@ -144,58 +146,58 @@ class PerUserShuffleSplit(_RandomSplit):
             n_test = np.minimum(np.floor(self.test_size * n_ratings + 0.5).astype(int), n_ratings - 1)
         if not n_test.any():
             raise ValueError(
-                f"test_size={self.test_size} holds out no rating of any user: the user with the most has "
-                f"{n_ratings.max()}. With two or more, test_size=1 holds out one rating of each user."
+                f"test_size={self.test_size} holds out no rating of any user, because no user has more than "
+                f"{n_ratings.max()} ratings. Use test_size=1 to hold out one rating of each user with two or more."
             )
         if not isinstance(self.test_size, Integral):
-            why = "shares of users with few ratings are rounded, and leave each a rating. Give a number, such as 1."
+            why = "shares are rounded for each user, and each user keeps a rating. Use an int test_size, such as 1."
             warn_of_test_size(self, self.test_size, self.test_size * len(users), n_test.sum(), why)
         return mark_last_of_each(users, order, n_test)
 
 
 class WarmShuffleSplit(_RandomSplit):
-    """Hold out random ratings, and leave every user and every item a rating in training.
+    """Hold out random ratings, and keep at least one rating of every user and item in training.
 
-    How well does the model predict missing ratings of users and items that it knows? This is a
-    :class:`~sklearn.model_selection.ShuffleSplit` without a cold start in the test part.
+    Use it to measure predictions for known users and items. It is a :class:`~sklearn.model_selection.ShuffleSplit`
+    without cold start in the test part.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Number of splits, at least 1, drawn independently of each other.
+        Number of splits, at least 1. They are drawn independently.
 
     test_size : float or int, default=0.2
-        A float between 0 and 1 is the share of all ratings to hold out, rounded (half up) to at least one; an int
-        their number, at least 1 and less than all.
+        A float between 0 and 1 is the share of all ratings to hold out, rounded (half up) to at least one. An int is
+        the number of ratings to hold out, at least 1 and less than all.
 
     random_state : int, RandomState instance or None, default=None
-        Seed; an int gives the same splits on every call.
+        Seed. Pass an int to get the same splits on every call.
 
     user_column : int or str, default=0
-        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
+        Position of the user column in X, from 0. For a data frame also its name.
 
     item_column : int or str, default=1
-        Place or name of the column with the items.
+        Position or name of the item column.
 
     See Also
     --------
     PerUserShuffleSplit : Hold out the same share of each user's ratings.
-    sklearn.model_selection.ShuffleSplit : Hold out random ratings; users and items may be lost from training.
+    sklearn.model_selection.ShuffleSplit : Hold out random ratings; users and items may be missing from training.
 
     Notes
-    -----
-    Ratings are taken in random order until ``test_size`` are held out; a rating that is the last one left of its user
-    or item stays in training. So the test part is a plain random sample as far as the condition allows. Ratings of
-    users and items with few ratings are in it less often, and the only rating of a user or item never.
+    ----- Ratings are taken in random order until ``test_size`` are held out. The last remaining rating of a user or
+    item stays in training. Apart from this condition, the test part is a random sample. Ratings of users and items with
+    few ratings are in it less often. The only rating of a user or item is never in it.
 
-    If there are not enough such ratings, all that are found in that order are held out, with a ``UserWarning`` if
-    these are less than 90 % of ``test_size``. No rating can be added to them, but a search over all ways to hold out
-    ratings (a minimum edge cover) would find some more, up to 5 % on ratings with a long tail.
+    If there are not enough such ratings, all of them are held out. If this is less than 90 % of ``test_size``, a
+    ``UserWarning`` says so. No rating can be added to these. A search over all ways to hold out ratings (a minimum edge
+    cover) would find some more, up to 5 % on ratings with a long tail.
 
     Examples
     --------
     >>> from sklearn_mf.model_selection import WarmShuffleSplit
-    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Brazil"], ["cem", "Casablanca"]]
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+    ...      ["bob", "Brazil"], ["cem", "Casablanca"]]
     >>> for train, test in WarmShuffleSplit(2, test_size=2, random_state=0).split(X):
     ...     print([X[row] for row in test])
     [['bob', 'Alien'], ['ann', 'Brazil']]
@@ -217,16 +219,16 @@ class WarmShuffleSplit(_RandomSplit):
         self.item_column = check_column(item_column, "item_column")
 
     def _mark_test_rows(self, order: np.ndarray, *codes: np.ndarray) -> np.ndarray:
-        """Mark rows whose user and item keep another row."""
+        """Mark rows whose user and item keep another row in training."""
         n_rows = len(order)
         n_test = max(1, int(count_test_rows(self.test_size, n_rows) + 0.5))
         rows = np.fromiter(islice(_iterate_spare_rows(order, *codes), n_test), dtype=np.intp)
         if not len(rows):
             raise ValueError(
-                f"No rating can be held out: each of the {n_rows} is the only one of its user or of its item. Use "
-                "sklearn's ShuffleSplit to test on users and items that are not in training."
+                f"No rating can be held out: each of the {n_rows} ratings is the only one of its user or of its item. "
+                "To test on users and items that are not in training, use sklearn's ShuffleSplit."
             )
-        why = "with more, users or items would have no rating in training. Give a smaller test_size."
+        why = "with more, users or items would have no rating in training. Use a smaller test_size."
         warn_of_test_size(self, self.test_size, n_test, len(rows), why)
         is_test = np.zeros(n_rows, dtype=bool)
         is_test[rows] = True
@@ -234,7 +236,7 @@ class WarmShuffleSplit(_RandomSplit):
 
 
 def _iterate_spare_rows(order: np.ndarray, users: np.ndarray, items: np.ndarray) -> Iterator[int]:
-    """Yield rows in this order that can be held out: their user and their item keep a row that is not yielded."""
+    """Yield, in this order, rows that can be held out: their user and item keep a row that is not yielded."""
     n_left_of_user, n_left_of_item = np.bincount(users).tolist(), np.bincount(items).tolist()
     for part in chunks(len(order), _ROWS_PER_CHUNK):
         rows = order[part]

@@ -1,4 +1,4 @@
-"""Check what splitters are given, encode the columns they look at, and mark the last rows of each user."""
+"""Check the input of splitters, encode the columns they use, and mark the last rows of each user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LARGEST_ERROR_WITHOUT_WARNING = 0.1  # of the ratings that test_size asks to ho
 
 
 def check_count(count: int, name: str, advice_on_shares: str) -> int:
-    """Check a whole number of at least 1, and return it; the advice is for those who give a share."""
+    """Check an int of at least 1, and return it; the advice is for users who give a share."""
     if isinstance(count, bool):
         raise TypeError(f"{name} must be an int, at least 1, not {count!r}.")
     if isinstance(count, Real) and 0 < count < 1:
@@ -47,7 +47,7 @@ def warn_of_test_size(splitter: Any, test_size: float, n_asked: float, n_test: i
 
 
 def count_test_rows(test_size: float, n_rows: int) -> float:
-    """Compute how many of the rows ``test_size`` asks for, not rounded."""
+    """Compute how many rows ``test_size`` asks for, not rounded."""
     if isinstance(test_size, Integral) and test_size >= n_rows:
         raise ValueError(f"test_size={test_size} must be less than the number of ratings, {n_rows}.")
     return test_size if isinstance(test_size, Integral) else test_size * n_rows
@@ -65,20 +65,20 @@ def count_rows(name: str, X: Any, y: Any) -> int:
     """Check that X and y have as many rows, at least one, and return their number."""
     check_consistent_length(X, y)
     if not hasattr(X, "shape") and not hasattr(X, "__len__"):
-        raise ValueError(f"{name} splits the rows of X, and X is {X!r}: give it a table.")
+        raise ValueError(f"{name} splits the rows of X, but X is {X!r}. Give a table.")
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if not n_rows:
-        raise ValueError("X has no rows: there is nothing to split.")
+        raise ValueError("X has no rows to split.")
     return n_rows
 
 
 def encode_columns(splitter: Any, X: Any, parameters: list[str]) -> list[np.ndarray]:
-    """Find the codes of the ids in the columns of X that these parameters of the splitter name."""
+    """Return the codes of the ids in the columns of X that these parameters of the splitter name."""
     name = type(splitter).__name__
     picked = [pick_column(X, getattr(splitter, parameter), parameter, name) for parameter in parameters]
     columns = [split_column(ids, label) for label, ids in picked]
     if len({column.label for column in columns}) < len(columns):
-        raise ValueError(f"{' and '.join(parameters)} of {name} are both {columns[0].label}: give each its own.")
+        raise ValueError(f"{' and '.join(parameters)} of {name} are both {columns[0].label}. They must differ.")
     return [factorize(column)[1] for column in columns]
 
 

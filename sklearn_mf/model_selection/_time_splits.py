@@ -1,4 +1,4 @@
-"""Split ratings by time: the last of each user, or all from a point in time on.
+"""Split ratings by time: hold out the last ratings of each user, or all ratings from a point in time on.
 
 Rows are yielded in the order of ``X``.
 """
@@ -31,9 +31,9 @@ from sklearn_mf.model_selection._shared import (
 
 
 class _TimeSplit(BaseCrossValidator):
-    """Split ratings by time, once; a subclass says which rows are held out, given the times."""
+    """Split ratings by time, once; subclasses choose the test rows, given the times."""
 
-    # As GroupKFold asks for groups: with metadata routing, times are passed on without set_split_request.
+    # As GroupKFold does for groups: with metadata routing, times are passed on without set_split_request.
     __metadata_request__split: ClassVar[dict] = {"times": True}
 
     times: ArrayLike | None
@@ -46,7 +46,7 @@ class _TimeSplit(BaseCrossValidator):
         Parameters
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Users and items. Times are not a column of X, where they would be a context.
+            Users and items. Do not give times as a column of X: they would be a context.
 
         y : array-like of shape (n_ratings,), default=None
             Ignored, except for its length.
@@ -55,26 +55,26 @@ class _TimeSplit(BaseCrossValidator):
             Ignored, with a warning.
 
         times : array-like of shape (n_ratings,), default=None
-            Time of each row of X, if the constructor was given none.
+            Time of each row of X, if the constructor has no times.
 
         Yields
         ------
         train, test : ndarray of shape (n_train,) and (n_test,), intp
-            Numbers of rows, in the order of X; each row is in one of the two.
+            Row numbers, in the order of X. Each row is in one of the two.
 
         Raises
         ------
         ValueError
-            If times are given twice or not at all, are not as many as the rows, are missing, or are neither numbers
-            nor datetimes; if one of the parts would be empty; if times and X are of pandas and have the same labels in
-            their index, in another order.
+            If times are given twice or not at all; if their number is not that of the rows; if they are missing, or
+            neither numbers nor datetimes; if a part would be empty; if times and X are from pandas and have the same
+            index labels in different order.
 
         Warns
         -----
         UserWarning
             If times are float32 or float16 and too large for whole numbers; if the test part is more than a tenth
-            larger or smaller than ``test_size``; if ties in time leave it to the order of rows, for most users, which
-            of their ratings are the last.
+            larger or smaller than ``test_size``; if, for most users, times are tied, so that the order of rows decides
+            which ratings are the last.
         """
         n_rows = check_rows(self, X, y, groups)
         is_test = self._mark_test_rows(*choose_times(type(self).__name__, self.times, times, X, n_rows), X)
@@ -98,9 +98,9 @@ class _TimeSplit(BaseCrossValidator):
         return 1
 
     def __repr__(self) -> str:
-        """Show the splitter as scikit-learn does, with the number of times in place of the times."""
+        """Show the splitter as scikit-learn does, with the number of times instead of the times."""
         shown = copy.copy(self)
-        with suppress(TypeError):  # None has no length, nor has what split refuses
+        with suppress(TypeError):  # None has no length; other objects without a length are rejected by split
             shown.times = TimesPlaceholder(len(self.times))
         return super(_TimeSplit, shown).__repr__()
 
@@ -112,25 +112,25 @@ class _TimeSplit(BaseCrossValidator):
 class LeaveLastOut(_TimeSplit):
     """Hold out the last ratings of each user.
 
-    How well does the model predict what users rate next? There is one split, as time has one end. Later ratings of
-    other users are in training, so the model knows more than it would have known on the day; if that matters, use
+    Use it to measure how well a model predicts what users rate next. There is one split. Later ratings of other users
+    are in training, so the model knows more than it would have known at the time. If this leakage matters, use
     :class:`GlobalTimeSplit` [1]_.
 
-    For rankings take n > k. If k or fewer ratings of a user are ranked, all of them are among the first k, so that
-    recall and hit rate are 1 whatever the model. NDCG of a single rating is undefined.
+    For ranking metrics, use n > k. If no more than k ratings of a user are ranked, all of them are among the first k,
+    so recall and hit rate are 1 for every model. The NDCG of a single rating is undefined.
 
     Parameters
     ----------
     n : int, default=1
-        Ratings of each user to hold out, at least 1. Users with n ratings or fewer stay in training.
+        Number of ratings of each user to hold out, at least 1. Users with n ratings or fewer stay in training.
 
     times : array-like of shape (n_ratings,), default=None
-        Time of each row of X, by position: numbers (such as seconds since 1970, for which float32 has too few
-        digits), or datetimes, all with or all without a time zone. Of two equal times, the one in the lower row counts
-        as the later one. With None, give them to ``split``, or by metadata routing.
+        Time of each row of X, by position. Give numbers, such as seconds since 1970 (float32 has too few digits for
+        these), or datetimes, all with or all without a time zone. If two times are equal, the rating in the lower row
+        counts as the later one. With None, pass times to ``split``, or by metadata routing.
 
     user_column : int or str, default=0
-        Place of the column of X with the users, from 0; or, where X is a data frame, its name.
+        Position of the user column in X, from 0. For a data frame also its name.
 
     See Also
     --------
@@ -145,7 +145,8 @@ class LeaveLastOut(_TimeSplit):
     Examples
     --------
     >>> from sklearn_mf.model_selection import LeaveLastOut
-    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+    ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
     >>> times = [2021, 2019, 2020, 2022, 2020]
     >>> for train, test in LeaveLastOut(times=times).split(X):
     ...     print([X[row] for row in test])
@@ -164,15 +165,15 @@ class LeaveLastOut(_TimeSplit):
         n_test = np.where(n_ratings > self.n, min(self.n, len(users)), 0)
         if not n_test.any():
             raise ValueError(
-                f"No user has more than n={self.n} ratings (the most is {n_ratings.max()}), so none can be held out "
-                "with something left to train on."
+                f"No user has more than n={self.n} ratings (the largest number is {n_ratings.max()}). So no rating "
+                "can be held out while the user keeps one for training."
             )
         is_test = mark_last_of_each(users, np.argsort(times, kind="stable"), n_test)
         self._warn_of_ties(users, times, is_test, n_test > 0)
         return is_test
 
     def _warn_of_ties(self, users: np.ndarray, times: np.ndarray, is_test: np.ndarray, is_cut: np.ndarray) -> None:
-        """Warn if for most of the users who are cut the last rating in training is as late as the first in the test."""
+        """Warn if, for most users in the test part, the last training rating is as late as the first test rating."""
         order = np.lexsort([is_test, times, users])
         first_in_test = np.flatnonzero(is_test[order] & ~np.roll(is_test[order], 1))
         users, times = users[order], times[order]
@@ -180,8 +181,9 @@ class LeaveLastOut(_TimeSplit):
         n_ties, n_cut = np.count_nonzero(is_tie), np.count_nonzero(is_cut)
         if n_ties > n_cut / 2 and n_ties > 1:
             warn_user(
-                f"Of {n_cut} users with ratings in the test part, {n_ties} have more ratings at the instant where it "
-                "begins than are held out: which are the last is told by the order of the rows. Give finer times.",
+                f"Of {n_cut} users with ratings in the test part, {n_ties} have ties in time: ratings in training and "
+                "in the test part have the same time. The order of the rows decides which are the last. Give finer "
+                "times.",
                 UserWarning,
             )
 
@@ -189,27 +191,28 @@ class LeaveLastOut(_TimeSplit):
 class GlobalTimeSplit(_TimeSplit):
     """Train on the ratings before a point in time, the same for all users, and test on the later ones.
 
-    How well would the model have predicted, on that day, the ratings that came after? Nothing of the future is in
-    training [1]_, and so users and items that appeared later are unknown: the test part has cold starts.
+    Use it to measure how well the model would have predicted later ratings at that time. Training has nothing of the
+    future [1]_, so there is no leakage. Users and items that appeared later are unknown: the test part has cold starts.
 
-    (:class:`~sklearn.model_selection.TimeSeriesSplit` cuts by the number of rows, in their order.)
+    :class:`~sklearn.model_selection.TimeSeriesSplit` is different: it splits by the number of rows, in their order.
 
     Parameters
     ----------
     at : number, datetime or str, default=None
-        The first instant of the test part, of the kind of ``times``. For datetimes without a time zone it can also be
-        text as in ISO 8601, such as "1998-03-01" or "1998-03-01T12:30". None finds it from ``test_size``. A number
-        between 0 and 1 is refused, as it reads as a share.
+        First instant of the test part, of the type of ``times``. For datetimes without a time zone it may be ISO 8601
+        text, such as "1998-03-01" or "1998-03-01T12:30". None chooses it by ``test_size``. A number between 0 and 1
+        raises an error, because it looks like a share.
 
     test_size : float or int, default=None
-        A float between 0 and 1 is the share of all ratings to test on, the latest; an int is their number, at least 1
-        and less than all. The same instant is never on both sides: the nearest cut between two instants is taken (of
-        two equally near ones, the earlier), with a ``UserWarning`` if the test part is more than a tenth larger or
-        smaller than asked. None is 0.2 without ``at``; give only one of the two.
+        A float between 0 and 1 is the share of all ratings to test on, the latest ones. An int is their number, at
+        least 1 and less than all. Ratings with equal times are never on both sides. So the split is at the nearest
+        change of time (the earlier one of two that are equally near). If the test part is more than a tenth larger or
+        smaller than asked, a ``UserWarning`` says so. None means 0.2 if ``at`` is None. Give only one of ``at`` and
+        ``test_size``.
 
     times : array-like of shape (n_ratings,), default=None
-        Time of each row of X, by position: numbers (such as seconds since 1970, for which float32 has too few
-        digits), or datetimes, all with or all without a time zone. With None, give them to ``split``, or by metadata
+        Time of each row of X, by position. Give numbers, such as seconds since 1970 (float32 has too few digits for
+        these), or datetimes, all with or all without a time zone. With None, pass times to ``split``, or by metadata
         routing.
 
     See Also
@@ -224,7 +227,8 @@ class GlobalTimeSplit(_TimeSplit):
     Examples
     --------
     >>> from sklearn_mf.model_selection import GlobalTimeSplit
-    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["bob", "Casablanca"], ["cem", "Brazil"]]
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+    ...      ["bob", "Casablanca"], ["cem", "Brazil"]]
     >>> times = [2021, 2019, 2020, 2022, 2020]
     >>> for train, test in GlobalTimeSplit(at=2021, times=times).split(X):
     ...     print([X[row] for row in test])
@@ -234,11 +238,11 @@ class GlobalTimeSplit(_TimeSplit):
     def __init__(self, at: Any = None, *, test_size: float | None = None, times: ArrayLike | None = None):
         if isinstance(at, Real) and 0 < at < 1:
             raise ValueError(
-                f"at={at!r} is the instant to cut at, and reads as the share to hold out: give test_size={at!r}. (To "
-                "cut times that run from 0 to 1, give them and at in a smaller unit.)"
+                f"at={at!r} must be an instant, but looks like a share. To hold out a share, use test_size={at!r}. (If "
+                "times run from 0 to 1, give times and at in a smaller unit.)"
             )
         if at is not None and test_size is not None:
-            raise ValueError("at and test_size both say where to cut: give one of them.")
+            raise ValueError("at and test_size both say where to split. Give only one of them.")
         self.at = at
         self.test_size = test_size if test_size is None else check_test_size(test_size)
         self.times = times
@@ -250,11 +254,11 @@ class GlobalTimeSplit(_TimeSplit):
         ordered = np.sort(times)
         cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # numbers of rows that are earlier than all others
         if not len(cuts):
-            raise ValueError(f"All {len(times)} ratings have the same time ({times[0]}): there is no before.")
+            raise ValueError(f"All {len(times)} ratings have the same time ({times[0]}), so they cannot be split.")
         test_size = 0.2 if self.test_size is None else self.test_size
         n_asked = count_test_rows(test_size, len(times))
         cut = cuts[np.argmin(np.abs(cuts - (len(times) - n_asked)))]
-        why = "no cut between two instants is nearer, as {} have the time {}. Give at=, or finer times."
+        why = "ratings with equal times stay together, and {} have the time {}. Give at=, or finer times."
         around = [ordered[cut - 1], ordered[cut]]
         n_at = [np.count_nonzero(times == instant) for instant in around]
         why = why.format(max(n_at), around[int(np.argmax(n_at))])
@@ -271,12 +275,12 @@ class GlobalTimeSplit(_TimeSplit):
             part = "training" if is_test.all() else "test"
             raise ValueError(
                 f"at={self.at!r} leaves the {part} part empty: times are from {times.min()} to {times.max()}. Ratings "
-                f"before it are for training, those from it on for the test.{hint_at_seconds(times)}"
+                f"before this instant are the training part, the others the test part.{hint_at_seconds(times)}"
                 f"{self._hint_at_test_size()}"
             )
         return is_test
 
     def _hint_at_test_size(self) -> str:
-        """Say what is for a number of ratings, if ``at`` could be one."""
+        """Return a hint for users who gave ``at`` a number of ratings, or an empty text."""
         is_count = isinstance(self.at, Integral) and not isinstance(self.at, bool) and self.at > 0
         return f" To hold out the last {self.at} ratings, give test_size={self.at}." if is_count else ""

@@ -39,7 +39,7 @@ def change_second(array, change):
         ((LAZY_X, None), ValueError, "requires y to be passed, but the target y is None"),
         ((LAZY_X[:, 0], LAZY_Y), ValueError, r"X has 1 dimension\(s\)"),
         ((LAZY_X, LAZY_X), ValueError, r"y has 2 dimension\(s\)"),
-        ((FRAME, FRAME["rating"]), ValueError, "X has 3 columns. A fit on a cluster takes two, user and item"),
+        ((FRAME, FRAME["rating"]), ValueError, "X has 3 columns. A fit on a cluster takes two columns: user and item"),
         ((LAZY_X[:, :1], LAZY_Y), ValueError, "X has 1 columns. A fit on a cluster takes two"),
         ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), ValueError, r"Partition 1 has 300 .* 200 of y: .*y\.rechunk\(X"),
         (
@@ -47,7 +47,7 @@ def change_second(array, change):
             TypeError,
             "X is a Delayed.*, and DaskMatrixFactorizationRegressor takes",
         ),
-        ((LAZY_X, LAZY_Y), ValueError, r"There is no Dask client: make one with"),
+        ((LAZY_X, LAZY_Y), ValueError, r"There is no Dask client. Make one with"),
     ],
     ids=str,
 )
@@ -59,7 +59,7 @@ def test_tables_refused_before_a_client_is_looked_for(given, error, message):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"loss": "huber"}, r"takes loss='squared_error' only. Got loss='huber': use MatrixFactorizationRegressor"),
+        ({"loss": "huber"}, r"needs loss='squared_error'. Got loss='huber', which only MatrixFactorizationRegressor"),
         ({"warm_start": True}, "takes warm_start=False only"),
         ({"memory_map": True}, "takes memory_map=None only"),
         ({"checkpoint_every": 0}, "The 'checkpoint_every' parameter of DaskMatrixFactorizationRegressor must be"),

@@ -117,7 +117,7 @@ def test_callback_that_stops(client_of_threads, of_cluster, local):
 @BOTH
 def test_callback_that_asks_for_the_model(client_of_threads, of_cluster, local):
     model = of_cluster(client=client_of_threads, **PARAMETERS).set_callbacks(AskForModel())
-    with pytest.raises(NotImplementedError, match="The model of a fit on a cluster is spread over the workers"):
+    with pytest.raises(NotImplementedError, match="the model is spread over the workers"):
         model.fit(*LAZY)
     assert not hasattr(model, "n_iter_")
     wait_until_nothing_is_left(client_of_threads)

@@ -455,6 +455,6 @@ def test_it_is_no_table(tmp_path, use):
 def test_a_file_to_stop_by_is_told_what_to_give(tmp_path):
     ratings = open_ratings(write(tmp_path, GOOD))
     with pytest.raises(
-        TypeError, match=r"is not a table: it cannot be X_val. Load it with load_ratings, and give X_val and y_val"
+        TypeError, match=r"X_val must be a table, not .*Load the file with load_ratings"
     ):
         regressor(early_stopping=True).fit(ratings, X_val=ratings)

@@ -326,7 +326,7 @@ def test_a_model_of_an_older_version_predicts_and_says_what_it_cannot():
         lambda: old.forget([1]),
         lambda: old.recommend_from([[-1, 3]], [4.0]),
     ):
-        with pytest.raises(ValueError, match="was stored by an older version"):
+        with pytest.raises(ValueError, match="was saved by an older version"):
             call()
 
 

@@ -93,15 +93,15 @@ def test_what_is_wrong_is_said_at_once(data):
         make_catalog_scorer(ndcg_at_k, X=X, relevant="4")
     with pytest.raises(ValueError, match="k"):
         make_catalog_scorer(ndcg_at_k, X=X, k=0)
-    with pytest.raises(TypeError, match="no metric that takes groups"):
+    with pytest.raises(TypeError, match="not a metric that takes groups"):
         make_catalog_scorer(np.mean, X=X)
     with pytest.raises(ValueError, match="columns user and item"):
         make_catalog_scorer(ndcg_at_k, X=X[:, :1])
     with pytest.raises(TypeError, match="cannot be called"):
         make_catalog_scorer(ndcg_at_k, X=X, colour=1)
-    with pytest.raises(ValueError, match=r"X has 1 column\(s\), and lists are scored on pairs"):
+    with pytest.raises(ValueError, match=r"X has 1 column\(s\), but needs two: users and items"):
         make_catalog_scorer(ndcg_at_k, X=X)(model().fit(X), X[:, :1])
-    with pytest.raises(TypeError, match="Ridge does not"):
+    with pytest.raises(TypeError, match="Ridge has none"):
         make_catalog_scorer(ndcg_at_k, X=X)(Ridge().fit(X, X[:, 0]), X)
 
 

@@ -279,14 +279,14 @@ def test_ndcg_leaves_out_groups_of_one_rating_and_without_gain():
     assert ndcg_at_k([5, 1, 1, 0, 0], [2, 1, 1, 2, 1], groups=[0, 0, 1, 2, 2]) == 1
     with pytest.warns(
         UndefinedMetricWarning,
-        match="ndcg_at_k is undefined.*two ratings or more and one of them above 0.*holds out one rating of each user",
+        match="ndcg_at_k is undefined.*two or more ratings with one of them above 0.*holds out one rating per user",
     ):
         assert math.isnan(ndcg_at_k([1, 0, 0], [1, 2, 1], groups=[1, 2, 2]))
 
 
 def test_auc_leaves_out_groups_of_one_class():
     assert auc_by_group([5, 1, 5, 1], [2, 1, 1, 2], groups=[0, 0, 1, 2], relevant=3) == 1
-    with pytest.warns(UndefinedMetricWarning, match="auc_by_group is undefined.*every group has only ratings of 3"):
+    with pytest.warns(UndefinedMetricWarning, match="auc_by_group is undefined.*each group has only ratings of at least 3"):
         assert math.isnan(auc_by_group([5, 1], [1, 2], groups=[1, 2], relevant=3))
 
 
@@ -315,9 +315,9 @@ GOOD = {"y_true": [5, 1, 3], "y_score": [3.0, 2, 1], "groups": ["a", "a", "b"]}
         ({"y_true": ["5", "1", "3"]}, ValueError, "y_true holds text"),
         ({"y_true": [[5, 1], [3, 2], [1, 1]]}, ValueError, "1d array"),
         ({"y_true": 5.0}, TypeError, "Expected sequence or array-like"),
-        ({"groups": "user"}, ValueError, r"groups must be one id for each rating, for .* X\['user'\], not 'user'\."),
-        ({"groups": None}, ValueError, "groups must be one id for each rating.*not None"),
-        ({"groups": 0}, ValueError, "groups must be one id for each rating.*not 0"),
+        ({"groups": "user"}, ValueError, r"groups must have one id for each rating, for .* X\['user'\], not 'user'\."),
+        ({"groups": None}, ValueError, "groups must have one id for each rating.*not None"),
+        ({"groups": 0}, ValueError, "groups must have one id for each rating.*not 0"),
         ({"groups": [["a"], ["a"], ["b"]]}, ValueError, "groups must be a list of ids, and has lists in it"),
         ({"groups": ["a", None, "b"]}, ValueError, "missing ids in groups: 1 of 3 rows, the first at row 1"),
         ({"groups": [1, "a", 2]}, ValueError, "Groups mixes ids of different kinds"),
@@ -389,15 +389,15 @@ def test_shift_and_gain_are_those_of_ratings_turned_by_hand(k):
 @pytest.mark.parametrize(
     ("bad", "error", "message"),
     [
-        ({"shift": "min"}, TypeError, "shift must be a number, to add to all ratings, not 'min'"),
+        ({"shift": "min"}, TypeError, "shift must be a number that is added to all ratings, not 'min'"),
         ({"shift": True}, TypeError, "shift must be a number"),
         ({"shift": None}, TypeError, "shift must be a number"),
         ({"shift": np.inf}, ValueError, "shift == inf, must be finite"),
         ({"shift": -2}, ValueError, r"lowest rating in y_true is 1.0 \(shift=-2.0\).* at least shift=-1.0"),
         ({"gain": "2 ** y"}, ValueError, 'gain=\'2 .. y\' must be "linear" or "exponential"'),
         ({"gain": None}, ValueError, "gain=None must be"),
-        ({"shift": 2000, "gain": "exponential"}, ValueError, "highest rating in y_true is 3.0, and its gain too large"),
-        ({"shift": 1e308}, ValueError, "its gain too large"),
+        ({"shift": 2000, "gain": "exponential"}, ValueError, "highest rating in y_true is 3.0. Its gain is too large"),
+        ({"shift": 1e308}, ValueError, "Its gain is too large"),
     ],
 )
 def test_bad_shifts_and_gains_are_refused(bad, error, message):

@@ -127,8 +127,8 @@ def test_where_nobody_has_anything_held_out_the_metrics_say_so():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"users": ["a"]}, "recommended has 2 lists, and users 1 ids: give one list a user"),
-        ({"users": ["a", "a"]}, "users has 'a' more than once: give each user one list"),
+        ({"users": ["a"]}, "recommended has 2 lists, but users has 1 ids. Give one list per user"),
+        ({"users": ["a", "a"]}, "users has 'a' more than once. Give one list per user"),
         ({"users": [1, 2]}, "Ids in column 0 of X_test are text .* but users has number ids"),
         ({"recommended": [["x"], [7]]}, "Recommended mixes ids of different kinds"),
         ({"recommended": [[1], [7]]}, "Ids in recommended are numbers .* but X_test has text ids"),
@@ -141,7 +141,7 @@ def test_where_nobody_has_anything_held_out_the_metrics_say_so():
         ({"X_test": [["a", "x"], ["b", None]]}, "missing ids in column 1 of X_test: 1 of 2 rows, the first at row 1"),
         ({"y_test": [1, 2, 3]}, "X_test and y_test have inconsistent numbers of samples: 2 pairs and 3 ratings"),
         ({"y_test": [1, np.nan]}, "Input y_test contains NaN"),
-        ({"y_test": [1, -2]}, r"y_test has negative ratings \(down to -2.*\), which are no better than none"),
+        ({"y_test": [1, -2]}, r"y_test must be at least 0, .* has ratings down to -2"),
     ],
 )
 def test_bad_lists_and_pairs_are_refused(bad, message):
@@ -164,7 +164,7 @@ def test_columns_of_pairs_are_taken_by_name_in_any_order(frame):
 @pytest.mark.parametrize("series", [lambda ids: pd.Series(ids, name="user"), lambda ids: pl.Series("user", ids)])
 def test_users_that_are_called_like_another_column_are_refused(series):
     turned, users = pd.DataFrame({"item": [3, 2, 1], "ct__user": [2, 1, 2]}), series([1, 2])
-    message = r"users is called 'user', as column 1 of X_test, but users are taken from its column 0 \('item'\)"
+    message = r"users has the name 'user', like column 1 of X_test, but the user column of X_test is column 0 \('item'\)"
     with pytest.raises(ValueError, match=message):
         ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5])
     ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5], user_column="user", item_column="item")

@@ -244,27 +244,27 @@ def shifted_metric(shift, y_true, y_score, *, groups, sample_weight=None):
     ],
 )
 def test_what_is_no_metric_with_groups_is_refused(no_metric):
-    with pytest.raises(TypeError, match="is no metric that takes groups: give a ranking metric"):
+    with pytest.raises(TypeError, match="is not a metric that takes groups. Use a ranking metric"):
         make_ranking_scorer(no_metric)
 
 
 @pytest.mark.parametrize(
     ("metric", "keywords", "error", "message"),
     [
-        (recall_at_k, {}, TypeError, "recall_at_k cannot be called with what is given: missing a required.*'relevant'"),
+        (recall_at_k, {}, TypeError, "recall_at_k cannot be called with these arguments: missing a required.*'relevant'"),
         (recall_at_k, {"relevant": 4, "n": 5}, TypeError, "recall_at_k cannot .* unexpected keyword argument 'n'"),
         (auc_by_group, {"relevant": 4, "k": 5}, TypeError, "auc_by_group cannot .* unexpected keyword argument 'k'"),
-        (make_scorer(ndcg_score), {}, TypeError, r"make_scorer\(ndcg_score.* cannot be called with what is given"),
+        (make_scorer(ndcg_score), {}, TypeError, r"make_scorer\(ndcg_score.* cannot be called with these arguments"),
         (recall_at_k, {"relevant": 4, "k": 0}, ValueError, "k == 0, must be >= 1"),
         (functools.partial(recall_at_k, k=0), {"relevant": 4}, ValueError, "k == 0, must be >= 1"),
         (functools.partial(recall_at_k, relevant="4"), {}, TypeError, "relevant must be a number"),
-        (functools.partial(ndcg_at_k, groups=[1, 2]), {}, TypeError, "groups is given by the scorer"),
+        (functools.partial(ndcg_at_k, groups=[1, 2]), {}, TypeError, "groups must not be given: the scorer passes it"),
         (functools.partial(ndcg_at_k, n=3), {}, TypeError, "ndcg_at_k cannot .* unexpected keyword argument 'n'"),
         (recall_at_k, {"relevant": "4"}, TypeError, "relevant must be a number"),
         (ndcg_at_k, {"shift": "min"}, TypeError, "shift must be a number"),
         (ndcg_at_k, {"gain": "log"}, ValueError, "gain='log' must be"),
-        (ndcg_at_k, {"groups": [1, 2]}, TypeError, "groups is given by the scorer"),
-        (ndcg_at_k, {"sample_weight": [1, 2]}, TypeError, "sample_weight is given by the scorer"),
+        (ndcg_at_k, {"groups": [1, 2]}, TypeError, "groups must not be given: the scorer passes it"),
+        (ndcg_at_k, {"sample_weight": [1, 2]}, TypeError, "sample_weight must not be given: the scorer passes it"),
         (ndcg_at_k, {"user_column": 1.0}, TypeError, r"user_column must be the place \(int\) or the name"),
         (ndcg_at_k, {"user_column": True}, TypeError, r"user_column must be the place \(int\) or the name"),
         (ndcg_at_k, {"user_column": -1}, ValueError, "user_column == -1, must be >= 0"),

@@ -161,7 +161,7 @@ def test_what_has_no_deviations():
         model = make_model(loss=loss).fit(X, np.abs(y).round())
         with pytest.raises(ValueError, match=f"exist for loss='squared_error', .* and this model has loss='{loss}'"):
             model.predict(X, return_std=True)
-        with pytest.raises(ValueError, match="Standard deviations exist"):
+        with pytest.raises(ValueError, match="Standard deviations need"):
             model.recommend([1], by="lower")
     model = make_model().fit(X, y)
     for bad in ("std", None, 2, np.array([True])):

@@ -108,11 +108,11 @@ def test_what_the_held_out_ratings_are_changes_the_fit(noisy_ratings):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"X_val": [[1, 2]]}, "X_val and y_val go together"),
-        ({"y_val": [1]}, "X_val and y_val go together"),
-        ({"sample_weight_val": [1]}, "X_val and y_val go together"),
+        ({"X_val": [[1, 2]]}, "X_val and y_val must be given together"),
+        ({"y_val": [1]}, "X_val and y_val must be given together"),
+        ({"sample_weight_val": [1]}, "X_val and y_val must be given together"),
         ({"X_val": [[1, 2]], "y_val": [1], "early_stopping": False}, "set early_stopping=True"),
-        ({"X_val": [[1, 2, 3]], "y_val": [1]}, "X_val has 3 columns and X has 2"),
+        ({"X_val": [[1, 2, 3]], "y_val": [1]}, "X_val has 3 columns, but X has 2"),
         ({"X_val": [[1, 2]], "y_val": [1, 2]}, "X_val and y_val have inconsistent numbers of samples"),
         ({"X_val": [[1, 2]], "y_val": [np.nan]}, "Input y_val contains NaN"),
         ({"X_val": [[1, 2]], "y_val": [1], "sample_weight_val": [-1]}, "sample_weight_val must be finite"),

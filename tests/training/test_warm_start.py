@@ -36,7 +36,7 @@ def test_warm_start_matches_ids_not_places(growing_ratings, implicit_features):
 def test_warm_start_refuses_another_model(growing_ratings):
     X, _, y, _ = growing_ratings
     model = make_model(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="warm_start goes on from a model with other parameters: rank was 6, now 7"):
+    with pytest.raises(ValueError, match="warm_start continues from a model with other parameters: rank was 6, now 7"):
         model.set_params(rank=7).fit(X, y)
     with pytest.raises(ValueError, match="absolute_error"):
         model.set_params(rank=6, loss="absolute_error").fit(X, y)
@@ -55,8 +55,8 @@ def test_ratings_that_spread_far_less_than_before(growing_ratings, implicit_feat
     X, _, y, _ = growing_ratings
     model = make_model(warm_start=True, implicit_features=implicit_features).fit(X, y)
     before = model.predict(X)
-    with pytest.raises(ValueError, match="warm_start goes on from a model of ratings that spread far more"):
+    with pytest.raises(ValueError, match="warm_start continues from a model of ratings that spread far more"):
         model.fit(X, y * unit)
-    with pytest.raises(ValueError, match="warm_start goes on from a model of ratings that spread far more"):
+    with pytest.raises(ValueError, match="warm_start continues from a model of ratings that spread far more"):
         model.fit(X[:1], [6e-302])
     np.testing.assert_array_equal(model.predict(X), before)
