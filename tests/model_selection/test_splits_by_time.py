@@ -375,7 +375,7 @@ def test_labels_of_times_in_another_order_than_those_of_rows(cls, index, advice)
 def test_an_instant_that_most_ratings_share_is_told_with_numbers(test_size):
     times = np.r_[np.arange(10), np.full(790, 1_000)]
     X = np.zeros((800, 2), dtype=int)
-    message = rf"holds out 790 ratings instead of 80 \(test_size={test_size}\).* as 790 have the time 1000. Give at="
+    message = rf"holds out 790 ratings instead of 80 \(test_size={test_size}\).* and 790 have the time 1000. Give at="
     with pytest.warns(UserWarning, match=message):
         _, test = the_split(GlobalTimeSplit(test_size=test_size, times=times), X)
     assert len(test) == 790
