@@ -14,7 +14,7 @@ from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_columns, split_ids
 from sklearn_mf.datasets._messages import quote, shorten
 
-# Formats that cannot tell an entry that is not stored from a rating of 0, and what would happen to zeros.
+# Formats that cannot distinguish an entry that is not stored from a rating of 0, and what would happen to zeros.
 _FORMATS_WITHOUT_ZEROS = {
     "bsr": "which pads its blocks with zeros: these would become ratings of 0, after tocsr() too",
     "dia": "which stores whole diagonals: ratings of 0 are lost in it, and do not come back with tocsr()",
@@ -22,21 +22,22 @@ _FORMATS_WITHOUT_ZEROS = {
 
 
 def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Turn a sparse users x items matrix of ratings into pairs and ratings.
+    """Convert a sparse users x items matrix of ratings to pairs and ratings.
 
     Parameters
     ----------
     matrix : sparse matrix or sparse array of shape (n_users, n_items)
-        Every stored entry is a rating, stored zeros too; entries that are not stored are unknown. No pair may be
-        there twice. The format is CSR, CSC, COO, LIL or DOK; BSR and DIA cannot tell ratings of 0 from unknown ones.
+        Each stored entry is a rating, including stored zeros. Entries that are not stored are unknown. Each pair may
+        occur only once. The format is CSR, CSC, COO, LIL or DOK. BSR and DIA cannot distinguish ratings of 0 from
+        unknown ones.
 
     users, items : array-like of shape (n_users,) and (n_items,) or None, default=None
-        Ids of the rows and of the columns, each once. None numbers them from 0.
+        Ids of the rows and columns, each once. None numbers them from 0.
 
     Returns
     -------
     X : ndarray of shape (n_ratings, 2), int64 or object
-        Ids of user and item of each stored entry: int64 when both are ints, else object, each as given.
+        Ids of user and item of each stored entry. The dtype is int64 if both are ints, otherwise object.
 
     y : ndarray of shape (n_ratings,)
         The stored values, in the dtype of the matrix.
@@ -44,14 +45,14 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     Raises
     ------
     TypeError
-        If ``matrix`` is not sparse, or in BSR or DIA format.
+        If ``matrix`` is not sparse, or is in BSR or DIA format.
     ValueError
-        If a pair is there twice (for scipy, its value is the sum of such entries), if there are more or fewer ids than
-        rows or columns, or if an id repeats or is missing.
+        If a pair occurs twice (scipy would add up such entries); if the number of ids is not that of the rows or
+        columns; if an id repeats or is missing.
 
     See Also
     --------
-    pairs_to_sparse : Turn pairs and ratings into a matrix.
+    pairs_to_sparse : Convert pairs and ratings to a matrix.
 
     Examples
     --------
@@ -88,8 +89,8 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
         first, again = _find_repeat(entries.row, entries.col, n_items)
         pair = _format_pair(user_ids[entries.row[again]], item_ids[entries.col[again]])
         raise ValueError(
-            f"matrix has the pair {pair} twice, in entries {first} and {again}, and a matrix has one rating for a "
-            "pair. Take their sum with matrix.sum_duplicates(), or make the matrix anew with one of them."
+            f"matrix has the pair {pair} twice, in entries {first} and {again}, but each pair must have one rating. "
+            "Add them up with matrix.sum_duplicates(), or make the matrix again with one of them."
         )
     both_ints = all(np.can_cast(ids.dtype, np.int64) and ids.dtype.kind in "iu" for ids in (user_ids, item_ids))
     X = np.empty((len(entries.data), 2), dtype=np.int64 if both_ints else object)
@@ -101,19 +102,19 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
 def pairs_to_sparse(
     X: Any, y: Any, *, users: Any = None, items: Any = None
 ) -> tuple[sparse.csr_array, np.ndarray, np.ndarray]:
-    """Turn pairs and ratings into a sparse users x items matrix.
+    """Convert pairs and ratings to a sparse users x items matrix.
 
     Parameters
     ----------
     X : array-like of shape (n_ratings, 2)
-        Ids of user and item, in any table that ``fit`` takes. No pair may be there twice.
+        Ids of user and item, in any table that ``fit`` takes. Each pair may occur only once.
 
     y : array-like of shape (n_ratings,)
-        Ratings. Those of 0 are stored too.
+        Ratings. Ratings of 0 are stored too.
 
     users, items : array-like of ids or None, default=None
-        Ids of the rows and of the columns in the wanted order, each once, also those without ratings; for example
-        ``model.categories_[0]`` for rows that match ``model.user_factors_``. None takes the ids in X, sorted.
+        Ids of the rows and columns in the wanted order, each once. They may include ids without ratings. For rows that
+        match ``model.user_factors_``, give ``model.categories_[0]``. None takes the ids in X, sorted.
 
     Returns
     -------
@@ -121,17 +122,17 @@ def pairs_to_sparse(
         The ratings, in the dtype of y (float64 if scipy cannot store that dtype).
 
     users, items : ndarray of shape (n_users,) and (n_items,)
-        Ids of the rows and of the columns.
+        Ids of the rows and columns.
 
     Raises
     ------
     ValueError
-        If a pair is there twice, an id is not among the given ``users`` or ``items``, X does not have two columns, or
-        ids or ratings are missing.
+        If a pair occurs twice; if an id is not among the given ``users`` or ``items``; if X does not have two columns;
+        if ids or ratings are missing.
 
     See Also
     --------
-    pairs_from_sparse : Turn a matrix into pairs and ratings.
+    pairs_from_sparse : Convert a matrix to pairs and ratings.
 
     Examples
     --------
@@ -147,8 +148,8 @@ def pairs_to_sparse(
     columns = split_columns(X, "pairs_to_sparse")
     if len(columns) != 2:
         raise ValueError(
-            f"X has {len(columns)} columns, and a matrix has room for two, user and item: give those two columns, for "
-            "example X[:, :2]."
+            f"X has {len(columns)} columns, but a matrix takes two: user and item. Give these two columns, for example "
+            "X[:, :2]."
         )
     y = check_ratings(y, len(columns[0]))
     if y.dtype == np.float16 or not y.dtype.isnative:  # which scipy does not store
@@ -160,23 +161,23 @@ def pairs_to_sparse(
         first, again = _find_repeat(row, col, len(item_ids))
         raise ValueError(
             f"X has the pair {_format_pair(user_ids[row[again]], item_ids[col[again]])} twice, in rows {first} and "
-            f"{again}, and a matrix has one rating for a pair. Keep one of them, for example the last with pandas' "
-            "drop_duplicates(keep='last'), or take their mean with groupby."
+            f"{again}, but a matrix has one rating per pair. Keep one of them, for example the last with "
+            "drop_duplicates(keep='last') of pandas, or take their mean with groupby."
         )
     return matrix, user_ids, item_ids
 
 
 def _raise_not_sparse(matrix: Any) -> NoReturn:
-    """Refuse what is not a sparse matrix, and say what to do with it."""
+    """Raise a TypeError for a matrix that is not sparse, and say how to convert it."""
     if nw.dependencies.is_pandas_dataframe(matrix):
         what_to_do = (
-            "make a long table of a wide one of users x items with `long = matrix.stack().dropna().reset_index()`, and "
-            "give `long.iloc[:, :2]` and `long.iloc[:, 2]` as X and y"
+            "turn a wide table of users x items into a long one with `long = matrix.stack().dropna().reset_index()`, "
+            "and pass `long.iloc[:, :2]` and `long.iloc[:, 2]` as X and y"
         )
     elif isinstance(matrix, np.ndarray):
         what_to_do = (
-            "if its zeros are unknown ratings, give csr_array(matrix); else load the ratings as a long table, one row "
-            "for each rating"
+            "if its zeros are unknown ratings, give csr_array(matrix). Otherwise load the ratings as a long table, one "
+            "row for each rating"
         )
     else:
         what_to_do = "load the ratings as a long table, one row for each rating"
@@ -184,7 +185,7 @@ def _raise_not_sparse(matrix: Any) -> NoReturn:
 
 
 def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str = "") -> np.ndarray:
-    """Return a new array of distinct ids: of numbers or datetimes if all ids are such, else of objects."""
+    """Return a new array of distinct ids: numbers or datetimes if all ids are such, otherwise objects."""
     column = split_ids(ids, name)
     if n_needed is not None and len(column) != n_needed:
         raise ValueError(f"{name} has {len(column)} ids, but matrix has {n_needed} {needed_for}: give one id for each.")
@@ -200,7 +201,8 @@ def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str
 
 
 def _convert_to_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Turn ids into cells of X: among objects Python's ints and floats, but NumPy's datetimes, to the nanosecond."""
+    """Convert ids to cells of X. In object arrays, use Python's ints and floats, but NumPy's datetimes (nanoseconds).
+    """
     if dtype.kind != "O" or ids.dtype.kind == "O":
         return ids
     cells = np.empty(len(ids), dtype=object)
@@ -209,7 +211,7 @@ def _convert_to_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Find the place of the id of each row of X among the ids of the matrix; return the places and these ids."""
+    """Find the row or column number of the id of each row of X; return these numbers and the ids of the matrix."""
     levels, codes = factorize(column)
     if given is None:
         return codes, levels
@@ -228,22 +230,22 @@ def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarr
 
 
 def _find_repeat(row: np.ndarray, col: np.ndarray, n_cols: int) -> tuple[int, int]:
-    """Find the first entry whose row and column were there before; return where they were first, and where again."""
+    """Find the first entry whose row and column occurred before; return the places of both occurrences."""
     return _find_repeated_code(row.astype(np.int64) * n_cols + col)
 
 
 def _find_repeated_code(codes: np.ndarray) -> tuple[int, int]:
-    """Find the first code that was there before; return where it was first, and where it is again."""
+    """Find the first code that occurred before; return the places of both occurrences."""
     order = np.argsort(codes, kind="stable")
     again = order[1:][codes[order[1:]] == codes[order[:-1]]].min()
     return int(np.flatnonzero(codes == codes[again])[0]), int(again)
 
 
 def _format_pair(user: Any, item: Any) -> str:
-    """Write a pair of ids for a message."""
+    """Format a pair of ids for a message."""
     return f"({_format_id(user)}, {_format_id(item)})"
 
 
 def _format_id(id_: Any) -> str:
-    """Write an id for a message."""
+    """Format an id for a message."""
     return str(id_) if isinstance(id_, np.datetime64) else quote(id_.item() if isinstance(id_, np.generic) else id_)

@@ -1,4 +1,4 @@
-"""Read files of ratings as people have them."""
+"""Read text files of ratings in their usual formats."""
 
 from __future__ import annotations
 
@@ -29,30 +29,32 @@ def load_ratings(
     encoding: str | None = None,
     return_X_y: bool = False,
 ) -> Any:
-    r"""Read a file of ratings, one in each row.
+    r"""Read a text file of ratings, one in each row.
+
+    Separator, header, encoding and columns are found automatically. If something is not clear, an error says so.
 
     Parameters
     ----------
     path : str or path-like
-        Text file, or the same compressed by gzip. Values may be in double quotes; a quoted value may hold separators
+        Text file, plain or compressed by gzip. Values may be in double quotes. A quoted value may contain separators
         and line ends, and quotes that are doubled or follow a backslash.
 
     columns : sequence of int or str, or None, default=None
-        Places (from 0) or, with a header, names of the columns: user, item, any contexts, and last the rating. None
-        takes the columns of a header whose names have the words for these (``userId``, ``movie_id``, ``Book-Rating``,
-        ``stars``, ``rating:float``), in any order, and the first three if there is no header or it has no such words.
-        Where the names leave it open, an error says so.
+        Positions (from 0) or, with a header, names of the columns: user, item, any contexts, and last the rating. None
+        finds the columns by words in the header (``userId``, ``movie_id``, ``Book-Rating``, ``stars``,
+        ``rating:float``), in any order. If there is no header, or it has no such words, None takes the first three
+        columns. If the header is not clear, an error says so.
 
     time : int, str or None, default=None
-        Place or name of the column of times. None finds it by the words of a header (``timestamp``, ``reviewTime``), or
-        without a header by numbers that are seconds or milliseconds of the years 1985 to 2128.
+        Position or name of the column of times. None finds it by words in the header (``timestamp``, ``reviewTime``).
+        Without a header, it finds numbers that are seconds or milliseconds of the years 1985 to 2128.
 
     sep : str or None, default=None
-        The text between the values. None finds ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space by itself.
+        Separator of the values. None finds ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space.
 
     header : bool or None, default=None
-        Whether the first row holds names. None finds out by its words, and by numbers in the row that follows. If both
-        may be, an error says so.
+        Whether the first row has column names. None finds out by its words, and by numbers in the second row. If this
+        is not clear, an error says so.
 
     encoding : str or None, default=None
         Encoding of the text. None reads UTF-8, UTF-16 with a byte order mark, or Latin-1 if the file is not valid
@@ -64,29 +66,31 @@ def load_ratings(
     Returns
     -------
     ratings : :class:`~sklearn.utils.Bunch` or tuple of (X, y)
-        With
+        Bunch with these attributes:
 
-        * ``data`` (n_ratings, n_columns - 1): the ids, int64 when all id columns are ints, else object with Python ints
-          and strings. A column is read as ints only if every value equals ``str(int(value))``: ``"0012"`` stays text;
+        * ``data`` (n_ratings, n_columns - 1): the ids. The dtype is int64 if all id columns are ints, otherwise object,
+          with Python ints and strings. A column is read as ints only if every value equals ``str(int(value))``, so
+          ``"0012"`` stays text;
         * ``target`` (n_ratings,) float64: the ratings;
-        * ``times`` (n_ratings,) or None: when each was given, where the file says so: int64 or float64 as in the file,
-          datetime64 (in UTC if there are zones) of dates as in ISO 8601, else the texts, as objects. Missing ones are
-          NaN, NaT or empty;
-        * ``feature_names`` (list of str): of the id columns, from the header or ``["user", "item", ...]``.
+        * ``times`` (n_ratings,) or None: the time of each rating, if the file has times. The dtype is int64 or float64
+        for
+          numbers, datetime64 for ISO 8601 dates (in UTC if they have time zones), otherwise object, with the texts.
+          Missing times are NaN, NaT or empty;
+        * ``feature_names`` (list of str): names of the id columns, from the header or ``["user", "item", ...]``.
 
-        Spaces around values are left out.
+        Spaces around values are removed.
 
     Raises
     ------
     ValueError
         If a row has more or fewer values than the first, an empty id, a rating that is not a finite number, or a quote
         that does not end (the error names the line); if a column is missing or has no name; if it is not clear which
-        columns hold users, items and ratings, or whether there is a header; if the ratings look like times; or if the
-        file has no ratings.
+        columns are users, items and ratings, or whether there is a header; if the ratings look like times; if the file
+        has no ratings.
     TypeError
         If ``path``, ``sep``, ``header`` or ``encoding`` is not of the type described above.
     OSError
-        If the file cannot be opened, or is compressed by gzip and unpacks to far more than ratings do.
+        If the file cannot be opened, or is a gzip file that unpacks to far more than ratings do.
 
     See Also
     --------
@@ -97,9 +101,10 @@ def load_ratings(
     --------
     >>> import tempfile, pathlib
     >>> from sklearn_mf.datasets import load_ratings
+    >>> text = "user,date,film,stars\nann,2020-03-01,12,4.5\nbob,2020-03-02,7,3\n"
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "ratings.csv"
-    ...     _ = path.write_text("user,date,film,stars\nann,2020-03-01,12,4.5\nbob,2020-03-02,7,3\n")
+    ...     _ = path.write_text(text)
     ...     ratings = load_ratings(path)
     >>> ratings.data
     array([['ann', 12],
@@ -137,7 +142,7 @@ def load_ratings(
 
 
 def _read_rows(path: Path, sep: str | None, encoding: str | None) -> Rows | None:
-    """Read all rows of a file; None if there are none."""
+    """Read all rows of a file; return None if there are none."""
     text = read_text(path, encoding)
     layout = find_layout([text], sep, fspath(path))
 

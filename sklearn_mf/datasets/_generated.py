@@ -1,4 +1,4 @@
-"""Draw ratings from a known model."""
+"""Make ratings from a known model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
-_MAX_SHARE_DRAWN_IN_TURN = 0.05  # of all pairs; more are drawn at once, by a random key for every pair
+_MAX_SHARE_DRAWN_IN_TURN = 0.05  # share of all pairs; a larger share is drawn at once, by random keys of all pairs
 
 
 def make_ratings(
@@ -25,16 +25,16 @@ def make_ratings(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Any:
-    r"""Draw ratings from a low-rank model with biases, noise and a long tail of popularity.
+    r"""Make ratings from a low-rank model with biases, noise and a long tail of popularity.
 
     The rating of user u for item i is
 
-    .. math:: \mu + b_u + b_i + \langle p_u, q_i \rangle + \epsilon,
+    .. math:: \mu + b_u + b_i + \langle p_u, q_i \rangle + \epsilon .
 
-    with :math:`\mu` the middle of ``rating_range``. Ratings are cut off at the ends of the range and, with
-    ``rating_step``, rounded. Biases and interactions have standard deviations of a tenth (users), an eighth (items) and
-    a seventh of the width of the range. Pairs are distinct. The k-th most popular item is drawn with probability
-    proportional to ``(k + 10) ** -tail``, and users have a lognormal activity.
+    Here :math:`\mu` is the middle of ``rating_range``. Ratings are clipped to the range and, with ``rating_step``,
+    rounded. Standard deviations are a tenth of the width of the range for biases of users, an eighth for biases of
+    items, and a seventh for interactions. Pairs are distinct. The k-th most popular item is drawn with probability
+    proportional to ``(k + 10) ** -tail``. The activity of users is lognormal.
 
     Parameters
     ----------
@@ -42,25 +42,25 @@ def make_ratings(
         Size of the matrix, each at least 1.
 
     n_ratings : int, default=50_000
-        Number of distinct pairs, at most ``n_users * n_items``.
+        Number of distinct pairs, at least 1 and at most ``n_users * n_items``.
 
     rank : int, default=5
         Number of factors of the known model, at least 0.
 
     noise : float, default=0.5
-        Standard deviation of the noise, at least 0, in units of the ratings.
+        Standard deviation of the noise, in units of the ratings; at least 0.
 
     tail : float, default=0.8
-        How unequal items are in popularity, at least 0; 0 makes them alike.
+        Exponent of the popularity of items, at least 0. With 0 all items are equally popular.
 
     rating_range : tuple of (float, float), default=(1.0, 5.0)
         Lowest and highest rating.
 
     rating_step : float or None, default=None
-        Ratings are the lowest one plus a whole number of these steps; None leaves them continuous.
+        Step between possible ratings, from the lowest one on; above 0. None keeps ratings continuous.
 
     random_state : int, RandomState instance or None, default=None
-        Seed; an int gives the same ratings on every call.
+        Seed. Pass an int to get the same ratings on every call.
 
     return_X_y : bool, default=False
         Whether to return ``(X, y)`` only.
@@ -68,16 +68,20 @@ def make_ratings(
     Returns
     -------
     ratings : :class:`~sklearn.utils.Bunch` or tuple of (X, y)
-        With ``data`` (n_ratings, 2) int64, the user and item numbers; ``target`` (n_ratings,) float64, the ratings;
-        ``expected`` (n_ratings,), the ratings before noise, cut and rounding; and the known model: ``intercept``,
-        ``user_biases`` (n_users,), ``item_biases`` (n_items,), ``user_factors`` (n_users, rank), ``item_factors``
-        (n_items, rank).
+        A Bunch with ``data`` (n_ratings, 2) int64, the user and item numbers; ``target`` (n_ratings,) float64, the
+        ratings; ``expected`` (n_ratings,), the ratings before noise, clipping and rounding. It also has the known
+        model: ``intercept``, ``user_biases`` (n_users,), ``item_biases`` (n_items,), ``user_factors`` (n_users, rank)
+        and ``item_factors`` (n_items, rank).
 
     Raises
     ------
     ValueError
-        If a number is out of its range, there are fewer pairs than ``n_ratings``, or ``rating_range`` is empty or
+        If a number is out of its range; if there are fewer pairs than ``n_ratings``; if ``rating_range`` is empty or
         narrower than ``rating_step``.
+
+    See Also
+    --------
+    fetch_movielens : Real ratings of films.
 
     Examples
     --------
@@ -106,7 +110,7 @@ def make_ratings(
     intercept = (low + high) / 2
     user_biases = rng.normal(0, width / 10, n_users)
     item_biases = rng.normal(0, width / 8, n_items)
-    # A factor of standard deviation s makes an interaction of s^2 sqrt(rank), here width / 7.
+    # Factors of standard deviation s give interactions of standard deviation s^2 sqrt(rank), here width / 7.
     deviation = (width / 7) ** 0.5 / max(rank, 1) ** 0.25
     user_factors = rng.normal(0, deviation, (n_users, rank))
     item_factors = rng.normal(0, deviation, (n_items, rank))
@@ -136,7 +140,7 @@ def make_ratings(
 
 
 def _check_range(rating_range: tuple[float, float], rating_step: float | None) -> None:
-    """Refuse a range that is empty or narrower than a step."""
+    """Raise a ValueError for a range that is empty or narrower than a step."""
     is_pair = np.iterable(rating_range) and len(rating_range) == 2
     if not is_pair or not all(isinstance(end, Real) for end in rating_range):
         raise ValueError(f"rating_range={rating_range!r} must be two numbers, the lowest and the highest rating.")
@@ -159,10 +163,10 @@ def _round_to_steps(y: np.ndarray, rating_range: tuple[float, float], rating_ste
 def _draw_pairs(
     log_activity: np.ndarray, log_popularity: np.ndarray, n_pairs: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw distinct pairs, one after another with probability activity x popularity; return them in random order."""
+    """Draw distinct pairs, with probability activity x popularity; return them in random order."""
     n_users, n_items = len(log_activity), len(log_popularity)
     pairs, n_drawn = np.empty(0, dtype=np.int64), 0
-    # In turn, as long as most pairs are new: not if few pairs are left, or a few pairs take nearly all draws.
+    # Draw in turn as long as most drawn pairs are new. Stop if few pairs are left, or if a few pairs take most draws.
     while len(pairs) < n_pairs <= _MAX_SHARE_DRAWN_IN_TURN * n_users * n_items and n_drawn < 10 * n_pairs:
         n_more = int(1.2 * (n_pairs - len(pairs))) + 100
         users = rng.choice(n_users, n_more, p=_probabilities(log_activity))
@@ -171,18 +175,18 @@ def _draw_pairs(
         pairs = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # distinct, in the order drawn
         n_drawn += n_more
     if len(pairs) < n_pairs:
-        # The pairs with the smallest exponential waiting times are a draw without replacement (Efraimidis and Spirakis
-        # 2006).
+        # The pairs with the smallest exponential waiting times are a sample without replacement (Efraimidis and
+        # Spirakis 2006).
         waiting = np.log(rng.standard_exponential((n_users, n_items)))
         waiting -= log_activity[:, None]
         waiting -= log_popularity
-        # Sorted, as the order that argpartition leaves differs between versions of NumPy.
+        # Sorted, because the order after argpartition differs between versions of NumPy.
         pairs = np.sort(np.argpartition(waiting.ravel(), n_pairs - 1)[:n_pairs])
     pairs = rng.permutation(pairs[:n_pairs])
     return pairs // n_items, pairs % n_items
 
 
 def _probabilities(logarithms: np.ndarray) -> np.ndarray:
-    """Scale weights that are given as logarithms to a sum of 1."""
+    """Turn logarithms of weights into probabilities."""
     weights = np.exp(logarithms - logarithms.max())
     return weights / weights.sum()

@@ -16,12 +16,12 @@ from sklearn_mf.datasets._movielens_reading import LAYOUTS, has_ratings, read_mo
 
 ARCHIVE_URL = "https://files.grouplens.org/datasets/movielens/ml-{variant}.zip"
 
-# MD5 checksums that GroupLens keeps beside its archives (ml-1m.zip.md5), as these repositories quote them from there:
+# MD5 checksums that GroupLens publishes next to its archives (ml-1m.zip.md5), as quoted by these repositories:
 # 100k: sathariels/SageRec (python/sagerec_download.py)
 # 1m, 20m: mwnewlin/afit_mlperf_training (recommendation/verify_dataset.sh)
 # 1m, 25m: numericalalgorithmsgroup/MLFirstSteps_Azure (ncf/verify_dataset.sh)
-# No source that quotes GroupLens was found for 10m and 32m, and latest-small is replaced from time to time: their
-# checksums are fetched with the archive.
+# No repository was found that quotes those of 10m and 32m, and latest-small changes from time to time. Their checksums
+# are downloaded with the archive.
 MD5 = {
     "100k": "0e33842e24a9c977be4e0107933c0723",
     "1m": "c4d9eecfca2ab87c1945afe126590906",
@@ -29,7 +29,7 @@ MD5 = {
     "25m": "6b51fb2759a8657d3bfcbfc42b592ada",
 }
 
-_LARGEST_GROWTH = 2  # how many times as large as when this was written an archive may be
+_LARGEST_GROWTH = 2  # an archive may be this many times as large as it was when this was written
 
 _DESCR = """MovieLens {variant}: {n_ratings} ratings of films.
 
@@ -56,9 +56,9 @@ def fetch_movielens(
 ) -> Any:
     """Load ratings of films from MovieLens, and download them if they are not on disk.
 
-    The data are for research and not part of this package. Acknowledge them, do not redistribute them, and make no
-    commercial use of them without permission from GroupLens [1]_. The README in each archive has the terms (those of
-    latest-small and 32m allow redistribution under the same terms).
+    The data are for research and not part of this package. Acknowledge them, do not redistribute them, and do not use
+    them commercially without permission from GroupLens [1]_. The README in each archive has the terms. (Those of
+    latest-small and 32m allow redistribution under the same terms.)
 
     ============== =========== ================ ============ ============================
     variant        ratings     download         scale        besides ratings and times
@@ -72,21 +72,21 @@ def fetch_movielens(
     "32m"          32,000,204  239 MB           0.5, 1 ... 5 titles, genres
     ============== =========== ================ ============ ============================
 
-    "latest-small" is replaced from time to time: to compare results, use another.
+    "latest-small" changes from time to time. To compare results, use another variant.
 
     Parameters
     ----------
     variant : {"latest-small", "100k", "1m", "10m", "20m", "25m", "32m"}, default="latest-small"
-        Which of the data sets.
+        Name of the data set.
 
     data_home : str, path-like or None, default=None
-        Where data sets are kept. None is scikit-learn's folder (:func:`sklearn.datasets.get_data_home`). The function
-        looks there, and in ``movielens`` below, for the archive (such as ``ml-1m.zip``) or the folder it unpacks to
-        (such as ``ml-1m``, its files plain or compressed by gzip). Downloads go to ``movielens``. The folder ``ml-1m``
-        itself can be given, too.
+        Folder of data sets. None is scikit-learn's folder (:func:`sklearn.datasets.get_data_home`). The function looks
+        in this folder, and in its subfolder ``movielens``, for the archive (such as ``ml-1m.zip``) or the unpacked
+        folder (such as ``ml-1m``, its files plain or compressed by gzip). Downloads go to ``movielens``. You may also
+        give the folder ``ml-1m`` itself.
 
     download_if_missing : bool, default=True
-        Whether to download data that are not on disk. If not, an OSError is raised, and no folder is created.
+        Whether to download data that are not on disk. With False, an OSError is raised, and no folder is created.
 
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` only.
@@ -96,30 +96,32 @@ def fetch_movielens(
         Series.
 
     n_retries : int, default=3
-        How often a failed download is tried again, at least 0. Requests that the server refuses (404 and the like, but
-        not 408 and 429) are not tried again.
+        How often a failed download is repeated, at least 0. Requests that the server rejects (such as 404, but not 408
+        and 429) are not repeated.
 
     delay : float, default=1.0
-        Seconds between attempts, at least 0.
+        Time between attempts, in seconds; at least 0.
 
     Returns
     -------
     ratings : :class:`~sklearn.utils.Bunch` or tuple of (X, y)
-        With, in the order of the file,
+        Bunch with these attributes, in the order of the file:
 
         * ``data`` (n_ratings, 2) int64: ids of users and items, as in the files;
         * ``target`` (n_ratings,) float64: the ratings, in stars;
         * ``feature_names``: ``["user", "item"]``;
-        * ``times`` (n_ratings,) int64: when each rating was given, in seconds since 1970 UTC; None where the file has
-          no times. ``pd.to_datetime(ratings.times, unit="s")`` makes dates of them;
+        * ``times`` (n_ratings,) int64: the time of each rating, in seconds since 1970 UTC. None if the file has no
+        times.
+          ``pd.to_datetime(ratings.times, unit="s")`` converts them to dates;
         * ``movies``: a Bunch with one entry per film in ``id`` (int64), ``title`` (object, str) and ``genres`` (object,
-          str such as ``"Comedy|Drama"``, ``""`` for none). Films without ratings are among them. None where the folder
-          has no such file. ``dict(zip(movies.id, movies.title))`` looks titles up. Titles may repeat: in 100k, Chasing
-          Amy (1997) has the ids 246 and 268;
-        * ``users``: for 100k and 1m a Bunch of ``id`` (int64), ``gender`` (object, "F" or "M"), ``age`` (int64; in 1m
-          the lower end of a range, 1 is under 18), ``occupation`` (object, str; in 1m a number explained in its README)
-          and ``zip`` (object, str); else None;
-        * ``frame``: with ``as_frame=True`` a DataFrame of user, item, rating and, if known, time; else None;
+          str such as ``"Comedy|Drama"``, ``""`` for none). It includes films without ratings. None if the folder has no
+          such file. ``dict(zip(movies.id, movies.title))`` gives the title of each id. Titles may repeat: in 100k,
+          Chasing Amy (1997) has the ids 246 and 268;
+        * ``users``: for 100k and 1m, a Bunch of ``id`` (int64), ``gender`` (object, "F" or "M"), ``age`` (int64; in 1m
+        the
+          lower end of a range, where 1 is under 18), ``occupation`` (object, str; in 1m a number that its README
+          explains) and ``zip`` (object, str). None for other variants;
+        * ``frame``: with ``as_frame=True`` a DataFrame of user, item, rating and, if known, time. Otherwise None;
         * ``DESCR``: source, license and citation.
 
     Raises
@@ -127,20 +129,24 @@ def fetch_movielens(
     ValueError
         If there is no such variant, or a line cannot be read (the error names it).
     OSError
-        If the data are not on disk and ``download_if_missing=False``, if they cannot be downloaded, if the download is
-        cut short, has the wrong checksum, is larger than the publisher's or redirected elsewhere, or if an archive is
-        damaged, encrypted or unpacks to more than the publisher's. No part of a failed download is left on disk; an
+        If the data are not on disk and ``download_if_missing=False``; if they cannot be downloaded; if the download is
+        incomplete, has the wrong checksum, is larger than the publisher's or redirected elsewhere; if an archive is
+        damaged, encrypted or unpacks to more than the publisher's. No part of a failed download stays on disk. An
         archive that was there before stays.
     ImportError
         If ``as_frame=True`` and pandas is not installed.
 
+    See Also
+    --------
+    load_ratings : Read a file of ratings.
+    make_ratings : Make ratings from a known model.
+
     Notes
-    -----
-    A download is compared with an MD5 checksum. The checksums of 100k, 1m, 20m and 25m are part of this module, as
-    public repositories quote them from the files that GroupLens publishes. No such source was found for 10m and 32m,
-    and latest-small changes. For these, GroupLens's file next to the archive (``ml-10m.zip.md5``) is fetched, too; if
-    no checksum comes, a warning says so and the archive is taken without. Archives found on disk are not compared
-    again.
+    ----- A download is compared with an MD5 checksum. This module has the checksums of 100k, 1m, 20m and 25m, as public
+    repositories quote them from the files that GroupLens publishes. No such source was found for 10m and 32m, and
+    latest-small changes. For these three, the checksum file next to the archive (such as ``ml-10m.zip.md5``) is
+    downloaded from GroupLens. If this fails, a warning says so, and the archive is used without a check. Archives found
+    on disk are not checked again.
 
     References
     ----------
@@ -155,7 +161,7 @@ def fetch_movielens(
     (1000209, 2)
     >>> titles = dict(zip(ratings.movies.id, ratings.movies.title))  # doctest: +SKIP
     """
-    if variant not in list(LAYOUTS):  # a list compares what cannot be hashed
+    if variant not in list(LAYOUTS):  # a list, because variant may not be hashable
         meant = variant.lower().removeprefix("ml-") if isinstance(variant, str) else ""
         hint = f" Did you mean {meant!r}?" if meant in LAYOUTS else ""
         raise ValueError(f"variant={quote(variant)} is none of {', '.join(map(repr, LAYOUTS))}.{hint}")
@@ -179,7 +185,7 @@ def fetch_movielens(
         movies = None if return_X_y else read_movies(location, layout)
         users = None if return_X_y else read_users(location, layout)
     except (OSError, ValueError):
-        if is_new:  # the next call must not find it; what was there before is the caller's
+        if is_new:  # the next call must not find it; an archive that was there before stays
             location.unlink(missing_ok=True)
         raise
 
@@ -201,7 +207,7 @@ def fetch_movielens(
 
 
 def _choose_data_home(given: str | os.PathLike | None) -> Path:
-    """Return the folder given, or that of scikit-learn's ``get_data_home``, but create none."""
+    """Return the given folder, or that of scikit-learn's ``get_data_home``; create no folder."""
     home = os.environ.get("SCIKIT_LEARN_DATA", os.path.join("~", "scikit_learn_data")) if given is None else given
     return Path(os.path.abspath(os.path.expanduser(home)))
 
@@ -233,7 +239,7 @@ def _download(folder: Path, variant: str, n_retries: int, delay: float) -> Path:
 
 
 def _import_pandas() -> Any:
-    """Import pandas, or say how to install it."""
+    """Import pandas; raise an ImportError that says how to install it."""
     try:
         import pandas
     except ImportError as error:

@@ -15,33 +15,37 @@ from sklearn_mf.datasets._columns import check_arguments
 from sklearn_mf.datasets._parquet import ParquetRatings, find_files, is_parquet, open_parquet
 from sklearn_mf.datasets._text_batches import TextRatings, open_text
 
-_SEVERAL_FILES = "Several Parquet files are read from their folder: give the folder"
+_SEVERAL_FILES = "To read several Parquet files, give their folder"
 
 
 class RatingsFile(RatingBatches):
-    """Stand for the ratings of a file, which ``fit`` of a regressor reads in batches.
+    """Represent the ratings of a file, which ``fit`` of a regressor reads in batches.
 
-    :func:`open_ratings` makes it. It is given as X, and has y and the weights in it. It is not a table: whatever splits
-    tables, or predicts, refuses it with a TypeError.
+    :func:`open_ratings` returns it. Pass it to ``fit`` as X; it also has y and the weights. It is not a table.
+    Functions that split tables or predict raise a TypeError for it.
 
     Parameters
     ----------
     ratings : object
-        What reads the file; :func:`open_ratings` chooses it.
+        Reader of the file, chosen by :func:`open_ratings`.
 
     noted : object
-        The files as they were when they were opened. A reading raises a ValueError if they have changed.
+        The state of the files when they were opened. If they have changed, reading them raises a ValueError.
 
     Attributes
     ----------
     feature_names : list of str or None
-        Names of the columns of ids; None where the file has no header.
+        Names of the id columns. None if the file has no header.
 
     n_columns : int
-        Number of columns of ids.
+        Number of id columns.
 
     n_ratings : int
         Number of ratings when the file was opened.
+
+    See Also
+    --------
+    open_ratings : Open a file.
 
     Examples
     --------
@@ -65,7 +69,7 @@ class RatingsFile(RatingBatches):
         return f"{type(self).__name__}({fspath(self._ratings.path)!r}, {self.n_ratings} ratings)"
 
     def batches(self) -> Iterator[Batch]:
-        """Give all ratings in order, a batch at a time."""
+        """Yield all ratings in order, one batch at a time."""
         with self._noted.unchanged():
             yield from self._ratings.batches(self.labels)
 
@@ -79,26 +83,26 @@ def open_ratings(
     header: bool | None = None,
     encoding: str | None = None,
 ) -> RatingsFile:
-    r"""Open a file of ratings that is larger than memory, for ``fit`` to read it in batches.
+    r"""Open a file of ratings that is larger than memory, so that ``fit`` reads it in batches.
 
-    ``model.fit(open_ratings(path))`` gives the model, bit for bit, that ``fit`` gives for the same ratings in memory.
-    Only ``fit`` of :class:`~sklearn_mf.MatrixFactorizationRegressor` takes it. To hold ratings out, write them to
-    another file, and load that one. With ``memory_map`` of the regressor, what ``fit`` works with lies in files, too.
+    ``model.fit(open_ratings(path))`` gives the same model, bit for bit, as ``fit`` on the same ratings in memory. Only
+    ``fit`` of :class:`~sklearn_mf.MatrixFactorizationRegressor` takes the result. To hold out ratings, write them to
+    another file and load that file. Set ``memory_map`` of the regressor to keep its working arrays in files too.
 
     Parameters
     ----------
     path : str or path-like
-        A text file, or the same compressed by gzip, as :func:`load_ratings` reads it; a Parquet file; or a folder of
+        A text file, plain or compressed by gzip, as :func:`load_ratings` reads it; a Parquet file; or a folder of
         Parquet files, which are read in the order of their names. Files and folders whose names begin with ``"."`` or
-        ``"_"`` are left out: other programs keep unfinished files there. Columns in the names of folders, such as
+        ``"_"`` are skipped, because other programs keep unfinished files there. Columns in folder names, such as
         ``year=2020``, are not read. Parquet needs pyarrow: ``pip install "sklearn-mf[parquet]"``.
 
     columns : sequence of int or str, or None, default=None
-        Places (from 0) or names of the columns: user, item, any contexts, and last the rating. None finds them as
+        Positions (from 0) or names of the columns: user, item, any contexts, and last the rating. None finds them as
         :func:`load_ratings` does.
 
     weight : int, str or None, default=None
-        Place or name of the column of weights, at least 0 and not all 0. None weighs all ratings alike.
+        Position or name of the column of weights, at least 0 and not all 0. None gives all ratings the same weight.
 
     sep, header, encoding : as in :func:`load_ratings`, default=None
         How to read a text file. None finds out.
@@ -106,16 +110,16 @@ def open_ratings(
     Returns
     -------
     ratings : RatingsFile
-        The X of ``fit``. It holds no ratings, and reads the file whenever it is asked for them. Ids are of the kinds
-        that :func:`load_ratings` finds: a column of a text has ints only if every value of it is one. Columns of
-        Parquet keep their types.
+        The X for ``fit``. It does not store ratings; it reads the file each time. Ids have the types that
+        :func:`load_ratings` finds: a text column has ints only if every value is an int. Parquet columns keep their
+        types.
 
     Raises
     ------
     ValueError
-        As of :func:`load_ratings`. A text file is read here once, and all of it is checked. Of Parquet the types of
-        ratings and weights are checked here, and the rows when ``fit`` reads them. ``fit`` raises it, too, if a file
-        has changed since it was opened.
+        As in :func:`load_ratings`. A text file is read once here, and completely checked. Of Parquet files, only the
+        types of ratings and weights are checked here; ``fit`` checks the rows. ``fit`` also raises it if a file has
+        changed since it was opened.
     TypeError
         If an argument is not of the type described above.
     ImportError
@@ -144,7 +148,7 @@ def open_ratings(
     check_arguments(path, columns, sep, header, encoding)
     _refuse_pattern(path)
     if weight is not None and (isinstance(weight, bool) or not isinstance(weight, (Integral, str))):
-        raise TypeError(f"weight must be the place (int) or the name (str) of a column, or None, not {weight!r}.")
+        raise TypeError(f"weight must be the position (int) or name (str) of a column, or None, not {weight!r}.")
     file = Path(path)
     files = find_files(file)
     noted = NotedFiles(files)
@@ -152,17 +156,17 @@ def open_ratings(
         return RatingsFile(open_text(file, columns, weight, sep, header, encoding), noted)
     for name, given in [("sep", sep), ("header", header), ("encoding", encoding)]:
         if given is not None:
-            raise ValueError(f"{name} says how to read a text, and {fspath(path)} is Parquet: leave {name} out.")
+            raise ValueError(f"{name} is for text files, but {fspath(path)} is Parquet. Leave {name} out.")
     return RatingsFile(open_parquet(file, files, columns, weight), noted)
 
 
 def _refuse_list(path: Any) -> None:
-    """Say what to give in the place of a list of files."""
+    """Raise a TypeError for a list of files."""
     if isinstance(path, (list, tuple, set, frozenset)):
-        raise TypeError(f"path must be a str or path-like, one place, and not {type(path).__name__}. {_SEVERAL_FILES}.")
+        raise TypeError(f"path must be one str or path-like, not {type(path).__name__}. {_SEVERAL_FILES}.")
 
 
 def _refuse_pattern(path: str | PathLike) -> None:
-    """Say what to give in the place of a pattern of names; a file may have such a name itself."""
+    """Raise an error for a pattern of file names, unless a file has this name."""
     if any(sign in str(path) for sign in "*?[") and not Path(path).exists():
         raise FileNotFoundError(errno.ENOENT, f"There is no such file. {_SEVERAL_FILES}", fspath(path))

@@ -112,7 +112,7 @@ def prequential_predict(
     array([  0, 400, 800])
     >>> squared_errors = (y[1_000:] - result.y_pred) ** 2
     >>> counts = np.bincount(result.batch_of_rows)
-    >>> rmse_of_batches = np.sqrt(np.bincount(result.batch_of_rows, squared_errors) / counts)
+    >>> rmse = np.sqrt(np.bincount(result.batch_of_rows, squared_errors) / counts)
     """
     _check_learns(estimator)
     n_rows = count_rows(_NAME, X, y)

@@ -338,7 +338,7 @@ def test_messages_of_parquet_speak_of_no_lines(tmp_path):
 
 def test_several_files_and_those_of_other_machines(tmp_path):
     paths = [write_parquet(tmp_path / f"{name}.parquet") for name in "ab"]
-    advice = "Several Parquet files are read from their folder: give the folder"
+    advice = "To read several Parquet files, give their folder"
     with pytest.raises(FileNotFoundError, match=advice):
         open_ratings(tmp_path / "*.parquet")
     with pytest.raises(FileNotFoundError, match=advice):
@@ -373,7 +373,7 @@ def test_only_load_ratings_speaks_of_its_argument_time(tmp_path):
 def test_parquet_that_cannot_be_opened(tmp_path):
     path = write_parquet(tmp_path / "ratings.parquet")
     for name, value in [("sep", ","), ("header", True), ("encoding", "utf-8")]:
-        with pytest.raises(ValueError, match=f"{name} says how to read a text"):
+        with pytest.raises(ValueError, match=f"{name} is for text files"):
             open_ratings(path, **{name: value})
     with pytest.raises(ValueError, match=r"ratings.parquet: no column 'x' among"):
         open_ratings(path, columns=["user", "item", "x"])

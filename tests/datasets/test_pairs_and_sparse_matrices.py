@@ -279,7 +279,7 @@ def test_an_int_is_no_datetime():
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([[1, 2, 3]], [1.0], r"X has 3 columns, and a matrix has room for two.* X\[:, :2\]"),
+        ([[1, 2, 3]], [1.0], r"X has 3 columns, but a matrix takes two.* X\[:, :2\]"),
         ([[1]], [1.0], "X has 1 columns"),
         (ROWS, [1.0, 2.0], "inconsistent numbers of samples: 3 pairs and 2 ratings"),
         (ROWS, [1.0, np.nan, 2.0], "NaN or infinity: 1 of 3 ratings, the first at row 1"),
