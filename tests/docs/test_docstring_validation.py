@@ -1,4 +1,4 @@
-"""Check docstrings of everything public as the build of the site does: by numpydoc's rules, but for listed exceptions."""
+"""Check public docstrings by the rules of numpydoc, with the exceptions that the build of the site has."""
 
 import importlib
 import re
