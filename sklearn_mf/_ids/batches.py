@@ -1,4 +1,4 @@
-"""Hold columns of ids, and say what ratings are that come in batches."""
+"""Define columns of ids, and ratings that are read in batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Column:
-    """Hold one column of X and what to call it in a message."""
+    """Hold one column of X and its name in messages."""
 
     label: str
     values: np.ndarray | list | Categorical
@@ -32,7 +32,7 @@ class Column:
         return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
 
     def rows(self, rows: slice) -> Column:
-        """Give some of the rows; nothing is copied but lists."""
+        """Return some of the rows; only lists are copied."""
         values = self.values
         if isinstance(values, Categorical):
             return Column(self.label, Categorical(values.categories, values.codes[rows]), self.has_zone)
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Batch:
-    """Hold ratings that follow each other, checked."""
+    """Hold a run of consecutive ratings, checked."""
 
     place: str  # which rows or lines they are, for messages
     columns: list[Column]
@@ -50,15 +50,15 @@ class Batch:
 
 
 class RatingBatches(ABC):
-    """Give ratings batch by batch, as often as they are asked for.
+    """Provide ratings batch by batch, as often as needed.
 
     Attributes
     ----------
     labels : list of str
-        What to call the columns of ids in messages.
+        Names of the id columns in messages.
 
     feature_names : list of str or None
-        Names of the columns of ids, where they have names.
+        Names of the id columns, if they have names.
     """
 
     labels: list[str]
@@ -66,7 +66,7 @@ class RatingBatches(ABC):
 
     @abstractmethod
     def batches(self) -> Iterator[Batch]:
-        """Give all ratings in order, a batch at a time."""
+        """Yield all ratings in order, one batch at a time."""
 
     @property
     def n_columns(self) -> int:
@@ -75,22 +75,23 @@ class RatingBatches(ABC):
 
     @property
     def shape(self) -> NoReturn:
-        """Raise a TypeError: what reads ratings in batches is not a table."""
+        """Raise a TypeError, because ratings in batches are not a table."""
         self.refuse()
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         self.refuse()
 
     def refuse(self) -> NoReturn:
-        """Raise the TypeError for whoever takes it for a table."""
+        """Raise the TypeError for code that expects a table."""
         raise TypeError(
-            f"{self!r} is not a table: only MatrixFactorizationRegressor.fit reads ratings in batches, and nothing can "
-            "split them or look rows up. Load them with load_ratings, or write what is to be held out to another file."
+            f"{self!r} is not a table. Only MatrixFactorizationRegressor.fit reads ratings in batches; they "
+            "cannot be split or looked up. To split them, load them with load_ratings, or write the held-out "
+            "ratings to another file."
         )
 
 
 class SlicedRatings(RatingBatches):
-    """Give ratings that are at hand, or in mapped files, in slices.
+    """Provide ratings in memory, or in mapped files, slice by slice.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ class SlicedRatings(RatingBatches):
         self._columns, self._y, self._weights = columns, y, weights
 
     def batches(self) -> Iterator[Batch]:
-        """Give all ratings in order, a batch at a time."""
+        """Yield all ratings in order, one batch at a time."""
         for start in range(0, len(self._y), ROWS_OF_A_BATCH):
             rows = slice(start, start + ROWS_OF_A_BATCH)
             weights = None if self._weights is None else self._weights[rows].astype(np.float64)

@@ -16,31 +16,31 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
     masked = np.flatnonzero(np.ma.getmaskarray(y)) if np.ma.isMaskedArray(y) else []
     if len(masked):
         raise ValueError(
-            f"Input {name} has {len(masked)} masked ratings, the first at row {masked[0]}; leave them out."
+            f"Input {name} has {len(masked)} masked ratings, the first at row {masked[0]}. Leave these rows out."
         )
     if type(y) is list and set(map(type, y)) <= {float, int}:
         y = np.asarray(y)
     if not (_is_plain(y) and y.ndim == 1):
         y = column_or_1d(y, warn=True)
     if y.dtype.kind == "c":
-        raise ValueError("Complex data not supported: ratings are real numbers.")
+        raise ValueError("Complex data not supported: ratings must be real numbers.")
     is_text = y.dtype.kind in "USTMm" or (y.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in y))
     if is_text:
         raise ValueError(
-            f"{name} holds text or dates; ratings are numbers. Convert it, for example with {name}.astype(float)."
+            f"{name} has text or dates, but ratings must be numbers. Convert it, for example with {name}.astype(float)."
         )
     if not _is_plain(y):  # what is plain is converted a part at a time
         y = _as_floats(y, name)
     if len(y) != n_rows:
         raise ValueError(
-            f"{of} and {name} have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give one "
-            "rating a row."
+            f"{of} and {name} have inconsistent numbers of samples: {n_rows} pairs and {len(y)} ratings. Give "
+            "one rating per row."
         )
     bad = _not_finite(y)
     if len(bad):
         raise ValueError(
-            f"Input {name} contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row {bad[0]}. "
-            "An unknown rating is a row to leave out."
+            f"Input {name} contains NaN or infinity: {len(bad)} of {len(y)} ratings, the first at row "
+            f"{bad[0]}. Leave out rows whose rating is unknown."
         )
     return y
 
@@ -53,13 +53,13 @@ def _as_floats(values: np.ndarray, name: str) -> np.ndarray:
         except (TypeError, ValueError, OverflowError):
             row = next(row for row, value in enumerate(values.tolist()) if not _is_number(value))
     raise ValueError(
-        f"{name} must be an array of numbers that float64 holds, and row {row} has a {type(values[row]).__name__} that "
-        "is none. Convert it, or leave the row out."
+        f"{name} must be an array of numbers that fit into float64, but row {row} has a "
+        f"{type(values[row]).__name__}. Convert it, or leave the row out."
     )
 
 
 def _is_number(value: Any) -> bool:
-    """Tell whether a value can be a float64."""
+    """Check whether a value can be a float64."""
     try:
         float(value)
     except (TypeError, ValueError, OverflowError):
@@ -68,7 +68,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_plain(array: Any) -> bool:
-    """Return whether it is an array of numbers that need no conversion as a whole."""
+    """Check whether it is an array of numbers that needs no conversion as a whole."""
     return type(array) in (np.ndarray, np.memmap) and array.dtype.kind in "iuf" and array.dtype.itemsize <= 8
 
 
@@ -99,7 +99,9 @@ def check_weights(
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}.") from error
     if weights.shape != (n_rows,):
-        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_rows,)}: one weight for each row of {of}.")
+        raise ValueError(
+            f"{name}.shape == {weights.shape}, expected {(n_rows,)}. Give one weight for each row of {of}."
+        )
     bad = _not_finite(weights)
     if len(bad) == 0 and weights.min() < 0:
         bad = np.flatnonzero(weights < 0)
@@ -114,7 +116,7 @@ def check_weights(
 
 
 def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
-    """Check what ratings replace: finite numbers, NaN where there is nothing; return float64 (n_rows,), or None."""
+    """Check ratings to replace: finite numbers, NaN where nothing is replaced; return float64 (n_rows,), or None."""
     if y_old is None:
         return None
     try:
@@ -124,37 +126,40 @@ def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"y_old must be an array of numbers, NaN where nothing is replaced: {error}.") from error
     if values.shape != (n_rows,):
-        raise ValueError(f"y_old.shape == {values.shape}, expected {(n_rows,)}: one value for each row of X.")
+        raise ValueError(f"y_old.shape == {values.shape}, expected {(n_rows,)}. Give one value for each row of X.")
     bad = np.flatnonzero(np.isinf(values))
     if len(bad):
-        raise ValueError(f"y_old is infinite in {len(bad)} of {n_rows} rows, the first at row {bad[0]}: give numbers.")
+        raise ValueError(
+            f"y_old is infinite in {len(bad)} of {n_rows} rows, the first at row {bad[0]}. Give finite numbers, or NaN."
+        )
     return None if np.isnan(values).all() else values
 
 
 def check_replaced_are_known(
     y_old: np.ndarray, is_new: np.ndarray, rows: np.ndarray, rating_range: tuple[float, float]
 ) -> None:
-    """Raise a ValueError if a rating that is replaced cannot have been learned: of a new level, or out of the range."""
+    """Raise a ValueError if a rating to replace cannot have been learned: its level is new, or it is out of range."""
     with np.errstate(invalid="ignore"):
         bad = np.flatnonzero((y_old < rating_range[0]) | (y_old > rating_range[1]))
     if len(bad):
         raise ValueError(
-            f"y_old has {len(bad)} ratings beyond all that the model has learned, {rating_range[0]:g} to "
-            f"{rating_range[1]:g}, the first at row {rows[bad[0]]} ({y_old[bad[0]]:g}): they cannot be replaced. Give "
-            "what was learned, and NaN where there was nothing."
+            f"y_old has {len(bad)} ratings outside the range that the model has learned, {rating_range[0]:g} "
+            f"to {rating_range[1]:g}, the first at row {rows[bad[0]]} ({y_old[bad[0]]:g}). Give the ratings "
+            "that the model learned, and NaN where there was none."
         )
     bad = np.flatnonzero(~np.isnan(y_old) & is_new.any(axis=1))
     if len(bad):
         raise ValueError(
             f"y_old has a rating in {len(bad)} rows whose user, item or context is new, the first at row "
-            f"{rows[bad[0]]}: nothing can be replaced there. Set y_old to NaN in these rows."
+            f"{rows[bad[0]]}. These rows have no earlier rating: set y_old to NaN there."
         )
 
 
 def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, update_known: bool) -> None:
-    """Check rows for ``fold_in``: each has one new id, or with ``update_known`` at most one.
+    """Check rows for ``fold_in``: each has exactly one new id, or with ``update_known`` at most one.
 
-    ``is_new`` (n_rows, n_columns) and ``users`` (n_rows,) are of the rows that count; ``rows`` are their places in X.
+    ``is_new`` (n_rows, n_columns) and ``users`` (n_rows,) describe the rows of positive weight. ``rows`` are their
+    numbers in X.
     """
 
     def fail(which: np.ndarray, what: str, what_to_do: str) -> NoReturn:
@@ -165,7 +170,9 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
     several, none = np.flatnonzero(n_new > 1), np.flatnonzero(n_new == 0)
     if len(several):
         fail(
-            several, "have more than one new id", "Fold in new users first, with items that are known, then new items."
+            several,
+            "have more than one new id",
+            "First fold in new users, with their known items. Then fold in new items.",
         )
     if len(none) and not update_known:
         fail(
@@ -178,12 +185,12 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
     solved = np.unique(users[(n_new == 0) | is_new[:, 0]])
     both = np.flatnonzero((n_new == 1) & ~is_new[:, 0] & np.isin(users, solved))
     if len(both):
-        fail(both, "have a new item of a user who is solved in the same call", "Fold in users first, then items.")
+        fail(both, "have a new item, but their user is also solved in this call", "Fold in users first, then items.")
 
 
 @contextmanager
 def name_table_in_errors(table: str) -> Iterator[None]:
-    """Say which table an error is about, where it speaks of X."""
+    """Add the name of the table to errors that speak of X."""
     try:
         yield
     except (TypeError, ValueError) as error:

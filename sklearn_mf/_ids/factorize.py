@@ -1,7 +1,7 @@
 """Turn one column of ids into its sorted levels and an int32 code for each row.
 
-A column arrives as a typed array, a list of Python objects, or the codes of a categorical. What can be hashed or
-counted as it lies in memory is; other values go through Python.
+A column is a typed array, a list of Python objects, or the codes of a categorical. Values are hashed or counted in
+place in memory if possible. Other values are handled in Python.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _factorize_by_sorting(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _sort_levels(
     levels: np.ndarray, codes: np.ndarray, order: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put levels in order of appearance into sorted order, and the codes with them."""
+    """Sort levels that are in order of appearance, and change the codes accordingly."""
     if order is None and levels.dtype == object:  # faster than NumPy's sort of objects
         order = sorted(range(len(levels)), key=levels.tolist().__getitem__)
     elif order is None:
@@ -82,7 +82,7 @@ def _sort_levels(
 
 
 def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count whole numbers in a table where they are dense, hash them otherwise."""
+    """Count whole numbers in a table if they are dense, otherwise hash them."""
     if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
         return _factorize_by_sorting(values.astype(np.uint64))
     if values.dtype != np.int32:
@@ -103,7 +103,7 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take floats for whole numbers where all are, sort them otherwise."""
+    """Treat floats as whole numbers if all of them are, otherwise sort them."""
     if values.dtype.itemsize > 8:
         _raise_wider_than_64_bits(label, str(values.dtype))
     values = values.astype(np.float64, copy=False)
@@ -117,7 +117,7 @@ def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _factorize_fixed_width(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hash the cells of an array of text or bytes of one width as they lie in memory."""
+    """Hash the cells of an array of text or bytes of fixed width, directly in memory."""
     values = np.ascontiguousarray(values)
     codes = np.empty(len(values), dtype=np.int32)
     offsets = np.arange(len(values) + 1, dtype=np.int64) * values.dtype.itemsize
@@ -127,7 +127,7 @@ def _factorize_fixed_width(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factorize_arrow(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Hash the strings of a pyarrow array as their bytes lie in memory."""
+    """Hash the strings of a pyarrow array, directly in memory."""
     import pyarrow
     from pyarrow import compute
 
@@ -142,7 +142,7 @@ def _factorize_arrow(values: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:
-    """Compact and sort the small array of categories; the rows only go through a table."""
+    """Compact and sort the small array of categories; rows only need a table lookup."""
     if len(values.codes) and values.codes.min() < 0:
         raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
     used = np.flatnonzero(np.bincount(values.codes))
@@ -186,9 +186,9 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
 
 
 def _factorize_numbers(label: str, values: list) -> tuple[np.ndarray, np.ndarray]:
-    """Take Python numbers for an array where all are of one type; sort others.
+    """Turn Python numbers into an array if all are of one type, otherwise sort them.
 
-    They are not hashed in Python: it has no seed for numbers, so that many can be chosen that collide.
+    They are not hashed in Python: its hash of numbers has no seed, so an attacker could choose many that collide.
     """
     array = number_array(values)
     if array is not None:
@@ -203,7 +203,7 @@ def _factorize_numbers(label: str, values: list) -> tuple[np.ndarray, np.ndarray
 
 
 def number_array(values: list) -> np.ndarray | None:
-    """Make an array of Python values that are all whole numbers within int64, or all floats; None of others."""
+    """Make an array of Python values that are all whole numbers within int64, or all floats; otherwise return None."""
     types = set(map(type, values))
     if types == {float}:
         return np.array(values)
@@ -216,7 +216,7 @@ def number_array(values: list) -> np.ndarray | None:
 
 
 def _raise_wider_than_64_bits(label: str, what: str) -> NoReturn:
-    """Refuse floats that are wider than double precision."""
+    """Reject floats that are wider than double precision."""
     raise ValueError(
-        f"Ids in {label} are {what}, wider than 64 bits; convert the column, for example with astype(str)."
+        f"Ids in {label} are {what}, wider than 64 bits. Convert the column, for example with astype(str)."
     )

@@ -1,4 +1,4 @@
-"""Tell kinds of ids apart (numbers, text, bytes, datetimes) and make arrays of one kind."""
+"""Distinguish kinds of ids (numbers, text, bytes, datetimes), and make arrays of one kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZONED = "datetime with a time zone"
 
 
 def kind_of_type(type_: type) -> str | None:
-    """Give the kind of ids of a Python or NumPy type; None if they are no ids."""
+    """Return the kind of ids of a Python or NumPy type, or None if it is not a type of ids."""
     if issubclass(type_, (Real, np.bool_)) and not issubclass(type_, np.timedelta64):
         if issubclass(type_, (Integral, float, np.floating, np.bool_)):
             return "number"
@@ -28,7 +28,7 @@ def kind_of_type(type_: type) -> str | None:
 
 
 def kind_of(levels: np.ndarray) -> str:
-    """Give the kind of levels, in so far as their array tells it: not whether datetimes had a time zone."""
+    """Return the kind of levels as far as their array shows it; it does not show time zones."""
     if levels.dtype.kind == "M":
         return "datetime"
     if levels.dtype.kind == "O" and len(levels):
@@ -37,13 +37,13 @@ def kind_of(levels: np.ndarray) -> str:
 
 
 def kind_of_column(column: Column, levels: np.ndarray) -> str:
-    """Give the kind of the ids of a column with these levels."""
+    """Return the kind of the ids of a column with these levels."""
     kind = kind_of(levels)
     return ZONED if kind == "datetime" and _has_zone(column) else kind
 
 
 def _has_zone(column: Column) -> bool:
-    """Tell whether the datetimes of a column have a time zone, which all of them have if one has."""
+    """Check whether the datetimes of a column have a time zone; either all or none of them have one."""
     if not len(column):
         return column.has_zone
     values, first = column.values, 0
@@ -53,43 +53,46 @@ def _has_zone(column: Column) -> bool:
 
 
 def plural(kind: str) -> str:
-    """Write a kind in the plural, for a message."""
+    """Return the plural of a kind, for a message."""
     return {"number": "numbers", "datetime": "datetimes", ZONED: "datetimes with a time zone"}.get(kind, kind)
 
 
 def ids_of(kind: str) -> str:
-    """Write ids of a kind, for a message."""
+    """Return a name for ids of a kind, for a message."""
     return f"ids that are {plural(kind)}" if kind == ZONED else f"{kind} ids"
 
 
 def shown(value: Any) -> str:
-    """Write an id as Python does, for a message."""
+    """Return the Python form of an id, for a message."""
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def raise_mixed(label: str, examples: dict[str, Any], earlier: str = "") -> NoReturn:
-    """Refuse a column of several kinds of ids; there is an example of each. ``earlier`` is that of rows read before."""
+    """Raise a ValueError for a column with several kinds of ids, given an example of each.
+
+    ``earlier`` is the kind of the rows that were read before.
+    """
     written = ", ".join(f"{kind} ({shown(example)})" for kind, example in sorted(examples.items()))
     before = f"The rows before these have {ids_of(earlier)}. " if earlier else ""
     raise ValueError(
-        f"{capital(label)} mixes ids of different kinds, which cannot be ordered: {written}. {before}"
-        "Convert the column to one kind, for example with astype(str)."
+        f"{capital(label)} mixes ids of different types, which cannot be sorted: {written}. "
+        f"{before}Convert the column to one type, for example with astype(str)."
     )
 
 
 def raise_mixed_zones(label: str) -> NoReturn:
-    """Refuse a column in which some datetimes have a time zone."""
+    """Raise a ValueError for a column in which only some datetimes have a time zone."""
     raise ValueError(
-        f"{capital(label)} mixes datetimes with and without a time zone, which cannot be ordered; "
-        "convert the column to one kind."
+        f"{capital(label)} mixes datetimes with and without a time zone, which cannot be sorted. Convert "
+        "the column to one kind."
     )
 
 
 def number_levels(label: str, levels: list) -> np.ndarray:
-    """Turn sorted Python numbers into int64, uint64 or float64, or objects where none of these holds all exactly."""
+    """Turn sorted Python numbers into int64, uint64 or float64, or into objects if none of these is exact."""
     whole = [int(level) if abs(level) < 2**63 and level == int(level) else level for level in levels]
     if not all(-(2**63) <= level < 2**64 for level in whole if isinstance(level, Integral)):
-        raise ValueError(f"{capital(label)} has integers beyond 64 bits; convert the column to text.")
+        raise ValueError(f"{capital(label)} has integers that do not fit into 64 bits. Convert the column to text.")
     if all(isinstance(level, Integral) for level in whole):
         for dtype in (np.int64, np.uint64):
             if np.iinfo(dtype).min <= whole[0] and whole[-1] <= np.iinfo(dtype).max:
@@ -100,14 +103,14 @@ def number_levels(label: str, levels: list) -> np.ndarray:
 
 
 def object_array(values: list) -> np.ndarray:
-    """Put values into an array of objects, each as it is."""
+    """Put values unchanged into an array of objects."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
 
 
 def datetime_array(label: str, values: list) -> np.ndarray:
-    """Turn date and time objects into datetime64 of the finest unit among them; time zones are turned to UTC."""
+    """Turn date and time objects into datetime64 of their finest unit; times with a zone become UTC."""
     scalars = []
     for value in values:
         if hasattr(value, "to_datetime64"):  # pandas, to the nanosecond and in UTC
@@ -117,5 +120,7 @@ def datetime_array(label: str, values: list) -> np.ndarray:
         scalars.append(np.datetime64(value))
     array = np.array(scalars)
     if not all(x.astype(scalar.dtype) == scalar for x, scalar in zip(array, scalars, strict=True) if x == x):
-        raise ValueError(f"{capital(label)} has datetimes too far apart for their units; convert it to one unit.")
+        raise ValueError(
+            f"{capital(label)} has datetimes that are too far apart for their units. Convert the column to one unit."
+        )
     return array

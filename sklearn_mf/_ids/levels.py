@@ -1,7 +1,7 @@
-"""Hold the levels of all columns: ids to indices and back.
+"""Hold the levels of all columns, and map ids to indices and back.
 
-An *id* is what the caller wrote; an *index* is its place among the levels of its column, or -1 when it is not one of
-them. Levels are sorted, and those that come later follow in order of arrival; then a *sorter* sorts them.
+An *id* is what the caller wrote. An *index* is its place among the levels of its column, or -1 if it is unknown. Levels
+of a fit are sorted. Levels that are added later follow in order of arrival, and a *sorter* then sorts all of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64
 
 @dataclass(frozen=True)
 class Levels:
-    """Hold the ids of all columns, in the order of their indices. Nothing in it changes; ``grow`` gives another one."""
+    """Hold the ids of all columns, in the order of their indices. Immutable: ``grow`` returns another object."""
 
     ids: list[np.ndarray]
     sorters: list[np.ndarray | None]  # what sorts the ids of a column; None where they are sorted
@@ -46,7 +46,7 @@ class Levels:
     def fit(
         cls, columns: list[Column], weights: np.ndarray | None, threads: Threads
     ) -> tuple[Levels, list[np.ndarray]]:
-        """Learn the levels that rows of positive weight have; return them and the codes of the rows, by column.
+        """Learn the levels of rows of positive weight; return them and the codes of the rows, by column.
 
         Codes of rows of weight 0 are undefined.
         """
@@ -62,12 +62,12 @@ class Levels:
         return [len(ids) for ids in self.ids]
 
     def of_field(self, field: int) -> Levels:
-        """Give the levels of one column by itself."""
+        """Return the levels of one column alone."""
         one = slice(field, field + 1)
         return Levels(self.ids[one], self.sorters[one], None if self.kinds is None else self.kinds[one])
 
     def encode(self, columns: list[Column], threads: Threads) -> np.ndarray:
-        """Find the indices of rows, int32 (n_rows, n_columns); -1 where an id is not one of the levels."""
+        """Find the indices of rows, int32 (n_rows, n_columns); -1 for unknown ids."""
         indices = np.empty((len(columns[0]), len(columns)), dtype=np.int32)
 
         def encode_column(j: int) -> None:
@@ -82,24 +82,24 @@ class Levels:
         return indices
 
     def encode_field(self, field: int, column: Column, threads: Threads) -> np.ndarray:
-        """Find the indices of the ids of one column, int32 (n_rows,), -1 where an id is not one of the levels."""
+        """Find the indices of the ids of one column, int32 (n_rows,); -1 for unknown ids."""
         return self.of_field(field).encode([column], threads)[:, 0]
 
     def decode(self, field: int, indices: np.ndarray) -> np.ndarray:
-        """Give the ids of indices; where these are -1, what stands for no id: -1, NaN, NaT or None."""
+        """Return the ids of indices; for -1 a fill value: -1, NaN, NaT or None."""
         ids = self.ids[field]
         fill = np.full(1, _FILLS[ids.dtype.kind], dtype=ids.dtype)
         return np.concatenate([ids, fill])[indices]
 
     def find(self, others: Levels, labels: list[str]) -> list[np.ndarray]:
-        """Find the indices of other levels, by column; -1 where they are not among these."""
+        """Find the indices of other levels, by column; -1 if they are unknown."""
         known = self.kinds is not None and others.kinds is not None
         kinds = zip(others.kinds, self.kinds, strict=True) if known else [None] * len(self.ids)
         given = zip(labels, others.ids, self.ids, self.sorters, kinds, strict=True)
         return [find_levels(label, ids, own, sorter, kinds=pair) for label, ids, own, sorter, pair in given]
 
     def without(self, field: int, column: Column, threads: Threads) -> tuple[Levels, np.ndarray]:
-        """Leave out levels of a field, which must be known; return the others, and where those left out were."""
+        """Remove known levels of a field; return the other levels, and the places of the removed ones."""
         places = self.encode_field(field, column, threads)
         if (places < 0).any():
             raise ValueError(
@@ -108,7 +108,7 @@ class Levels:
             )
         places = np.unique(places)
         if len(places) == len(self.ids[field]):
-            raise ValueError(f"{column.label} has all ids that the model knows: nothing would be left of it.")
+            raise ValueError(f"{column.label} has all ids that the model knows. At least one must remain.")
         kept = np.delete(np.arange(len(self.ids[field])), places)
         ids, sorters = list(self.ids), list(self.sorters)
         ids[field] = ids[field][kept]
@@ -122,7 +122,7 @@ class Levels:
     def grow(
         self, columns: list[Column], weights: np.ndarray | None, threads: Threads
     ) -> tuple[Levels, list[np.ndarray]]:
-        """Append the levels that rows of positive weight bring; return all levels and the codes of the rows."""
+        """Append the new levels of rows of positive weight; return all levels and the codes of the rows."""
         brought, codes = Levels.fit(columns, weights, threads)
         ids, sorters, grown_codes = [], [], []
         places = self.find(brought, [column.label for column in columns])
@@ -144,7 +144,7 @@ class Levels:
 
 
 def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
-    """Write which ids of each column are unknown (index -1), for a message."""
+    """List the unknown ids (index -1) of each column, for a message."""
     described = []
     for j, column in enumerate(columns):
         rows = indices[:, j] < 0
@@ -159,7 +159,7 @@ def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
 def find_ids(
     label: str, ids: np.ndarray, among: np.ndarray, of: str, kinds: tuple[str, str] | None = None
 ) -> np.ndarray:
-    """Find ids among others in any order, each once, int32; -1 where they are not."""
+    """Find distinct ids among others, in any order; return their places, int32, -1 for those not found."""
     return find_levels(label, ids, among, np.argsort(among, kind="stable"), of, kinds)
 
 
@@ -171,9 +171,9 @@ def find_levels(
     of: str = "the model was fitted on",
     kinds: tuple[str, str] | None = None,
 ) -> np.ndarray:
-    """Find the indices of ``levels`` among those of the fit, int32; -1 where they are not.
+    """Find the indices of ``levels`` among those of the fit, int32; -1 for those not found.
 
-    ``kinds`` are those of both, as ``kind_of_column`` gives them; without them time zones are not compared.
+    ``kinds`` are the kinds of both, as ``kind_of_column`` returns them. Without them, time zones are not compared.
     """
     if not len(levels) or not len(fitted):
         return np.full(len(levels), -1, dtype=np.int32)
@@ -190,14 +190,14 @@ def find_levels(
 
 
 def _drop_unused(ids: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the levels of a column that a row of positive weight has; the codes of other rows are undefined."""
+    """Keep the levels of a column that rows of positive weight have; the codes of other rows are undefined."""
     used = np.bincount(codes, weights > 0, minlength=len(ids)) > 0
     places = np.cumsum(used, dtype=np.int32) - np.int32(1)
     return ids[used], np.maximum(places, 0, out=places)[codes]
 
 
 def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Join levels of two arrays of one kind, none of them changed by it."""
+    """Join levels of two arrays of one kind, without changing any of them."""
     if not len(fitted):
         return new
     if fitted.dtype == new.dtype or fitted.dtype.kind == "O":
@@ -242,7 +242,7 @@ def _look_up_ints(
 
 
 def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: int) -> None:
-    """Warn of columns that can hardly be categories: each of their levels would be learned by itself."""
+    """Warn about columns that are unlikely to be categories, because each level is learned separately."""
     if n_rows < _MIN_ROWS_TO_JUDGE_A_COLUMN:
         return
     for j, (column, ids) in enumerate(zip(columns, levels.ids, strict=True)):
@@ -250,9 +250,9 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
         if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
             warn_user(
                 f"{capital(column.label)} has {n_levels} levels in {n_rows} rows and looks "
-                f"{'continuous' if continuous else 'like an identifier of rows'}, but every column is a category here: "
-                "levels close to each other share nothing. Put it into bins first, for example with sklearn's "
-                "KBinsDiscretizer(encode='ordinal'), or leave it out.",
+                f"{'continuous' if continuous else 'like an identifier of rows'}. But every column is categorical "
+                "here: nearby values are unrelated categories. Put the values into bins first, for example with "
+                "sklearn's KBinsDiscretizer(encode='ordinal'), or leave the column out.",
                 UserWarning,
             )
 
@@ -260,7 +260,7 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
 def warn_of_ratings_in_columns(
     columns: list[Column], levels: Levels, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None
 ) -> None:
-    """Warn of columns that are made of the ratings: there is nothing to learn but them. A sample of rows is judged."""
+    """Warn about columns that are computed from the ratings (leakage); a sample of the rows is checked."""
     n_rows = len(y) if weights is None else np.count_nonzero(weights)
     if n_rows < _MIN_ROWS_TO_JUDGE_A_COLUMN:
         return
@@ -274,14 +274,14 @@ def warn_of_ratings_in_columns(
             what = "determines y: no two ratings with the same value of it differ"
         if what is not None:
             warn_user(
-                f"{capital(column.label)} {what}. If it was made of the ratings, leave it out: what is learned is of "
-                "no use where they are not known.",
+                f"{capital(column.label)} {what}. If the column was computed from the ratings, leave it out "
+                "(leakage): a model that uses it cannot predict unknown ratings.",
                 UserWarning,
             )
 
 
 def _every_nth_row(step: int, n_rows: int, weights: np.ndarray | None) -> np.ndarray:
-    """Take every ``step``-th of the ``n_rows`` rows of positive weight; all rows may be more than the memory holds."""
+    """Return every ``step``-th of the ``n_rows`` rows of positive weight, because all rows may not fit into memory."""
     if weights is None or weights.all():
         return np.arange(0, n_rows, step)
     taken, n_before = [], 0
@@ -293,9 +293,9 @@ def _every_nth_row(step: int, n_rows: int, weights: np.ndarray | None) -> np.nda
 
 
 def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is: bool) -> bool:
-    """Tell whether ids, or the numbers that they are written as, are the ratings, but for rounding.
+    """Check whether ids, or the numbers in their text, equal the ratings up to rounding.
 
-    They are those of a user or item if ``as_is``; of a context it counts also if they are on a line with the ratings.
+    This counts for users and items (``as_is``). For a context it is enough that they lie on a line with the ratings.
     """
     low, high = np.argmin(ratings), np.argmax(ratings)
     if ids.dtype.kind == "M" or ratings[low] == ratings[high]:
@@ -320,7 +320,7 @@ def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is:
 
 
 def _determines(codes: np.ndarray, ratings: np.ndarray) -> bool:
-    """Tell whether a column determines the ratings, where chance would have let many of one level differ."""
+    """Check whether a column determines the ratings, although many ratings of the same level would differ by chance."""
     _, levels = np.unique(codes, return_inverse=True)
     n_levels = levels.max() + 1
     of_level = np.empty(n_levels)
@@ -332,7 +332,7 @@ def _determines(codes: np.ndarray, ratings: np.ndarray) -> bool:
 
 
 def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:
-    """Find the place of each of ``levels`` among the ``fitted`` ones, which ``sorter`` sorts, or -1; int32."""
+    """Find the place of each of ``levels`` among ``fitted``, which ``sorter`` sorts; int32, -1 if not found."""
     exact = np.ones(len(levels), dtype=bool)
     if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
         converted = levels.astype(fitted.dtype)
@@ -346,7 +346,7 @@ def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) ->
 
 
 def _comparable(fitted: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give both as they are, or as objects where their types would be compared inexactly: no int becomes a float."""
+    """Return both arrays, as objects if their types would be compared inexactly: no int becomes a float."""
     if levels.dtype != fitted.dtype and levels.dtype.kind != "M":
         return fitted.astype(object), levels.astype(object)
     return fitted, levels

@@ -1,7 +1,7 @@
-"""Learn the levels of all columns batch by batch: the same as of all rows at once.
+"""Learn the levels of all columns batch by batch, with the same result as from all rows at once.
 
-Each batch leaves its sorted ids, a *run*. Runs of about the same size are merged, as in a merge sort, so that at most
-twice the distinct ids are kept.
+Each batch leaves its sorted ids, a *run*. Runs of about the same size are merged, as in a merge sort. So at most twice
+the number of distinct ids is kept.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class GrowingLevels:
     Parameters
     ----------
     labels : list of str
-        What to call the columns in messages.
+        Names of the columns in messages.
 
     threads : Threads
-        They share the columns.
+        Threads that share the columns.
     """
 
     def __init__(self, labels: list[str], threads: Threads):
@@ -55,12 +55,12 @@ class GrowingLevels:
         self._threads.map(lambda pair: pair[0].add(pair[1], weights), given)
 
     def join(self, other: GrowingLevels) -> None:
-        """Add the ids that another one has learned."""
+        """Add the ids that another object has learned."""
         for own, given in zip(self._columns, other._columns, strict=True):
             own.join(given)
 
     def finish(self) -> Levels:
-        """Give the levels that rows of positive weight have."""
+        """Return the levels of rows of positive weight."""
         runs = self._threads.map(_GrowingColumn.merge_all, self._columns)
         kinds = [column.kind for column in self._columns]
         return Levels([run.ids[run.is_used] for run in runs], [None] * len(runs), kinds)
@@ -83,7 +83,7 @@ class _GrowingColumn:
         self._take(_Run(ids, is_used, ids.dtype.kind in "if" and _are_floats(column.values)))
 
     def join(self, other: _GrowingColumn) -> None:
-        """Add the ids that another one has learned."""
+        """Add the ids that another object has learned."""
         if other._runs:
             run = other.merge_all()
             self._check_kind(other.kind, run.ids)
@@ -96,13 +96,13 @@ class _GrowingColumn:
             self._merge_last()
 
     def merge_all(self) -> _Run:
-        """Merge what there is."""
+        """Merge all runs."""
         while len(self._runs) > 1:
             self._merge_last()
         return self._runs[0]
 
     def _check_kind(self, kind: str, ids: np.ndarray, earlier: str = "") -> None:
-        """Refuse ids of another kind than those that are there; ``earlier`` is their kind if their rows come before."""
+        """Reject ids of another kind than before; ``earlier`` is the kind of earlier rows."""
         self.kind = self.kind or kind
         if kind == self.kind:
             return
@@ -133,7 +133,7 @@ class _GrowingColumn:
 
 
 def _joined(label: str, older: np.ndarray, newer: np.ndarray, are_floats: bool) -> np.ndarray:
-    """Put ids below each other, in an array that compares them exactly."""
+    """Concatenate ids, in an array that compares them exactly."""
     if older.dtype == newer.dtype or are_floats:
         return np.concatenate([older, newer])
     if older.dtype.kind == "M":
@@ -142,7 +142,7 @@ def _joined(label: str, older: np.ndarray, newer: np.ndarray, are_floats: bool) 
 
 
 def _are_floats(values: np.ndarray | list | Categorical) -> bool:
-    """Tell whether all ids came as floats."""
+    """Check whether all ids came as floats."""
     if isinstance(values, Categorical):
         return _are_floats(values.categories[np.unique(values.codes)])
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":

@@ -1,4 +1,4 @@
-"""Match columns by name: the same names in any order, also where a ``ColumnTransformer`` put a prefix before them."""
+"""Match columns by name, in any order, also if a ``ColumnTransformer`` has added a prefix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn_mf._ids.tables import Column
 
 
 def column_names(X: Any) -> list[str]:
-    """Return the names of the columns of a data frame; none of other tables, and none where a name is no text."""
+    """Return the column names of a data frame; an empty list for other tables, or if a name is not text."""
     if not nw.dependencies.is_into_dataframe(X):
         return []
     names = list(nw.from_native(X, eager_only=True).columns)
@@ -19,10 +19,10 @@ def column_names(X: Any) -> list[str]:
 
 
 def order_columns(columns: list[Column], X: Any, expected: Sequence[str], table: str) -> list[Column]:
-    """Give the columns of the table X the order of the expected names, and leave out the others.
+    """Put the columns of the table X into the order of the expected names, and leave out the others.
 
-    Where one of the two has no names, columns stay in their places. A name counts as the expected one if it is the same
-    but for a prefix as in ``pipeline__user`` or ``remainder__user``, on either side.
+    If X or the expectation has no names, columns stay in their places. Names match if they are the same, also if one of
+    them has a prefix such as ``pipeline__user`` or ``remainder__user``.
     """
     names = column_names(X)
     if not names or not len(expected):
@@ -30,14 +30,14 @@ def order_columns(columns: list[Column], X: Any, expected: Sequence[str], table:
     places = find_columns(names, expected)
     if places is None:
         raise ValueError(
-            f"The columns of {table} are {names}, and those expected are {list(expected)}. Give {table} these columns, "
-            "in any order, each once; or rename its own."
+            f"{table} has the columns {names}, but needs {list(expected)}. Give these columns, in any order, "
+            f"each once; or rename the columns of {table}."
         )
     return [columns[place] for place in places]
 
 
 def find_columns(names: Sequence[str], expected: Sequence[str]) -> list[int] | None:
-    """Find the place of each expected name among names; None if one is not there, or not unique."""
+    """Find the position of each expected name; None if one is missing or not unique."""
     places = []
     for wanted in expected:
         for are_same in _WAYS_TO_BE_THE_SAME:
@@ -51,12 +51,12 @@ def find_columns(names: Sequence[str], expected: Sequence[str]) -> list[int] | N
 
 
 def _differ_by_prefix(name: str, other: str) -> bool:
-    """Tell whether one of the names is the other behind a prefix."""
+    """Check whether one of the names is the other one with a prefix."""
     return name.endswith(f"__{other}") or other.endswith(f"__{name}")
 
 
 def _have_same_end(name: str, other: str) -> bool:
-    """Tell whether the names are the same behind all prefixes."""
+    """Check whether the names are the same after all prefixes."""
     return name.rpartition("__")[2] == other.rpartition("__")[2]
 
 

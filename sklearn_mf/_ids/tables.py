@@ -1,4 +1,4 @@
-"""Take tables apart into their columns, each as it came; frames through narwhals."""
+"""Split tables into columns, without conversion; data frames are read through narwhals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_IDS = (nw.Struct, nw.List, nw.Array, nw.Int128, nw.UInt128, nw.Decimal, nw.D
 
 
 def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]:
-    """Take a table apart into its columns, each with its own type; nothing is converted and nothing copied."""
+    """Split a table into its columns, each with its own type; nothing is converted or copied."""
     if type(X) is np.ndarray:  # asked first: what follows takes longer than to learn a rating
         return _array_columns(X, table)
     if type(X) is list and X and all(map(_is_row, X)):
@@ -44,7 +44,7 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
 
 
 def _array_columns(X: np.ndarray, table: str) -> list[Column]:
-    """Take an array apart."""
+    """Split an array into columns."""
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: ids are numbers, text, bytes or datetimes.")
     if X.dtype.names is not None:
@@ -62,29 +62,29 @@ def _array_columns(X: np.ndarray, table: str) -> list[Column]:
 
 
 def _refuse_what_is_no_table(X: Any, table: str) -> None:
-    """Raise a TypeError for what NumPy would take for one single value, and say how to make a table of it."""
+    """Raise a TypeError for objects that NumPy would take for a single value, and say how to make a table of them."""
     if nw.dependencies.is_polars_lazyframe(X):
-        raise TypeError(f"{table} is a polars LazyFrame: give `{table}.collect()`.")
+        raise TypeError(f"{table} is a polars LazyFrame. Give `{table}.collect()`.")
     if isinstance(X, Mapping):
         raise TypeError(
-            f"{table} is a {type(X).__name__}: give its columns as a data frame, pandas.DataFrame({table})."
+            f"{table} is a {type(X).__name__}. Give its columns as a data frame: pandas.DataFrame({table})."
         )
     if _is_without_places(X):
-        raise TypeError(f"{table} is a {type(X).__name__}: give the rows in order, as list({table}).")
+        raise TypeError(f"{table} is a {type(X).__name__}. Give the rows in order, as list({table}).")
 
 
 def _is_without_places(values: Any) -> bool:
-    """Tell whether values can be iterated, but not looked up by place: sets, generators, views of a dictionary."""
+    """Check whether values can be iterated but not indexed: sets, generators, dictionary views."""
     return isinstance(values, Iterable) and not hasattr(values, "__getitem__") and not hasattr(values, "__array__")
 
 
 def _is_row(row: Any) -> bool:
-    """Tell whether a row of a table is a list of values."""
+    """Check whether a row of a table is a list of values."""
     return isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim > 0)
 
 
 def _convert(convert: Callable[[], Any], label: str, what: str) -> Any:
-    """Call what converts values of another library, and refuse what it cannot convert."""
+    """Call a converter of another library, and raise an error for values that it cannot convert."""
     try:
         return convert()
     except MemoryError:
@@ -92,13 +92,13 @@ def _convert(convert: Callable[[], Any], label: str, what: str) -> Any:
     except Exception as error:  # libraries raise what they like
         reason = " ".join(str(error).split())[:200]
         raise TypeError(
-            f"{capital(label)} cannot be read as ids, as it is {what}. Convert it, for example to numbers or text. "
-            f"({type(error).__name__}: {reason})"
+            f"{capital(label)} cannot be read as ids, because it is {what}. Convert it, for example to "
+            f"numbers or text. ({type(error).__name__}: {reason})"
         ) from error
 
 
 def _as_array(values: Any, label: str) -> np.ndarray:
-    """Make an array of what may be none."""
+    """Convert to an array; raise an error if this is not possible."""
     if isinstance(values, np.ndarray):
         return np.asarray(values)
     rows_differ = isinstance(values, (list, tuple))
@@ -107,7 +107,7 @@ def _as_array(values: Any, label: str) -> np.ndarray:
 
 
 def split_ids(ids: Any, label: str) -> Column:
-    """Take a list of ids that were chosen; nothing but bools are a mask, and refused."""
+    """Read a list of ids; raise an error for a boolean mask."""
     try:
         column = split_column(ids, label)
         is_mask = _is_mask(column.values)
@@ -117,12 +117,12 @@ def split_ids(ids: Any, label: str) -> Column:
         if not is_mask:
             raise
     if is_mask:
-        raise ValueError(f"{label} is a mask of bools: give the ids, for example ids[mask].")
+        raise ValueError(f"{label} is a mask of bools. Give the ids instead, for example ids[mask].")
     return column
 
 
 def _is_mask(values: np.ndarray | list | Categorical) -> bool:
-    """Tell whether values are bools, all of them that are not missing."""
+    """Check whether all values that are not missing are bools."""
     if isinstance(values, Categorical):
         values = values.categories[np.unique(values.codes[values.codes >= 0])]
     if isinstance(values, np.ndarray) and values.dtype != object:
@@ -137,10 +137,10 @@ def _is_mask(values: np.ndarray | list | Categorical) -> bool:
 
 
 def split_column(ids: Any, label: str) -> Column:
-    """Take one column of ids by itself: an array, a list, or a pandas, polars or pyarrow column."""
+    """Read one column of ids: an array, a list, or a pandas, polars or pyarrow column."""
     if isinstance(ids, (list, tuple, range)):
         if any(isinstance(id_, (list, tuple, np.ndarray)) for id_ in ids):
-            raise ValueError(f"{label} must be a list of ids, and has lists in it.")
+            raise ValueError(f"{label} must be a list of ids, but contains lists.")
         return Column(label, list(ids))
     if not isinstance(ids, np.ndarray):
         series = _as_series(ids)
@@ -163,7 +163,7 @@ def split_column(ids: Any, label: str) -> Column:
 
 
 def _as_series(ids: Any) -> nw.Series | None:
-    """Take a pandas, polars or pyarrow column as narwhals does; None of others."""
+    """Return a pandas, polars or pyarrow column as a narwhals Series; None for others."""
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is not None and isinstance(ids, pyarrow.Array):
         ids = pyarrow.chunked_array([ids])
@@ -171,7 +171,7 @@ def _as_series(ids: Any) -> nw.Series | None:
 
 
 def _refuse_what_is_no_column(ids: Any, label: str) -> None:
-    """Raise for what holds no ids in order, and say how to make a list of it."""
+    """Raise an error for objects without an order of ids, and say how to make a list of them."""
     if isinstance(ids, RatingBatches):
         ids.refuse()
     is_buffer = isinstance(ids, (bytearray, memoryview))
@@ -179,28 +179,29 @@ def _refuse_what_is_no_column(ids: Any, label: str) -> None:
         _raise_single_id(ids, label)
     if is_buffer or isinstance(ids, Mapping) or _is_without_places(ids):
         raise ValueError(
-            f"{label} must be a list or 1D array of ids, got a {type(ids).__name__}: give the ids in order, as "
-            f"list({label})."
+            f"{label} must be a list or 1D array of ids, not a {type(ids).__name__}. Give the ids in order, "
+            f"as list({label})."
         )
     if nw.dependencies.is_into_dataframe(ids) or nw.dependencies.is_polars_lazyframe(ids) or sparse.issparse(ids):
         raise ValueError(
-            f"{label} must be a list or 1D array of ids, got a {type(ids).__name__}: give one column of it."
+            f"{label} must be a list or 1D array of ids, not a {type(ids).__name__}. Give one of its columns."
         )
 
 
 def _raise_single_id(id_: Any, label: str) -> NoReturn:
-    """Refuse an id that is in no list."""
+    """Raise an error for an id that is not in a list."""
     shown = repr(id_)[:200]
-    raise ValueError(f"{label} must be a list or 1D array of ids, got the single id {shown}: give [{shown}].")
+    raise ValueError(f"{label} must be a list or 1D array of ids, not the single id {shown}. Give [{shown}].")
 
 
 def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
-    """Take a list of rows apart, each value as it is: ``[[1, "a"]]`` keeps its 1."""
+    """Split a list of rows into columns, with values unchanged: ``[[1, "a"]]`` keeps its 1."""
     widths = [len(row) for row in rows]
     if min(widths) != max(widths):
         row = next(i for i, width in enumerate(widths) if width != widths[0])
         raise ValueError(
-            f"Row {row} of {table} has {widths[row]} values and row 0 has {widths[0]}; give each row as many."
+            f"Row {row} of {table} has {widths[row]} values, but row 0 has {widths[0]}. All rows need the "
+            "same number of values."
         )
     if not widths[0]:
         return []
@@ -208,12 +209,12 @@ def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
 
 
 def _frame_columns(X: Any, table: str) -> list[Column]:
-    """Take a data frame apart."""
+    """Split a data frame into columns."""
     try:
         frame = nw.from_native(X, eager_only=True)
         frame.schema  # noqa: B018
     except nw.exceptions.DuplicateError as error:
-        raise ValueError(f"Names of columns of {table} repeat; give each a name of its own. {error}") from error
+        raise ValueError(f"Column names of {table} repeat. Give each column its own name. {error}") from error
     return [
         _series_column(frame.get_column(name), f"column {j} ({name!r}) of {table}")
         for j, name in enumerate(frame.columns)
@@ -221,7 +222,7 @@ def _frame_columns(X: Any, table: str) -> list[Column]:
 
 
 def _series_column(series: nw.Series, label: str) -> Column:
-    """Take one column of a data frame."""
+    """Read one column of a data frame."""
     native, dtype = series.to_native(), series.dtype
     if isinstance(dtype, _NO_IDS):
         raise_not_an_id(label, str(dtype))
@@ -245,14 +246,14 @@ def _missing_rows(series: nw.Series) -> np.ndarray:
 
 
 def _values_of(series: nw.Series) -> Any:
-    """Give the values of a column as factorize takes them: in Arrow memory where text lies there, else as an array."""
+    """Return the values of a column for factorize: text in Arrow memory as it is, otherwise an array."""
     is_text = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
     arrow = _as_arrow(series.to_native()) if is_text else None
     return series.to_numpy() if arrow is None else arrow
 
 
 def _has_zone(dtype: Any, native: Any) -> bool:
-    """Tell whether the type of a column says that its datetimes have a time zone."""
+    """Check whether the type of a column says that its datetimes have a time zone."""
     if getattr(dtype, "time_zone", None) is not None:
         return True
     arrow = getattr(native, "type", getattr(getattr(native, "dtype", None), "pyarrow_dtype", None))
@@ -260,7 +261,7 @@ def _has_zone(dtype: Any, native: Any) -> bool:
 
 
 def _as_arrow(native: Any) -> Any | None:
-    """Give the strings or categories of a column that lies in Arrow memory, as factorize takes them; None of others."""
+    """Return strings or categories that are in Arrow memory, in a form for factorize; None for other columns."""
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is None:
         return None
@@ -292,11 +293,11 @@ def raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> 
 def raise_not_an_id(label: str, what: str) -> NoReturn:
     """Raise a TypeError about a column that does not hold ids."""
     raise TypeError(
-        f"{capital(label)}: argument must be a string or a number, not '{what}'. Ids are numbers, text, bytes or "
-        "datetimes: convert the column, for example to text."
+        f"{capital(label)}: argument must be a string or a number, not '{what}'. Ids must be numbers, "
+        "text, bytes or datetimes. Convert the column, for example to text."
     )
 
 
 def capital(label: str) -> str:
-    """Write a label with a capital, for the start of a sentence."""
+    """Return a label with a capital letter, for the start of a sentence."""
     return label[0].upper() + label[1:]

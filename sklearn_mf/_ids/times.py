@@ -1,4 +1,4 @@
-"""Turn times of ratings, as users have them, into an array that sorts, and compare them with an instant."""
+"""Convert times of ratings to an array that can be sorted, and compare them with an instant."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REMEDIES = {
 
 
 class TimesPlaceholder:
-    """Stand for many times in a repr, and show only their number."""
+    """Replace many times in a repr by their number."""
 
     def __init__(self, n_times: int):
         self.n_times = n_times
@@ -50,8 +50,8 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
     """Check the times of the rows of X, given to the constructor of the splitter ``name`` or to its ``split``."""
     if from_constructor is not None and from_split is not None:
         raise ValueError(
-            f"times is given both to {name} and to split (or as metadata, which set_split_request(times=False) keeps "
-            "from it): give it to one of them."
+            f"times is given both to {name} and to split (or as metadata, unless "
+            "set_split_request(times=False) is called). Give times only once."
         )
     if from_constructor is None and from_split is None:
         raise ValueError(
@@ -62,12 +62,12 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
     times = from_constructor if from_split is None else from_split
     values, kind = check_times(times, "times")
     if len(values) != n_rows:
-        advice = "Give one time a row."
+        advice = "Give one time per row."
         if from_split is None:
             advice = (
-                f"Where X is a part of the rows, as in nested cross-validation, give {name} no times, and pass them as "
-                "metadata, which is cut along with X: params={'times': times} or fit(X, y, times=times), after "
-                "sklearn.set_config(enable_metadata_routing=True)."
+                f"If X has only some of the rows, as in nested cross-validation, do not give times to {name}. "
+                f"Pass them as metadata, which is split together with X: params={{'times': times}} or fit(X, y, "
+                "times=times), after sklearn.set_config(enable_metadata_routing=True)."
             )
         raise ValueError(
             f"times and X have inconsistent numbers of samples: {len(values)} times and {n_rows} rows. {advice}"
@@ -77,7 +77,7 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
 
 
 def check_index(times: Any, X: Any, name: str) -> None:
-    """Refuse a pandas index with the labels of X in another order, as it does not say which of the two is meant."""
+    """Reject a pandas index with the labels of X in another order, because it is not clear which order is meant."""
     if not (nw.dependencies.is_pandas_series(times) and nw.dependencies.is_pandas_dataframe(X)):
         return
     index, of_rows = times.index, X.index
@@ -87,14 +87,14 @@ def check_index(times: Any, X: Any, name: str) -> None:
         row = int(np.argmax(np.asarray(index != of_rows)))
         by_label = f"Give {name}.loc[X.index] if" if index.is_unique else f"Put {name} into the order of X if"
         raise ValueError(
-            f"{name} and X have the same labels in their index, in another order: row {row} is {of_rows[row]!r} in X "
-            f"and {index[row]!r} in {name}, which are taken by position. {by_label} labels tell which of {name} is "
-            f"whose; give {name}.to_numpy() if positions do."
+            f"{name} and X have the same index labels in different order: row {row} is {of_rows[row]!r} in X "
+            f"and {index[row]!r} in {name}. But rows are matched by position. {by_label} rows belong together "
+            f"by label. Give {name}.to_numpy() if they belong together by position."
         )
 
 
 def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
-    """Return a sortable array of times, in UTC if they have a time zone, and which kind of times it holds."""
+    """Return a sortable array of times, in UTC if they have a time zone, and the kind of the times."""
     has_zone = False
     masked_rows = np.flatnonzero(np.ma.getmaskarray(times)) if np.ma.isMaskedArray(times) else ()
     if nw.dependencies.is_into_series(times):
@@ -105,23 +105,23 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
         values = np.asarray(times)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} must be a 1D array, one time a row of X, and cannot be read as one: {error}."
+            f"{name} must be a 1D array, one time per row of X, but cannot be read as one: {error}."
         ) from error
     if isinstance(times, (list, tuple)):
         _refuse_rounded_ints(times, values, name)
     if values.ndim != 1:
-        raise ValueError(f"{name} must be a 1D array, one time a row of X; got an array of shape {values.shape}.")
+        raise ValueError(f"{name} must be a 1D array, one time per row of X, not an array of shape {values.shape}.")
     if len(masked_rows):
         _raise_missing_times(masked_rows, len(values), name)
     if values.dtype.kind == "O":
         values, has_zone = _convert_objects(values.tolist(), name)
     if values.dtype.kind in "UST" and len(values):
         raise ValueError(
-            f"{name} holds text (such as {values[0].item()!r}), which is not ordered as time is. Convert it: numbers "
+            f"{name} has text (such as {values[0].item()!r}), which does not sort by time. Convert numbers "
             "with astype(float), dates with pandas.to_datetime."
         )
     if values.dtype.kind not in "iufM":
-        raise ValueError(f"{name} must be numbers or datetimes, got an array of {values.dtype}.")
+        raise ValueError(f"{name} must be numbers or datetimes, not an array of {values.dtype}.")
     if values.dtype in (np.float16, np.float32):
         _check_digits(values, name)
     missing_rows = np.flatnonzero(~np.isfinite(values))  # NaT is not finite, either
@@ -133,10 +133,10 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
 
 
 def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
-    """Tell which of the times, as ``check_times`` returns them, are not before the instant; bool (n_rows,)."""
+    """Find which times (as ``check_times`` returns them) are at or after an instant; bool (n_rows,)."""
     shape = np.shape(np.asarray(at, dtype=object))
     if shape:
-        raise ValueError(f"at must be a single number or datetime, got an array of shape {shape}.")
+        raise ValueError(f"at must be a single number or datetime, not an array of shape {shape}.")
     if kind == _NUMBERS and isinstance(at, (float, np.floating)) and times.dtype.kind in "iu" and math.isfinite(at):
         at = math.ceil(at)  # the same for ints, and not rounded
     if isinstance(at, str):
@@ -145,14 +145,14 @@ def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
         instant, at_kind = check_times([at], "at")
     if at_kind != kind:
         raise ValueError(
-            f"at={at!r} cannot be compared with times: it is one of {at_kind}, they are {kind}. "
+            f"at={at!r} cannot be compared with times: at is one of {at_kind}, but times are {kind}. "
             f"{_REMEDIES[at_kind, kind]}"
         )
     return times >= instant if kind == _NUMBERS else _are_at_or_after_datetime(times, instant)
 
 
 def _are_at_or_after_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Compare datetimes in the coarser of the two units, as NumPy would overflow in the finer."""
+    """Compare datetimes in the coarser of the two units, because NumPy may overflow in the finer one."""
     times, at = _in_plain_unit(times), _in_plain_unit(at)
     if np.can_cast(at.dtype, times.dtype, "safe"):
         return times.astype(at.dtype) >= at
@@ -162,16 +162,16 @@ def _are_at_or_after_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _in_plain_unit(times: np.ndarray) -> np.ndarray:
-    """Turn weeks into days and units of 25 seconds into seconds, so that each unit is a multiple of the finer ones."""
+    """Convert weeks to days and units of 25 seconds to seconds, so that each unit is a multiple of finer ones."""
     unit, _ = np.datetime_data(times.dtype)
     return times.astype(f"M8[{'D' if unit == 'W' else unit}]", copy=False)
 
 
 def _parse_instant(at: str, kind: str) -> np.datetime64:
-    """Read an instant written as in ISO 8601, for times without a time zone."""
+    """Read an ISO 8601 instant, for times without a time zone."""
     if kind == _NUMBERS:
         raise ValueError(
-            f"at={at!r} is text, and times are numbers. If they are seconds since 1970, give "
+            f"at={at!r} is text, but times are numbers. If they are seconds since 1970, give "
             f"pd.Timestamp({at!r}).timestamp()."
         )
     if kind == _AWARE:
@@ -184,21 +184,21 @@ def _parse_instant(at: str, kind: str) -> np.datetime64:
         instant = None
     if instant is None:
         raise ValueError(
-            f"at={at!r} is text that is no ISO 8601 date without a time zone, such as '1998-03-01' or "
+            f"at={at!r} is not an ISO 8601 date without a time zone, such as '1998-03-01' or "
             "'1998-03-01T12:30'. Convert it with pandas.to_datetime."
         )
     return instant
 
 
 def hint_at_seconds(times: np.ndarray) -> str:
-    """Return a hint if the times look like seconds that were taken for a smaller unit, else an empty text."""
+    """Return a hint if the times look like seconds that were read in a smaller unit, otherwise an empty text."""
     if times.dtype.kind == "M" and np.abs(times.astype("M8[D]").astype(np.int64)).max() <= 30:
         return ' All are within a month of 1970-01-01: seconds need unit="s", as in pd.to_datetime(times, unit="s").'
     return ""
 
 
 def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
-    """Turn Python numbers, texts or datetimes into a typed array; return also whether they have time zones."""
+    """Convert Python numbers, texts or datetimes to a typed array; also return whether they have time zones."""
     missing_rows = [i for i, v in enumerate(values) if v is None or type(v).__name__ == "NAType" or v != v]
     if missing_rows:
         _raise_missing_times(missing_rows, len(values), name)
@@ -210,8 +210,8 @@ def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
     other = next((v for v in values if not isinstance(v, (datetime.date, np.datetime64))), None)
     if other is not None:
         raise ValueError(
-            f"{name} must be all numbers or all datetimes, and holds {other!r} of type {type(other).__name__} among "
-            f"others such as {values[0]!r}."
+            f"{name} must be all numbers or all datetimes, but has {other!r} of type {type(other).__name__} "
+            f"besides others such as {values[0]!r}."
         )
     has_zone = getattr(values[0], "tzinfo", None) is not None
     levels, codes = factorize(Column(name, values))
@@ -219,33 +219,36 @@ def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
 
 
 def _refuse_rounded_ints(given: Sequence, array: np.ndarray, name: str) -> None:
-    """Refuse ints that NumPy rounds, as others in the list make floats of all."""
+    """Reject ints that NumPy rounds because other values in the list are floats."""
     if array.dtype.kind != "f":
         return
     rounded = next((value for value in given if isinstance(value, Integral) and int(float(value)) != value), None)
     if rounded is not None:
         raise ValueError(
-            f"{name} holds {rounded}, which is no float64, among others that make floats of all. Give ints alone, as "
-            "int64 or uint64."
+            f"{name} has the int {rounded}, which does not fit into float64, together with floats. Give only "
+            "ints, as int64 or uint64."
         )
 
 
 def _check_digits(values: np.ndarray, name: str) -> None:
-    """Refuse float16 that ran over; warn of short floats too large to tell one unit of time from the next."""
+    """Reject float16 that has overflowed; warn about short floats that are too large for single units of time."""
     if values.dtype == np.float16 and np.isinf(values).any():
-        raise ValueError(f"{name} has dtype float16, which ends at 65504. Make it int64 or float64 where it is read.")
+        raise ValueError(
+            f"{name} has dtype float16, whose largest value is 65504. Use int64 or float64 when you read the data."
+        )
     largest = np.abs(values[np.isfinite(values)]).max(initial=0)
     step = float(np.spacing(largest))
     if step > 1:
         warn_user(
-            f"{name} has dtype {values.dtype}, in which numbers near {float(largest):.10g} are {step:g} apart: times "
-            "closer than that are one instant. Make it int64 or float64 where it is read, as digits do not come back.",
+            f"{name} has dtype {values.dtype}, in which numbers near {float(largest):.10g} are {step:g} "
+            "apart. Times closer than that become equal. Use int64 or float64 when you read the data, "
+            "because lost digits cannot be restored.",
             UserWarning,
         )
 
 
 def _raise_missing_times(rows: Sequence[int] | np.ndarray, n_rows: int, name: str) -> NoReturn:
-    """Refuse times that are missing or infinite."""
+    """Raise a ValueError for times that are missing or infinite."""
     raise ValueError(
         f"{name} has missing or infinite values: {len(rows)} of {n_rows}, the first at row {rows[0]}. Leave these "
         "ratings out, or give them a time."

@@ -1,1 +1,1 @@
-"""Provide what every part of the package may use."""
+"""Provide helpers for all parts of the package."""

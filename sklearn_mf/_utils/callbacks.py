@@ -1,4 +1,4 @@
-"""Take scikit-learn's callbacks where it has them (1.9)."""
+"""Import scikit-learn's callbacks if it has them (from 1.9 on)."""
 
 from __future__ import annotations
 

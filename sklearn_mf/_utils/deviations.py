@@ -1,4 +1,4 @@
-"""Ask estimators for predictions with their standard deviations."""
+"""Predict with standard deviations, by estimators that support them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 
 def predict_with_std(estimator: Any, X: Any, caller: str, return_std: bool | str = True) -> tuple[Any, Any]:
-    """Return what ``predict(X, return_std=...)`` predicts, and the deviations; of a search its best estimator's."""
+    """Return the result of ``predict(X, return_std=...)``: predictions and deviations; for a search, of its best
+    estimator.
+    """
     while hasattr(estimator, "best_estimator_"):  # predict of a search passes nothing on
         estimator = estimator.best_estimator_
     model = estimator
@@ -17,18 +19,19 @@ def predict_with_std(estimator: Any, X: Any, caller: str, return_std: bool | str
     result = estimator.predict(X, return_std=return_std)
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
-            f"predict(X, return_std={return_std!r}) of {type(model).__name__} returned a {type(result).__name__}, and "
-            f"{caller} needs a tuple of two arrays: predictions and standard deviations."
+            f"predict(X, return_std={return_std!r}) of {type(model).__name__} returned a "
+            f"{type(result).__name__}, but {caller} needs a tuple of two arrays: predictions and standard "
+            "deviations."
         )
     return result
 
 
 def _check_takes_return_std(model: Any, caller: str) -> None:
-    """Refuse a model whose ``predict`` has no ``return_std``."""
+    """Raise a TypeError for a model whose ``predict`` has no ``return_std``."""
     parameters = inspect.signature(model.predict).parameters if hasattr(model, "predict") else {}
     if "return_std" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     raise TypeError(
-        f"{caller} needs predict(X, return_std=True), which {type(model).__name__} has not. Give an estimator that "
-        "predicts standard deviations, such as MatrixFactorizationRegressor."
+        f"{caller} needs predict(X, return_std=True), but {type(model).__name__} does not have it. Give "
+        "an estimator that predicts standard deviations, such as MatrixFactorizationRegressor."
     )

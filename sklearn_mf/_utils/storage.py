@@ -1,4 +1,4 @@
-"""Give room for large arrays: memory, or files that are mapped into it."""
+"""Provide large arrays, in memory or in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import numpy as np
 
 
 class Storage:
-    """Give arrays in memory."""
+    """Provide arrays in memory."""
 
     folder: Path | None = None
 
     def empty(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
-        """Give an array whose values are not set."""
+        """Return an array whose values are not set."""
         return np.empty(shape, dtype)
 
     def zeros(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
-        """Give an array of zeros."""
+        """Return an array of zeros."""
         return np.zeros(shape, dtype)
 
     def require(self, n_bytes: int) -> None:
-        """Raise an OSError if there is surely no room for that many bytes."""
+        """Raise an OSError if there is surely not enough space for that many bytes."""
 
 
 class MappedStorage(Storage):
-    """Give arrays that lie in files of a folder of their own; it is removed with all of them by ``close``.
+    """Provide arrays in files in a new folder; ``close`` removes the folder and all its files.
 
-    A file is removed as soon as it is mapped where the system allows that. So a process that is killed leaves only its
-    folder ``sklearn_mf_*``, which is empty. The room on the disk is free again once the array is gone.
+    A file is deleted as soon as it is mapped, if the system allows it. So a process that is killed leaves only an empty
+    folder ``sklearn_mf_*``. The disk space is free again when the array is gone.
     """
 
     def __init__(self, parent: str | os.PathLike | None = None):
@@ -46,7 +46,7 @@ class MappedStorage(Storage):
             raise OSError(error.errno, f"{message}. Name a folder where files can be made", error.filename) from error
 
     def empty(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
-        """Give an array whose values are not set; the room on the disk is taken now."""
+        """Return an array whose values are not set; the disk space is reserved now."""
         shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
         n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if n_bytes == 0:
@@ -64,14 +64,14 @@ class MappedStorage(Storage):
         return array
 
     def zeros(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
-        """Give an array of zeros, as new files are."""
+        """Return an array of zeros; new files contain zeros."""
         array = self.empty(shape, dtype)
         if not hasattr(os, "posix_fallocate"):
             array[...] = 0
         return array
 
     def require(self, n_bytes: int) -> None:
-        """Raise an OSError if the disk has less room than that many bytes."""
+        """Raise an OSError if the disk has less free space than that many bytes."""
         free = shutil.disk_usage(self.folder).free
         if free < n_bytes:
             raise _no_room(errno.ENOSPC, self.folder, n_bytes, free)
@@ -81,7 +81,7 @@ class MappedStorage(Storage):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _take_room(self, descriptor: int, n_bytes: int) -> None:
-        """Make a file as long as it has to be; a full disk is noticed here, not where the array is written to."""
+        """Extend a file to its full size now, so that a full disk is noticed here and not when the array is written."""
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, n_bytes)
@@ -95,7 +95,7 @@ class MappedStorage(Storage):
 
 
 def _no_room(code: int, folder: Path, n_bytes: int, free: int) -> OSError:
-    """Give the error to raise; its code tells which limit was met."""
+    """Return the error to raise; its code says which limit was reached."""
     what, limit, advice = {
         errno.ENOSPC: ("", f"which has {_megabytes(free)}", "make room"),
         errno.EDQUOT: ("", "where your quota is used up", "make room"),
@@ -110,13 +110,13 @@ def _no_room(code: int, folder: Path, n_bytes: int, free: int) -> OSError:
 
 
 def _megabytes(n_bytes: int) -> str:
-    """Write a number of bytes for people."""
+    """Format a number of bytes."""
     return f"{n_bytes / 1e6:,.0f} MB"
 
 
 @contextmanager
 def storage_of(memory_map: str | os.PathLike | bool | None) -> Iterator[Storage]:
-    """Give memory, or with ``memory_map`` files in that folder (True: a temporary one), while a ``with`` lasts."""
+    """Provide memory, or with ``memory_map`` files in that folder (True: a temporary one), during a ``with`` block."""
     if memory_map is None or memory_map is False:
         yield Storage()
         return

@@ -1,4 +1,4 @@
-"""Run plain threads over kernel calls that release the GIL; none outlives the call."""
+"""Run threads over kernel calls that release the GIL; no thread outlives the call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threadpoolctl import LibController, ThreadpoolController
 
 
 class Threads:
-    """Run ``n`` threads for the length of a ``with``; a single one is the caller's own, and no other is started."""
+    """Run ``n`` threads during a ``with`` block; with ``n=1`` the caller's own thread does the work."""
 
     def __init__(self, n: int = 1):
         self.n = n
@@ -30,7 +30,7 @@ class Threads:
             self._pool.shutdown()
 
     def map(self, function: Callable[[Any], Any], tasks: Iterable) -> list:
-        """Call ``function`` with each of the tasks; return the results in order, or raise what a task raised."""
+        """Call ``function`` with each task; return the results in order, or raise what a task raised."""
         tasks = list(tasks)
         if self._pool is None or len(tasks) < 2:
             return [function(task) for task in tasks]
@@ -38,9 +38,9 @@ class Threads:
 
 
 def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
-    """Give the number of threads that ``n_jobs`` stands for, as joblib counts them; 1 where more are of no use."""
+    """Return the number of threads that ``n_jobs`` means, as in joblib; 1 if more are of no use."""
     if n_jobs == 0:
-        raise ValueError("n_jobs == 0 has no meaning: give a number of threads, -1 for all processors, or None.")
+        raise ValueError("n_jobs == 0 has no meaning. Give a number of threads, -1 for all processors, or None.")
     if not are_of_use:
         return 1
     if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # which counts all cores of a cluster
@@ -50,7 +50,7 @@ def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
 
 
 def chunks(n: int, size: int) -> list[slice]:
-    """Cut n rows into slices of at most ``size``; they depend on n alone, never on the threads."""
+    """Cut n rows into slices of at most ``size``; they depend only on n, never on the threads."""
     return slices(slice(0, n), size)
 
 
@@ -60,10 +60,10 @@ def slices(whole: slice, size: int) -> list[slice]:
 
 
 class _OneBlasThread:
-    """Limit the BLAS of the process: the first to enter sets the limit, the last to leave takes it back.
+    """Limit BLAS to one thread: the first thread to enter sets the limit, the last one to leave removes it.
 
-    A child of a fork has the thread that forked, and no other: it counts that one alone, and takes back a limit that
-    others had set. Forks wait until nobody holds the lock, so that a child never finds it held.
+    After a fork, the child has only the thread that forked. So it counts only this thread, and removes a limit that
+    other threads had set. A fork waits until nobody holds the lock, so the lock is always free in the child.
     """
 
     def __init__(self) -> None:
@@ -77,17 +77,17 @@ class _OneBlasThread:
             )
 
     def enter(self) -> None:
-        """Set the limit, unless it is set."""
+        """Set the limit, unless it is already set."""
         with self._lock:
             if not self._inside:
                 self._limited = self._limit_to_one_thread()
             self._inside[get_ident()] = self._inside.get(get_ident(), 0) + 1
 
     def _limit_to_one_thread(self) -> list[tuple[LibController, int]]:
-        """Set every BLAS of the process to one thread; return the libraries and the numbers that they had.
+        """Limit each BLAS library to one thread; return the libraries and their previous numbers of threads.
 
-        To look for libraries takes milliseconds. They come with modules: unless one was loaded since, they are those
-        of the last time.
+        A search for libraries takes milliseconds. Libraries come with modules, so the result of the last search is used
+        again unless a module was loaded since.
         """
         if len(sys.modules) != self._n_modules:
             self._n_modules = len(sys.modules)
@@ -98,7 +98,7 @@ class _OneBlasThread:
         return before
 
     def leave(self) -> None:
-        """Take the limit back, unless others are inside."""
+        """Remove the limit, unless other threads are inside."""
         with self._lock:
             self._inside[get_ident()] -= 1
             if self._inside[get_ident()] == 0:
@@ -107,7 +107,7 @@ class _OneBlasThread:
                 self._take_limit_back()
 
     def _reset_in_child(self) -> None:
-        """Forget the threads that the child does not have."""
+        """Forget the threads that the child process does not have."""
         was_limited = bool(self._inside)
         self._inside = {thread: n for thread, n in self._inside.items() if thread == get_ident()}
         self._lock.release()
@@ -115,16 +115,16 @@ class _OneBlasThread:
             self._take_limit_back()
 
     def _take_limit_back(self) -> None:
-        """Give each library the number of threads that it had."""
+        """Restore the number of threads of each library."""
         for library, n_threads in self._limited:
             _set_threads(library, n_threads)
 
 
 def _set_threads(library: LibController, n_threads: int) -> None:
-    """Set the number of threads of a library, from whichever thread.
+    """Set the number of threads of a library, from any thread.
 
-    Newer versions of threadpoolctl let one thread at a time change it, and ignore all others without a word. Here the
-    count of those who are inside says when to change it.
+    Newer versions of threadpoolctl let only one thread at a time change it, and silently ignore the others. Here, the
+    count of threads inside decides when to change it.
     """
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
@@ -134,7 +134,7 @@ _ONE_BLAS_THREAD = _OneBlasThread()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS on one thread, however many threads are in here at once."""
+    """Keep BLAS on one thread, however many threads are inside at once."""
     _ONE_BLAS_THREAD.enter()
     try:
         yield

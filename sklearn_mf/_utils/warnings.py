@@ -1,4 +1,4 @@
-"""Warn at the line of the caller."""
+"""Warn at the caller's line."""
 
 from __future__ import annotations
 
