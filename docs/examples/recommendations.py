@@ -1,201 +1,105 @@
-"""From ratings to a tuned model, to ten films for a user, to how good they are; draws the pictures of the docs.
+"""
+Recommend films
+===============
 
-python docs/examples/recommendations.py                       # on ratings it makes itself
-python docs/examples/recommendations.py --movielens 100k      # or 1m: downloaded, or found in --data-home FOLDER
-python docs/examples/recommendations.py --draw docs/pictures  # pictures as SVG into a folder; needs matplotlib
+From a table of ratings to ten films for a user, with the reasons.
 """
 
-import argparse
-from pathlib import Path
+# %%
+# Make ratings of films
+# ---------------------
+# A film gets a genre and a number as its title: the genre of the factor in which the
+# film is strongest. The model does not see the titles.
 
+import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.model_selection import GridSearchCV, KFold
-from sklearn.utils import Bunch
 
-from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
-from sklearn_mf.datasets import fetch_movielens, make_ratings
-from sklearn_mf.metrics import make_catalog_scorer, make_ranking_scorer, ndcg_at_k, recall_at_k
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import make_ratings
+from sklearn_mf.metrics import ndcg_at_k
 from sklearn_mf.model_selection import PerUserShuffleSplit
 
-GRID = {"rank": [0, 2, 4, 8, 16, 32, 64], "learning_rate": [0.05, 0.1, 0.2, 0.4]}
 GENRES = ["Drama", "Comedy", "Crime", "War", "Western", "Musical", "Horror", "Romance"]
-RELEVANT = 4  # from this rating on a film is one that the user liked
 
+made = make_ratings(
+    1_000, 500, 80_000, rank=4, rating_step=1, noise=0.4, random_state=0
+)
+X, y, factors = made.data, made.target, made.item_factors
+strongest = np.abs(factors).argmax(axis=1)
+is_positive = factors[np.arange(500), strongest] > 0
+genres = [GENRES[2 * s + end] for s, end in zip(strongest, is_positive, strict=True)]
+titles = np.array([f"{genre} {item}" for item, genre in enumerate(genres)])
+print(f"{len(y)} ratings of {len(titles)} films by {len(np.unique(X[:, 0]))} users")
 
-def read_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--movielens", choices=["100k", "1m", "latest-small"], help="without it, ratings are made")
-    parser.add_argument("--data-home", metavar="FOLDER", help="where MovieLens is, or goes to")
-    parser.add_argument(
-        "--user", type=int, help="whom to recommend to; by default one with a middling number of ratings"
-    )
-    parser.add_argument("--draw", metavar="FOLDER", type=Path, help="draw pictures into this folder")
-    arguments = parser.parse_args()
-    if arguments.data_home and not arguments.movielens:
-        parser.error("--data-home is where --movielens looks: give that, too")
-    if arguments.draw:
-        arguments.draw.mkdir(parents=True, exist_ok=True)
-    return arguments
+# %%
+# Check the model on held-out ratings
+# -----------------------------------
+# A fifth of each user's ratings is held out. RMSE tells how far predictions are off.
+# NDCG@10 tells if the films that a user likes come first. A model of ``rank=0`` has
+# only the means of users and films.
 
+split = PerUserShuffleSplit(1, test_size=0.2, random_state=0)
+train, test = next(split.split(X))
+models = {
+    "means only": MatrixFactorizationRegressor(rank=0, implicit_features=None),
+    "factorization": MatrixFactorizationRegressor(rank=8, random_state=0),
+}
+for name, model in models.items():
+    predicted = model.fit(X[train], y[train]).predict(X[test])
+    rmse = np.sqrt(np.mean((predicted - y[test]) ** 2))
+    ndcg = ndcg_at_k(y[test], predicted, groups=X[test][:, 0], k=10)
+    print(f"{name:13}  RMSE {rmse:.3f}  NDCG@10 {ndcg:.3f}")
 
-def load(arguments):
-    """Ratings, and a title for each item."""
-    if arguments.movielens:
-        ratings = fetch_movielens(arguments.movielens, data_home=arguments.data_home)
-        titles = dict(zip(ratings.movies.id, ratings.movies.title, strict=True))
-        # Some films are there twice: each title gets its first id, so that no film is recommended that was seen.
-        first = {title: item for item, title in reversed(titles.items())}
-        X = np.column_stack([ratings.data[:, 0], [first[titles[item]] for item in ratings.data[:, 1]]])
-        once = np.sort(np.unique(X, axis=0, return_index=True)[1])  # who rated both of them
-        return Bunch(X=X[once], y=ratings.target[once], titles=titles)
-    made = make_ratings(1000, 500, 80_000, rank=4, rating_step=1, noise=0.4, random_state=0)
-    # Half of the genres like one end of a factor, half the other.
-    strongest = np.abs(made.item_factors).argmax(axis=1)
-    ends = np.take_along_axis(made.item_factors, strongest[:, None], axis=1)[:, 0] > 0
-    titles = {item: f"{GENRES[2 * s + e]} {item}" for item, (s, e) in enumerate(zip(strongest, ends, strict=True))}
-    return Bunch(X=made.data, y=made.target, titles=titles)
+# %%
+# Recommend ten films
+# -------------------
+# The final model learns from all ratings. ``exclude=X`` leaves out films that the user
+# has already rated.
 
+model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+user = 421
+own = np.flatnonzero(X[:, 0] == user)
+liked = own[np.argsort(-y[own], kind="stable")[:5]]
+print(f"User {user} rated {len(own)} films, and likes", ", ".join(titles[X[liked, 1]]))
 
-def tune(X, y):
-    """Search over rank and learning rate for RMSE, and see what NDCG@10 says."""
-    search = GridSearchCV(
-        MatrixFactorizationRegressor(random_state=0),
-        GRID,
-        scoring={"rmse": "neg_root_mean_squared_error", "ndcg": make_ranking_scorer(ndcg_at_k, k=10)},
-        refit="rmse",
-        cv=KFold(3, shuffle=True, random_state=0),
-    ).fit(X, y)
-    results = search.cv_results_
-    print("\nThe best learning rate of each rank, mean of three folds of the training part:")
-    print("  rank  learning rate    RMSE  NDCG@10")
-    for rank in GRID["rank"]:
-        rows = np.flatnonzero(np.array(results["param_rank"]) == rank)
-        best = rows[results["mean_test_rmse"][rows].argmax()]
-        rate, rmse, ndcg = (results[name][best] for name in ("param_learning_rate", "mean_test_rmse", "mean_test_ndcg"))
-        print(f"  {rank:>4}  {rate:>13}  {-rmse:.4f}   {ndcg:.4f}")
-    print(f"best for RMSE: {search.best_params_}")
-    return search
+items, ratings = model.recommend([user], 10, exclude=X)
+for item, rating in zip(items[0], ratings[0], strict=True):
+    print(f"  {rating:.2f}  {titles[item]}")
 
+# %%
+# Explain the list
+# ----------------
+# A predicted rating is a sum: the mean of all ratings, the bias of the user, the bias
+# of the film, and how the taste of the user suits the film. Bars show the last two. The
+# first two are the same for each film of the list.
 
-def judge(models, X, y):
-    """How well each model orders the held-out ratings of each user."""
-    print("\nHeld-out fifth of each user's ratings:\n                   RMSE  NDCG@10  recall@10")
-    for name, model in models.items():
-        predicted = model.predict(X)
-        ndcg = ndcg_at_k(y, predicted, groups=X[:, 0], k=10)
-        recall = recall_at_k(y, predicted, groups=X[:, 0], k=10, relevant=RELEVANT)
-        print(f"  {name:13}  {np.sqrt(np.mean((predicted - y) ** 2)):.4f}   {ndcg:.4f}     {recall:.4f}")
+parts = model.explain(np.column_stack([np.full(10, user), items[0]]))
+places = np.arange(10)[::-1]
+axes = plt.subplots(layout="constrained")[1]
+axes.barh(places, parts.item_bias, color="0.75", edgecolor="black", label="all like it")
+axes.barh(
+    places,
+    parts.interaction,
+    left=parts.item_bias,
+    color="C0",
+    edgecolor="black",
+    hatch="//",
+    label="suits the user",
+)
+axes.set_yticks(places, titles[items[0]])
+base = parts.intercept[0] + parts.user_bias[0]
+axes.set_xlabel(f"added to {base:.2f}, the usual rating of this user")
+axes.set_xlim(0, 1.1 * (parts.item_bias + parts.interaction).max())
+axes.set_ylim(-0.6, 11.4)  # room for the legend
+axes.legend(loc="upper center", ncols=2, columnspacing=1, frameon=False)
+plt.show()
 
+# %%
+# Find similar films
+# ------------------
+# Films are similar if the same users like them.
 
-def judge_lists(models, data):
-    """How many of the held-out films that a user liked are among ten of the whole catalog."""
-    scorer = make_catalog_scorer(ndcg_at_k, X=data.X, relevant=RELEVANT)
-    print("\nTen films of all, held-out fifth:\n                   NDCG@10")
-    for name, model in models.items():
-        print(f"  {name:13}  {scorer(model, data.X_test, data.y_test):.4f}")
-
-
-def show_lists(ranker, regressor, user, X, titles):
-    """The ten films that a user will most likely choose and like, beside those that would be rated best."""
-    lists = [model.recommend([user], 10, exclude=X)[0][0] for model in (ranker, regressor)]
-    texts = [[titles[item] for item in items] for items in lists]
-    width = max(map(len, texts[0])) + 2
-    print(f"\n{'What to offer (ranker)':{width}}Highest predicted rating (regressor)")
-    for offered, rated in zip(*texts, strict=True):
-        print(f"  {offered:{width}}{rated}")
-    parts = ranker.explain([[user, lists[0][0]]], n_items=3)
-    own = ", ".join(titles[item] for item in parts["items"][0])
-    print(f"{texts[0][0]} is offered because of {own}")
-
-
-def show_films(model, user, X, y, titles):
-    """What a user liked, the ten films for them, and why the first; what is like the film rated most."""
-    own = np.flatnonzero(X[:, 0] == user)
-    liked = own[np.argsort(-y[own], kind="stable")[:5]]
-    print(f"\nUser {user} rated {len(own)} films, of these highest:")
-    for row in liked:
-        print(f"  {y[row]:.1f}  {titles[X[row, 1]]}")
-    items, ratings = model.recommend([user], 10, exclude=X)
-    print("Ten films for them, with predicted ratings:")
-    for item, rating in zip(items[0], ratings[0], strict=True):
-        print(f"  {rating:.2f}  {titles[item]}")
-    parts = model.explain([[user, items[0, 0]]])
-    print(
-        f"Why {titles[items[0, 0]]}: {parts.intercept[0]:.2f} is the mean of all ratings, {parts.user_bias[0]:+.2f} "
-        f"comes from how this user rates, {parts.item_bias[0]:+.2f} from how the film is rated, and "
-        f"{parts.interaction[0]:+.2f} from how the two suit each other."
-    )
-    ids, counts = np.unique(X[:, 1], return_counts=True)
-    favorite = ids[counts.argmax()]
-    similar, cosines = model.similar_items([favorite], 5)
-    print(f"Most like {titles[favorite]}, which is rated most:")
-    for item, cosine in zip(similar[0], cosines[0], strict=True):
-        print(f"  {cosine:.2f}  {titles[item]}")
-
-
-def draw(folder, search, data):
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    import matplotlib.pyplot as plt
-
-    from sklearn_mf.plotting import (
-        ErrorByActivityDisplay,
-        IntervalDisplay,
-        ItemMapDisplay,
-        LossCurveDisplay,
-        PredictedRatingsDisplay,
-        SearchHeatMapDisplay,
-    )
-
-    model = search.best_estimator_
-    stopped = MatrixFactorizationRegressor(
-        **{**search.best_params_, "max_iter": 200, "early_stopping": True, "refit": False}, random_state=0
-    ).fit(data.X_train, data.y_train)
-    pictures = {
-        "loss_curve": lambda: LossCurveDisplay.from_estimator(stopped),
-        "item_map": lambda: ItemMapDisplay.from_estimator(model, labels=data.titles, n_labels=20),
-        "predicted_ratings": lambda: PredictedRatingsDisplay.from_estimator(model, data.X_test, data.y_test),
-        "error_by_activity": lambda: ErrorByActivityDisplay.from_estimator(
-            model, data.X_test, data.y_test, X_train=data.X_train
-        ),
-        "intervals": lambda: IntervalDisplay.from_estimator(model, data.X_test, data.y_test, X_train=data.X_train),
-        "search_rmse": lambda: SearchHeatMapDisplay.from_search(search, scores="mean_test_rmse"),
-        "search_ndcg": lambda: SearchHeatMapDisplay.from_search(search, scores="mean_test_ndcg"),
-    }
-    style = {"svg.hashsalt": "recommendations", "svg.fonttype": "none", "font.size": 9, "figure.figsize": (6, 4.2)}
-    with plt.rc_context(style):
-        for name, picture in pictures.items():
-            picture().figure_.savefig(folder / f"{name}.svg", metadata={"Date": None})
-            plt.close("all")
-    print(f"\n{len(pictures)} pictures in {folder}")
-
-
-def main():
-    arguments = read_arguments()
-    data = load(arguments)
-    users, counts = np.unique(data.X[:, 0], return_counts=True)
-    user = users[np.argsort(counts, kind="stable")[len(users) // 2]] if arguments.user is None else arguments.user
-    if user not in users:
-        raise SystemExit(f"no ratings of user {user}: take one of {users[0]}, ..., {users[-1]}")
-    train, test = next(PerUserShuffleSplit(1, test_size=0.2, random_state=0).split(data.X))
-    for part, rows in (("train", train), ("test", test)):
-        data[f"X_{part}"], data[f"y_{part}"] = data.X[rows], data.y[rows]
-    print(f"{len(data.y)} ratings of {len(np.unique(data.X[:, 1]))} films by {len(users)} users")
-
-    search = tune(data.X_train, data.y_train)
-    biases = MatrixFactorizationRegressor(rank=0, implicit_features=None).fit(data.X_train, data.y_train)
-    judge({"biases only": biases, "factorization": search.best_estimator_}, data.X_test, data.y_test)
-
-    ranker = MatrixFactorizationRanker(random_state=0).fit(data.X_train, data.y_train)
-    judge_lists({"ranker": ranker, "factorization": search.best_estimator_}, data)
-
-    final = MatrixFactorizationRegressor(**search.best_params_, random_state=0).fit(data.X, data.y)
-    show_films(final, user, data.X, data.y, data.titles)
-    show_lists(MatrixFactorizationRanker(random_state=0).fit(data.X, data.y), final, user, data.X, data.titles)
-    if arguments.draw:
-        draw(arguments.draw, search, data)
-
-
-if __name__ == "__main__":
-    main()
+similar, cosines = model.similar_items([items[0, 0]], 5)
+print("Similar to", titles[items[0, 0]])
+for item, cosine in zip(similar[0], cosines[0], strict=True):
+    print(f"  {cosine:.2f}  {titles[item]}")

@@ -1,26 +1,46 @@
-"""Replay ratings day by day: a model that learns each day's, one that stands still, one that is fitted anew each day.
+"""
+Learn from a stream of ratings
+==============================
 
-python docs/examples/replay.py                            # on ratings it makes itself
-python docs/examples/replay.py --ratings ratings.csv      # on yours, with a column of times
-python docs/examples/replay.py --draw replay.svg          # and a picture; needs matplotlib
+Ratings arrive day by day. This example compares three ways to keep a model up to date:
+never, with ``partial_fit`` each day, and with a new fit each day.
 """
 
-import argparse
+# %%
+# Make ratings with times
+# -----------------------
+# Each user joins on some day and rates for some weeks. The first four fifths of the
+# ratings by time are the past. The rest arrives day by day.
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import Bunch
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf.datasets import load_ratings, make_ratings
+from sklearn_mf.datasets import make_ratings
 from sklearn_mf.model_selection import GlobalTimeSplit, prequential_predict
 
-N_DAYS, DAYS_OF_A_USER = 150, 40
-WINDOW = 7  # days that an error is the mean of
+X, y = make_ratings(
+    3_000, 800, 200_000, rating_step=0.5, noise=0.6, random_state=0, return_X_y=True
+)
+rng = np.random.default_rng(0)
+joined = rng.uniform(-40, 150, 3_000)
+days = joined[X[:, 0]] + rng.exponential(40, len(y))
+is_used = (days >= 0) & (days < 150)
+X, y, days = X[is_used], y[is_used], days[is_used].astype(int)
+
+past, future = next(GlobalTimeSplit(test_size=0.2, times=days).split(X))
+print(f"{len(past)} ratings are the past, {len(future)} arrive day by day")
+
+# %%
+# Three ways to learn
+# -------------------
+# ``prequential_predict`` predicts the ratings of a day, and then calls ``partial_fit``
+# with them. Two small classes give ``partial_fit`` another meaning.
 
 
-class StandsStill(RegressorMixin, BaseEstimator):
-    """Learn in ``fit`` alone."""
+class NeverLearns(RegressorMixin, BaseEstimator):
+    """Ignore ratings that come after ``fit``."""
 
     def __init__(self, model):
         self.model = model
@@ -36,86 +56,52 @@ class StandsStill(RegressorMixin, BaseEstimator):
         return self.model_.predict(X)
 
 
-class FittedAnew(StandsStill):
-    """Keep all ratings, and fit to all of them whenever some come."""
+class FitsAgain(NeverLearns):
+    """Fit to all ratings so far whenever new ratings come."""
 
     def partial_fit(self, X, y):
         return self.fit(np.concatenate([self.X_, X]), np.concatenate([self.y_, y]))
 
 
-def make(n_users=3000, n_items=800, n_ratings=200_000):
-    """Make ratings of users who join on some day, and rate for some weeks."""
-    X, y = make_ratings(n_users, n_items, n_ratings, rating_step=0.5, noise=0.6, random_state=0, return_X_y=True)
-    rng = np.random.default_rng(0)
-    joined = rng.uniform(-DAYS_OF_A_USER, N_DAYS, n_users)
-    days = joined[X[:, 0]] + rng.exponential(DAYS_OF_A_USER, len(y))
-    rows = np.flatnonzero((days >= 0) & (days < N_DAYS))
-    return Bunch(X=X[rows], y=y[rows], days=days[rows].astype(int))
+model = MatrixFactorizationRegressor(random_state=0)
+ways = {
+    "never learns": NeverLearns(model),
+    "learns each day": model,
+    "new fit each day": FitsAgain(model),
+}
+replays = {}
+for name, way in ways.items():
+    way.fit(X[past], y[past])
+    replays[name] = prequential_predict(way, X[future], y[future], batches=days[future])
+
+# %%
+# Compare errors and times
+# ------------------------
+# ``partial_fit`` is as good as a new fit, and takes far less time.
+
+errors = {name: y[future] - replay.y_pred for name, replay in replays.items()}
+for name, replay in replays.items():
+    rmse = np.sqrt(np.mean(errors[name] ** 2))
+    seconds = replay.learn_seconds.sum()
+    print(f"{name:16}  RMSE {rmse:.4f}  {seconds:6.2f} s of learning")
+
+# %%
+# The picture has the RMSE of the last seven days. The bands are 95 % intervals.
 
 
-def load(path):
-    ratings = load_ratings(path)
-    if ratings.times is None:
-        raise SystemExit(f"{path} has no times.")
-    days = np.asarray(ratings.times, dtype=np.int64) // 86_400
-    return Bunch(X=ratings.data, y=ratings.target, days=days - days.min())
+def running_rmse(errors, day):
+    """RMSE of the seven days up to a day, and half of its 95 % interval."""
+    squares = errors[(days[future] > day - 7) & (days[future] <= day)] ** 2
+    rmse = np.sqrt(squares.mean())
+    return rmse, 1.96 * squares.std() / np.sqrt(len(squares)) / (2 * rmse)
 
 
-def replay(data):
-    """Fit to the first four fifths by time, then go on by day; give what was predicted, and the seconds of learning."""
-    past, future = next(GlobalTimeSplit(test_size=0.2, times=data.days).split(data.X))
-    model = MatrixFactorizationRegressor(random_state=0)
-    ways = {"stands still": StandsStill(model), "learns each day": model, "fitted anew each day": FittedAnew(model)}
-    results = {
-        name: prequential_predict(
-            way.fit(data.X[past], data.y[past]), data.X[future], data.y[future], batches=data.days[future]
-        )
-        for name, way in ways.items()
-    }
-    return data.y[future], data.days[future], results
-
-
-def running_rmse(errors, days, at):
-    """Give the RMSE of the last WINDOW days, at each day."""
-    return np.array([np.sqrt(np.mean(errors[(days > day - WINDOW) & (days <= day)] ** 2)) for day in at])
-
-
-def draw(y, days, results, path):
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    import matplotlib.pyplot as plt
-
-    style = {"svg.hashsalt": "replay", "svg.fonttype": "none", "font.size": 9, "figure.figsize": (6, 4)}
-    with plt.rc_context(style):
-        figure, axis = plt.subplots(layout="constrained")
-        for (name, result), line in zip(results.items(), [":", "-", "--"], strict=True):
-            at = result.batches[result.batches >= days.min() + WINDOW - 1]
-            seconds = f", {result.learn_seconds.sum():.2f} s" if name != "stands still" else ""
-            axis.plot(at, running_rmse(y - result.y_pred, days, at), line, label=name + seconds)
-        axis.set(xlabel="day", ylabel=f"RMSE over the last {WINDOW} days")
-        axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
-        figure.savefig(path, metadata={"Date": None})
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ratings", metavar="FILE", help="ratings with times; without it, ratings are made")
-    parser.add_argument("--draw", metavar="FILE.svg")
-    arguments = parser.parse_args()
-    data = load(arguments.ratings) if arguments.ratings else make()
-    y, days, results = replay(data)
-    n_days = len(np.unique(days))
-    print(f"{len(data.y) - len(y)} ratings to begin with, {len(y)} more on {n_days} days")
-    print("                        RMSE  learning, s  ms a day")
-    for name, result in results.items():
-        seconds = result.learn_seconds
-        error = np.sqrt(np.mean((y - result.y_pred) ** 2))
-        print(f"  {name:20}  {error:.4f}  {seconds.sum():11.3f}  {1e3 * np.median(seconds):8.1f}")
-    if arguments.draw:
-        draw(y, days, results, arguments.draw)
-
-
-if __name__ == "__main__":
-    main()
+axes = plt.subplots(layout="constrained")[1]
+at = np.unique(days[future])[6:]
+for (name, error), style in zip(errors.items(), ["s:", "o-", "^--"], strict=True):
+    rmse, half = np.array([running_rmse(error, day) for day in at]).T
+    axes.plot(at, rmse, style, markevery=3, label=name)
+    axes.fill_between(at, rmse - half, rmse + half, alpha=0.2)
+axes.set(xlabel="day", ylabel="RMSE of the last 7 days", ylim=(0.65, 0.9))
+axes.legend(loc="upper left")
+plt.show()

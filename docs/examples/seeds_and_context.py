@@ -1,95 +1,94 @@
-"""How the mean of seeds, and context columns, lower the RMSE on MovieLens 100K: draws docs/seeds_and_context.svg.
+"""
+Use context columns
+===================
 
-python docs/examples/seeds_and_context.py FOLDER [--draw seeds_and_context.svg]
-
-FOLDER is that of ml-100k, with u.data and u.item. Five folds, as everywhere in these documents. Columns: the year of
-the film, its combination of genres, the week of the rating.
+The same film can be rated higher on weekends, on a large screen, or in winter. Such
+columns go into ``X`` after the user and the item. This example shows when they help.
 """
 
-import argparse
-from pathlib import Path
+# %%
+# Make ratings with a context
+# ---------------------------
+# Each rating has a season. Some films are liked more in winter, others more in summer.
+# The second column, the weekday, has no effect.
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from sklearn.ensemble import BaggingRegressor
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import KFold
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf.datasets import load_ratings
+from sklearn_mf.datasets import make_ratings
 
-SETTINGS = {
-    "defaults": {},
-    "rank 64, 30 epochs, alpha 0.1": {"rank": 64, "max_iter": 30, "alpha": 0.1},
-    "without implicit features": {"implicit_features": None, "alpha": 0.04},
+made = make_ratings(800, 300, 30_000, rank=4, noise=0.6, random_state=0)
+rng = np.random.default_rng(0)
+X = pd.DataFrame(made.data, columns=["user", "item"])
+X["season"] = rng.choice(["winter", "summer"], len(X))
+X["weekday"] = rng.integers(0, 7, len(X))
+effect = 0.5 * rng.normal(size=300)  # of an item in winter; the opposite in summer
+y = made.target + effect[X["item"]] * np.where(X["season"] == "winter", 1, -1)
+
+# %%
+# Compare columns
+# ---------------
+# Each choice of columns is scored on five folds. ``BaggingRegressor`` with
+# ``bootstrap=False`` fits four models with different seeds and predicts their mean.
+
+CHOICES = {
+    "user, item": ["user", "item"],
+    "+ weekday": ["user", "item", "weekday"],
+    "+ season": ["user", "item", "season"],
 }
-SEEDS = [1, 2, 4, 8]
+single = MatrixFactorizationRegressor(rank=8, random_state=0)
+models = {
+    "one model": single,
+    "mean of four seeds": BaggingRegressor(single, 4, bootstrap=False, random_state=0),
+}
+folds = list(KFold(5, shuffle=True, random_state=0).split(X))
+found = {}
+for model_name, model in models.items():
+    for choice, columns in CHOICES.items():
+        # BaggingRegressor takes numbers only, so categories become numbers.
+        codes = X[columns].apply(lambda column: pd.factorize(column)[0]).to_numpy()
+        found[model_name, choice] = [
+            root_mean_squared_error(
+                y[test], model.fit(codes[train], y[train]).predict(codes[test])
+            )
+            for train, test in folds
+        ]
+        mean = np.mean(found[model_name, choice])
+        print(f"{model_name:18}  {choice:10}  test RMSE {mean:.4f}")
 
+# %%
+# The season lowers the error. The weekday does not, and it costs little. Four seeds
+# hardly differ from one here. On MovieLens 100K, the mean of eight seeds lowers the
+# error by 0.5 %, more than any context column. Large points are means, and the small
+# points beside them are the five folds.
 
-def load(folder):
-    """The ratings and tables of X: user and item, and with them the year, the genres, the week, or several."""
-    ratings = load_ratings(folder / "u.data", columns=(0, 1, 3, 2))
-    X, when = ratings.data[:, :2], ratings.data[:, 2]
-    films = [line.split("|") for line in (folder / "u.item").read_text(encoding="latin-1").splitlines()]
-    year = {int(film[0]): int(film[2][-4:] or 0) for film in films}
-    genres = {int(film[0]): int("".join(film[5:]), 2) for film in films}
-    columns = {
-        "year": [year[item] for item in X[:, 1].tolist()],
-        "genres": [genres[item] for item in X[:, 1].tolist()],
-        "week": (when - when.min()) // (7 * 24 * 3600),
-    }
-    choices = [[], ["year"], ["genres"], ["week"], ["year", "genres"], ["year", "genres", "week"]]
-    tables = {
-        " + ".join(names) or "user, item": np.column_stack([X, *(columns[n] for n in names)]) for names in choices
-    }
-    return tables, ratings.target
+axes = plt.subplots(layout="constrained")[1]
+for model_name, marker, color, shift in [
+    ("one model", "s", "C1", -0.12),
+    ("mean of four seeds", "o", "C0", 0.12),
+]:
+    scores = np.array([found[model_name, choice] for choice in CHOICES])
+    places = np.arange(len(CHOICES)) + shift
+    axes.plot(places + 0.07, scores, marker, color=color, ms=3)
+    means = scores.mean(axis=1)
+    axes.plot(places, means, marker, color=color, ms=9, mec="black", label=model_name)
+axes.set_xticks(range(len(CHOICES)), CHOICES)
+axes.set(xlim=(-0.6, 2.6), ylabel="test RMSE")
+axes.set_ylim(0, 1.4 * max(map(max, found.values())))
+axes.legend(loc="upper right")
+plt.show()
 
+# %%
+# Recommend in a context
+# ----------------------
+# ``context`` has the values of the columns after the item.
 
-def scores(X, y, parameters):
-    """RMSE of the mean of the first 1, 2, 4 and 8 of eight seeds; means over the folds."""
-    found = []
-    for train, test in KFold(5, shuffle=True, random_state=0).split(X):
-        seeds = BaggingRegressor(MatrixFactorizationRegressor(**parameters), SEEDS[-1], bootstrap=False, random_state=0)
-        seeds.fit(X[train], y[train])
-        each = np.array([model.predict(X[test]) for model in seeds.estimators_])
-        found.append([root_mean_squared_error(y[test], each[:n].mean(axis=0)) for n in SEEDS])
-    return np.mean(found, axis=0)
-
-
-def draw(found, path):
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    import matplotlib.pyplot as plt
-
-    with plt.rc_context({"svg.hashsalt": "seeds", "svg.fonttype": "none", "font.size": 8}):
-        figure, axes = plt.subplots(1, len(found), figsize=(11, 3.8), layout="constrained")
-        for axis, (setting, lines) in zip(axes, found.items(), strict=True):
-            for table, values in lines.items():
-                axis.plot(SEEDS, values, marker="o", markersize=4, label=table)
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(SEEDS, map(str, SEEDS))
-            axis.set(title=setting, xlabel="seeds in the mean", ylabel="test RMSE")
-            axis.grid(alpha=0.3)
-            axis.legend(frameon=False, title="columns of X")
-        figure.savefig(path, metadata={"Date": None})
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", metavar="FOLDER", type=Path)
-    parser.add_argument("--draw", metavar="FILE.svg")
-    arguments = parser.parse_args()
-    tables, y = load(arguments.folder)
-    found = {}
-    for setting, parameters in SETTINGS.items():
-        print(f"\n{setting}\n| columns of X | " + " | ".join(f"{n} seeds" for n in SEEDS) + " |\n|---|---|---|---|---|")
-        found[setting] = {}
-        for table, X in tables.items():
-            found[setting][table] = scores(X, y, parameters)
-            print(f"| {table} | " + " | ".join(f"{value:.4f}" for value in found[setting][table]) + " |", flush=True)
-    if arguments.draw:
-        draw(found, arguments.draw)
-
-
-if __name__ == "__main__":
-    main()
+model = single.fit(X[CHOICES["+ season"]], y)
+for season in ["winter", "summer"]:
+    items, _ = model.recommend([7], 5, context=[season])
+    print(f"user 7 in {season}: items {items[0]}")

@@ -21,7 +21,6 @@ from sklearn_mf.plotting._shared import (
     merge_style,
     require_matplotlib,
     root_mean_square,
-    settle_layout,
     small_font_size,
     widen,
 )
@@ -264,7 +263,7 @@ class ErrorByActivityDisplay:
         kw = {"capsize": 2}
         if "fmt" not in (errorbar_kw or {}):  # which says all of these
             kw |= {"color": "C0", "marker": "o", "linestyle": ""}
-        rmses, half_widths = (np.array(values) for values in zip(*((bin_.rmse, bin_.half_width) for bin_ in table)))
+        rmses, half_widths = np.array([(bin_.rmse, bin_.half_width) for bin_ in table]).T
         self.errorbars_.append(ax.errorbar(x, rmses, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
         ax.set_xticks(x, [bin_.label for bin_ in table], rotation=45, ha="right", rotation_mode="anchor")
         ax.set_xlim(-0.6, len(table) - 0.4)

@@ -399,12 +399,14 @@ class IntervalDisplay:
             boxes.append(np.column_stack([x, 100 * low, x, 100 * high]))
         ax.set(xlim=(0, 100), xticks=(0, 50, 100), ylabel=f"In the {asked} interval (%)")
         ax.set_xlabel("Ratings sorted,\nlow to high (%)")
-        ends = np.vstack([*boxes, [[0, of_all, 100, of_all] for of_all in 100 * np.array([self.confidence, self.coverage_])]])
+        boxes += [[[0, share, 100, share]] for share in (100 * self.confidence, 100 * self.coverage_)]
+        ends = np.vstack(boxes)
         low, high = ends[:, 1].min() - 2, min(ends[:, 3].max() + 2, 101)
         ax.set_ylim(min(low, max(high - _LEAST_SPAN_OF_SHARES, -1)), max(high, _LEAST_SPAN_OF_SHARES - 1))
         places = ["lower left", "lower right", "upper left", "upper right"]
         self.legends_.append(add_legend(ax, {"loc": places}, legend_kw, ends))
-        ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= 100])
+        low, high = ax.get_ylim()
+        ax.set_yticks([tick for tick in ax.get_yticks() if max(low, 0) <= tick <= min(high, 100)])
 
     def _plot_points(
         self, ax: Axes, name: str, points: tuple, half_widths: np.ndarray, errorbar_kw: dict[str, Any] | None

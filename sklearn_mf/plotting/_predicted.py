@@ -212,7 +212,8 @@ class PredictedRatingsDisplay:
         if self.boxes_ is None:
             boxes = np.column_stack([self.y_true, self.y_pred, self.y_true, self.y_pred])
         else:
-            ends = [line.get_path().get_extents().extents for name in ("whiskers", "boxes") for line in self.boxes_[name]]
+            drawn = [*self.boxes_["whiskers"], *self.boxes_["boxes"]]
+            ends = [artist.get_path().get_extents().extents for artist in drawn]
             boxes = np.array(ends) if ends else np.empty((0, 4))
         ends = self.line_.get_xydata()
         on_line = np.linspace(ends[0], ends[-1], 50)

@@ -84,8 +84,8 @@ def add_legend(ax: Axes, defaults: dict[str, Any], given: dict[str, Any] | None,
     """Add a legend to axes whose limits are final, in the first of ``defaults["loc"]`` where it covers no data.
 
     If it covers data in each of these places, it goes to the first, and the vertical limits make room for it. A legend
-    that is wider than the axes gets smaller letters. ``boxes`` are those of the data, in units of the data. A place that
-    the caller gave is kept.
+    that is wider than the axes gets smaller letters. ``boxes`` hold the data, in its units. A place that the caller
+    gave is kept.
     """
     kw = {"handlelength": 1.5, **defaults, **(given or {})}
     places = [kw["loc"]] if "loc" in (given or {}) else list(defaults["loc"])
