@@ -234,8 +234,7 @@ def check_validation(
         return None
     if isinstance(X_val, RatingBatches):
         raise TypeError(
-            f"X_val must be a table, not {X_val!r}. Load the file with load_ratings, and pass its X as X_val and its "
-            "y as y_val."
+            f"{X_val!r} is not a table. Load the file with load_ratings, and pass its X as X_val and its y as y_val."
         )
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together, and sample_weight_val only with them.")

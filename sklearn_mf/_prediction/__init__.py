@@ -1,1 +1,1 @@
-"""Answer questions from factors: scores of pairs, lists of items, similar rows, explanations."""
+"""Compute from factors: scores of pairs, lists of items, similar rows, explanations."""

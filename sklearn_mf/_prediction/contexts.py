@@ -1,4 +1,4 @@
-"""Take the contexts that ``recommend`` is given: by user or for all of them, and by item."""
+"""Read the contexts that are passed to ``recommend``: per user, one for all users, or per item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn_mf._utils.warnings import warn_user
 
 @dataclass(frozen=True)
 class Contexts:
-    """Hold the columns of ``context``, a row for each user, and which fields they are."""
+    """Hold the columns of ``context``, with a row for each user, and their fields."""
 
     columns: list[Column]
     fields: list[int]
@@ -27,14 +27,14 @@ class Contexts:
 
 @dataclass(frozen=True)
 class ItemContexts:
-    """Hold the table ``item_context``: a column of items, those of contexts, and which fields these are."""
+    """Hold the table ``item_context``: a column of items, its context columns, and their fields."""
 
     items: Column
     columns: list[Column]
     fields: list[int]
 
     def levels(self, fitted: FittedModel, items: np.ndarray, threads: Threads) -> dict[int, np.ndarray]:
-        """Find the levels that ``items`` have of each field; -1 of a value never seen, which is reported."""
+        """Find the levels that ``items`` have in each field; -1 for unknown values, which are reported."""
         n_items = fitted.levels.counts[1]
         rows = fitted.levels.encode_field(1, self.items, threads)
         row_of = np.full(n_items + 1, -1)  # items never seen, -1, are at its end
@@ -42,8 +42,8 @@ class ItemContexts:
         missing = items[row_of[items] < 0]
         if len(missing):
             raise ValueError(
-                f"item_context has no row for {len(missing)} of {len(items)} items to choose from: "
-                f"{_shown(fitted, missing)}. Add theirs, or leave them out of candidates."
+                f"item_context has no row for {len(missing)} of {len(items)} candidate items: "
+                f"{_shown(fitted, missing)}. Add rows for them, or leave them out of candidates."
             )
         codes = [
             fitted.levels.encode_field(f, column, threads) for f, column in zip(self.fields, self.columns, strict=True)
@@ -63,15 +63,15 @@ class ItemContexts:
 
 
 def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
-    """Take ``item_context`` apart: a table, or a mapping from items to their values."""
+    """Read ``item_context``: a table, or a mapping from items to their values."""
     contexts = range(2, len(fitted.levels.ids))
     if not contexts:
-        raise ValueError("item_context was given, but the model has no context columns. Leave it out.")
+        raise ValueError("item_context is given, but the model has no context columns. Leave item_context out.")
     is_frame = nw.dependencies.is_into_dataframe(given)
     if not is_frame and hasattr(given, "items"):  # a mapping or a pandas series
         given = [[item, *(own if isinstance(own, (list, tuple, np.ndarray)) else [own])] for item, own in given.items()]
     if not is_frame and np.size(np.asarray(given, dtype=object)) == 0:
-        raise ValueError("item_context is empty: give a row for each item to choose from.")
+        raise ValueError("item_context is empty. Give a row for each candidate item.")
     columns = split_columns(given, fitted.estimator_name, "item_context")
     n_given = len(columns) - 1
     belonging = [f for f in contexts if own_values(fitted.own_contexts, "item", f) is not None]
@@ -80,8 +80,8 @@ def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
         unknown = [name for name in names if name not in fitted.feature_names[2:]]
         if unknown:
             raise ValueError(
-                f"item_context has columns {unknown}, and the context columns of fit were {fitted.feature_names[2:]}. "
-                "Give the items first, and then context columns alone, with these names."
+                f"item_context has columns {unknown}, but the context columns of fit were "
+                f"{fitted.feature_names[2:]}. Give the items first, then only context columns, with these names."
             )
         fields = [2 + fitted.feature_names[2:].index(name) for name in names]
     elif n_given == len(contexts):
@@ -90,20 +90,21 @@ def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
         fields = belonging
     if n_given < 1 or n_given != len(fields):
         raise ValueError(
-            f"item_context has {n_given + 1} columns, but the model has {len(contexts)} context columns, "
-            f"{len(belonging)} of them with always the same value for an item: give the items first, and then one "
-            "column for each of either; or fit on a frame and give a frame, with the names of those that it has."
+            f"item_context has {n_given + 1} columns, but the model has {len(contexts)} context columns, of "
+            f"which {len(belonging)} always had the same value for each item. Give the items first, then one "
+            "column for each of the former or each of the latter. Or fit on a data frame, and give a data "
+            "frame with the names of its context columns."
         )
     return ItemContexts(columns[0], columns[1:], fields)
 
 
 def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list[int]) -> Contexts:
-    """Take the columns of ``context``, a row for each user, of all fields but those ``by_item``."""
+    """Read the columns of ``context``, with a row for each user, for all context fields except those ``by_item``."""
     fields = [field for field in range(2, len(fitted.levels.ids)) if field not in by_item]
     n_contexts, beside = len(fields), " beside those of item_context" if by_item else ""
     if n_contexts == 0:
         if context is not None:
-            raise ValueError(f"context was given, but the model has no context columns{beside}. Leave it out.")
+            raise ValueError(f"context is given, but the model has no context columns{beside}. Leave context out.")
         return Contexts([], [], False)
     if context is None:
         belonging = [field for field in fields if own_values(fitted.own_contexts, "item", field) is not None]
@@ -119,7 +120,7 @@ def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list
         shape = (n_rows, len(columns)) if is_table else (len(columns),)
         raise ValueError(
             f"context has shape {shape}, but the model has {n_contexts} context columns{beside} and there are "
-            f"{n_users} users: give one value for each column, or a table with a row for each user."
+            f"{n_users} users. Give one value for each column, or a table with a row for each user."
         )
     return Contexts(columns, fields, not is_table)
 
@@ -127,16 +128,16 @@ def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list
 def report_unknown_contexts(
     fitted: FittedModel, columns: list[Column], levels: np.ndarray, what: str, then: str
 ) -> None:
-    """Report contexts never seen as ``handle_unknown`` says; "ignore" warns, as a ranking does not show them."""
+    """Report unknown contexts according to ``handle_unknown``; "ignore" warns, because a ranking does not show them."""
     if fitted.handle_unknown == "ignore":
         fitted = replace(fitted, handle_unknown="warn")
     fitted.report_unknown(columns, levels, (levels < 0).any(axis=1), what, then)
 
 
 def warn_of_own_contexts(fitted: FittedModel, contexts: Contexts, levels: np.ndarray, items: np.ndarray) -> None:
-    """Warn where ``context`` has other values than items, or users, have always had.
+    """Warn if ``context`` has other values than the items, or users, always had.
 
-    ``levels`` (n_users, n_fields): those of users and contexts.
+    ``levels`` (n_users, n_fields) are the levels of users and contexts.
     """
     for field in contexts.fields:
         given, users = levels[:, field], np.flatnonzero(levels[:, 0] >= 0)
@@ -146,23 +147,24 @@ def warn_of_own_contexts(fitted: FittedModel, contexts: Contexts, levels: np.nda
             n_other = np.count_nonzero(of_user[levels[users, 0]] != given[users])
             if contexts.is_one_for_all and len(given) > 1 and n_other:
                 warn_user(
-                    f"In fit each user had always the same value in {name}. context gives one for all, and "
-                    f"{n_other} of {len(given)} users had another. Give a table with a row for each user.",
+                    f"In fit each user always had the same value in {name}. But context gives one value for all "
+                    f"users, and {n_other} of {len(given)} users had another value in fit. Give a table with a row "
+                    "for each user.",
                     UserWarning,
                 )
         elif of_item is not None:
             own = of_item[items]
             if (own != own[0]).any() or (given != own[0]).any():
                 warn_user(
-                    f"In fit each item had always the same value in {name}, and some of the {len(items)} items to "
-                    "choose from had another than context has: they are ranked as what they are not. Give "
+                    f"In fit each item always had the same value in {name}. But some of the {len(items)} candidate "
+                    "items had another value than context gives. So they are ranked with a wrong value. Give "
                     "item_context instead, a table with the values of each item.",
                     UserWarning,
                 )
 
 
 def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list[int]) -> tuple[list[Column], bool]:
-    """Split ``context`` into columns of a value for each user; tell whether it was a table."""
+    """Split ``context`` into columns with a value for each user; return also whether it was a table."""
     if nw.dependencies.is_into_dataframe(context):
         names = [fitted.feature_names[f] for f in fields] if fitted.feature_names else []
         columns = split_columns(context, fitted.estimator_name, "context")
@@ -184,11 +186,11 @@ def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list
 
 
 def _name(fitted: FittedModel, field: int) -> str:
-    """Name a field of the model in a message."""
+    """Return the name of a field in messages."""
     return f"column {field}" + (f" ({fitted.feature_names[field]!r})" if fitted.feature_names else "")
 
 
 def _shown(fitted: FittedModel, items: np.ndarray) -> str:
-    """Write the first of some items in a message."""
+    """List the first few of some items, for a message."""
     ids = fitted.levels.ids[1][items[:5]].tolist()
     return ", ".join(map(repr, ids)) + (", ..." if len(items) > 5 else "")

@@ -1,4 +1,4 @@
-"""Tell how sure predictions are: from the noise of users and items, and from how little is known of their rows.
+"""Compute the uncertainty of predictions, from the noise of users and items and the precision of their rows.
 
 _kernel/precision.h has the formulas.
 """
@@ -20,7 +20,7 @@ _RATINGS_OF_USUAL_NOISE = 15.0  # that each user and item is taken to have had, 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Hold what is known of the rows of a model."""
+    """Hold the statistics of the rows of a model that standard deviations need."""
 
     rule: PrecisionRule
     level_sums: list[RowTable]  # (n_levels, N_SUMS) by field
@@ -30,9 +30,9 @@ class Uncertainty:
     def predict(
         self, model: Model, indices: np.ndarray, of_mean: bool, threads: Threads
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Score rows of indices as the model does, and give the standard deviation of each rating.
+        """Score rows of indices as the model does, and return the standard deviation of each rating.
 
-        With ``of_mean`` it is that of what the rating is expected to be. Both are float64 (n_rows,).
+        With ``of_mean`` it is the deviation of the expected rating. Both are float64 (n_rows,).
         """
         scores, deviations = np.empty(len(indices)), np.empty(len(indices))
 
@@ -49,10 +49,10 @@ class Uncertainty:
         return scores, deviations
 
     def variance_parts(self, model: Model, field: int, levels: np.ndarray) -> np.ndarray:
-        """Give rows for users (field 0) or items (1), float64 (n_levels, 4); -1 is a level never seen.
+        """Return rows for users (field 0) or items (1), float64 (n_levels, 4); index -1 stands for unknown ids.
 
-        Of a model of two fields, the product of a user's row and an item's is the variance of what the rating is
-        expected to be, on the standardized scale: s_u^2 s_i^2 / s^2 (u k_u |q|^2 + u k_i |p|^2 + kb_u + kb_i).
+        For a model of two fields, the product of a user's row and an item's row is the variance of the expected rating,
+        on the standardized scale: s_u^2 s_i^2 / s^2 (u k_u |q|^2 + u k_i |p|^2 + kb_u + kb_i).
         """
         rule, known = self.rule, levels >= 0
         sums, norms = np.zeros((len(levels), N_SUMS)), np.full(len(levels), rule.mean_squares[1 - field] * model.rank)
@@ -71,7 +71,7 @@ class Uncertainty:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Score pairs by what ratings are expected to be, plus or minus deviations of that."""
+    """Score pairs by the expected rating plus or minus a multiple of its deviation."""
 
     model: Model
     uncertainty: Uncertainty
@@ -83,6 +83,6 @@ class Bounds:
         return scores + self.n_deviations * deviations
 
     def variance_parts(self, field: int, levels: np.ndarray) -> np.ndarray:
-        """Give the parts of the variances of a side, float32 (n_levels, 4)."""
+        """Return the parts of the variances of a side, float32 (n_levels, 4)."""
         with np.errstate(over="ignore"):
             return self.uncertainty.variance_parts(self.model, field, levels).astype(np.float32)

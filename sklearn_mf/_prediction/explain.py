@@ -1,4 +1,4 @@
-"""Take predictions apart into their terms."""
+"""Split predictions into their parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn_mf._utils.threads import Threads
 
 
 def explain(fitted: FittedModel, columns: list[Column], threads: Threads) -> dict[str, np.ndarray]:
-    """Take predictions apart into their terms, as ``MatrixFactorizationRegressor.explain`` says."""
+    """Split predictions into their parts, as ``MatrixFactorizationRegressor.explain`` documents."""
     rating = fitted.predict(columns, threads)  # with what it reports
     model, indices = fitted.model, fitted.levels.encode(columns, threads)
     known = [

@@ -1,4 +1,4 @@
-"""View a fitted estimator as it is at one moment; all its reading methods work on such a view."""
+"""View a fitted estimator as of one moment; all its reading methods use such a view."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn_mf._utils.warnings import warn_user
 
 @dataclass(frozen=True)
 class FittedModel:
-    """Hold a model with the names of its levels, and how scores become ratings."""
+    """Hold a model with the names of its levels, and the way from scores to ratings."""
 
     levels: Levels
     model: Model
@@ -45,7 +45,7 @@ class FittedModel:
     def predict_with_deviations(
         self, columns: list[Column], of_mean: bool, threads: Threads
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predict ratings, and the standard deviation of each or, with ``of_mean``, of what it is expected to be."""
+        """Predict ratings and the standard deviation of each rating or, with ``of_mean``, of the expected rating."""
         indices = self.levels.encode(columns, threads)
         unknown = self._report_unknown_rows(columns, indices)
         ratings, deviations = self.uncertainty.predict(self.model, indices, of_mean, threads)
@@ -55,7 +55,7 @@ class FittedModel:
         return ratings, deviations
 
     def _report_unknown_rows(self, columns: list[Column], indices: np.ndarray) -> np.ndarray | None:
-        """Report ids never seen; tell which rows are NaN for it, or None."""
+        """Report unknown ids; return which rows are NaN because of them, or None."""
         if self.handle_unknown == "ignore":
             return None
         unknown = (indices < 0).any(axis=1)
@@ -63,7 +63,7 @@ class FittedModel:
         return unknown if self.handle_unknown == "nan" else None
 
     def rows_of(self, indices: np.ndarray) -> np.ndarray:
-        """Give the rows of the model for indices: an id never seen, -1, has none, or the average one."""
+        """Return the rows of the model for indices; an unknown id, -1, has no row, or the average one."""
         if not self.has_average_rows:
             return indices
         return np.where(indices < 0, np.array(self.levels.counts, dtype=np.int32), indices)
@@ -88,7 +88,7 @@ class FittedModel:
         )
 
     def to_ratings(self, scores: np.ndarray) -> None:
-        """Turn scores into ratings, in place: through the link of the loss, and within bounds."""
+        """Turn scores into ratings, in place: apply the link of the loss and the bounds."""
         if self.inverse_link is not None:
             scores[...] = self.inverse_link(scores)
         if self.rating_range is not None:
@@ -102,7 +102,7 @@ class FittedModel:
         what: str = "X has",
         then: str | None = None,
     ) -> None:
-        """Warn of ids that were not seen in fit, or raise, as ``handle_unknown`` says."""
+        """Warn about unknown ids, or raise an error, according to ``handle_unknown``."""
         if then is None:
             then = "They are predicted from the other columns."
             if self.has_average_rows:

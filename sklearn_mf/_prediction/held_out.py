@@ -1,4 +1,4 @@
-"""Measure how well lists find pairs that were held out of training."""
+"""Measure how well lists find held-out pairs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def ndcg_of_held_out(
     held: tuple[np.ndarray, np.ndarray, np.ndarray],
     threads: Threads,
 ) -> np.ndarray:
-    """Compute the NDCG@10 of users, over all items that they had not seen; float64 (n_users,).
+    """Compute the NDCG@10 of users, over all items that they have not seen; float64 (n_users,).
 
-    ``seen`` has starts and items of each user, ``held`` also weights. The gain of a held-out pair is its weight. Each
-    user has such pairs.
+    ``seen`` has the starts and items of each user, ``held`` also the weights. The gain of a held-out pair is its
+    weight. Each user has at least one held-out pair.
     """
     held_start, held_items, weights = held
     factors = [np.ascontiguousarray(users), np.ascontiguousarray(items)]

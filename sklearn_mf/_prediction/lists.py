@@ -1,4 +1,4 @@
-"""Hold what was found for each id that was asked about, and give it as arrays or as a data frame."""
+"""Hold the results for each requested id, and return them as arrays or as a data frame."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn_mf._prediction.fitted import FittedModel
 
 @dataclass(frozen=True)
 class Lists:
-    """Hold a list for each of the ids of a column, best first."""
+    """Hold a list for each id of a column, best first."""
 
     fitted: FittedModel
     asked: Column
@@ -23,11 +23,11 @@ class Lists:
     fields: tuple[int, int] = (0, 1)  # of what is asked about, and of what is found
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give the ids that were found and their values."""
+        """Return the ids that were found, and their values."""
         return self.fitted.levels.decode(self.fields[1], self.found), self.values
 
     def frame(self, value_name: str, caller: str) -> Any:
-        """Make a pandas frame with a row for each id that was found, and its place from 1 on."""
+        """Make a pandas DataFrame with a row for each id that was found, and its place from 1 on."""
         try:
             import pandas
         except ImportError as error:
@@ -38,8 +38,8 @@ class Lists:
         taken = [name for name in names if name in ("place", value_name)]
         if taken:
             raise ValueError(
-                f"as_frame=True has a column {taken[0]!r} of its own, and fit had a column of this name. Rename that "
-                "column before fit, or take the arrays."
+                f"as_frame=True adds a column {taken[0]!r}, but a column of fit has the same name. Rename that "
+                "column before fit, or use as_frame=False."
             )
         rows, places = np.nonzero(self.found >= 0)
         levels, codes = factorize(self.asked)
@@ -48,7 +48,7 @@ class Lists:
         return pandas.DataFrame(dict(zip([*names, "place", value_name], columns, strict=True)))
 
     def _name_of(self, field: int) -> str:
-        """Call a field as fit did, or "user" and "item"."""
+        """Return the name that a field has in fit, otherwise "user" or "item"."""
         if self.fitted.feature_names:
             return self.fitted.feature_names[field]
         return ("user", "item")[1 - field if self.fitted.is_mirrored else field]

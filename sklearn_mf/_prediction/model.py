@@ -1,4 +1,4 @@
-"""Score pairs with a fitted model, which is tables of rows here."""
+"""Score pairs with a fitted model, which is a set of tables here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_CHUNK = 2**16  # rows that a thread scores at a time
 
 @dataclass(frozen=True)
 class Model:
-    """Hold what scores are made of; lists have a table for each field. Arrays that are given become tables."""
+    """Hold what scores are computed from; lists have a table for each field. Arrays become tables."""
 
     factors: list[RowTable]  # (n_levels, rank)
     biases: list[RowTable]  # (n_levels,)
@@ -36,7 +36,7 @@ class Model:
         return [len(rows) for rows in self.factors]
 
     def scores(self, indices: np.ndarray, threads: Threads, out: np.ndarray | None = None) -> np.ndarray:
-        """Score rows of indices, (n_rows, n_fields) int32; -1 is a level never seen and adds nothing.
+        """Score rows of indices, (n_rows, n_fields) int32; -1 is an unknown level and adds nothing.
 
         A score is intercept + sum_f b_f + sum_{f<g} <V_f, V_g>, float64 (n_rows,); ``out`` may be given.
         """
@@ -50,5 +50,5 @@ class Model:
 
 
 def as_table(rows: np.ndarray | RowTable) -> RowTable:
-    """Give rows as a table; an array that can be used as it is is not copied."""
+    """Return rows as a table; an array is not copied if it can be used as it is."""
     return rows if isinstance(rows, RowTable) else RowTable(np.ascontiguousarray(rows, dtype=np.float32))

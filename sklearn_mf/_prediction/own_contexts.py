@@ -1,6 +1,6 @@
-"""Learn which context columns belong to the user or to the item: each has always had the same value. No ids.
+"""Learn which context columns belong to users or to items: those with always the same value for each of them.
 
-The value of each user and item is kept, so that a rating that comes later can show that it was not for good.
+The value of each user and item is kept, because a later rating may have another value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CHUNK = 2**16  # ratings that are compared at a time: most columns are told fro
 
 
 def no_own_contexts(n_fields: int) -> dict[str, Any]:
-    """Give what is known before the first rating: plain containers, which every format of stored models can hold."""
+    """Return the state before the first rating, in plain containers that every format of saved models supports."""
     none = [np.empty(0, dtype=np.int32)] * (n_fields - 2)
     return {"n_ratings": 0, "user": none, "item": none}
 
@@ -25,8 +25,8 @@ def with_ratings(
 ) -> dict[str, Any]:
     """Learn from more ratings; those of weight 0 do not count.
 
-    For "user" and "item" there is an array for each context column, the level that each of them has always had, or
-    None where one had several.
+    For "user" and "item" there is an array for each context column: the level that each of them always had. It is None
+    if one of them had several levels.
     """
     n_ratings = len(codes[0]) if weights is None else int(np.count_nonzero(weights))
     learned = {"n_ratings": known["n_ratings"] + n_ratings}
@@ -39,14 +39,14 @@ def with_ratings(
 
 
 def without_owners(known: dict[str, Any], owner: str, places: np.ndarray) -> dict[str, Any]:
-    """Leave out what is known of some of the users, or items."""
+    """Remove the values of some of the users, or items."""
     return {**known, owner: [None if values is None else np.delete(values, places) for values in known[owner]]}
 
 
 def own_values(known: dict[str, Any] | None, owner: str, field: int) -> np.ndarray | None:
-    """Give the level of a context column that each "user" or "item" has; None if the column does not belong to them.
+    """Return the context level of each "user" or "item"; None if the column does not belong to them.
 
-    It does not either where too few ratings say so.
+    It is also None if too few ratings show that it does.
     """
     values = None if known is None else known[owner][field - 2]
     if values is None:
@@ -59,7 +59,7 @@ def own_values(known: dict[str, Any] | None, owner: str, field: int) -> np.ndarr
 def _followed(
     values: np.ndarray | None, n_owners: int, owners: np.ndarray, context: np.ndarray, weights: np.ndarray | None
 ) -> np.ndarray | None:
-    """Give the context level of each owner, known ones and those of more ratings; None where one has several."""
+    """Return the context level of each owner, known ones and those of more ratings; None if one has several."""
     if values is None:
         return None
     before = values

@@ -1,4 +1,4 @@
-"""Recommend items to users: ids in, ids and ratings out."""
+"""Recommend items to users: from ids to ids and ratings."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from sklearn_mf._utils.threads import Threads
 
 @dataclass(frozen=True)
 class Question:
-    """Hold what is asked: the top items of users or, with ``field`` 1, the top users of items.
+    """Describe what is asked: the top items of users or, with ``field`` 1, the top users of items.
 
-    Messages speak of ``caller`` and of its parameters.
+    Messages use the names of ``caller`` and of its parameters.
     """
 
     ids: ArrayLike
@@ -48,12 +48,12 @@ class Question:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Name what is asked about, and what is found."""
+        """Names of what is asked about and of what is found."""
         return ("users", "items") if self.field == 0 else ("items", "users")
 
 
 def recommend(fitted: FittedModel, question: Question, threads: Threads) -> Lists:
-    """Find the top items of each user, or the top users of each item, as the methods of the estimators say."""
+    """Find the top items of each user, or the top users of each item, as the methods of the estimators document."""
     column = id_column(question.ids, question.names[0])
     table = None if question.item_context is None else take_item_contexts(fitted, question.item_context)
     contexts = take_contexts(fitted, question.context, len(column), [] if table is None else table.fields)
@@ -90,20 +90,20 @@ def recommend(fitted: FittedModel, question: Question, threads: Threads) -> List
 
 
 def _pairs_found(rows: np.ndarray, among: Candidates, found: np.ndarray) -> np.ndarray:
-    """Give the rows of indices that were found."""
+    """Return the rows of indices that were found."""
     places = np.searchsorted(among.items, found[found >= 0])
     return among.pairs(rows, (found >= 0).sum(axis=1), places)
 
 
 def id_column(ids: Any, label: str) -> Column:
-    """Take a list of ids; a mask is refused."""
+    """Read a list of ids; a boolean mask raises an error."""
     return split_ids(ids, label)
 
 
 def _report_unknown(
     fitted: FittedModel, question: Question, users: Column, contexts: Contexts, indices: np.ndarray
 ) -> np.ndarray:
-    """Report users and contexts never seen; return which rows have some."""
+    """Report unknown users and contexts; return which rows have some."""
     asked = indices[:, [0, *contexts.fields]]
     unknown = (asked < 0).any(axis=1)
     what, then = f"{question.caller} was given", f"{question.names[1].capitalize()} are ranked without them."
@@ -117,29 +117,29 @@ def _report_unknown(
 
 
 def _pair_columns(fitted: FittedModel, exclude: Any) -> list[Column]:
-    """Take the user and item columns of ``exclude``, by the names of ``fit`` where it has them."""
+    """Return the user and item columns of ``exclude``, by the names of ``fit`` if it had names."""
     if isinstance(exclude, (list, tuple)) and len(exclude) == 0:
         exclude = np.empty((0, 2), dtype=np.int64)
     columns = split_columns(exclude, fitted.estimator_name, "exclude")
     if len(columns) < 2:
-        raise ValueError(f"exclude has {len(columns)} columns: give users and items, as the X of fit has them.")
+        raise ValueError(f"exclude has {len(columns)} columns. Give users and items, as in the X of fit.")
     return order_columns(columns, exclude, fitted.feature_names[:2], "exclude")[:2]
 
 
 def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads) -> np.ndarray:
-    """Find the indices of the items to choose from, in order."""
+    """Find the indices of the candidate items, in order."""
     candidates, found_name = question.candidates, question.names[1]
     if candidates is None:
         return np.arange(fitted.levels.counts[1], dtype=np.int32)
     ids = id_column(list(candidates) if isinstance(candidates, (set, frozenset)) else candidates, "candidates")
     if len(ids) == 0:
-        raise ValueError(f"candidates is empty: give the {found_name} to choose from, or None for all.")
+        raise ValueError(f"candidates is empty. Give the {found_name} to choose from, or None for all.")
     found = fitted.levels.encode_field(1, ids, threads)
     if (found < 0).any():
         raise ValueError(
-            f"{found_name.capitalize()} not seen in fit: {describe_unknown([ids], found[:, None])}. Leave them out, as "
-            "nothing is known of them: candidates[numpy.isin(candidates, "
-            f"model.categories_[{1 - question.field}])] has the others."
+            f"{found_name.capitalize()} not seen in fit: {describe_unknown([ids], found[:, None])}. Leave "
+            f"them out: candidates[numpy.isin(candidates, model.categories_[{1 - question.field}])] has the "
+            "others."
         )
     return np.unique(found)
 
@@ -147,9 +147,9 @@ def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads
 def _excluded_places(
     levels: Levels, pairs: list[Column], users: Column, items: np.ndarray, threads: Threads
 ) -> Excluded:
-    """Find the places among ``items`` to leave out for each of ``users``; both are matched by id.
+    """Find the places in ``items`` to leave out for each of ``users``; both are matched by id.
 
-    So users who were never seen have theirs too.
+    So this also works for unknown users.
     """
     if len(pairs[0]) == 0:
         return Excluded.nothing(len(users))

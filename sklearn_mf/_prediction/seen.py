@@ -1,4 +1,4 @@
-"""Hold the pairs that a model was fitted on, for lists without them and for explanations."""
+"""Hold the pairs that a model was fitted on, for exclusion and for explanations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CHUNK = 2**20  # pairs whose weights are looked up at a time
 
 @dataclass(frozen=True)
 class SeenPairs:
-    """Hold the items of each user: those of user u are ``index[start[u]:start[u + 1]]``, in rising order.
+    """Hold the items of each user: those of user u are ``index[start[u]:start[u + 1]]``, in increasing order.
 
-    A pair takes four bytes, and one or four more where weights differ. Users who came later, or have more items than
-    in the fit, are in ``changed``.
+    A pair takes four bytes, plus one or four if weights differ. Users who were added later, or have more items than in
+    the fit, are in ``changed``.
     """
 
     start: np.ndarray  # int64 (n_users + 1,)
@@ -30,7 +30,7 @@ class SeenPairs:
 
     @classmethod
     def of_pairs(cls, start: np.ndarray, index: np.ndarray, weight: np.ndarray | None) -> SeenPairs:
-        """Keep pairs, with their weights in a byte where they are few."""
+        """Keep pairs; their weights take a byte each if there are few different ones."""
         if weight is None:
             return cls(start, index, None)
         few = np.unique(weight[: 16 * _MAX_SHORT_WEIGHTS])
@@ -42,7 +42,7 @@ class SeenPairs:
         return cls(start, index, weight)
 
     def of_user(self, user: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give the items of a user, in rising order, and their weights, float32."""
+        """Return the items of a user, in increasing order, and their weights, float32."""
         if user in self.changed:
             return self.changed[user]
         if user >= len(self.start) - 1:
@@ -55,11 +55,11 @@ class SeenPairs:
         return items, weights if self.weight_table is None else self.weight_table[weights]
 
     def with_users(self, pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> SeenPairs:
-        """Put these items and weights in the place of those of users."""
+        """Replace the items and weights of users."""
         return replace(self, changed={**self.changed, **pairs})
 
     def with_items(self, pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> SeenPairs:
-        """Add items, which have higher indices than all before, to the users and with the weights given for each."""
+        """Add items, whose indices are higher than all before, to users, with the given weights."""
         added: dict[int, list[tuple[int, float]]] = {}
         for item in sorted(pairs):
             for user, weight in zip(*(column.tolist() for column in pairs[item]), strict=True):
@@ -73,7 +73,7 @@ class SeenPairs:
         return self.with_users(grown)
 
     def has(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Tell which pairs of indices are kept; -1 is in none."""
+        """Find which pairs of indices are kept; -1 is in none."""
         found, order = np.zeros(len(users), dtype=bool), np.argsort(users, kind="stable")
         asked, first = np.unique(users[order], return_index=True)
         for user, rows in zip(asked.tolist(), np.split(order, first[1:]), strict=True):
@@ -81,7 +81,7 @@ class SeenPairs:
         return found
 
     def excluded(self, users: np.ndarray, items: np.ndarray, n_items: int) -> Excluded:
-        """Give the places among ``items`` that each of ``users`` has seen; -1 is a user never seen, who has none."""
+        """Return the places in ``items`` that each of ``users`` has seen; an unknown user, -1, has none."""
         if not self.changed and len(items) == n_items:
             bounds = np.append(self.start, self.start[-1])  # users never seen, -1, are at its end
             last = len(self.start) - 1
@@ -97,7 +97,7 @@ class SeenPairs:
         return Excluded(start[rows], stop[rows], np.concatenate([*places, place[:0]]))
 
     def excluded_users(self, items: np.ndarray, users: np.ndarray, n_users: int) -> Excluded:
-        """Give the places among ``users`` that have seen each of ``items``; -1 is an item never seen."""
+        """Return the places in ``users`` that have seen each of ``items``; -1 is an unknown item."""
         place = np.full(n_users, -1, dtype=np.int32)
         place[users] = np.arange(len(users), dtype=np.int32)
         asked, rows = np.unique(items, return_inverse=True)

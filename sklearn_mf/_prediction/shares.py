@@ -1,4 +1,4 @@
-"""Tell which of a user's own items a preference is due to."""
+"""Compute which of a user's own items lead to a preference."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ System = Callable[[int, np.ndarray, np.ndarray], Any]
 def explain_pairs(
     fitted: FittedModel, columns: list[Column], seen: SeenPairs, system: System, n_items: int | None, threads: Threads
 ) -> dict[str, np.ndarray]:
-    """Find the largest shares of the user's own items in each preference, as the ranker's ``explain`` says."""
+    """Find the largest shares of the user's own items in each preference, as ``explain`` of the ranker documents."""
     preference, indices = fitted.predict(columns, threads), fitted.levels.encode(columns, threads)
     rows, factors = fitted.rows_of(indices), fitted.model.factors[1]
     shares: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, dtype=np.int32), np.empty(0))] * len(rows)

@@ -16,14 +16,14 @@ _FIELD_NAMES = "users", "items"
 
 
 def find_similar(fitted: FittedModel, field: int, ids: ArrayLike, n: int, threads: Threads) -> Lists:
-    """Find ids and cosines of the levels most similar to each of ``ids``, in the same field."""
+    """Find ids and cosines of the levels that are most similar to each of ``ids``, in the same field."""
     name, levels = _FIELD_NAMES[field], fitted.levels
     column = id_column(ids, name)
     rows, norms = unit_rows(fitted.model.factors[field].whole()[: levels.counts[field]])
     if not np.isfinite(norms).all():
-        raise ValueError("factors_ are not finite: nothing can be compared.")
+        raise ValueError("factors_ are not finite, so they cannot be compared.")
     if rows.shape[1] == 0:
-        raise ValueError(f"A model of rank=0 has no factors: no {name} are similar. Fit it with a rank above 0.")
+        raise ValueError(f"A model of rank=0 has no factors, so no {name} are similar. Fit it with a rank above 0.")
     n = min(n, len(rows) - 1)  # before anything of this size is made; none is like itself
     found = np.full((len(column), n), -1, dtype=np.int32)
     cosines = np.full((len(column), n), np.nan)

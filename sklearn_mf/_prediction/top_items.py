@@ -1,8 +1,8 @@
 """Find the top items for each of many rows, from a model: indices and arrays, no ids.
 
-Scores that are not exact choose candidates, with a margin for what they may be off by: products of factors that are
-rounded to 8 bits, where the processor is fast with them, and products of matrices elsewhere, of which BLAS gives other
-last bits for other sizes and threads. The values returned, and their order, are those of the kernel that predicts.
+Approximate scores choose candidates, with a margin for their error. They come from products of factors that are rounded
+to 8 bits, if the processor is fast with them. Otherwise they come from matrix products, whose last bits differ with
+sizes and threads of BLAS. The returned values and their order come from the exact kernel that also predicts.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _ONE_THREAD = Threads(1)
 
 
 def unit_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale rows to length 1; return them and the lengths that they had. A row of zeros stays one."""
+    """Scale rows to length 1; return them and their lengths. A row of zeros stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     return rows / np.where(norms > 0, norms, 1.0).astype(np.float32)[:, None], norms
 
 
 @dataclass(frozen=True)
 class Excluded:
-    """Hold places among the items that are not to be returned: for row r ``place[start[r]:stop[r]]``, in order."""
+    """Hold places of items that must not be returned: for row r ``place[start[r]:stop[r]]``, in order."""
 
     start: np.ndarray
     stop: np.ndarray
@@ -48,13 +48,13 @@ class Excluded:
         return cls(none, none, np.empty(0, dtype=np.int32))
 
     def part(self, rows: slice | np.ndarray) -> Excluded:
-        """Give what is excluded for some of the rows."""
+        """Return the exclusions of some of the rows."""
         return Excluded(self.start[rows], self.stop[rows], self.place)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Hold the items to choose from, in order, and the levels of the context fields that go with them."""
+    """Hold the candidate items, in order, and the levels of the context fields that belong to them."""
 
     items: np.ndarray  # int32 (n,)
     contexts: dict[int, np.ndarray] = field(default_factory=dict)  # by field: int32 (n,), -1 for none
@@ -64,18 +64,18 @@ class Candidates:
 
     @property
     def levels(self) -> dict[int, np.ndarray]:
-        """Levels of the items and of what goes with them, by field."""
+        """Levels of the items and of their contexts, by field."""
         return {1: self.items, **self.contexts}
 
     def have_unknown_contexts(self) -> np.ndarray:
-        """Tell which have a context level that is not known."""
+        """Find which candidates have an unknown context level."""
         unknown = np.zeros(len(self), dtype=bool)
         for levels in self.contexts.values():
             unknown |= levels < 0
         return unknown
 
     def pairs(self, rows: np.ndarray, repeats: int | np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Repeat rows of levels, and put the items at these places, and what goes with them, into them."""
+        """Repeat rows of levels, and fill in the items at these places and their contexts."""
         pairs = np.repeat(rows, repeats, axis=0)
         for of_field, levels in self.levels.items():
             pairs[:, of_field] = levels[places]
@@ -85,10 +85,10 @@ class Candidates:
 def top_items(
     model: Model | Bounds, indices: np.ndarray, candidates: Candidates, excluded: Excluded, k: int, threads: Threads
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the ``k`` items of highest score for each row, best first, of equal ones the lower index.
+    """Find the ``k`` items of highest score for each row, best first; of equal ones the lower index comes first.
 
-    ``indices`` (n_rows, n_fields) int32: a row's level of each field, -1 for none; those of fields that ``candidates``
-    have are not looked at. Returns indices (n_rows, k), -1 where there are fewer, and the scores, NaN there.
+    ``indices`` (n_rows, n_fields) int32 is a row's level of each field, -1 for none; the fields of ``candidates`` are
+    ignored. Returns indices (n_rows, k) and scores, -1 and NaN where there are fewer items.
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
@@ -111,7 +111,7 @@ def top_items(
 def _rank(
     way: _EveryItem, indices: np.ndarray, excluded: Excluded, found: np.ndarray, values: np.ndarray, threads: Threads
 ) -> np.ndarray:
-    """Fill in what is found for rows, from the candidates that a way gives; return the rows that it cannot do."""
+    """Fill in the results of rows, from candidates of a given method; return the rows that the method cannot do."""
     k, has_too_many = found.shape[1], np.zeros(len(indices), dtype=bool)
 
     def rank_rows(part: slice) -> None:
@@ -130,7 +130,7 @@ def _rank(
 
 
 class _EveryItem:
-    """Choose candidates from the scores of all items; the other ways do so from what costs less."""
+    """Choose candidates by the scores of all items; the other methods use cheaper scores."""
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         self.given, self.candidates = given, candidates
@@ -140,13 +140,13 @@ class _EveryItem:
     def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Find the places of the items that may be among the k best of each row, row after row.
 
-        Also returns how many each row has, -1 if they are too many to tell.
+        Also returns the number of each row's places, -1 if there are too many.
         """
         kept = [self._best(row, excluded.part(slice(r, r + 1)), k) for r, row in enumerate(indices)]
         return np.concatenate(kept), np.array([len(places) for places in kept])
 
     def _best(self, row: np.ndarray, excluded: Excluded, k: int) -> np.ndarray:
-        """Find the places of the k best items of one row, in no order."""
+        """Find the places of the k best items of one row, unordered."""
         places = np.arange(len(self.candidates), dtype=np.int32)
         places = np.delete(places, excluded.place[excluded.start[0] : excluded.stop[0]])
         values = self.given.scores(self.candidates.pairs(row[None], len(places), places), _ONE_THREAD)
@@ -159,7 +159,7 @@ class _EveryItem:
 
 
 class _Tiles(_EveryItem):
-    """Hold what scores of many rows and items are made of."""
+    """Hold what scores of many rows and items are computed from."""
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         super().__init__(given, candidates)
@@ -173,9 +173,9 @@ class _Tiles(_EveryItem):
         _check_finite(self._constants)
 
     def _left(self, indices: np.ndarray) -> tuple[_Sums, np.ndarray, np.ndarray]:
-        """Add up the factors of the other fields; also give how far off scores may be, and how large.
+        """Add up the factors of the other fields; also return the possible error of scores, and their size.
 
-        Four times how far off: two scores are compared, and each is computed in two ways.
+        The error is four times that of one score: two scores are compared, and each is computed in two ways.
         """
         model, n_fields, right = self._model, indices.shape[1], self._right
         left = _Sums(model, len(indices))
@@ -196,7 +196,7 @@ class _Tiles(_EveryItem):
 
 
 class _Rounding(_Tiles):
-    """Choose candidates by bounds of scores, from factors that are rounded to integers of 8 bits."""
+    """Choose candidates by bounds of scores, from factors that are rounded to 8-bit integers."""
 
     def __init__(self, model: Model, candidates: Candidates):
         super().__init__(model, candidates)
@@ -220,7 +220,7 @@ class _Rounding(_Tiles):
 
 
 class _Products(_Tiles):
-    """Choose candidates from scores that a product of matrices gives, a tile of rows and items at a time."""
+    """Choose candidates by scores from a matrix product, one tile of rows and items at a time."""
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         super().__init__(given, candidates)
@@ -257,7 +257,7 @@ class _Products(_Tiles):
         return np.concatenate(kept), np.array([len(places) for places in kept])
 
     def _margin_of_bounds(self, own_parts: np.ndarray) -> np.ndarray:
-        """Give four times what deviations may be off by; each is made of some dozens of numbers above 0."""
+        """Return four times the possible error of deviations; each is computed from some dozens of positive numbers."""
         with np.errstate(over="ignore"):
             largest = np.sqrt(own_parts @ self._parts.max(axis=0))
             unit = abs(self._bounds.n_deviations) * self._bounds.uncertainty.scale
@@ -267,7 +267,7 @@ class _Products(_Tiles):
 
 
 class _Sums:
-    """Add up what levels of several fields bring to scores, and how large the numbers are that are added."""
+    """Add up the contributions of several fields to scores, and the size of the added numbers."""
 
     def __init__(self, model: Model, n_rows: int):
         self._model = model
@@ -296,7 +296,7 @@ class _Sums:
 
 
 def _lengths(rows: np.ndarray) -> np.ndarray:
-    """Give the length of each row, or a little more."""
+    """Return the length of each row, or slightly more."""
     with np.errstate(over="ignore", under="ignore"):
         squares = np.einsum("ij,ij->i", rows, rows)  # off by one rounding a factor, at most
     if (squares > _SMALLEST_SQUARE).all() and (squares < 1.0 / _SMALLEST_SQUARE).all():
@@ -308,5 +308,5 @@ def _check_finite(values: np.ndarray) -> None:
     """Raise a ValueError if scores cannot be compared."""
     if not np.isfinite(values).all():
         raise ValueError(
-            "factors_ or biases_ are not finite, or too large for single precision: nothing can be ranked."
+            "factors_ or biases_ are not finite, or too large for single precision, so nothing can be ranked."
         )

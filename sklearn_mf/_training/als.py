@@ -1,4 +1,4 @@
-"""Solve users and items in turns, a few steps for each side with the other one held."""
+"""Solve users and items in turn, with a few steps for each side while the other one is fixed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST_RIDGE = 1e12  # beyond, single precision overflows, and nothing is left
 
 @dataclass(frozen=True)
 class PreferenceHyperparameters:
-    """Say what a model of preferences minimizes, and how long to train. Names are the ranker's."""
+    """Describe what a preference model minimizes, and how long to train. Names are those of the ranker."""
 
     rank: int
     alpha: float | None  # None is chosen on held-out pairs, before a solver is told
@@ -34,21 +34,21 @@ class PreferenceHyperparameters:
     tol: float
 
     def ridges(self, masses: np.ndarray, unobserved: float) -> np.ndarray:
-        """Give the strength of each row's penalty, alpha (n + w0 n_other) + damping, float32.
+        """Return the penalty of each row, alpha (n + w0 n_other) + damping, float32.
 
-        ``unobserved`` is w0 n_other, the weight of all pairs of a row that were not observed.
+        ``unobserved`` is w0 n_other, the weight of all unobserved pairs of a row.
         """
         with np.errstate(over="ignore"):
             ridges = self.alpha * (masses + unobserved) + self.damping
         return np.minimum(ridges, _LARGEST_RIDGE).astype(np.float32)
 
     def weight_of_unobserved(self, n_pairs: int, n_users: int, n_items: int) -> float:
-        """Give w0, the weight of every pair: ``unobserved_weight`` times the observed ones, spread over all."""
+        """Return w0, the weight of each pair: ``unobserved_weight`` times the observed weight, over all pairs."""
         return min(self.unobserved_weight * n_pairs / (n_users * n_items), _LARGEST_RIDGE)
 
 
 class ALSSolver:
-    """Hold the rows of users and items, and run alternations. Shards solve their own rows, and have those of all.
+    """Hold the rows of users and items, and run alternations. Each shard solves its own rows, and stores all rows.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ class ALSSolver:
         Number of users and of items.
 
     hyper : PreferenceHyperparameters
-        Strengths.
+        Penalties.
 
     rng : numpy.random.Generator
-        Draws the rows of items that the first alternation starts from, the same on all shards.
+        Draws the initial rows of items, the same on all shards.
 
     shard : Shard
         The result is the same for any number of shards and threads.
@@ -73,7 +73,7 @@ class ALSSolver:
         Number of pairs of all shards.
 
     w0 : float
-        Weight of every pair.
+        Weight of each pair.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class ALSSolver:
 
     @contextmanager
     def users_solved(self, is_last: bool = True) -> Iterator[None]:
-        """Solve the users until single precision ends it; where it is not the last step, take that back afterwards."""
+        """Solve the users to single precision; undo this afterwards unless it is the last step."""
         before = None if is_last else self._rows[0].copy()
         self._solve(0, _MAX_FINAL_STEPS)
         yield
@@ -117,7 +117,7 @@ class ALSSolver:
             self._rows[0] = before
 
     def solved_users(self, asked: np.ndarray, pairs: PairsBySide) -> np.ndarray:
-        """Give some of this shard's users as ``users_solved`` has them, float32 (n_asked, rank), from their pairs."""
+        """Return some of this shard's users as ``users_solved`` has them, float32 (n_asked, rank), from their pairs."""
         other, held = self._rows[1], self._held(1)
         side = ALSSide(pairs.start, pairs.index, pairs.weight, self._ridges[0][asked], len(other))
         own = self._rows[0][self._sections[0].own_rows(self._shard)][asked]
@@ -134,24 +134,24 @@ class ALSSolver:
         return self._shard.index == 0
 
     def set_rows(self, rows: list[np.ndarray]) -> None:
-        """Go on from rows of users and of items, float32 (n_rows, rank)."""
+        """Continue from rows of users and of items, float32 (n_rows, rank)."""
         for own, given in zip(self._rows, rows, strict=True):
             own[:, : self._rank] = given
 
     def own_rows(self, field: int) -> np.ndarray:
-        """Give the rows of a side that this shard owns, float32 (n_own, rank); the next alternation changes them."""
+        """Return the rows of a side that this shard owns, float32 (n_own, rank); the next alternation changes them."""
         return self.rows(field)[self._sections[field].own_rows(self._shard)]
 
     def rows(self, field: int) -> np.ndarray:
-        """Give all rows of a side, float32 (n_rows, rank)."""
+        """Return all rows of a side, float32 (n_rows, rank)."""
         return self._rows[field][:, : self._rank]
 
     def gram(self, field: int) -> np.ndarray:
-        """Give the sum of the products of each row of a side with itself, float64 (rank, rank)."""
+        """Return the sum of the products of each row of a side with itself, float64 (rank, rank)."""
         return self._gram(field)[: self._rank, : self._rank]
 
     def _gram(self, field: int) -> np.ndarray:
-        """Give the Gram matrix of rows as they are kept, with zeros beyond the rank."""
+        """Return the Gram matrix of the stored rows, padded with zeros beyond the rank."""
         sections = self._sections[field]
         own, parts = self._rows[field][sections.own_rows(self._shard)], sections.own_slices(self._shard)
         grams = np.empty((len(parts), self._width, self._width))
@@ -163,11 +163,11 @@ class ALSSolver:
         return add_in_order(grams, self._shard)
 
     def _held(self, field: int) -> np.ndarray:
-        """Give the Gram matrix of a side times w0, as the kernel takes it."""
+        """Return the Gram matrix of a side times w0, in the form for the kernel."""
         return (self.w0 * self._gram(field)).astype(np.float32)
 
     def _solve(self, field: int, n_steps: int) -> np.ndarray:
-        """Solve the rows of a side; return what the kernel tells, added up."""
+        """Solve the rows of a side; return the summed results of the kernel."""
         side, sections, other = self._sides[field], self._sections[field], self._rows[1 - field]
         own = self._rows[field][sections.own_rows(self._shard)]
         held = self._held(1 - field)
@@ -184,7 +184,7 @@ class ALSSolver:
 
 
 def _chunks_of_work(start: np.ndarray, rows: slice) -> list[slice]:
-    """Cut the rows of a section into tasks of about the same work; they depend on the pairs of the section alone."""
+    """Cut the rows of a section into tasks of about equal work; they depend only on the pairs of the section."""
     start = start[rows.start : rows.stop + 1] - start[rows.start]
     n_rows = rows.stop - rows.start
     work = start + 64 * np.arange(n_rows + 1)  # a row without pairs costs about as much as 64 of them

@@ -1,4 +1,4 @@
-"""Choose the strength of the penalties of a ranker on pairs that are held out for it."""
+"""Choose the penalties of a ranker on held-out pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def choose_penalties(
     shard: Shard,
     score: Score,
 ) -> PreferenceHyperparameters:
-    """Fill in penalties that are None: the base strengths times the factor whose lists find most held-out pairs."""
+    """Fill in penalties that are None: base penalties times the factor whose lists find most held-out pairs."""
     if hyper.alpha is not None and hyper.damping is not None:
         return hyper
     candidates = [_with_penalties(hyper, factor) for factor in _FACTORS]
@@ -47,7 +47,7 @@ def choose_penalties(
 
 
 def _draw(seed: int, start: np.ndarray, users: Sections, shard: Shard) -> np.ndarray:
-    """Tell which pairs of this shard are held out, bool (n_pairs,); each section of users draws its own."""
+    """Draw the held-out pairs of this shard, bool (n_pairs,); each section of users draws its own."""
     is_held = np.empty(start[-1], dtype=bool)
     for n, rows in zip(users.own_numbers(shard), users.own_slices(shard), strict=True):
         part = is_held[start[rows.start] : start[rows.stop]]
@@ -79,7 +79,7 @@ def _score_each(
 
 
 def _users_to_ask(held_out: PairsBySide, shard: Shard) -> np.ndarray:
-    """Choose from those of all shards who have held-out pairs, at even distances; give this shard's."""
+    """Choose users with held-out pairs from those of all shards, at even distances; return this shard's users."""
     own = np.flatnonzero(np.diff(held_out.start))
     counts = shard.gather(np.array([len(own)]))
     places = counts[: shard.index].sum() + np.arange(len(own))
@@ -87,7 +87,7 @@ def _users_to_ask(held_out: PairsBySide, shard: Shard) -> np.ndarray:
 
 
 def _mean_of_users(asked: np.ndarray, scores: np.ndarray, users: Sections, shard: Shard) -> float:
-    """Give the mean score over those who were asked, of all shards."""
+    """Return the mean score over the chosen users of all shards."""
     of_sections = []
     for rows in users.own_slices(shard):
         part = scores[slice(*np.searchsorted(asked, [rows.start, rows.stop]))]
@@ -97,7 +97,7 @@ def _mean_of_users(asked: np.ndarray, scores: np.ndarray, users: Sections, shard
 
 
 def _with_penalties(hyper: PreferenceHyperparameters, factor: float) -> PreferenceHyperparameters:
-    """Give strengths that are None their base, times a factor."""
+    """Replace penalties that are None by their base times a factor."""
     return replace(
         hyper,
         alpha=BASE_ALPHA * factor if hyper.alpha is None else hyper.alpha,
@@ -106,7 +106,7 @@ def _with_penalties(hyper: PreferenceHyperparameters, factor: float) -> Preferen
 
 
 def _part_of(table: sparse.csr_array, chosen: np.ndarray) -> sparse.csr_array:
-    """Give the pairs of a table that are chosen."""
+    """Return the chosen pairs of a table."""
     kept = np.flatnonzero(chosen)
     start = np.searchsorted(kept, table.indptr)
     return sparse.csr_array((table.data[kept], table.indices[kept], start), shape=table.shape)

@@ -1,4 +1,4 @@
-"""Turn ratings into how much a pair counts in a model of preferences."""
+"""Turn ratings into the confidence of pairs, for a preference model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _EXACT = 2.0**53  # integers below are exact in double precision, so that their 
 
 @dataclass(frozen=True)
 class ConfidenceRule:
-    """Give the confidence of a rating, which rises with the share of ratings below it.
+    """Compute the confidence of a rating, which increases with the share of ratings below it.
 
-    A rating y has the normal score z of the share of ratings below it and half of those that equal it (van der Waerden
-    1952), within three standard deviations, and the confidence exp(strength z). So any scale and any tail will do, and
-    a constant y is 1. Between the ratings that are kept it is that of the next lower one: only the order counts.
+    A rating y has the normal score z of the share of ratings below it plus half the share of equal ones (van der
+    Waerden 1952), within three standard deviations. Its confidence is exp(strength z). So any scale and any tail will
+    do, and a constant y gives 1. A rating between two knots has the confidence of the next lower one: only the order
+    counts.
     """
 
     strength: float
@@ -32,7 +33,7 @@ class ConfidenceRule:
 
     @classmethod
     def fit(cls, strength: float, levels: np.ndarray, mass: np.ndarray) -> ConfidenceRule:
-        """Learn the rule from distinct ratings in rising order, and the summed weight of each."""
+        """Learn the rule from distinct ratings in increasing order, and the summed weight of each."""
         share = (np.cumsum(mass) - mass / 2) / mass.sum()
         if len(levels) > _MAX_KNOTS:
             kept = np.unique(np.searchsorted(share, np.linspace(0, 1, _MAX_KNOTS)).clip(0, len(levels) - 1))
@@ -40,7 +41,7 @@ class ConfidenceRule:
         return cls(strength, levels, np.clip(ndtri(share), -_LARGEST_SCORE, _LARGEST_SCORE))
 
     def of_rows(self, ratings: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-        """Give the confidence of ratings times their weights, float32."""
+        """Return the confidence of ratings times their weights, float32."""
         out = np.empty(len(ratings), dtype=np.float32)
         for part in chunks(len(ratings), _CHUNK):
             confidence = self.of(ratings[part].astype(np.float64))
@@ -49,16 +50,16 @@ class ConfidenceRule:
         return out
 
     def of(self, ratings: np.ndarray) -> np.ndarray:
-        """Give the confidence of ratings, float64; below those of the fit it is that of the lowest."""
+        """Return the confidence of ratings, float64; below the range of the fit it is that of the lowest rating."""
         places = np.searchsorted(self.knots, ratings, side="right") - 1
         exponents = self.strength * self.scores[np.maximum(places, 0)]
         return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 
 def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    """Find the distinct ratings of all shards, rising, and the weight of each in any unit.
+    """Find the distinct ratings of all shards, increasing, and the weight of each in any unit.
 
-    They are the same for any order of the rows, on any shards.
+    The result does not depend on the order of the rows or on the shards.
     """
     if weights is not None:
         of_shards = shard.gather(np.array([[weights.max(initial=0.0), len(weights)]]))
@@ -78,7 +79,7 @@ def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None, shard: Sh
 
 
 def _summed(levels: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Add up the masses of each level; give the levels in rising order."""
+    """Add up the masses of each level; return the levels in increasing order."""
     if (levels[1:] > levels[:-1]).all():
         return levels, masses
     order = np.argsort(levels, kind="stable")  # quick, as they consist of sorted parts

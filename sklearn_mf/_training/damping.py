@@ -1,14 +1,15 @@
 """Estimate the damping of biases of users and of items: the ratio of the noise of a rating to the variance of biases.
 
-Of a rating t = m + b_u + b_i + e, biases of users have variance v_u, those of items v_i, noise has s^2. The best biases
-are means that are shrunken by d_u = s^2 / v_u and d_i = s^2 / v_i. Alternating sums give the biases, and one step of
-expectation-maximization a sweep the variances (Searle, Casella and McCulloch 1992):
+In a rating t = m + b_u + b_i + e, biases of users have variance v_u, biases of items v_i, and the noise has s^2. The
+best biases are means that are shrunken by d_u = s^2 / v_u and d_i = s^2 / v_i. Alternating sums give the biases. One
+step of expectation-maximization per sweep gives the variances (Searle, Casella and McCulloch 1992):
 
     b_u = sum_i w (t - m - b_i) / (n_u + d_u),  and b_i likewise
     s^2 = sum w (t - m - b_u - b_i)^2 / (N - sum_u n_u / (n_u + d_u) - sum_i n_i / (n_i + d_i))
     v_u = mean over users of b_u^2 + s^2 / (n_u + d_u),  and v_i likewise
 
-Where rows differ in noise, this fits it: the error with each rating left out says so, and is searched instead.
+If the noise differs between rows, this estimate fits the noise. The leave-one-out error shows it. In this case, the
+dampings that minimize the leave-one-out error are searched instead.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _LARGEST_SHARE = 0.95  # of a rating in its own prediction
 
 
 def with_damping(hyper: Hyperparameters, grid: BlockGrid, shard: Shard) -> Hyperparameters:
-    """Fill in the damping where it is None: estimate that of biases."""
+    """Fill in the damping if it is None: estimate that of biases."""
     if hyper.damping is not None:
         return hyper
     if not hyper.fit_bias:
@@ -53,7 +54,7 @@ def with_damping(hyper: Hyperparameters, grid: BlockGrid, shard: Shard) -> Hyper
 
 
 def estimate_damping(grid: BlockGrid, shard: Shard, is_count: bool = False) -> tuple[float, float] | None:
-    """Estimate the damping of the biases of users and of items; None where all ratings are the same."""
+    """Estimate the damping of the biases of users and of items; return None if all ratings are the same."""
     effects = _Effects(grid, shard, is_count)
     if effects.are_constant:
         return None
@@ -92,7 +93,7 @@ class _Effects:
             self._bounds = smallest, max(self._bounds[1], min(_LARGEST / mean, _LARGEST_OF_COUNTS), smallest)
 
     def maximize_likelihood(self, dampings: np.ndarray) -> np.ndarray:
-        """Find the likeliest dampings from those given, about."""
+        """Find approximately the most likely dampings, starting from the given ones."""
         for _ in range(_MAX_SWEEPS):
             before, squares = dampings, self._sweep(dampings)
             spent = sum(
@@ -108,14 +109,14 @@ class _Effects:
         return dampings
 
     def left_out_error(self, dampings: np.ndarray, n_sweeps: int = _N_SWEEPS_OF_SEARCH) -> float:
-        """Give the mean squared error of ratings each of which is left out, about; biases begin where they are."""
+        """Return the approximate leave-one-out mean squared error; start from the current biases."""
         for _ in range(n_sweeps):
             self._sweep(dampings)
         shares = [1.0 / (n + d) for n, d in zip(self._n, dampings, strict=True)]
         return self._left_out_squares(np.concatenate(shares)) / self._total
 
     def search(self, dampings: np.ndarray, least: float) -> np.ndarray:
-        """Find the dampings of least error with each rating left out, by factors of 2, one side after the other."""
+        """Find the dampings with the lowest leave-one-out error, by factors of 2, one side after the other."""
         field, n_failures = 0, 0
         while n_failures < 4:  # up and down on both sides
             ratio = _SEARCH_RATIO if n_failures < 2 else 1 / _SEARCH_RATIO
@@ -154,7 +155,7 @@ class _Effects:
         return float(self._shard.gather(np.array(sums)).sum())
 
     def _variance(self, field: int, noise: float, damping: float) -> float:
-        """Give the mean square of the effects of a side that has ratings, and of what is not known of them."""
+        """Return the mean square of the effects of a side that have ratings, and of their uncertainty."""
         effects, n = self._effects[self._sides[field]], self._n[field]
 
         def squares(part: slice) -> np.ndarray:
@@ -178,7 +179,7 @@ class _Effects:
         return sums[self._sides[field]] - self._intercept * self._n[field]
 
     def _left_out_squares(self, shares: np.ndarray) -> float:
-        """Sum the squared errors with each rating left out, in the order of groups."""
+        """Sum the squared leave-one-out errors, in the order of groups."""
 
         def of_group(blocks: np.ndarray) -> float:
             return self._sums.left_out_squares(blocks, self._intercept, self._effects, shares, _LARGEST_SHARE)

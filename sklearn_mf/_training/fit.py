@@ -1,4 +1,4 @@
-"""Fit a model to ratings: hold some out, train, perhaps train once more on all. Arrays, no ids."""
+"""Fit a model to ratings: hold some out, train, and perhaps train again on all. Arrays, no ids."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RATINGS_OF_USUAL_DAMPING = 1000.0  # what it counts as, beside the estimate of 
 
 
 def learn(steps: Steps[tuple[TrainingRun, TrainingHistory]], callback: Callback) -> Learned:
-    """Run the steps of a fit to their end, and give what they have learned."""
+    """Run the steps of a fit to their end, and return what they have learned."""
     run, history = callback.drive(steps)
     return run.learned(history.losses, history.scores)
 
@@ -43,7 +43,8 @@ def fit_steps(
 ) -> Steps[tuple[TrainingRun, TrainingHistory]]:
     """Train on the ratings of a shard, epoch by epoch; return the run, and the losses and scores of its result.
 
-    ``coded`` is used up. ``held`` has ratings to stop by, or some are held out for it. A tape takes up an earlier fit.
+    ``coded`` is used up. ``held`` has the ratings for early stopping; otherwise some are held out. A ``tape`` resumes
+    an earlier fit.
     """
     tape = Tape() if tape is None else tape
     ratings = canonical_ratings(coded, hyper.rank, rng, shard)
@@ -56,12 +57,12 @@ def fit_steps(
     if stopping.early_stopping and held is None:
         training, held = _hold_out(ratings, stopping.validation_fraction, rng, shard)
     if not is_refitted:
-        ratings = None  # to make room
+        ratings = None  # to free memory
     run = TrainingRun(training, hyper, start, rng, shard, tape)
     history = yield from search_schedule(run, stopping, None if held is None else run.scorer(held))
     if is_refitted and not history.stopped:
         yield Message(f"Refit on all ratings, {len(history.epochs)} epochs")
-        del run, training  # to make room
+        del run, training  # to free memory
         run = TrainingRun(ratings, hyper, start, rng, shard, tape)
         losses = (yield from run_schedule(run, history.epochs)).losses
         history = replace(history, losses=losses)
@@ -71,19 +72,19 @@ def fit_steps(
 def fit_first_batch(
     coded: CodedRatings, hyper: Hyperparameters, stopping: StoppingRule, rng: np.random.Generator, shard: Shard
 ) -> Learned:
-    """Fit the first of many batches; a damping that is estimated stays near the usual one where it has few ratings."""
+    """Fit the first of many batches; with few ratings, an estimated damping stays near the usual one."""
     counted = coded.values if coded.weights is None else coded.values[coded.weights > 0]
     if counted.min() == counted.max():
         raise ValueError(
-            "The first batch fixes the mean and the scale of the ratings, but all of its ratings in y are the same. "
-            "Begin with a batch of ratings that differ, or with fit."
+            "The first batch sets the mean and the scale of the ratings, but all its ratings in y are the "
+            "same. Begin with a batch of different ratings, or with fit."
         )
     hyper = replace(hyper, n_usual_damping=_RATINGS_OF_USUAL_DAMPING)
     return learn(fit_steps(coded, hyper, stopping, None, None, rng, shard), Callback())
 
 
 def _hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard: Shard) -> tuple[Ratings, HeldOut]:
-    """Hold out a part of the ratings, of which there must be two."""
+    """Hold out a part of the ratings; there must be at least two."""
     if shard.gather(np.array([len(ratings.values)])).sum() < 2:
-        raise ValueError("early_stopping=True holds ratings out of y, which has 1 distinct rating; give 2 or more.")
+        raise ValueError("early_stopping=True holds out ratings, but y has only 1 distinct rating. Give 2 or more.")
     return hold_out(ratings, fraction, rng, shard)

@@ -1,4 +1,4 @@
-"""Fit a model of preferences to pairs, and solve users or items that come later. Arrays, no ids."""
+"""Fit a preference model to pairs, and solve users or items that are added later. Arrays, no ids."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken f
 
 @dataclass(frozen=True)
 class PreferenceState:
-    """Hold what later pairs are solved and explained with."""
+    """Hold what is needed to solve and explain later pairs."""
 
     hyper: PreferenceHyperparameters
     rule: ConfidenceRule | None  # of ratings; None where the fit had none
@@ -32,7 +32,7 @@ class PreferenceState:
 
 @dataclass(frozen=True)
 class Preferences:
-    """Hold the rows of users and items, with one more for those never seen, and how they came about."""
+    """Hold the rows of users and items, with one more for unknown ids, and their training state."""
 
     rows: list[np.ndarray]  # float32 (n_levels + 1, rank); the last is the mean of the others
     state: PreferenceState
@@ -41,11 +41,11 @@ class Preferences:
     n_items_of_users: dict[int, int] = field(default_factory=dict)  # when users who came later were solved
 
     def solver_of(self, target_field: int) -> RowSolver:
-        """Give what solves rows of a side from those of the other."""
+        """Return the solver for rows of a side, given those of the other side."""
         return RowSolver(self.state, self.rows[1 - target_field][:-1], 1 - target_field)
 
     def system_of_user(self, user: int, items: np.ndarray, weights: np.ndarray) -> UserSystem:
-        """Give what a user was solved from: of the items that were there then, in rising order, those of the user."""
+        """Return the equations of a user: of the items at that time, in increasing order, those of the user."""
         n_items = self.n_items_of_users.get(user, self.n_items_of_fit)
         known, later = np.split(self.rows[1][:-1], [n_items])
         n_own = np.searchsorted(items, n_items)
@@ -59,7 +59,7 @@ class Preferences:
 
 @dataclass(frozen=True)
 class UserSystem:
-    """Hold what a user was solved from: A p = sum_j c_j q_j."""
+    """Hold the equations of a user: A p = sum_j c_j q_j."""
 
     items: np.ndarray  # int32 (n,)
     weights: np.ndarray  # float32 (n,): c
@@ -67,13 +67,13 @@ class UserSystem:
     q: np.ndarray  # float64 (n, rank)
 
     def shares(self, targets: np.ndarray) -> np.ndarray:
-        """Give c_j <q_i, A^-1 q_j> for target rows q_i, float64 (n_targets, n)."""
+        """Return c_j <q_i, A^-1 q_j> for target rows q_i, float64 (n_targets, n)."""
         solved = solve_symmetric(self.matrix, targets.T.astype(np.float64))
         return self.weights * (self.q @ solved).T
 
 
 class RowSolver:
-    """Solve rows of one side exactly, in double precision, with those of the other side held."""
+    """Solve rows of one side exactly, in double precision, with those of the other side fixed."""
 
     def __init__(self, state: PreferenceState, other: np.ndarray, other_field: int):
         self._hyper, self._other = state.hyper, other
@@ -81,7 +81,7 @@ class RowSolver:
         self._gram = state.w0 * state.grams[other_field]
 
     def system(self, index: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give the matrix A of a row and the rows q_j of its pairs: A x = sum_j c_j q_j."""
+        """Return the matrix A of a row and the rows q_j of its pairs: A x = sum_j c_j q_j."""
         q = self._other[index].astype(np.float64)
         weight = weight.astype(np.float64)
         ridge = self._hyper.ridges(weight.sum(), self._unobserved)
@@ -96,7 +96,7 @@ class RowSolver:
 
 
 def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a positive system; where there is hardly a penalty, give the shortest solution."""
+    """Solve a positive definite system; if there is almost no penalty, return the shortest solution."""
     try:
         solved = np.linalg.solve(matrix, right)
         if np.isfinite(solved).all():
@@ -117,7 +117,7 @@ class PartOfPreferences:
 
 @dataclass(frozen=True)
 class Alternation:
-    """Tell of an alternation; all shards are told the same."""
+    """Describe an alternation; all shards get the same."""
 
     objective: float  # after its users, per distinct pair
     decrease: float  # of the objective, as a share of it
@@ -141,7 +141,7 @@ def fit_pairs(
     callback: Callback,
     score: Score,
 ) -> Preferences:
-    """Fit on one machine, as ``begin_alternations`` says; the callback may end it."""
+    """Fit on one machine, as ``begin_alternations`` documents; the callback may end the fit."""
     steps, stop = begin_alternations(by_user, n_levels, state, rng, shard, score), None
     while True:
         callback.begin_epoch()
@@ -161,12 +161,12 @@ def begin_alternations(
     saved: dict[str, np.ndarray] | None = None,
     is_stopped: bool = False,
 ) -> Alternations:
-    """Choose penalties; return a generator that alternates until the objective hardly falls.
+    """Choose penalties; return a generator that alternates until the objective hardly decreases.
 
-    It yields after each alternation, and is sent whether to stop; ``finished`` ends it, and gives what it returns. All
-    shards take each step together. ``by_user`` has the pairs of this shard's users, ``state`` what is known before;
-    ``score`` judges penalties; ``saved`` is what all shards have saved after an alternation, one below the other, and
-    ``is_stopped`` whether the fit was told to stop then.
+    It yields after each alternation, and is sent whether to stop. ``finished`` ends it and returns its result. All
+    shards take each step together. ``by_user`` has the pairs of this shard's users. ``state`` has what is known before.
+    ``score`` scores penalties. ``saved`` has what all shards saved after an alternation, stacked. ``is_stopped`` says
+    whether the fit was told to stop then.
     """
     hyper = choose_penalties(by_user, n_levels, state.hyper, rng, shard, score)
     sides = by_user, pairs_of_items(by_user, n_levels, shard)
@@ -180,7 +180,7 @@ def begin_alternations(
 def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[float], is_over: bool) -> Alternations:
     """Alternate; return what was learned when told to stop.
 
-    ``objectives`` are those of alternations before, and ``is_over`` whether one of them was the last.
+    ``objectives`` are those of earlier alternations. ``is_over`` says whether one of them was the last.
     """
 
     def learned(is_last: bool = False) -> PartOfPreferences:
@@ -206,7 +206,7 @@ def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[fl
 
 
 def finished(steps: Alternations) -> PartOfPreferences:
-    """End alternations after one of them; return what this shard has learned."""
+    """End the alternations; return what this shard has learned."""
     try:
         steps.send(True)
     except StopIteration as end:
@@ -222,7 +222,7 @@ def assembled(parts: list[PartOfPreferences]) -> Preferences:
 
 @dataclass(frozen=True)
 class SolvedRow:
-    """Hold a level that was solved, with its partners in rising order and their weights."""
+    """Hold a solved level, with its partners in increasing order and their weights."""
 
     field: int
     level: int
@@ -233,9 +233,9 @@ class SolvedRow:
 def fold_in_pairs(
     known: Preferences, pairs: CodedPairs, target_field: np.ndarray
 ) -> tuple[Preferences, list[SolvedRow]]:
-    """Solve the levels in ``target_field`` of each row, everything else held as it is.
+    """Solve the levels in ``target_field`` of each row, with everything else fixed.
 
-    Returns the grown model, and what was solved.
+    Returns the grown model, and the solved rows.
     """
     rows = [_grown(own, n) for own, n in zip(known.rows, pairs.n_levels, strict=True)]
     grams, solved = [gram.copy() for gram in known.state.grams], []
@@ -255,7 +255,7 @@ def _solve_targets(
     grams: list[np.ndarray],
     solved: list[SolvedRow],
 ) -> None:
-    """Solve levels into ``rows``, add their products to ``grams``, and note them in ``solved``."""
+    """Solve levels into ``rows``, add their products to ``grams``, and append them to ``solved``."""
     for f in np.unique(target_field).tolist():
         given = pairs.of_rows(np.flatnonzero(target_field == f), f)
         levels, solver = np.unique(given.codes[0]).tolist(), known.solver_of(f)
@@ -272,13 +272,13 @@ def _solve_targets(
 
 
 def _with_average(parts: list[np.ndarray]) -> np.ndarray:
-    """Put parts of the rows of a side below each other, and below them the mean of all rows."""
+    """Stack parts of the rows of a side, and append the mean of all rows."""
     rows = np.concatenate([*parts, np.zeros_like(parts[0], shape=(1, parts[0].shape[1]))])
     rows[-1] = rows[:-1].mean(axis=0, dtype=np.float64)
     return rows
 
 
 def _grown(rows: np.ndarray, n_levels: int) -> np.ndarray:
-    """Copy rows, with rows of zeros for new levels before the last, which is that of levels never seen."""
+    """Copy rows, with zeros for new levels before the last row, which stands for unknown ids."""
     new = np.zeros((n_levels + 1 - len(rows), rows.shape[1]), dtype=rows.dtype)
     return np.concatenate([rows[:-1], new, rows[-1:]])

@@ -1,4 +1,4 @@
-"""Solve new levels exactly, with everything else held as it is. Arrays, no ids."""
+"""Solve new levels exactly, with everything else fixed. Arrays, no ids."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken f
 
 
 def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarray, hyper: Hyperparameters) -> Learned:
-    """Solve biases and factors of the levels in ``target_field`` of each row, everything else held as it is.
+    """Solve biases and factors of the levels in ``target_field`` of each row, with everything else fixed.
 
-    For each level the minimum, over its bias b and factors v, of
+    For each level this is the minimum, over its bias b and factors v, of
 
         sum w/2 (y - c - b - <v, s>)^2 + k (alpha n + delta)/2 |v - z|^2 + (alpha_bias n + delta_b)/2 (b - zb)^2
 
-    on the standardized scale, with k the scale of the penalties of factors, c what the other fields of a row predict
-    and s the sum of their factors.
+    on the standardized scale. Here k is the scale of the penalties of factors, c the prediction of the other fields of
+    a row, and s the sum of their factors.
     """
     hyper = hyper.with_damping_of(learned.state.hyper)
     indices, y = np.stack(coded.codes, axis=1), coded.values
@@ -42,7 +42,7 @@ def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarr
 
 @dataclass(frozen=True)
 class _SortedRatings:
-    """Hold ratings in the order of the levels that are solved; those of level k are ``bounds[k]:bounds[k + 1]``."""
+    """Hold ratings in the order of the solved levels; those of level k are ``bounds[k]:bounds[k + 1]``."""
 
     levels: np.ndarray
     bounds: np.ndarray
@@ -52,7 +52,7 @@ class _SortedRatings:
 
 
 def _sorted_by_level(f: int, indices: np.ndarray, y: np.ndarray, weights: np.ndarray) -> _SortedRatings:
-    """Sort ratings by the level of field f, then by all else: sums do not depend on the order of the rows."""
+    """Sort ratings by the level of field f, then by all else, so that sums do not depend on the order of the rows."""
     others = (indices[:, g] for g in range(indices.shape[1]) if g != f)
     order = np.lexsort((weights, y, *others, indices[:, f]))
     levels, start = np.unique(indices[order, f], return_index=True)
@@ -95,7 +95,8 @@ def _left_out_squares(
 ) -> np.ndarray:
     """Sum w e^2 (1 + h) over the ratings of each level, with h of each as if it were left out of the level's row.
 
-    h is <s, P s>, with P the inverse of the precision by component: strength plus the sum of w s^2 of the others.
+    h is <s, P s>. P is the inverse of the precision by component: the penalty plus the sum of w s^2 of the other
+    ratings.
     """
     w, start = ratings.weights, ratings.bounds[:-1]
     of_rating = np.repeat(np.arange(len(solved)), np.diff(ratings.bounds))
@@ -109,7 +110,7 @@ def _left_out_squares(
 
 
 def _regression_of(grown: Learned, f: int, ratings: _SortedRatings, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give s, the summed factors of the other fields (n, rank), and the target y - c of each rating, standardized."""
+    """Return s, the summed factors of the other fields (n, rank), and the standardized target y - c of each rating."""
     indices, y, rank = ratings.indices, ratings.y, len(unit) - 1
     s, c = np.zeros((len(y), rank)), np.full(len(y), grown.model.intercept / unit[rank])
     for g in range(indices.shape[1]):
@@ -142,7 +143,7 @@ def _solve(
 
 
 def _solve_each(gram: np.ndarray, right: np.ndarray, is_regular: bool) -> np.ndarray:
-    """Solve a system for each level; where there is none or hardly a penalty, give the shortest solution."""
+    """Solve a system for each level; if there is no or almost no penalty, return the shortest solution."""
     if is_regular:
         try:
             return np.linalg.solve(gram, right[:, :, None])[:, :, 0]

@@ -1,4 +1,4 @@
-"""Make the block grid: standardized ratings, block after block, in the form that the kernel takes."""
+"""Make the block grid: standardized ratings, block after block, in the form for the kernel."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # of a context row: its visits times the ste
 
 @dataclass
 class BlockGrid:
-    """Hold standardized ratings of a shard as the kernel takes them. A block works on the rows of its two groups.
+    """Hold standardized ratings of a shard in the form for the kernel. A block works on the rows of its two groups.
 
-    Rows of context columns are shared by all blocks. A block numbers those that it has ratings of; they are its
-    context rows.
+    All blocks share the rows of context columns. A block numbers those that it has ratings of; they are its context
+    rows.
     """
 
     layout: GridLayout
@@ -89,13 +89,13 @@ class BlockGrid:
 
 
 def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard, learning_rate: float) -> BlockGrid:
-    """Number the context rows of each block, move ratings of one row apart, standardize. Uses ``ratings`` up."""
+    """Number the context rows of each block, separate ratings of the same row, standardize. ``ratings`` are used up."""
     layout, block_start = ratings.layout, ratings.block_start
     context_rows, context_start, context_merge_weight, row_weights = _number_context_rows(ratings)
     context_step_factor = _step_factor(row_weights[context_rows] / layout.n_groups, learning_rate)
     batch_kinds = _spread_and_weigh(ratings, np.diff(context_start), context_step_factor, row_weights, shard)
     target = _in_single_precision(ratings.values, scale, shard)
-    ratings.values = None  # to make room
+    ratings.values = None  # to free memory
     weight = None
     if ratings.weights is not None:
         weight = _in_single_precision(ratings.weights, TargetScale(0.0, 1.0), shard)
@@ -126,10 +126,10 @@ def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard, learning_rate:
 
 
 def _step_factor(visits: np.ndarray, learning_rate: float) -> np.ndarray:
-    """Give the part of each step, float32, that rows with that many visits in an epoch take.
+    """Return the part of each step, float32, that rows with that many visits per epoch take.
 
-    Far more ratings visit a context than a user or an item, and with whole steps it would follow the last of them. An
-    epoch moves it by the mean of what ``n_groups`` blocks make of it, as ``row_weights / n_groups`` visits would.
+    A context has far more ratings than a user or an item. With whole steps it would follow the last of them. So an
+    epoch moves it by the mean of the results of ``n_groups`` blocks, like ``row_weights / n_groups`` visits.
     """
     steps = np.maximum(visits * learning_rate, 1e-300)
     return np.minimum(_MAX_CONTEXT_STEPS_PER_EPOCH / steps, 1.0).astype(np.float32)
@@ -138,7 +138,7 @@ def _step_factor(visits: np.ndarray, learning_rate: float) -> np.ndarray:
 def _spread_and_weigh(
     ratings: Ratings, n_context_rows: np.ndarray, context_step_factor: np.ndarray, row_weights: np.ndarray, shard: Shard
 ) -> np.ndarray:
-    """Move ratings of one row apart, add their weights to ``row_weights``, return ``batch_kinds`` of the grid."""
+    """Separate ratings of the same row, add their weights to ``row_weights``, return ``batch_kinds`` of the grid."""
     layout, blocks = ratings.layout, ratings.blocks
     blocks.set_rows(np.column_stack([layout.n_rows, n_context_rows]))
     batch_kinds = shard.storage.empty(len(ratings.values) // BATCH + len(n_context_rows), np.uint8)
@@ -160,7 +160,7 @@ def _spread_and_weigh(
 
 
 def _in_single_precision(values: np.ndarray, scale: TargetScale, shard: Shard) -> np.ndarray:
-    """Give standardized values as float32, converted a part at a time."""
+    """Return standardized values as float32, converted part by part."""
     out = shard.storage.empty(len(values), np.float32)
 
     def convert(part: slice) -> None:

@@ -1,4 +1,4 @@
-"""Hold what a training run is told: strengths, the loss, how long to train. Names are the estimator's."""
+"""Hold the settings of a training run: penalties, the loss, how long to train. Names are those of the estimator."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ _CONTEXT_DAMPING_RATIO = 5.0  # relative to the mean of users and items, where t
 
 @dataclass(frozen=True)
 class Damping:
-    """Hold the L2 strength of a level, whatever its number of ratings: of users, of items, of context levels."""
+    """Hold the L2 penalty per level, whatever its number of ratings: of users, of items, of context levels."""
 
     factors: tuple[float, float, float]
     biases: tuple[float, float, float]
 
     @classmethod
     def of_sides(cls, users: float, items: float) -> Damping:
-        """Take one of users and one of items, for factors and biases alike; contexts get five times their mean."""
+        """Use one number for users and one for items, for factors and biases; contexts get five times their mean."""
         of_each = users, items, min(_CONTEXT_DAMPING_RATIO * (users / 2 + items / 2), sys.float_info.max)
         return cls(of_each, of_each)
 
     @classmethod
     def of_biases(cls, users: float, items: float) -> Damping:
-        """Take what is estimated for biases; factors and contexts have constants."""
+        """Use the estimates for biases; factors and contexts have constants."""
         return cls((*FACTOR_DAMPING, _CONTEXT_DAMPING), (users, items, _CONTEXT_DAMPING))
 
     def at_least(self, factors: float, biases: float) -> Damping:
-        """Raise what is below these numbers."""
+        """Raise all values to at least these numbers."""
         return Damping(tuple(max(own, factors) for own in self.factors), tuple(max(own, biases) for own in self.biases))
 
     def of(self, column: int) -> tuple[float, float]:
-        """Give that of factors and of biases of the levels of a column."""
+        """Return the damping of factors and of biases of the levels of a column."""
         return self.factors[min(column, 2)], self.biases[min(column, 2)]
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Say what is learned and how strongly it is penalized."""
+    """Describe what is learned and how strongly it is penalized."""
 
     rank: int
     learning_rate: float
@@ -65,20 +65,21 @@ class Hyperparameters:
     n_usual_damping: float = 0.0  # ratings that the usual damping counts as, beside an estimate
 
     def damping_table(self, n_columns: int) -> np.ndarray:
-        """Give the damping of factors and of biases of each column, float64 (n_columns, 2)."""
+        """Return the damping of factors and of biases of each column, float64 (n_columns, 2)."""
         return np.array([self.damping.of(column) for column in range(n_columns)], dtype=np.float64)
 
     def with_damping_of(self, other: Hyperparameters) -> Hyperparameters:
-        """Take over the scale of penalties that was chosen, and a damping where there is none."""
+        """Take over the chosen scale of penalties, and the damping if there is none."""
         return with_fields(self, damping=self.damping or other.damping, penalty_scale=other.penalty_scale)
 
     def strengths(
         self, units: tuple[float, float], share: float = 1.0, damping: Damping | None = None
     ) -> tuple[float, float, tuple[tuple[float, float], ...]]:
-        """Give alpha, alpha_bias and the damping (factors, bias) of users, items and contexts as the kernel takes them.
+        """Return alpha, alpha_bias and the damping (factors, bias) of users, items and contexts, as the kernel needs
+        them.
 
-        ``units`` are those of penalties of factors and of biases; ``share`` multiplies the damping of factors;
-        another ``damping`` may be given than that of the fit.
+        ``units`` are the units of penalties of factors and of biases. ``share`` multiplies the damping of factors.
+        ``damping`` may replace that of the fit.
         """
         of_factors, of_biases, given = units[0] * self.penalty_scale, units[1], damping or self.damping
         of_levels = tuple(
@@ -88,19 +89,19 @@ class Hyperparameters:
         return _safe(self.alpha * of_factors), _safe(self.alpha_bias * of_biases), of_levels
 
     def has_structure_of(self, other: Hyperparameters) -> bool:
-        """Tell whether training can go on with these from a model that was trained with others."""
+        """Check whether training with these can continue from a model that was trained with others."""
         return all(getattr(self, name) == getattr(other, name) for name in _STRUCTURE)
 
     @property
     def structure(self) -> dict[str, Any]:
-        """What must stay the same when training goes on from a model, by name."""
+        """What must stay the same when training continues from a model, by name."""
         named = {name: getattr(self, name) for name in _STRUCTURE if name != "loss"}
         return {**named, "loss and its parameter": self.loss.description}
 
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """Say how long to train."""
+    """Describe how long to train."""
 
     schedule: str
     max_iter: int

@@ -1,12 +1,12 @@
-"""Assign users and items at random to groups: where each level lies in the block grid.
+"""Assign users and items at random to groups: the place of each level in the block grid.
 
-Block (a, b) holds the ratings of user group a and item group b; a stratum is a set of blocks with no group in common,
-whose updates commute (Gemulla et al. 2011). Of P groups, the block of user group a in stratum s has the item group
-(a + s) mod P. A shard has the user groups a0, ..., a0 + A - 1; its block ``s A + a - a0`` is that of user group a in
-stratum s. One shard by itself has all, A = P.
+Block (a, b) holds the ratings of user group a and item group b. A stratum is a set of blocks that share no group, so
+their updates commute (Gemulla et al. 2011). With P groups, the block of user group a in stratum s has the item group
+(a + s) mod P. A shard has the user groups a0, ..., a0 + A - 1. Its block ``s A + a - a0`` is that of user group a in
+stratum s. A single shard has all groups, A = P.
 
-A section is a run of groups of users, with the item groups of the same numbers: what a shard has is some sections. What
-is summed over rows is summed section by section.
+A section is a run of groups of users, together with the item groups of the same numbers. A shard has some sections.
+Sums over rows are computed section by section.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MIN_ROWS_OF_SECTION, _MIN_RATINGS_OF_SECTION = 2**12, 2**19
 
 @dataclass
 class GridLayout:
-    """Hold where each level lies. Rows of all fields are stacked, those of one group side by side.
+    """Hold the place of each level. Rows of all fields are stacked, those of one group side by side.
 
     The rows of a shard are those of its own users, of all items and of all contexts.
     """
@@ -134,13 +134,13 @@ class GridLayout:
         return [np.arange(self.n_groups, dtype=np.int64) * n_own + group for group in range(n_own)]
 
     def block(self, stratum: int | np.ndarray, user_group: int | np.ndarray) -> int | np.ndarray:
-        """Give the block of a user group in a stratum."""
+        """Return the block of a user group in a stratum."""
         return stratum * len(self.own_groups) + user_group - self.own_groups.start
 
     def parts(self, field: int, size: int) -> list[slice]:
         """Cut the rows of users or items, counted within their field, into slices that no section or ``size`` crosses.
 
-        Of items, these are those that begin and end each sweep here.
+        For items, these are those that begin and end each sweep here.
         """
         if (field, size) in self._parts:
             return self._parts[field, size]
@@ -151,11 +151,11 @@ class GridLayout:
 
     @cached_property
     def _parts(self) -> dict[tuple[int, int], list[slice]]:
-        """What was cut before: a fit asks for the same hundreds of times."""
+        """Slices that were cut before, because a fit needs the same ones hundreds of times."""
         return {}
 
     def of_all_blocks(self, values: np.ndarray, shard: Shard) -> np.ndarray:
-        """Put a number for each block of all shards in the order of the blocks of one, (n_blocks, ...)."""
+        """Arrange a number for each block of all shards in the block order of a single shard, (n_blocks, ...)."""
         if self.is_whole:
             return values
         by_group = np.moveaxis(values.reshape(self.n_groups, len(self.own_groups), *values.shape[1:]), 0, 1)
@@ -163,13 +163,13 @@ class GridLayout:
         return np.moveaxis(whole, 0, 1).reshape(self.n_groups**2, *values.shape[1:])
 
     def share_items(self, arrays: list[np.ndarray], shard: Shard) -> None:
-        """Give all shards the rows of items that are written where they begin each sweep."""
+        """Send all shards the rows of items, which are written where these begin each sweep."""
         bounds = np.searchsorted(self.owner, np.arange(shard.n_shards + 1))
         shard.share(arrays, self.item_start[bounds])
 
 
 def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> int:
-    """Choose the number of user and of item groups; a function of the data and the rank, never of the machine."""
+    """Choose the number of user and of item groups; it depends on the data and the rank, never on the machine."""
     fewest = min(n_users, n_items)
     row_bytes = 4 * rank + 8  # factors, bias, damping
     max_for_cache = -(-(n_users + n_items) * row_bytes // _MAX_BYTES_OF_BLOCK_ROWS)
@@ -181,7 +181,7 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
 
 
 def choose_n_sections(n_ratings: int, n_users: int, n_items: int, n_groups: int) -> int:
-    """Choose the number of sections; no more shards than that can share a fit."""
+    """Choose the number of sections, which is the largest number of shards that can share a fit."""
     for_rows, for_ratings = (n_users + n_items) // _MIN_ROWS_OF_SECTION, n_ratings // _MIN_RATINGS_OF_SECTION
     return min(max(for_rows, for_ratings, 1), n_groups)
 
@@ -189,7 +189,7 @@ def choose_n_sections(n_ratings: int, n_users: int, n_items: int, n_groups: int)
 def assign_groups(
     n_levels: list[int], permutations: list[np.ndarray], n_groups: int, n_sections: int, shard: Shard
 ) -> GridLayout:
-    """Assign users and items to groups: the place of a level is drawn, its group follows from the place."""
+    """Assign users and items to groups: the place of a level is drawn, and gives its group."""
     starts, places = [], []
     for f, place in enumerate(permutations):
         start = -(-np.arange(n_groups + 1, dtype=np.int64) * n_levels[f] // n_groups)

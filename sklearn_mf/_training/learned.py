@@ -1,4 +1,4 @@
-"""Hold what training leaves: the model, and what training that goes on from it needs."""
+"""Hold the result of training: the model, and the state from which training can continue."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ OUT_OF_SCALE_MESSAGE = (
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Hold what a model is trained further with; lists have a table for each field, on the scale of y.
+    """Hold the state from which training can continue; lists have a table for each field, on the scale of y.
 
-    Arrays that are given become tables; what is pickled is arrays.
+    Arrays become tables here, and are arrays when pickled.
     """
 
     hyper: Hyperparameters
@@ -51,7 +51,7 @@ class TrainingState:
             self.__post_init__()
 
     def without_users(self) -> TrainingState:
-        """Leave out what belongs to users, of a model of two fields."""
+        """Remove what belongs to users, from a model of two fields."""
 
         def none_of(table: RowTable | None) -> RowTable | None:
             return None if table is None else as_table(np.empty((0, *table.shape[1:]), dtype=np.float32))
@@ -64,7 +64,7 @@ class TrainingState:
         )
 
     def without_levels(self, field: int, levels: np.ndarray) -> TrainingState:
-        """Leave out what belongs to levels of users (field 0) or items (1)."""
+        """Remove what belongs to levels of users (field 0) or items (1)."""
 
         def without(tables: list[RowTable | None], at: int) -> list[RowTable | None]:
             kept = list(tables)
@@ -82,7 +82,7 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Learned:
-    """Hold a model on the scale of y, its training state, and how it came about."""
+    """Hold a model on the scale of y, its training state and its history."""
 
     model: Model
     state: TrainingState
@@ -99,9 +99,9 @@ class Learned:
         return TargetScale(location, self.state.scale)
 
     def version(self, levels: list[np.ndarray], n_levels: list[int]) -> Learned:
-        """Give a version whose rows of these levels may be written to, by field; new ones are 0.
+        """Return a version in which the rows of these levels can be written, by field; new ones are 0.
 
-        Levels are sorted and have all that are new. The rest is shared with this one.
+        ``levels`` are sorted and include all new ones. Other rows are shared with this object.
         """
         model, state = self.model, self.state
 
@@ -125,9 +125,9 @@ class Learned:
 
 @dataclass(frozen=True)
 class LearnedPart:
-    """Hold what one shard has of what was learned: by field the rows that it owns, in the order of their places.
+    """Hold what one shard has learned: for each field the rows that it owns, in the order of their places.
 
-    Where one shard has all, they may be in the order of levels.
+    If one shard has all rows, they may be in the order of levels.
     """
 
     factors: list[np.ndarray]
@@ -168,7 +168,7 @@ def assemble(parts: list[LearnedPart], places: list[np.ndarray]) -> Learned:
 
 
 def learned_of(part: LearnedPart) -> Learned:
-    """Give what was learned, of a part that has all rows in the order of levels."""
+    """Return what was learned, from a part that has all rows in the order of levels."""
     whole = part.whole
     model = Model(part.factors, part.biases, whole.intercept)
     state = TrainingState(
@@ -186,7 +186,7 @@ def learned_of(part: LearnedPart) -> Learned:
 
 @dataclass(frozen=True)
 class Start:
-    """Hold a model to start from, and where each level of the new one is in it, -1 for nowhere."""
+    """Hold a model to start from, and the place of each new level in it, -1 if it is not there."""
 
     learned: Learned
     places: list[np.ndarray]

@@ -1,7 +1,7 @@
-"""Define the losses: value, best constant, scale and link. Names and meanings are scikit-learn's own.
+"""Define the losses: value, best constant, scale and link. Names and meanings are those of scikit-learn.
 
-Errors are measured on the standardized scale, (y - f) / scale, but for Poisson's, whose f is the log of the expected y.
-A new loss is a class here, listed in ``LOSSES``, and a function of the kernel (``judge_NAME`` in sgd_loss.h).
+Errors are measured on the standardized scale, (y - f) / scale. Poisson's is different: its f is the log of the expected
+y. A new loss needs a class here, listed in ``LOSSES``, and a function in the kernel (``judge_NAME`` in sgd_loss.h).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _MAX_ROOT_STEPS = 5000  # more than halving the range of double precision down t
 
 
 class _Average:
-    """Average numbers of ratings, each of which counts by its weight; they are found part by part."""
+    """Average numbers of ratings, weighted; they are computed part by part."""
 
     def __init__(self, y: np.ndarray, weights: np.ndarray | None, storage: Storage):
         self._y, self._weights, self._numbers = y, weights, storage.empty(len(y), np.float64)
         self._total = len(y) if weights is None else weights.sum()
 
     def of(self, function: Callable[[np.ndarray], np.ndarray]) -> float:
-        """Average what ``function`` gives for ratings."""
+        """Average the result of ``function`` for ratings."""
         for part in chunks(len(self._y), _MAX_CHUNK):
             numbers = function(self._y[part])
             self._numbers[part] = numbers if self._weights is None else numbers * self._weights[part]
@@ -44,7 +44,7 @@ class _Average:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Hold the best constant, as the model starts from it."""
+    """Hold the best constant, from which the model starts."""
 
     offset: float  # on the scale of the loss: 0 where targets are centered
     loss: float  # its mean loss
@@ -54,7 +54,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Loss(ABC):
-    """Say what an error costs. The fields of a loss are those parameters of the estimator that it has."""
+    """Define the cost of an error. The fields of a loss are the parameters of the estimator that it uses."""
 
     name: ClassVar[str]
     is_standardized: ClassVar[bool] = True  # whether y is centered and divided by its standard deviation inside
@@ -79,14 +79,14 @@ class Loss(ABC):
 
     @abstractmethod
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Give the loss of each rating, at least 0; ``f`` is the intercept plus what biases and factors add to it."""
+        """Return the loss of each rating, at least 0; ``f`` is the intercept plus the sum of biases and factors."""
 
     @abstractmethod
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
-        """Find the f of least loss that is the same for all ratings; ``storage`` has room for numbers of them."""
+        """Find the constant f of lowest loss; ``storage`` has space for numbers of all ratings."""
 
     def unit(self, scale: float) -> float:
-        """Give the factor that turns a loss on the standardized scale into one on the scale of y."""
+        """Return the factor that turns a loss on the standardized scale into one on the scale of y."""
         return scale
 
     def inverse_link(self, f: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ class Loss(ABC):
         return f
 
     def curvature(self, mean_loss: float) -> float:
-        """Give the curvature of the expected loss, about, where the mean loss of a model is this."""
+        """Return the approximate curvature of the expected loss, for a model with this mean loss."""
         return 1.0
 
     def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:  # noqa: B027, of most
@@ -108,7 +108,7 @@ class Loss(ABC):
         scale: float,
         storage: Storage = _IN_MEMORY,
     ) -> Baseline:
-        """Measure what predicting ``intercept`` for all ratings costs."""
+        """Compute the loss of predicting ``intercept`` for all ratings."""
         with np.errstate(over="ignore"):
             return Baseline(0.0, _Average(y, weights, storage).of(lambda y: self.values(y, intercept, scale)))
 
@@ -126,29 +126,29 @@ class Loss(ABC):
         return intercept, scale, self.baseline_at(intercept, y, weights, scale, storage)
 
     def training_line(self, loss: float) -> str:
-        """Write a mean loss seen in training as ``verbose`` prints it."""
+        """Format a mean loss of training for ``verbose``."""
         return f"training loss {loss:.4f}"
 
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Charge half the squared error; predictions are means."""
+    """Use half the squared error; predictions are means."""
 
     name: ClassVar[str] = "squared_error"
     is_least_squares: ClassVar[bool] = True
     score_name: ClassVar[str] = "R^2"
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Give e^2 / 2."""
+        """Return e^2 / 2."""
         e = (y - f) / scale
         return 0.5 * e * e
 
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
-        """Give the weighted mean."""
+        """Return the weighted mean."""
         return _Average(y, weights, storage).of(lambda y: y)
 
     def unit(self, scale: float) -> float:
-        """Give the squared scale."""
+        """Return the squared scale."""
         return scale**2
 
     def find_baseline(
@@ -160,47 +160,47 @@ class SquaredError(Loss):
         fit_bias: bool,
         storage: Storage = _IN_MEMORY,
     ) -> tuple[float, float, Baseline]:
-        """Give mean and standard deviation as they are: with them the mean loss is 1/2."""
+        """Return mean and standard deviation unchanged: with them the mean loss is 1/2."""
         return location, scale, Baseline(0.0, 0.5)
 
     def training_line(self, loss: float) -> str:
-        """Write the root of the mean squared error."""
+        """Format the root of the mean squared error."""
         return f"training RMSE {(2 * loss) ** 0.5:.4f}"
 
 
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    """Charge the absolute error; predictions are medians."""
+    """Use the absolute error; predictions are medians."""
 
     name: ClassVar[str] = "absolute_error"
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Give |e|."""
+        """Return |e|."""
         return np.abs((y - f) / scale)
 
     def curvature(self, mean_loss: float) -> float:
-        """Give twice the density of errors at 0 if they are Laplacian, 1 / mean |e|."""
+        """Return twice the density of errors at 0 if they are Laplacian, 1 / mean |e|."""
         return 1.0 / max(mean_loss, _SMALLEST_MEAN_LOSS)
 
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
-        """Give the weighted median."""
+        """Return the weighted median."""
         return _quantile(y, weights, 0.5, storage)
 
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """Charge half the square of small errors, and errors above ``epsilon`` standard deviations linearly."""
+    """Use half the square of small errors, and a linear loss of errors above ``epsilon`` standard deviations."""
 
     name: ClassVar[str] = "huber"
     epsilon: float = 1.35
 
     @property
     def parameter(self) -> float:
-        """The error from which on the loss is linear."""
+        """The error above which the loss is linear."""
         return self.epsilon
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Give e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon."""
+        """Return e^2 / 2, or epsilon (|e| - epsilon / 2) if |e| > epsilon."""
         e = (y - f) / scale
         size = np.abs(e)
         return np.where(size > self.epsilon, self.epsilon * (size - 0.5 * self.epsilon), 0.5 * e * e)
@@ -218,13 +218,13 @@ class Huber(Loss):
         return float(brentq(slope, low, high, xtol=1e-9 * scale, maxiter=_MAX_ROOT_STEPS))
 
     def unit(self, scale: float) -> float:
-        """Give the squared scale."""
+        """Return the squared scale."""
         return scale**2
 
 
 @dataclass(frozen=True)
 class Quantile(Loss):
-    """Charge the quantile loss; predictions are quantiles."""
+    """Use the quantile (pinball) loss; predictions are quantiles."""
 
     name: ClassVar[str] = "quantile"
     has_deviations: ClassVar[bool] = False
@@ -236,43 +236,43 @@ class Quantile(Loss):
         return self.quantile
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Give q e, but (q - 1) e where e < 0."""
+        """Return q e, or (q - 1) e if e < 0."""
         e = (y - f) / scale
         return np.maximum(self.quantile * e, (self.quantile - 1) * e)
 
     def curvature(self, mean_loss: float) -> float:
-        """Give the density of errors at 0 if they are asymmetrically Laplacian, q (1 - q) / mean loss."""
+        """Return the density of errors at 0 if they are asymmetric Laplacian, q (1 - q) / mean loss."""
         return self.quantile * (1.0 - self.quantile) / max(mean_loss, _SMALLEST_MEAN_LOSS)
 
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
-        """Give the weighted quantile."""
+        """Return the weighted quantile."""
         return _quantile(y, weights, self.quantile, storage)
 
 
 @dataclass(frozen=True)
 class Poisson(Loss):
-    """Charge half the Poisson deviance, for counts; f is the log of the expected count."""
+    """Use half the Poisson deviance, for counts; f is the log of the expected count."""
 
     name: ClassVar[str] = "poisson"
     has_deviations: ClassVar[bool] = False
     is_standardized: ClassVar[bool] = False
 
     def values(self, y: np.ndarray, f: np.ndarray | float, scale: float) -> np.ndarray:
-        """Give y (e^d - 1 - d) with d = f - log(y)."""
+        """Return y (e^d - 1 - d) with d = f - log(y)."""
         d = f - np.log(np.where(y > 0, y, 1.0))
         return np.where(y > 0, y * (np.expm1(d) - d), np.exp(f))
 
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
-        """Give the log of the weighted mean."""
+        """Return the log of the weighted mean."""
         mean = _Average(y, weights, storage).of(lambda y: y)
         return float(np.log(mean)) if mean > 0 else -np.inf
 
     def unit(self, scale: float) -> float:
-        """Give 1: counts are not standardized."""
+        """Return 1: counts are not standardized."""
         return 1.0
 
     def inverse_link(self, f: np.ndarray) -> np.ndarray:
-        """Give e^f."""
+        """Return e^f."""
         return np.exp(f)
 
     def check_targets(self, y: np.ndarray, weights: np.ndarray | None, name: str = "y") -> None:
@@ -281,8 +281,8 @@ class Poisson(Loss):
         below = np.flatnonzero(counts & (y < 0))
         if len(below):
             raise ValueError(
-                f"loss='poisson' is for counts, 0 or more: {name} has {len(below)} negative values, the first at row "
-                f"{below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
+                f"loss='poisson' is for counts of 0 or more, but {name} has {len(below)} negative values, the "
+                f"first at row {below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
             )
 
     def baseline_at(
@@ -293,11 +293,11 @@ class Poisson(Loss):
         scale: float,
         storage: Storage = _IN_MEMORY,
     ) -> Baseline:
-        """Measure what predicting e^intercept costs; the curvature m of the loss there is e^intercept.
+        """Compute the loss of predicting e^intercept; the curvature m of the loss there is e^intercept.
 
-        There the loss is m/2 (y/m - 1 - f)^2 but for a constant. On the standardized scale, where y/m - 1 is divided by
-        its standard deviation s and factors by its root, a strength of 1 is m s for factors, and m for biases: so a
-        variance of counts beyond the mean makes penalties of factors stronger.
+        There the loss is m/2 (y/m - 1 - f)^2 plus a constant. On the standardized scale, y/m - 1 is divided by its
+        standard deviation s, and factors by the root of s. So a penalty of 1 becomes m s for factors, and m for biases.
+        If the variance of counts is larger than their mean, penalties of factors are therefore larger.
         """
         mean, average = float(np.exp(intercept)), _Average(y, weights, storage)
         with np.errstate(over="ignore"):
@@ -318,12 +318,12 @@ class Poisson(Loss):
         """Find the log of the mean; the scale is 1."""
         if not y.max() > 0:
             raise ValueError(
-                "loss='poisson' needs a value above 0 in y, and in what early_stopping leaves of it: the log of the "
-                "mean is where it starts."
+                "loss='poisson' starts from the log of the mean. So it needs a value above 0 in y, and in the "
+                "part of y that early_stopping does not hold out."
             )
         if y.max() > _LARGEST_COUNT:
             raise ValueError(
-                f"loss='poisson' takes counts up to {_LARGEST_COUNT:.1e}, which single precision holds, and y has "
+                f"loss='poisson' takes counts up to {_LARGEST_COUNT:.1e} (single precision), but y has "
                 f"{y.max():.3g}. Rescale y, or choose another loss."
             )
         return super().find_baseline(y, weights, location, 1.0, fit_bias, storage)
@@ -333,13 +333,13 @@ LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (SquaredError, Abso
 
 
 def make_loss(name: str, /, **parameters: Any) -> Loss:
-    """Make the loss of that name, from those of the parameters that it has; others are not looked at."""
+    """Make the loss of that name, with the parameters that it uses; others are ignored."""
     loss = LOSSES[name]
     return loss(**{field.name: parameters[field.name] for field in fields(loss)})
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray | None, q: float, storage: Storage) -> float:
-    """Find the middle of the values that minimize the quantile loss; repeated ratings count as weighted ones."""
+    """Find the middle of the values that minimize the quantile loss; repeated ratings count like weighted ones."""
     n, total = len(values), 0.0
     ordered = storage.empty(n, np.complex128)  # values with their places: complex numbers are sorted by both, in place
     for part in chunks(n, _MAX_CHUNK):

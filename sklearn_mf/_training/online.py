@@ -1,8 +1,7 @@
-"""Learn from ratings that come later, one after another: each moves its rows by what they do not know yet.
+"""Learn from later ratings, one after another; rows with few ratings move more than rows with many.
 
-Levels beyond those learned are new; what is learned grows for them. Centers of new levels are predicted from their
-partners in the ratings given, by the coefficients of the last fit, which stay as they are. _kernel/online.h has the
-formulas.
+Levels that are not known are new, and are added. Centers of new levels are predicted from their partners in the given
+ratings, by the coefficients of the last fit, which do not change. _kernel/online.h has the formulas.
 """
 
 from __future__ import annotations
@@ -56,9 +55,9 @@ def update_on_batch(
     forgetting: float,
     make_rng: Callable[[], np.random.Generator],
 ) -> Learned:
-    """Learn each rating of a batch once, in canonical order; give a version of what was learned.
+    """Learn each rating of a batch once, in canonical order; return a new version of what was learned.
 
-    A rating with a ``y_old`` that is not NaN replaces one of this value.
+    A rating whose ``y_old`` is not NaN replaces an earlier one of this value.
     """
     hyper, known = hyper.with_damping_of(learned.state.hyper), learned.state.knowledge
     batch = _canonical(coded, y_old, learned.state.weight_unit)
@@ -103,7 +102,7 @@ def update_on_batch(
 
 
 def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float) -> Batch:
-    """Put ratings into an order that depends on their set alone, as if at random; merge equal ones."""
+    """Put ratings into a random-looking order that depends only on their set; merge equal ones."""
     indices, y = np.stack(coded.codes, axis=1).astype(np.int32, copy=False), coded.values.astype(np.float64)
     weights = coded.weights
     if weights is None and weight_unit != 1.0:
@@ -134,7 +133,7 @@ def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float
 
 
 def _order_of(keys: list[np.ndarray]) -> np.ndarray:
-    """Sort by several keys, the last one first, as ``np.lexsort``; hardly two of the last key are the same."""
+    """Sort by several keys, the last one first, as ``np.lexsort`` does; values of the last key are mostly different."""
     order = np.argsort(keys[-1])
     in_order = keys[-1][order]
     is_next = in_order[1:] == in_order[:-1]
@@ -146,10 +145,12 @@ def _order_of(keys: list[np.ndarray]) -> np.ndarray:
 
 
 def _check_scale(batch: Batch, learned: Learned) -> None:
-    """Raise a ValueError if ratings or weights are beyond what the model can hold."""
+    """Raise a ValueError if ratings or weights are too large for the model."""
     limits, weights = np.finfo(np.float32), batch.weights
     if weights is not None and weights.max() < limits.smallest_subnormal:
-        raise ValueError("The weights are too small for single precision, relative to the first. Rescale them.")
+        raise ValueError(
+            "The weights are too small for single precision, compared with those of the first call. Rescale them."
+        )
     values = [batch.y] if batch.y_old is None else [batch.y, np.nan_to_num(batch.y_old, nan=learned.model.intercept)]
     size = max(float(np.abs(y - learned.model.intercept).max()) for y in values) / learned.state.scale
     if size > LARGEST_SAFE_NUMBER or (weights is not None and not weights.max() <= limits.max):
@@ -164,7 +165,7 @@ def _start_new_levels(
     hyper: Hyperparameters,
     rng: np.random.Generator,
 ) -> None:
-    """Start rows of new levels near their centers, in place: from exact zeros, two new levels would not move."""
+    """Start rows of new levels near their centers, in place; from exact zeros, two new levels would not move."""
     rank, model, state = hyper.rank, grown.model, grown.state
     unit, norm = grown.target_scale.row_unit(rank), small_norm(len(new))
     codes = [batch.indices[:, 0], batch.indices[:, 1]]
@@ -185,9 +186,10 @@ def _start_new_levels(
 
 
 def _gained_partners(batch: Batch, n_known: list[int]) -> np.ndarray:
-    """Tell which ratings bring a partner to their user and to their item, uint8 (n, 2).
+    """Find which ratings bring a new partner to their user and to their item, uint8 (n, 2).
 
-    Those of new levels are counted already, those that replace one are no new pair, and a pair of a batch counts once.
+    Ratings of new levels are already counted. Ratings that replace one are not a new pair. A pair of a batch counts
+    once.
     """
     if len(batch.y) == 1:
         is_new_pair = batch.y_old is None or bool(np.isnan(batch.y_old[0]))

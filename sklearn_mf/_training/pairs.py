@@ -1,4 +1,4 @@
-"""Hold the distinct pairs of user and item that were observed, by user and by item."""
+"""Hold the distinct observed pairs of user and item, by user and by item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_WEIGHT = 1e12  # relative to the mean of the fit: beyond, single precis
 
 @dataclass(frozen=True)
 class PairsBySide:
-    """Hold the pairs of each row of one side: those of row r are ``start[r]:start[r + 1]``, in rising order."""
+    """Hold the pairs of each row of one side: those of row r are ``start[r]:start[r + 1]``, in increasing order."""
 
     start: np.ndarray  # int64 (n_rows + 1,)
     index: np.ndarray  # int32 (n_pairs,): rows of the other side
@@ -26,7 +26,7 @@ class PairsBySide:
 
     @classmethod
     def joined(cls, parts: list[PairsBySide]) -> PairsBySide:
-        """Put the pairs of all shards below each other, in their order."""
+        """Concatenate the pairs of all shards, in their order."""
         n_pairs = np.cumsum([0, *(len(part.index) for part in parts)])
         start = np.concatenate([[0], *(part.start[1:] + before for part, before in zip(parts, n_pairs, strict=False))])
         index, weight = np.concatenate([part.index for part in parts]), None
@@ -36,12 +36,12 @@ class PairsBySide:
 
     @classmethod
     def of_table(cls, table: sparse.csr_array | sparse.csc_array) -> PairsBySide:
-        """Take the arrays of a compressed table, with None for weights that are all 1."""
+        """Use the arrays of a compressed table; weights are None if all are 1."""
         weight = None if (table.data == 1).all() else table.data
         return cls(table.indptr.astype(np.int64), table.indices.astype(np.int32, copy=False), weight)
 
     def table(self, n_other: int) -> sparse.csr_array:
-        """Give the pairs as a table with ``n_other`` columns."""
+        """Return the pairs as a table with ``n_other`` columns."""
         # SciPy gives all indices one type.
         start = self.start.astype(np.int32) if len(self.index) < 2**31 else self.start
         return sparse.csr_array((self.weights, self.index, start), shape=(self.n_rows, n_other))
@@ -69,14 +69,14 @@ class PairsBySide:
 
 @dataclass
 class CodedPairs:
-    """Hold rows of X as codes, and how much each counts. Each row counts."""
+    """Hold rows of X as codes, with their confidence. All rows count."""
 
     codes: list[np.ndarray]  # int32 (n_rows,) of users and of items; cleared by what uses them up
     confidence: np.ndarray | None  # float64 (n_rows,), at least 0; None is 1 everywhere
     n_levels: list[int]
 
     def of_rows(self, rows: np.ndarray, field: int) -> CodedPairs:
-        """Give some of the rows, with the codes of a field first."""
+        """Return some of the rows, with the codes of a field first."""
         confidence = None if self.confidence is None else self.confidence[rows]
         order = [field, 1 - field]
         return CodedPairs([self.codes[f][rows] for f in order], confidence, [self.n_levels[f] for f in order])
@@ -90,9 +90,9 @@ def weigh_pairs(
     strength: float,
     shard: Shard,
 ) -> tuple[CodedPairs, ConfidenceRule | None, float]:
-    """Give the pairs of this shard with their confidence, the rule for that, and the largest weight.
+    """Return the pairs of this shard with their confidence, the rule of confidence, and the largest weight.
 
-    All shards have ratings, or none, and the same for weights; a shard without rows has empty arrays.
+    Either all shards have ratings or none, and the same for weights. A shard without rows has empty arrays.
     """
     rule, confidence, weight_scale = None, None, 1.0
     if weights is not None:
@@ -105,10 +105,11 @@ def weigh_pairs(
 
 
 def distinct_pairs(pairs: CodedPairs, shard: Shard) -> tuple[PairsBySide, float]:
-    """Add up what all shards have of each pair; return the pairs of this shard's users, and the unit of weights.
+    """Add up the confidence of each pair over all shards; return the pairs of this shard's users, and the unit of
+    weights.
 
-    Weights are divided by the unit, their mean over all pairs. The result is the same for any order of the rows, on
-    any shards. ``pairs`` are used up, to make room.
+    Weights are divided by the unit, their mean over all pairs. The result does not depend on the order of the rows or
+    on the shards. ``pairs`` are used up, to free memory.
     """
     users = Sections(pairs.n_levels[0])
     rows = users.own_rows(shard)
@@ -123,7 +124,7 @@ def distinct_pairs(pairs: CodedPairs, shard: Shard) -> tuple[PairsBySide, float]
 
 
 def pairs_in_unit(pairs: CodedPairs, unit: float) -> PairsBySide:
-    """Add up what is said of each pair, and divide it by ``unit``; give the pairs by their first code."""
+    """Add up the confidence of each pair, and divide it by ``unit``; return the pairs by their first code."""
     is_alike = pairs.confidence is None
     weights = _relative_weights(pairs, 1.0 if is_alike else unit)
     table = _merged([*pairs.codes, weights], 0, (pairs.n_levels[0], pairs.n_levels[1]))
@@ -133,7 +134,7 @@ def pairs_in_unit(pairs: CodedPairs, unit: float) -> PairsBySide:
 
 
 def pairs_of_items(by_user: PairsBySide, n_levels: list[int], shard: Shard) -> PairsBySide:
-    """Give the pairs of this shard's items, from those of the users of each shard."""
+    """Return the pairs of this shard's items, from those of the users of each shard."""
     users, items = (Sections(n).starts(shard) for n in n_levels)
     table, parts = by_user.table(n_levels[1]).tocsc(), []
     for first, last in pairwise(items):
@@ -149,12 +150,12 @@ def pairs_of_items(by_user: PairsBySide, n_levels: list[int], shard: Shard) -> P
 
 
 def _largest(values: np.ndarray, shard: Shard) -> float:
-    """Give the largest number of all shards; none is below 0."""
+    """Return the largest number of all shards; none is below 0."""
     return float(shard.gather(np.array([values.max(initial=0.0)])).max())
 
 
 def _relative_weights(pairs: CodedPairs, scale: float) -> np.ndarray:
-    """Divide confidences by ``scale``, float32; the pairs lose them."""
+    """Divide confidences by ``scale``, float32; they are removed from ``pairs``."""
     given = np.ones(len(pairs.codes[0]), dtype=np.float32)
     if pairs.confidence is not None:
         with np.errstate(over="ignore", under="ignore"):
@@ -165,7 +166,7 @@ def _relative_weights(pairs: CodedPairs, scale: float) -> np.ndarray:
 
 
 def _merged(given: list[np.ndarray], first: int, shape: tuple[int, int]) -> sparse.csr_array:
-    """Give codes and weights as a table of distinct pairs, from row ``first`` on; ``given`` is used up."""
+    """Return codes and weights as a table of distinct pairs, from row ``first`` on; ``given`` is used up."""
     rows, columns, weights = given
     given.clear()
     if first:
@@ -179,7 +180,7 @@ def _merged(given: list[np.ndarray], first: int, shape: tuple[int, int]) -> spar
 
 
 def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard) -> float:
-    """Give the mean weight over the pairs of all shards."""
+    """Return the mean weight over the pairs of all shards."""
     data, start = by_user.data, by_user.indptr
     extremes = shard.gather(np.array([[data.min(initial=np.inf), data.max(initial=-np.inf)]]))
     smallest, largest = float(extremes[:, 0].min()), float(extremes[:, 1].max())
@@ -192,7 +193,7 @@ def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard)
 
 
 def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
-    """Add up pairs that are there several times, which follow each other, from the smallest number on; in place."""
+    """Add up repeated pairs, which are adjacent, from the smallest number on; in place."""
     n_kept, counts = 0, np.zeros(table.shape[0], dtype=np.int64)
     for rows in _chunks_of_rows(table.indptr):
         part = slice(table.indptr[rows.start], table.indptr[rows.stop])
@@ -226,7 +227,7 @@ def _sums_of_repeated(rows: np.ndarray, index: np.ndarray, data: np.ndarray) -> 
 
 
 def _chunks_of_rows(start: np.ndarray) -> list[slice]:
-    """Cut rows into chunks of some number of pairs, or of one row that has more."""
+    """Cut rows into chunks of a given number of pairs, or of one row that has more."""
     ends = np.searchsorted(start, np.arange(_CHUNK, start[-1], _CHUNK), side="left")
     bounds = np.unique([0, *ends, len(start) - 1]).tolist()
     return [slice(a, b) for a, b in pairwise(bounds)]

@@ -1,4 +1,4 @@
-"""Sum over the partners of a row: the users who rated an item, the items that a user rated."""
+"""Sum over the partners of a row: the users who rated an item, or the items that a user rated."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Partners:
         shard.threads.map(self._runs.find, self._layout.blocks_of_users)
 
     def sum(self, to_field: int, given: np.ndarray, out: np.ndarray) -> None:
-        """Fill ``out`` with the sums over each row's partners of their rows in ``given``.
+        """Fill ``out`` with the sums of the rows in ``given`` over each row's partners.
 
-        Rows of items are given, and filled in, where they begin each sweep.
+        Rows of items are read and written where they begin each sweep.
         """
         layout = self._layout
         if to_field == 0:

@@ -1,9 +1,9 @@
-"""Choose how strongly factors are penalized, by short fits that are judged on ratings which they do not train on.
+"""Choose the scale of the penalties of factors, by short fits that are scored on held-out ratings.
 
-Counts of a large mean tell much, unless they vary far more than Poisson's law says. What of their variance is noise
-shows only when factors are fitted. So the penalties that standardized ratings would have are multiplied by the factor
-whose fits have the least deviance. Standardized ratings need it less; it is done for them where ratings are held out
-anyway, with early stopping.
+Counts with a large mean carry much information, unless they vary far more than Poisson's law says. How much of their
+variance is noise shows only when factors are fitted. So the penalties for standardized ratings are multiplied by the
+factor whose fits have the lowest deviance. Standardized ratings need this less. It is done for them if ratings are held
+out anyway, with early stopping.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sklearn_mf._utils.threads import chunks
 
 @dataclass(frozen=True)
 class _Trial:
-    """Say which scales are compared, and by what fits."""
+    """Describe which scales are compared, and by which fits."""
 
     scales: tuple[float, ...]  # the first is chosen whose score is nearly the best
     tolerance: float  # what nearly is
@@ -48,9 +48,9 @@ def with_penalty_scale(
     shard: Shard,
     tape: Tape,
 ) -> Steps[Hyperparameters]:
-    """Choose the scale of the penalties of factors, for counts or with early stopping, where damping is estimated.
+    """Choose the scale of the penalties of factors, for counts or with early stopping, if damping is estimated.
 
-    Fits are judged on ``held``, or on a tenth of the ratings.
+    Fits are scored on ``held``, or on a tenth of the ratings.
     """
     is_count = not hyper.loss.is_standardized
     n = _count(ratings.values, is_count, shard)
@@ -73,13 +73,13 @@ def with_penalty_scale(
         training, judges = hold_out(ratings, _HELD_OUT if held is None else 0.0, own_rng, shard)
         run = TrainingRun(training, replace(small, penalty_scale=scale), None, own_rng, shard, tape)
         scores.append((yield from _score(run, judges if held is None else held)))
-        del run, training, judges  # to make room
+        del run, training, judges  # to free memory
     best = np.array(scores) >= max(scores) - trial.tolerance
     return replace(hyper, penalty_scale=trial.scales[int(np.argmax(best))])
 
 
 def _count(values: np.ndarray, is_count: bool, shard: Shard) -> int:
-    """Count the ratings of all shards; of counts, those above 0."""
+    """Count the ratings of all shards; for counts, only those above 0."""
     own = len(values)
     if is_count:
         own = sum(np.count_nonzero(values[part] > 0) for part in chunks(len(values), _MAX_CHUNK))
@@ -87,7 +87,7 @@ def _count(values: np.ndarray, is_count: bool, shard: Shard) -> int:
 
 
 def _score(run: TrainingRun, judges: HeldOut) -> Steps[float]:
-    """Fit briefly; give 1 - loss / loss of the best constant on other ratings."""
+    """Fit briefly; return 1 - loss / loss of the best constant on other ratings."""
     score, epochs, value = run.scorer(judges), fixed_epochs("linear", _N_EPOCHS), -np.inf
     for number, epoch in enumerate(epochs, start=1):
         found = run.epoch(epoch.step_factor, epoch.centers_move, score if number == len(epochs) else None)

@@ -1,4 +1,4 @@
-"""Measure how well the rows of a model are known: what is kept of the ratings of each level, and in all.
+"""Measure the precision of the rows of a model: statistics of the ratings of each level, and of all ratings.
 
 _kernel/precision.h has the formulas.
 """
@@ -29,7 +29,7 @@ SMALLEST_DAMPING = 1.0, 0.05
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Hold what all ratings together tell of how well rows are known; on the standardized scale."""
+    """Hold statistics of all ratings about the precision of rows, on the standardized scale."""
 
     weight_sum: float  # of all ratings
     fitted_weight: float  # of the ratings that a fit learned from
@@ -41,11 +41,13 @@ class Knowledge:
 
     @property
     def noise(self) -> float:
-        """Variance of a rating around what it is expected to be."""
+        """Variance of a rating around its expected value."""
         return self.noise_sum / self.weight_sum if self.weight_sum > 0 else 0.0
 
     def rule(self, hyper: Hyperparameters, is_online: bool = False) -> PrecisionRule:
-        """Give the rule of how precise rows are; the damping of a model that learns online shrinks with its fit."""
+        """Return the rule of the precision of rows; the damping of a model that learns online shrinks with the share of
+        its fit.
+        """
         share = 1.0
         if is_online and self.weight_sum > 0:
             share = max(self.fitted_weight / self.weight_sum, _DAMPING_WITHOUT_FIT)
@@ -67,7 +69,7 @@ class Knowledge:
         )
 
     def with_squares_of(self, factors: list, level_sums: list, unit: float) -> Knowledge:
-        """Measure the squares of rows again: rows of the scale of y, of a model whose factors were replaced."""
+        """Compute the squares of rows again, from rows on the scale of y, after factors were replaced."""
         norms = []
         for rows, sums in zip(factors, level_sums, strict=True):
             rows = rows.whole().astype(np.float64)
@@ -85,7 +87,7 @@ def measure_knowledge(
     mean_loss: float,
     shard: Shard,
 ) -> tuple[np.ndarray, Knowledge]:
-    """Measure what a training run leaves: the sums of each row, float32 (n_rows, N_SUMS), and in all.
+    """Compute the statistics of a training run: the sums of each row, float32 (n_rows, N_SUMS), and of all ratings.
 
     Rows of items are up to date where they begin each sweep.
     """

@@ -1,4 +1,4 @@
-"""Tell how a fit goes on: lines of ``verbose``, and scikit-learn's callbacks where it has them (1.9)."""
+"""Report the progress of a fit: lines of ``verbose``, and scikit-learn's callbacks if it has them (from 1.9 on)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Mark(Enum):
-    """Say that an epoch begins, or that one of a fit that only chooses penalties has ended."""
+    """Signal that an epoch begins, or that one of a fit that only chooses penalties has ended."""
 
     EPOCH_BEGINS = "epoch begins"
     TRIAL_EPOCH_ENDED = "trial epoch ended"
@@ -23,14 +23,14 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Message:
-    """Say something between epochs."""
+    """Send a message between epochs."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """Say what an epoch has found."""
+    """Describe the result of an epoch."""
 
     step: float
     loss: float  # on the scale of y
@@ -38,7 +38,7 @@ class EpochEnded:
     learned: Callable[[], Any] | None  # gives what is learned by now, where it is at hand
 
     def without_model(self) -> EpochEnded:
-        """Give the numbers alone."""
+        """Return the numbers alone."""
         return replace(self, learned=None)
 
 
@@ -47,23 +47,23 @@ Steps = Generator[Event, bool, Result]  # a fit, which is told after each epoch 
 
 
 class Callback:
-    """Tell of a fit and its epochs. Without an estimator it says nothing and never stops a fit.
+    """Report a fit and its epochs. Without an estimator it reports nothing and never stops a fit.
 
-    ``attributes`` is set by the caller: it turns what is learned into the attributes of an estimator, for callbacks.
+    The caller sets ``attributes``: it turns what is learned into the attributes of an estimator, for callbacks.
 
     Parameters
     ----------
     estimator : estimator or None
-        Its ``verbose`` and its callbacks say what is told.
+        Its ``verbose`` and its callbacks decide what is reported.
 
     loss : Loss
         What epochs report.
 
     max_epochs : int or None
-        The number of epochs, where it is known.
+        The number of epochs, if it is known.
 
     epoch_name : str, default="Epoch"
-        What ``verbose`` calls an epoch.
+        The name of an epoch for ``verbose``.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Callback:
         return bool(getattr(self._estimator, "_skl_callbacks", None))
 
     def begin_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Tell that a fit begins."""
+        """Report that a fit begins."""
         self._start = time.perf_counter()
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._given = {"estimator": self._estimator, "X": X, "y": y, "metadata": metadata}
@@ -97,14 +97,14 @@ class Callback:
             self._fit_context.call_on_fit_task_begin(**self._given)
 
     def begin_epoch(self) -> None:
-        """Tell that an epoch begins."""
+        """Report that an epoch begins."""
         self._n_epochs += 1
         if self._fit_context is not None:
             self._epoch_context = self._fit_context.subcontext(task_name="epoch")
             self._epoch_context = self._epoch_context.call_on_fit_task_begin(**self._given)
 
     def drive(self, steps: Steps[Result]) -> Result:
-        """Run a fit to its end and tell of its events; return its result."""
+        """Run a fit to its end and report its events; return its result."""
         try:
             event = next(steps)
             while True:
@@ -113,7 +113,7 @@ class Callback:
             return end.value
 
     def take(self, event: Event) -> bool:
-        """Tell of an event; return whether a callback asks to stop."""
+        """Report an event; return whether a callback asks to stop."""
         if event is Mark.EPOCH_BEGINS:
             self.begin_epoch()
         elif isinstance(event, Message):
@@ -123,12 +123,12 @@ class Callback:
         return False
 
     def end_epoch(self, step: float, loss: float, score: float | None, learned: Callable[[], Any]) -> bool:
-        """Tell of an epoch, with the loss on the scale of y; return whether a callback asks to stop."""
+        """Report an epoch, with the loss on the scale of y; return whether a callback asks to stop."""
         held_out = "" if score is None else f"  held-out {self._loss.score_name} {score:.4f}"
         return self.end_round(lambda: f"step {step:.4g}  {self._loss.training_line(loss)}{held_out}", learned)
 
     def end_round(self, describe: Callable[[], str], learned: Callable[[], Any]) -> bool:
-        """Tell of an epoch in the words of ``describe``; return whether a callback asks to stop."""
+        """Report an epoch by the text of ``describe``; return whether a callback asks to stop."""
         if self._verbose:
             total = f"/{self._max_epochs}" if self._max_epochs else ""
             seconds = time.perf_counter() - self._start
@@ -140,13 +140,13 @@ class Callback:
         )
 
     def end_fit(self, learned: Any) -> None:
-        """Tell that the fit ends."""
+        """Report that the fit ends."""
         if self._fit_context is not None:
             self._fit_context.call_on_fit_task_end(
                 **self._given, reconstruction_attributes=lambda: self.attributes(learned)
             )
 
     def tell(self, message: str) -> None:
-        """Print a message between epochs, with ``verbose``."""
+        """Print a message between epochs, if ``verbose``."""
         if self._verbose:
             print(message)

@@ -1,11 +1,11 @@
-"""Make ratings canonical: rows in any order become blocks, in an order that depends on the set of ratings alone.
+"""Make ratings canonical: rows in any order become blocks, in an order that depends only on the set of ratings.
 
-Canonical ratings make a fit a function of the *set* of ratings: they are put into an order that depends on nothing
-else, equal ones are merged and their weights added, so the order of the rows is gone and a weight of 3 is the same as
-three rows.
+Canonical ratings make a fit a function of the *set* of ratings. They are put into an order that depends on nothing
+else. Equal ratings are merged and their weights added. So the order of the rows is lost, and a weight of 3 is the same
+as three rows.
 
-Each row goes to the shard of its user, and is scattered to its block by counting; each block is then ordered by a hash
-of its indices, by itself and in the cache. That order is random, so that ratings of one row are far apart, and
+Each row goes to the shard of its user, and is scattered to its block by counting. Each block is then sorted by a hash
+of its indices, separately and in the cache. This order is random, so ratings of one row are far apart, and it is
 canonical.
 """
 
@@ -28,7 +28,7 @@ _MAX_CHUNK = 2**18  # rows a task: temporary arrays are of this length
 
 @dataclass
 class CodedRatings:
-    """Hold ratings as they came, with codes for ids."""
+    """Hold ratings in their original order, with codes for ids."""
 
     codes: list[np.ndarray]  # per field, int32 (n,): level of each row
     values: np.ndarray  # (n,)
@@ -36,7 +36,7 @@ class CodedRatings:
     n_levels: list[int]  # per field
 
     def let_go(self) -> None:
-        """Forget the arrays, to make room."""
+        """Drop the arrays, to free memory."""
         self.codes, self.values, self.weights = [], np.empty(0), None
 
 
@@ -53,20 +53,20 @@ class Ratings:
 
     @property
     def blocks(self) -> RatingBlocks:
-        """The same arrays, for work in the kernel."""
+        """The same arrays, for the kernel."""
         return RatingBlocks(self.index, self.values, self.weights, self.block_start)
 
     @property
     def average(self) -> BlockAverage:
-        """What averages numbers of the ratings of all shards."""
+        """Average of numbers over the ratings of all shards."""
         return BlockAverage(self.layout, self.block_start, self.weights)
 
 
 @dataclass(frozen=True)
 class BlockAverage:
-    """Average numbers of the ratings of all shards, of which each counts by its weight; block by block, in their order.
+    """Average numbers over the ratings of all shards, weighted; block by block, in their order.
 
-    Without a layout all numbers are one block.
+    Without a layout, all numbers are one block.
     """
 
     layout: GridLayout | None
@@ -74,12 +74,12 @@ class BlockAverage:
     weights: np.ndarray | None  # (n,)
 
     def of(self, function: Callable[[slice], np.ndarray], shard: Shard) -> float:
-        """Average what ``function`` gives for a run of ratings."""
+        """Average the result of ``function`` for a run of ratings."""
         total, weight = self.sums(function, shard)
         return total / weight
 
     def sums(self, function: Callable[[slice], np.ndarray], shard: Shard) -> tuple[float, float]:
-        """Sum what ``function`` gives for a run of ratings times weights, and sum the weights."""
+        """Sum the result of ``function`` for a run of ratings times weights, and sum the weights."""
 
         def sums_of(run: slice) -> np.ndarray:
             ratings = slice(self.block_start[run.start], self.block_start[run.stop])
@@ -97,7 +97,7 @@ class BlockAverage:
         return float(total), float(weight)
 
     def _runs(self) -> list[slice]:
-        """Cut the blocks into runs of about as many ratings as a task has."""
+        """Cut the blocks into runs, each with about the number of ratings of a task."""
         ends = np.searchsorted(self.block_start, np.arange(_MAX_CHUNK, self.block_start[-1], _MAX_CHUNK))
         bounds = np.unique([0, *ends, len(self.block_start) - 1])
         return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
@@ -124,12 +124,12 @@ class HeldOut:
 
     @property
     def average(self) -> BlockAverage:
-        """What averages numbers of the ratings of all shards."""
+        """Average of numbers over the ratings of all shards."""
         start = np.array([0, len(self.values)]) if self.block_start is None else self.block_start
         return BlockAverage(self.layout, start, self.weights)
 
     def rows_of(self, layout: GridLayout) -> np.ndarray:
-        """Give the stacked rows, int32 (n, n_fields)."""
+        """Return the stacked rows, int32 (n, n_fields)."""
         if self.layout is not None:
             return self.indices
         rows = np.empty_like(self.indices)
@@ -141,9 +141,9 @@ class HeldOut:
 def canonical_ratings(
     coded: CodedRatings, rank: int, rng: np.random.Generator, shard: Shard, n_groups: int | None = None
 ) -> Ratings:
-    """Drop weights of zero, scatter ratings to blocks, order them, merge what is equal, divide weights by their mean.
+    """Drop weights of zero, scatter ratings to blocks, sort them, merge equal ones, divide weights by their mean.
 
-    What is given is used up. ``n_groups`` is chosen unless given.
+    The input is used up. ``n_groups`` is chosen unless it is given.
     """
     n_levels = coded.n_levels
     permutations = [rng.permutation(n) for n in n_levels[:2]]
@@ -172,7 +172,7 @@ def canonical_ratings(
 
 
 def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard: Shard) -> tuple[Ratings, HeldOut]:
-    """Draw about ``fraction`` of the ratings; return the others and those drawn, at least one of each."""
+    """Draw about ``fraction`` of the ratings; return the others and the drawn ones, at least one of each."""
     layout, seed = ratings.layout, int(rng.integers(2**63))
     is_held = _draw(ratings, fraction, seed, shard)
     n_held = [np.count_nonzero(is_held[lo:hi]) for lo, hi in pairwise(ratings.block_start.tolist())]
@@ -207,7 +207,7 @@ def _split(ratings: Ratings, is_held: np.ndarray, n_held: int, shard: Shard) -> 
 
 
 def _draw(ratings: Ratings, fraction: float, seed: int, shard: Shard) -> np.ndarray:
-    """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, and not all."""
+    """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, but not all."""
     layout, start = ratings.layout, ratings.block_start
     numbers = layout.numbers_of_blocks
     is_held = shard.storage.empty(len(ratings.values), np.bool_)
@@ -231,7 +231,7 @@ def _draw(ratings: Ratings, fraction: float, seed: int, shard: Shard) -> np.ndar
 
 
 def _to_their_shards(coded: CodedRatings, layout: GridLayout, shard: Shard) -> CodedRatings:
-    """Send ratings to the shards that have their users, and receive those of this one."""
+    """Send ratings to the shards of their users, and receive those of this shard."""
     if layout.is_whole:
         return coded
     owner = layout.owner[layout.places[0][coded.codes[0], 1]]
@@ -247,7 +247,7 @@ def _to_their_shards(coded: CodedRatings, layout: GridLayout, shard: Shard) -> C
 def _scatter_ratings(
     coded: CodedRatings, layout: GridLayout, seed: int, scale: float, shard: Shard
 ) -> tuple[Ratings, int]:
-    """Scatter ratings to their blocks and order each; return them, and how many equal the one before."""
+    """Scatter ratings to their blocks and sort each block; return them, and the number that equal the one before."""
     weights, n_blocks, threads = coded.weights, len(layout.own_groups) * layout.n_groups, shard.threads
     pieces = chunks(len(coded.values), _MAX_CHUNK)
     partitioner = RatingPartitioner(coded.codes, layout)
@@ -326,5 +326,5 @@ def extremes(values: np.ndarray, shard: Shard) -> tuple[float, float]:
 
 
 def _scale_of_weights(weights: np.ndarray, shard: Shard) -> float:
-    """Give a power of two, which is exact, so that sums of weights do not overflow."""
+    """Return a power of two, which is exact, that keeps sums of weights from overflowing."""
     return math.ldexp(1.0, min(-math.frexp(extremes(weights, shard)[1])[1], 1000))

@@ -1,4 +1,4 @@
-"""Tell how much room the arrays of a fit take, before they are made."""
+"""Estimate how much memory or disk space the arrays of a fit take, before they are made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LOSS = 24  # of a rating, at most: what a loss other than the squared one sorts
 def bytes_of_fit(
     n_rows: int, n_levels: list[int], has_weights: bool, hyper: Hyperparameters, early_stopping: bool
 ) -> int:
-    """Give about what the arrays take at most that lie in the storage of a shard which is alone."""
+    """Return the approximate maximum size of the arrays in the storage of a single shard."""
     has_centers, has_trial = hyper.implicit_features is not None, not hyper.loss.is_standardized
     as_they_came = _CODE * len(n_levels) + _NUMBER * (2 if has_weights else 1)
     in_blocks = _CODE * len(n_levels) + _NUMBER * 2  # merging gives weights to ratings that are repeated

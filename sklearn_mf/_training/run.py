@@ -1,4 +1,4 @@
-"""Set up one training run: ratings to a solver, and from the solver to what is learned on the scale of y."""
+"""Set up one training run: from ratings to a solver, and from the solver to what is learned on the scale of y."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LARGEST_START = 1e17  # of standardized factors and biases; their squares are w
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Hold what an epoch found."""
+    """Hold the result of an epoch."""
 
     loss: float
     step: float
@@ -36,7 +36,7 @@ class EpochResult:
 
 
 class TrainingRun:
-    """Train on ratings, which are used up: ``solver`` does it, ``learned`` gives the result at any time."""
+    """Train on ratings, which are used up: ``solver`` trains, ``learned`` returns the result at any time."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class TrainingRun:
 
     @property
     def loss_unit(self) -> float:
-        """What turns a loss of the solver into one on the scale of y."""
+        """Factor that turns a loss of the solver into one on the scale of y."""
         return self._hyper.loss.unit(self._target_scale.scale)
 
     def epoch(
         self, step_factor: float, centers_move: bool, score: Callable[[], tuple[float, float]] | None = None
     ) -> EpochResult:
-        """Run an epoch, or take from the tape what it has found before."""
+        """Run an epoch, or take its result from the tape."""
         if self._tape.is_replaying:
             loss, step, value, found, *of_solver = self._tape.play()
             self.solver.skip_epoch(*of_solver)
@@ -84,7 +84,7 @@ class TrainingRun:
         return EpochResult(loss, step, value, None if score is None else found)
 
     def learned(self, losses: list[float], scores: list[float] | None = None) -> Learned:
-        """Give what is learned by now, of one shard that has all; ``losses`` of the epochs that led to it."""
+        """Return what is learned so far, for a single shard; ``losses`` are those of the epochs that led to it."""
         return learned_of(self._part(losses, scores, self._grid.row_of))
 
     @property
@@ -93,13 +93,13 @@ class TrainingRun:
         return self._grid.layout.place_of
 
     def part(self, losses: list[float], scores: list[float] | None = None) -> LearnedPart:
-        """Give what this shard has learned by now, on the scale of y, in the order of places."""
+        """Return what this shard has learned so far, on the scale of y, in the order of places."""
         return self._part(losses, scores, self._grid.rows_by_field)
 
     def _part(
         self, losses: list[float], scores: list[float] | None, rows: list[slice] | list[np.ndarray]
     ) -> LearnedPart:
-        """Give what was learned of stacked rows of each field."""
+        """Return what was learned for stacked rows of each field."""
         grid, hyper, scale, centers = self._grid, self._hyper, self._target_scale, self.solver.centers
         sums, knowledge = measure_knowledge(
             grid, self._parameters, centers, hyper, self.solver.baseline, losses[-1] if losses else 1.0, self._shard
@@ -126,10 +126,10 @@ class TrainingRun:
         )
 
     def scorer(self, held: HeldOut) -> Callable[[], tuple[float, float]]:
-        """Give a function that returns what to stop by on held-out ratings, and the score to report.
+        """Return a function that returns, for held-out ratings, the value for stopping and the score to report.
 
-        Both are 1 - loss / loss of the best constant: the one of the training ratings, and that of the held-out ratings
-        themselves, as R^2 has it.
+        Both are 1 - loss / loss of the best constant: of the training ratings for stopping, and of the held-out ratings
+        for the report, as in R^2.
         """
         loss, scale, grid, shard = self._hyper.loss, self._target_scale.scale, self._grid, self._shard
         trained, average, y, indices = (
@@ -169,7 +169,7 @@ class TrainingRun:
         return score
 
     def _rows_of(self, rows: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Give factors and biases of stacked rows, on the scale of y."""
+        """Return factors and biases of stacked rows, on the scale of y."""
         factors = self._parameters.rows[rows, : self._hyper.rank]
         if isinstance(rows, slice):
             factors = factors.copy()
@@ -178,7 +178,7 @@ class TrainingRun:
         return self._target_scale.to_y(factors, self._parameters.bias[rows], out=factors)
 
     def _centers(self, rows: list[slice] | list[np.ndarray]) -> list[np.ndarray | None]:
-        """Give by field what stacked rows and biases shrink to, on the scale of y; None without centers."""
+        """Return, for each field, the centers of stacked rows and biases, on the scale of y; None without centers."""
         parameters, rank = self._parameters, self._hyper.rank
         centers: list[np.ndarray | None] = [None] * len(rows)
         if self.solver.centers is not None:
@@ -188,7 +188,7 @@ class TrainingRun:
         return centers
 
     def _coefficients(self, rows: list[slice] | list[np.ndarray]) -> list[np.ndarray | None]:
-        """Give by field what its centers are summed of, of stacked rows of the other field."""
+        """Return, for each field, the coefficients that its centers are sums of, as stacked rows of the other field."""
         unit, n_users = self._target_scale.row_unit(self._hyper.rank), self._grid.n_users
         if self.solver.centers is None:
             return [None, None]
@@ -198,7 +198,7 @@ class TrainingRun:
         return [None if own is None else np.multiply(own, unit, out=own) for own in found]
 
     def _start_from(self, start: Start) -> None:
-        """Take over the rows of levels that the model to start from has, where they have ratings."""
+        """Copy the rows of levels that have ratings from the model to start from."""
         scale, model = self._target_scale, start.learned.model
         for f, (row_of, place) in enumerate(zip(self._grid.row_of, start.places, strict=True)):
             known = (place >= 0) & (self._grid.row_weights[row_of] > 0)
@@ -209,7 +209,7 @@ class TrainingRun:
             self._parameters.rows[rows, : self._hyper.rank], self._parameters.bias[rows] = factors, bias
 
     def _coefficients_of(self, start: Start) -> list[np.ndarray]:
-        """Give those of the model to start from, in the order of the grid; zero for new levels."""
+        """Return the coefficients of the model to start from, in the order of the grid; zero for new levels."""
         rank, found = self._hyper.rank, []
         unit = self._target_scale.row_unit(rank)
         for f in range(2):
@@ -230,8 +230,8 @@ def _check_of_same_scale(*arrays: np.ndarray) -> None:
     """Raise a ValueError if standardized parameters to start from are too large for the loss to be finite."""
     if not all(np.abs(array).max(initial=0.0) <= _LARGEST_START for array in arrays):  # NaN is none, either
         raise ValueError(
-            "warm_start goes on from a model of ratings that spread far more than those in y. Rescale y as those were, "
-            "or fit anew with warm_start=False."
+            "warm_start continues from a model of ratings that spread far more than those in y. Rescale y "
+            "like the earlier ratings, or set warm_start=False."
         )
 
 

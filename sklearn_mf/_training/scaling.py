@@ -1,4 +1,4 @@
-"""Turn ratings into the standardized scale and back."""
+"""Convert ratings to the standardized scale and back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # that factors in single precisio
 
 @dataclass(frozen=True)
 class TargetScale:
-    """Turn ratings and what is learned into the standardized scale and back.
+    """Convert ratings and what is learned to the standardized scale and back.
 
-    A rating is standardized as (y - location) / scale. A product of two factor rows takes the root of the scale from
-    each of them.
+    A rating is standardized as (y - location) / scale. Each factor row of a product is multiplied by the root of the
+    scale.
     """
 
     location: float
@@ -25,35 +25,37 @@ class TargetScale:
 
     @property
     def bias_unit(self) -> np.float32:
-        """What a bias of 1 is on the scale of y."""
+        """A bias of 1 on the scale of y."""
         return np.float32(self.scale)
 
     @property
     def factor_unit(self) -> np.float32:
-        """What a factor of 1 is on the scale of y."""
+        """A factor of 1 on the scale of y."""
         return np.float32(self.scale**0.5)
 
     def to_y(
         self, factors: np.ndarray, bias: np.ndarray, out: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Turn standardized factors and biases into those on the scale of y; factors into ``out`` where it is given."""
+        """Convert standardized factors and biases to the scale of y; factors go to ``out`` if it is given."""
         return np.multiply(factors, self.factor_unit, out=out), bias * self.bias_unit
 
     def from_y(self, factors: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn factors and biases on the scale of y into standardized ones."""
+        """Convert factors and biases on the scale of y to standardized ones."""
         return factors / self.factor_unit, bias / self.bias_unit
 
     def row_unit(self, rank: int) -> np.ndarray:
-        """Give what a row of factors and bias of 1 is on the scale of y, float32 (rank + 1,)."""
+        """Return a row of factors and bias of 1 on the scale of y, float32 (rank + 1,)."""
         return np.append(np.full(rank, self.factor_unit), self.bias_unit).astype(np.float32)
 
     def standardize(self, y: np.ndarray) -> np.ndarray:
-        """Give ratings on the standardized scale."""
+        """Return ratings on the standardized scale."""
         return (y - self.location) / self.scale
 
 
 def mean_scale_and_range(ratings: Ratings, fit_bias: bool, shard: Shard) -> tuple[float, float, tuple[float, float]]:
-    """Find weighted mean and standard deviation (without biases 0 and the root mean square), and the range."""
+    """Find weighted mean, standard deviation and range; without biases the mean is 0 and the scale the root mean
+    square.
+    """
     values, average, bounds = ratings.values, ratings.average, extremes(ratings.values, shard)
     largest = max(-bounds[0], bounds[1])
     if largest == 0:
@@ -68,7 +70,7 @@ def mean_scale_and_range(ratings: Ratings, fit_bias: bool, shard: Shard) -> tupl
         scale = min(scale, _LARGEST_SCALE)
     elif not (is_constant or scale > _SMALLEST_SCALE) or scale >= _LARGEST_SCALE:
         raise ValueError(
-            f"The ratings in y spread by {scale:.3g}, beyond what factors in single precision hold. Rescale y, for "
+            f"The ratings in y have a spread of {scale:.3g}, which is beyond single precision. Rescale y, for "
             "example with sklearn's TransformedTargetRegressor."
         )
     return location, scale, bounds

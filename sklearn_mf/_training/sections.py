@@ -15,37 +15,37 @@ _MOST_SECTIONS = 64  # more of them share work more evenly, but each has a Gram 
 
 @dataclass(frozen=True)
 class Sections:
-    """Cut rows into sections of consecutive ones; where, depends on the number of rows alone."""
+    """Cut rows into sections of consecutive rows; the cuts depend only on the number of rows."""
 
     n_rows: int
 
     @property
     def bounds(self) -> np.ndarray:
-        """Give the first row of each section and the end of the last, int64 (n_sections + 1,)."""
+        """Return the first row of each section and the end of the last, int64 (n_sections + 1,)."""
         n = min(-(-self.n_rows // _MIN_ROWS), _MOST_SECTIONS)
         return np.arange(n + 1) * self.n_rows // n
 
     def own_numbers(self, shard: Shard) -> range:
-        """Give the numbers of a shard's sections."""
+        """Return the numbers of a shard's sections."""
         return shard.part(len(self.bounds) - 1)
 
     def own_slices(self, shard: Shard) -> list[slice]:
-        """Give the rows of each section of a shard, counted from the first row of the shard."""
+        """Return the rows of each section of a shard, counted from the first row of the shard."""
         bounds = self.bounds - self.starts(shard)[shard.index]
         return [slice(int(bounds[n]), int(bounds[n + 1])) for n in self.own_numbers(shard)]
 
     def starts(self, shard: Shard) -> np.ndarray:
-        """Give the first row of each shard and the end of the last, int64 (n_shards + 1,)."""
+        """Return the first row of each shard and the end of the last, int64 (n_shards + 1,)."""
         owners = shard.owners(len(self.bounds) - 1)
         return self.bounds[np.searchsorted(owners, np.arange(shard.n_shards + 1))]
 
     def own_rows(self, shard: Shard) -> slice:
-        """Give the rows of a shard."""
+        """Return the rows of a shard."""
         start = self.starts(shard)
         return slice(int(start[shard.index]), int(start[shard.index + 1]))
 
     def send_to_owners(self, rows: np.ndarray, arrays: list[np.ndarray], shard: Shard) -> list[np.ndarray]:
-        """Give each entry of arrays to the shard that owns its row; return what this shard gets, in any order."""
+        """Send each entry of arrays to the shard that owns its row; return the entries of this shard, in any order."""
         if shard.n_shards == 1:
             return arrays
         owner = np.searchsorted(self.starts(shard), rows, side="right") - 1
@@ -56,7 +56,7 @@ class Sections:
 
 
 def add_in_order(of_sections: np.ndarray, shard: Shard) -> np.ndarray:
-    """Add up the numbers of all sections, in the order of sections; give the same sums to all shards.
+    """Add up the numbers of all sections, in the order of sections; all shards get the same sums.
 
     ``of_sections`` has the sections of this shard in its first dimension. Each shard adds up some of the columns.
     """

@@ -1,12 +1,12 @@
-"""Hold what one process works with: threads, room for arrays, and the way to the processes that share a fit with it.
+"""Hold what one process works with: threads, storage, and the connection to other processes of the same fit.
 
-A fit is shared by *shards*. Each of them runs the same code, with the same decisions, on its own groups of users; at
-the start and at the end of each step the item groups of the same numbers lie with it. A fit on one machine is one
+A fit is shared by *shards*. Each of them runs the same code, with the same decisions, on its own groups of users. At
+the start and at the end of each step, it also has the item groups of the same numbers. A fit on one machine is a single
 shard that has all groups.
 
-Users stay, items travel: in a *sweep* over strata, a block is visited where its users are, and the rows of its items
-come from where they were visited last (Gemulla et al. 2011). So each row sees the same blocks in the same order, for
-any number of shards. For the same reason, numbers of all shards are put in the order of groups before they are added.
+Users stay, items travel. In a *sweep* over strata, a block is visited where its users are. The rows of its items come
+from where they were visited last (Gemulla et al. 2011). So each row sees the same blocks in the same order, for any
+number of shards. For the same reason, numbers of all shards are put in the order of groups before they are added.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PARTS_OF_A_CHAIN = 4  # for each shard: so many parts of the items hide most of
 
 
 class Places(Protocol):
-    """Say where groups lie, as a layout of a grid does."""
+    """Describe the place of groups, as a layout of a grid does."""
 
     n_groups: int
     owner: np.ndarray  # int64 (n_groups,): the shard that has a group
@@ -38,10 +38,10 @@ class Shard:
     Parameters
     ----------
     threads : Threads
-        They share the work; the result is that of one.
+        Threads that share the work; the result does not depend on their number.
 
     storage : Storage, default=memory
-        Where large arrays lie.
+        Storage of large arrays.
     """
 
     index, n_shards = 0, 1
@@ -50,31 +50,31 @@ class Shard:
         self.threads, self.storage = threads, storage or Storage()
 
     def part(self, n: int) -> range:
-        """Give those of n things in a row that are this shard's."""
+        """Return this shard's part of n things in a row."""
         return range(self.index * n // self.n_shards, (self.index + 1) * n // self.n_shards)
 
     def owners(self, n: int) -> np.ndarray:
-        """Give the shard of each of n things in a row, int64 (n,)."""
+        """Return the shard of each of n things in a row, int64 (n,)."""
         ends = np.arange(1, self.n_shards + 1, dtype=np.int64) * n // self.n_shards
         return np.searchsorted(ends, np.arange(n, dtype=np.int64), side="right")
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """Put the arrays of all shards below each other, in their order."""
+        """Concatenate the arrays of all shards, in their order."""
         return values
 
     def exchange(self, arrays: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
-        """Give each shard its list of arrays; return the lists that are for this one, in the order of shards."""
+        """Send each shard its list of arrays; return the lists for this shard, in the order of shards."""
         return arrays
 
     def share(self, arrays: Sequence[np.ndarray], starts: np.ndarray) -> None:
-        """Fill in the rows that other shards have: shard k has written ``starts[k]:starts[k + 1]``."""
+        """Fill in the rows of other shards: shard k has written ``starts[k]:starts[k + 1]``."""
 
     def visit_blocks(
         self, places: Places, strata: Sequence[int], arrays: Sequence[np.ndarray], visit: Callable[[int, int], None]
     ) -> None:
         """Call ``visit`` with stratum and user group of each block of these strata, in order.
 
-        ``arrays`` have a row for each item. The blocks of a stratum may be visited at once.
+        ``arrays`` have a row for each item. The blocks of a stratum may be visited at the same time.
         """
         for stratum in strata:
             self.threads.map(lambda group, stratum=stratum: visit(stratum, group), places.own_groups)
@@ -82,9 +82,9 @@ class Shard:
     def add_to_items(
         self, places: Places, arrays: Sequence[np.ndarray], add: Callable[[np.ndarray, np.ndarray], None]
     ) -> None:
-        """Set arrays to zero, which have a row for each item, and call ``add`` for the blocks of each item group.
+        """Set arrays with a row for each item to zero, and call ``add`` for the blocks of each item group.
 
-        ``add`` is given strata and user groups, in the order of user groups, and writes to the rows of these items.
+        ``add`` gets strata and user groups, in the order of user groups, and writes to the rows of these items.
         Afterwards rows are up to date where sweeps begin.
         """
         groups = np.arange(places.n_groups, dtype=np.int64)
@@ -98,9 +98,9 @@ class Shard:
 
 
 class ConnectedShard(Shard, ABC):
-    """Work on some of the groups; subclasses bring ``send`` and ``receive``.
+    """Work on some of the groups; subclasses implement ``send`` and ``receive``.
 
-    Shards call the same methods in the same order. A message has a tag that tells it from all others.
+    Shards call the same methods in the same order. A message has a unique tag.
     """
 
     def __init__(self, index: int, n_shards: int, threads: Threads, storage: Storage | None = None):
@@ -110,11 +110,11 @@ class ConnectedShard(Shard, ABC):
 
     @abstractmethod
     def send(self, shard: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
-        """Send arrays, which may still be on their way when this returns: nobody may change them any more."""
+        """Send arrays; they may still be under way when this returns, so nobody may change them any more."""
 
     @abstractmethod
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
-        """Wait for what a shard has sent with a tag."""
+        """Wait for the message of a shard with this tag."""
 
     @property
     def _others(self) -> list[int]:
@@ -122,13 +122,13 @@ class ConnectedShard(Shard, ABC):
         return [(self.index + distance) % self.n_shards for distance in range(1, self.n_shards)]
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """Put the arrays of all shards below each other, in their order."""
+        """Concatenate the arrays of all shards, in their order."""
         lists = self.exchange([[np.array(values)]] * self.n_shards)
         filled = [arrays[0] for arrays in lists if arrays[0].size]  # the others do not know how many columns there are
         return np.concatenate(filled) if filled else values
 
     def exchange(self, arrays: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
-        """Give each shard its list of arrays; return the lists that are for this one, in the order of shards."""
+        """Send each shard its list of arrays; return the lists for this shard, in the order of shards."""
         self._n_steps += 1
         for other in self._others:
             self.send(other, (self._n_steps,), arrays[other])
@@ -138,7 +138,7 @@ class ConnectedShard(Shard, ABC):
         ]
 
     def share(self, arrays: Sequence[np.ndarray], starts: np.ndarray) -> None:
-        """Fill in the rows that other shards have: shard k has written ``starts[k]:starts[k + 1]``."""
+        """Fill in the rows of other shards: shard k has written ``starts[k]:starts[k + 1]``."""
         own = slice(starts[self.index], starts[self.index + 1])
         lists = self.exchange([[np.array(array[own]) for array in arrays]] * self.n_shards)
         for shard in self._others:
@@ -150,7 +150,7 @@ class ConnectedShard(Shard, ABC):
     ) -> None:
         """Call ``visit`` with stratum and user group of each block of these strata, in order.
 
-        The rows of a group of items come from where they were visited last, and go where they are visited next.
+        The rows of an item group come from where they were visited last, and go to where they are visited next.
         """
         self._n_steps += 1
         route = _Route(places, [0, *map(int, strata), 0], self.index)
@@ -186,7 +186,7 @@ class ConnectedShard(Shard, ABC):
     ) -> None:
         """Set arrays to zero and call ``add`` for the blocks of each item group: one shard after another.
 
-        A shard passes some item groups on while it adds to the next ones.
+        A shard sends some item groups on while it adds to the next ones.
         """
         self._n_steps += 1
         P, own = places.n_groups, np.arange(places.own_groups.start, places.own_groups.stop, dtype=np.int64)
@@ -216,7 +216,7 @@ class ConnectedShard(Shard, ABC):
 
 
 class _Route:
-    """Say where item groups are in a sweep, seen from one shard. At home, items are as in stratum 0."""
+    """Describe where item groups are in a sweep, seen from one shard. At home, items are as in stratum 0."""
 
     def __init__(self, places: Places, path: list[int], index: int):
         self.path, self._places, self._index = path, places, index
@@ -225,11 +225,13 @@ class _Route:
         self._owner = np.stack([places.owner[(groups - stratum) % places.n_groups] for stratum in path])
 
     def items_between(self, shard: int, other: int, t: int) -> list[int]:
-        """Give the item groups that go from a shard to another one after a time."""
+        """Return the item groups that move from one shard to another after a time."""
         return np.flatnonzero((self._owner[t] == shard) & (self._owner[t + 1] == other)).tolist()
 
     def users_by_way(self, t: int) -> tuple[list[int], list[int], list[int]]:
-        """Give this shard's user groups by the items that they meet: those here; those that come, and go or stay."""
+        """Return this shard's user groups by the items that they meet: items that are here; that arrive and leave; that
+        stay.
+        """
         users = np.array(self._places.own_groups, dtype=np.int64)
         items = (users + self.path[t]) % self._places.n_groups
         was_here = self._owner[t - 1][items] == self._index
@@ -238,13 +240,13 @@ class _Route:
 
 
 def _rows_of(arrays: Sequence[np.ndarray], groups: Sequence[int], places: Places) -> list[np.ndarray]:
-    """Copy the rows of item groups, below each other."""
+    """Copy the rows of item groups into one array."""
     start = places.item_start
     return [np.concatenate([array[start[group] : start[group + 1]] for group in groups]) for array in arrays]
 
 
 def _put_rows(arrays: Sequence[np.ndarray], groups: Sequence[int], places: Places, received: list[np.ndarray]) -> None:
-    """Take over the rows of item groups."""
+    """Copy received rows of item groups into their places."""
     start = places.item_start
     for array, rows in zip(arrays, received, strict=True):
         first = 0

@@ -1,4 +1,4 @@
-"""Record what epochs find, so that a fit that was broken off is taken up where its parameters were saved."""
+"""Record the results of epochs, so that an interrupted fit can resume where its parameters were saved."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ class Solver(Protocol):
     """Run the epochs of a fit."""
 
     def save(self) -> dict[str, np.ndarray]:
-        """Give the parameters, by name."""
+        """Return the parameters, by name."""
 
 
 class Tape:
-    """Hold what each epoch of a fit has found, and at which of them it goes on.
+    """Hold the results of the epochs of a fit, and the epoch at which it resumes.
 
-    A fit that is taken up runs as before, but takes from the tape what its epochs found; after the last of them it
-    loads the parameters that were saved then.
+    A fit that resumes runs as before, but takes the results of its earlier epochs from the tape. After the last of
+    them, it loads the parameters that were saved then.
 
     Parameters
     ----------
     records : float64 array (n_epochs, n_numbers) or None
-        What the epochs before have found; None: there were none.
+        Results of earlier epochs; None if there were none.
 
     arrays : dict of arrays or None
         The parameters after these epochs.
@@ -51,17 +51,17 @@ class Tape:
         return np.array(self._records, dtype=np.float64)
 
     def play(self) -> tuple[float, ...]:
-        """Give what the next epoch has found."""
+        """Return the result of the next epoch."""
         self._n_played += 1
         return self._records[self._n_played - 1]
 
     def take_arrays(self) -> dict[str, np.ndarray]:
-        """Give the parameters after the epochs before, once."""
-        arrays, self._arrays = self._arrays, None  # to make room
+        """Return the parameters after the earlier epochs, once."""
+        arrays, self._arrays = self._arrays, None  # to free memory
         return arrays
 
     def record(self, solver: Solver, *numbers: float) -> None:
-        """Note what an epoch of a solver has found."""
+        """Record the result of an epoch of a solver."""
         self._records.append(numbers)
         self._n_played, self._solver = len(self._records), ref(solver)
 

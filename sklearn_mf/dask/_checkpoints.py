@@ -1,4 +1,4 @@
-"""Keep what an interrupted fit can go on from, at the client or in a folder that client and workers share."""
+"""Keep the state from which an interrupted fit can resume, at the client or in a shared folder."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Checkpoint:
     Parameters
     ----------
     epoch : int
-        Number of epochs that were run.
+        Number of completed epochs.
 
     events : list
-        What shard 0 told of each of them.
+        Events of shard 0 in each of these epochs.
 
     arrays : dict of str to ndarray
-        What the shards saved under each name, below each other in the order of shards.
+        What the shards saved under each name, concatenated in the order of shards.
 
     is_stopped : bool
         Whether the fit was told to stop after that epoch.
@@ -59,11 +59,13 @@ class Checkpoints:
         if every is not None and every < 1:
             raise ValueError(f"checkpoint_every == {every}, must be at least 1, or None for no checkpoints.")
         if folder is not None and every is None:
-            raise ValueError("checkpoint_folder is given, but checkpoint_every is None: say how many epochs apart.")
+            raise ValueError(
+                "checkpoint_folder is given, but checkpoint_every is None. Set checkpoint_every to a number of epochs."
+            )
         if folder is not None and not Path(folder).is_dir():
             raise ValueError(
-                f"checkpoint_folder={str(folder)!r} is not a folder. Make it first, where the client and all workers "
-                "see it under the same name."
+                f"checkpoint_folder={str(folder)!r} is not a folder. Make it first, where the client and all "
+                "workers can access it by the same path."
             )
         self._every = every
         self._root = None if folder is None else Path(folder).absolute() / name
@@ -74,28 +76,30 @@ class Checkpoints:
             try:
                 self._root.mkdir(mode=0o700)
             except OSError as error:
-                message = f"checkpoint_folder={str(folder)!r} takes no new folder. Name one that can be written to"
+                message = (
+                    f"checkpoint_folder={str(folder)!r} does not allow a new folder. Name one that can be written to"
+                )
                 raise type(error)(error.errno, message, str(self._root)) from error
 
     def begin_attempt(self) -> None:
-        """Make a folder of its own for an attempt: workers of an earlier one may still write to theirs."""
+        """Make a new folder for an attempt, because workers of an earlier attempt may still write to its folder."""
         if self._root is not None:
             self.folder = self._root / str(self._n_attempts)
             self.folder.mkdir(mode=0o700)
         self._n_attempts += 1
 
     def is_due(self, epoch: int) -> bool:
-        """Say whether the shards save after an epoch."""
+        """Return whether the shards save after an epoch."""
         return self._every is not None and epoch % self._every == 0
 
     def keep(self, epoch: int, events: list, saved: Sequence[dict[str, Any]], is_stopped: bool) -> None:
-        """Take what all shards have saved after an epoch, instead of what was kept before."""
+        """Keep what all shards have saved after an epoch, and drop the previous checkpoint."""
         before, self._kept = self._kept, (epoch, list(events), self.folder, list(saved), is_stopped)
         if before is not None and before[2] is not None:
             shutil.rmtree(before[2] / str(before[0]), ignore_errors=True)
 
     def last(self) -> Checkpoint | None:
-        """Read the last checkpoint that is complete."""
+        """Read the last complete checkpoint."""
         if self._kept is None:
             return None
         epoch, events, folder, saved, is_stopped = self._kept
@@ -105,7 +109,7 @@ class Checkpoints:
         return Checkpoint(epoch, events, arrays, is_stopped)
 
     def close(self) -> None:
-        """Remove all that was saved."""
+        """Remove everything that was saved."""
         self._kept = None
         if self._root is not None:
             gone = self._root.with_name(f"{self._root.name}-ended")
@@ -140,6 +144,6 @@ def read_arrays(folder: Path, forms: dict[str, Form]) -> dict[str, np.ndarray]:
         if (arrays[name].shape, arrays[name].dtype.str) != (tuple(form[0]), form[1]):
             raise ValueError(
                 f"The checkpoint {path} has shape {arrays[name].shape} and dtype {arrays[name].dtype.str}, but "
-                f"{form[0]} and {form[1]} were written: something else has changed it."
+                f"{form[0]} and {form[1]} were written. Something else has changed the file."
             )
     return arrays

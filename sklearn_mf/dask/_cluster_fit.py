@@ -1,4 +1,4 @@
-"""Fit an estimator on a cluster, from the client: partitions, levels, programs, and what is said on the way."""
+"""Fit an estimator on a cluster, from the client: partitions, levels, programs and reports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sklearn_mf.dask._transport import Patience
 
 @dataclass(frozen=True)
 class Guard:
-    """Say how workers are used, and how a fit is guarded against lost ones, in the words of the estimators."""
+    """Describe how a fit uses workers and is protected against lost ones; names are those of the estimators."""
 
     n_jobs: int | None
     checkpoint_every: int | None
@@ -38,13 +38,13 @@ class Guard:
 
     @property
     def recovery(self) -> Recovery:
-        """The same for the machinery."""
+        """The same settings for ``run_with_recovery``."""
         patience = Patience(self.timeout, min(self.timeout, Patience().ping_limit))
         return Recovery(self.checkpoint_every, self.checkpoint_folder, patience=patience)
 
 
 def _number_of(part: Partition) -> int:
-    """Give the number of a partition."""
+    """Return the number of a partition."""
     return part.number
 
 
@@ -73,7 +73,7 @@ class ClusterFit:
     def run(
         self, program: Program, task: Any, on_event: Callable[[Any], bool], may_stop: bool, guard: Guard
     ) -> list[Any]:
-        """Run a program on all workers; return the result of each shard. ``on_event`` returns True if it may stop."""
+        """Run a program on all workers; return the result of each shard. ``on_event`` returns True to stop."""
 
         def make_args(team: Team, checkpoint: Checkpoint | None) -> Sequence[Sequence[Any]]:
             self._release()
@@ -108,12 +108,12 @@ class ClusterFit:
             self._release()
 
     def _hold(self, future: Future) -> Future:
-        """Note a future that is released with the others."""
+        """Register a future that is released with the others."""
         self._held.append(future)
         return future
 
     def _release(self) -> None:
-        """Let the cluster forget what the workers have taken; references to futures may live on in tracebacks."""
+        """Release data that the workers have taken over, because tracebacks may keep references to futures."""
         for future in self._held:
             future.release()
         self._held = []
@@ -133,7 +133,7 @@ class ClusterFit:
         return parts
 
     def _learn_levels(self, team: Team, parts: list[Future]) -> None:
-        """Learn the levels of all partitions where these are, and put them together."""
+        """Learn the levels of all partitions on their workers, and join them."""
         known = [self._submit(team, levels_of, part, self._form) for part in parts]
         while len(known) > 1:
             known = [
@@ -144,14 +144,14 @@ class ClusterFit:
         self.n_counted = found.n_counted
         if not self.n_counted:
             raise ValueError(
-                "X has no rows that count: all partitions are empty, or all of sample_weight is 0. At least one rating "
-                "must count."
+                "X has no rows with positive weight: all partitions are empty, or all of sample_weight is 0. At "
+                "least one rating must count."
             )
         self.levels = found.growing.finish()
         warn_of_continuous_columns([Column(label, []) for label in self._form.labels], self.levels, self.n_counted)
 
     def _deal(self, team: Team, parts: list[Future]) -> list[list[Future]]:
-        """Give each partition to a shard whose worker has it, or to the one with the fewest."""
+        """Give each partition to a shard whose worker has it, otherwise to the shard with the fewest."""
         holders = self._client.who_has(parts)
         dealt: list[list[Future]] = [[] for _ in team.addresses]
         for part in parts:

@@ -1,4 +1,4 @@
-"""Take Dask collections apart into partitions, and turn these into levels and codes on the workers."""
+"""Split Dask collections into partitions, and turn these into levels and codes on the workers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_JOINED = 8  # levels of partitions that a task joins
 
 @dataclass(frozen=True)
 class Partition:
-    """Hold the rows of one partition of X, as they came."""
+    """Hold the original rows of one partition of X."""
 
     number: int
     X: Any
@@ -34,7 +34,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class KnownLevels:
-    """Hold the levels of some partitions, and how many rows these have."""
+    """Hold the levels of some partitions, and the number of their rows."""
 
     growing: GrowingLevels
     n_counted: int  # rows of positive weight
@@ -43,7 +43,7 @@ class KnownLevels:
 
 @dataclass(frozen=True)
 class Partitions:
-    """Hold what a fit is given: a delayed ``Partition`` for each partition of X, and what they have in common.
+    """Hold the input of a fit: a delayed ``Partition`` for each partition of X, and what they share.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ class Partitions:
         The partitions.
 
     empty : table of no rows
-        Its columns are those of X.
+        An empty table with the columns of X.
 
     names : list of str or None
-        Names of the columns, where they have names.
+        Names of the columns, if they have names.
     """
 
     parts: list[Delayed]
@@ -63,7 +63,7 @@ class Partitions:
 
     @classmethod
     def of(cls, X: Any, y: Any, sample_weight: Any, estimator_name: str) -> Partitions:
-        """Take Dask arrays or frames apart; nothing is computed."""
+        """Split Dask arrays or data frames; nothing is computed."""
         given = {"X": X, "y": y, "sample_weight": sample_weight}
         for name, collection in given.items():
             if collection is not None or name == "X":
@@ -72,8 +72,8 @@ class Partitions:
         for name, own in blocks.items():
             if len(own) != len(blocks["X"]):
                 raise ValueError(
-                    f"X has {len(blocks['X'])} partitions, and {name} has {len(own)}: cut {name} as X is cut, with "
-                    "repartition of frames or rechunk of arrays."
+                    f"X has {len(blocks['X'])} partitions, but {name} has {len(own)}. Divide {name} like X, with "
+                    "repartition (data frames) or rechunk (arrays)."
                 )
             _check_lengths(X, name, given[name])
         nothing = [None] * len(blocks["X"])
@@ -85,33 +85,34 @@ class Partitions:
 
 
 def _check_is_collection(name: str, collection: Any, estimator_name: str) -> None:
-    """Refuse what is not a Dask array or frame of the right number of dimensions."""
+    """Raise an error unless it is a Dask array or data frame with the right number of dimensions."""
     if not isinstance(collection, (da.Array, dd.DataFrame, dd.Series)):
         raise TypeError(
-            f"{name} is a {type(collection).__name__}, and Dask{estimator_name} takes Dask arrays and frames. Make one "
-            f"with dask.array.from_array or dask.dataframe.from_pandas, or use {estimator_name}."
+            f"{name} is a {type(collection).__name__}, but Dask{estimator_name} takes Dask arrays and data "
+            "frames. Make one with dask.array.from_array or dask.dataframe.from_pandas, or use "
+            f"{estimator_name}."
         )
     if collection.ndim != (2 if name == "X" else 1):
         raise ValueError(
-            f"{name} has {collection.ndim} dimension(s). X has a row for each rating and two columns, y and "
-            "sample_weight have one dimension."
+            f"{name} has {collection.ndim} dimension(s). X must have a row for each rating and two columns; y "
+            "and sample_weight must have one dimension."
         )
 
 
 def _check_lengths(X: Any, name: str, collection: Any) -> None:
-    """Refuse an array whose partitions have other lengths than those of X, where lengths are known."""
+    """Raise an error for an array whose partitions have other lengths than those of X, if lengths are known."""
     if not isinstance(X, da.Array) or not isinstance(collection, da.Array):
         return
     for number, (n_X, n) in enumerate(zip(X.chunks[0], collection.chunks[0], strict=True)):
         if n_X != n and not np.isnan([n_X, n]).any():
             raise ValueError(
-                f"Partition {number} has {n_X} rows of X and {n} of {name}: cut {name} as X is cut, with "
+                f"Partition {number} has {n_X} rows of X, but {n} of {name}. Divide {name} like X, with "
                 f"{name}.rechunk(X.chunks[0])."
             )
 
 
 def _blocks_of(collection: Any) -> list[Delayed]:
-    """Give a delayed table for each run of rows."""
+    """Return a delayed table for each run of rows."""
     if isinstance(collection, da.Array):
         collection = collection.rechunk({1: -1}) if collection.ndim == 2 else collection
         return np.ravel(np.array(collection.to_delayed(), dtype=object)).tolist()
@@ -123,15 +124,15 @@ def _blocks_of(collection: Any) -> list[Delayed]:
 
 @dataclass(frozen=True)
 class TableForm:
-    """Say what each partition has.
+    """Describe the columns of each partition.
 
     Parameters
     ----------
     labels : list of str
-        What to call the columns in messages.
+        Names of the columns in messages.
 
     names : list of str or None
-        Names of the columns, where they have names.
+        Names of the columns, if they have names.
 
     has_y, has_weights : bool
         Whether there are ratings, and weights.
@@ -159,7 +160,7 @@ def levels_of(part: Partition, form: TableForm) -> KnownLevels:
 
 
 def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
-    """Put the levels of partitions together."""
+    """Join the levels of partitions."""
     growing = GrowingLevels(form.labels, Threads(1))
     for own in known:
         with _named(f"{own.place}, beside those before"):
@@ -175,15 +176,15 @@ def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.
         columns = split_columns(part.X, form.estimator_name)
         if own_names != form.names or len(columns) != len(form.labels):
             raise ValueError(
-                f"The columns of X are {own_names or len(columns)}, and {form.names or len(form.labels)} in the whole: "
-                "give all partitions the same."
+                f"The columns of X are {own_names or len(columns)}, but those of the whole X are "
+                f"{form.names or len(form.labels)}. All partitions need the same columns."
             )
         n_rows = len(columns[0])
         for name, values in (("y", part.y), ("sample_weight", part.weights)):
             if values is not None and len(values) != n_rows:
                 raise ValueError(
-                    f"It has {n_rows} rows of X and {len(values)} of {name}: cut {name} as X is cut, with repartition "
-                    "of frames or rechunk of arrays."
+                    f"It has {n_rows} rows of X, but {len(values)} of {name}. Divide {name} like X, with repartition "
+                    "(data frames) or rechunk (arrays)."
                 )
         y = None if part.y is None else np.asarray(part.y)
         if n_rows == 0:
@@ -196,7 +197,7 @@ def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.
 def encode(
     parts: list[Partition], levels: Levels, form: TableForm, threads: Threads
 ) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
-    """Give codes by column, ratings and weights of the rows of partitions that count."""
+    """Return codes by column, ratings and weights of the rows of positive weight in partitions."""
     codes: list[list[np.ndarray]] = [[np.empty(0, np.int32)] for _ in form.labels]
     numbers: tuple[list, list] = ([np.empty(0)], [np.empty(0)])
     for part in parts:
@@ -209,8 +210,8 @@ def encode(
         indices = indices[counts]
         if (indices < 0).any():
             raise ValueError(
-                f"Partition {part.number} of X has other rows than before: persist X, or make it such that computing "
-                "it again gives the same."
+                f"Partition {part.number} of X has changed between two computations. Persist X, or make sure that "
+                "computing it again gives the same rows."
             )
         for column, own in zip(codes, indices.T, strict=True):
             column.append(np.ascontiguousarray(own))
@@ -228,7 +229,7 @@ def _place_of(part: Partition) -> str:
 
 @contextmanager
 def _named(place: str) -> Iterator[None]:
-    """Say which partition an error speaks of."""
+    """Add the name of the partition to an error."""
     try:
         yield
     except (TypeError, ValueError) as error:

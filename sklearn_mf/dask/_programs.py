@@ -1,4 +1,4 @@
-"""Run fits as programs that the shards of a team run in lockstep, an epoch at a time."""
+"""Run fits as programs that the shards of a team run in lockstep, one epoch at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Steps = Generator[tuple[list[Any], Callable[[], Arrays]], bool, Any]
 
 @dataclass(frozen=True)
 class RegressorTask:
-    """Say what a fit of a regressor is."""
+    """Describe a fit of a regressor."""
 
     form: TableForm
     hyper: Hyperparameters
@@ -36,7 +36,7 @@ class RegressorTask:
 
 @dataclass(frozen=True)
 class RankerTask:
-    """Say what a fit of a ranker is."""
+    """Describe a fit of a ranker."""
 
     form: TableForm
     state: PreferenceState
@@ -50,18 +50,18 @@ def fit_regressor(
 ) -> Steps:
     """Fit to the ratings of all partitions.
 
-    ``saved`` has what another attempt has saved, if there was one; ``was_stopped`` says whether that one was told to
-    stop after the last epoch that was saved.
+    ``saved`` has what an earlier attempt has saved, if there was one. ``was_stopped`` says whether that attempt was
+    told to stop after its last saved epoch.
 
-    Yields the events of each epoch, and what saves the parameters after it. Returns the rows that this shard has
-    learned, and shard 0 also the places of all levels.
+    Yields the events of each epoch, and a function that saves the parameters after it. Returns the rows that this shard
+    has learned; shard 0 also returns the places of all levels.
     """
     coded = CodedRatings(*encode(parts, levels, task.form, shard.threads), levels.counts)
     tape = _tape_of(saved, shard)
     n_before, n_epochs, events = tape.n_epochs, 0, []
     rng = np.random.default_rng(task.seed)
     steps, is_stopped = fit_steps(coded, task.hyper, task.stopping, None, None, rng, shard, tape), None
-    del parts, levels, saved, coded  # to make room
+    del parts, levels, saved, coded  # to free memory
 
     def save() -> Arrays:
         """Copy the parameters; shard 0 also gives what the epochs have found."""
@@ -83,7 +83,7 @@ def fit_regressor(
 
 
 def _tape_of(saved: list[Arrays], shard: Shard) -> Tape:
-    """Give the tape of an attempt before, or an empty one."""
+    """Return the tape of an earlier attempt, or an empty one."""
     return Tape(saved[0]["records"], saved[0]) if saved else Tape()
 
 
@@ -92,7 +92,7 @@ def fit_ranker(
 ) -> Steps:
     """Fit to the pairs of all partitions, as ``fit_regressor`` does to ratings.
 
-    Returns the rows and, where the ranker keeps them, the pairs of this shard's users.
+    Returns the rows and, if the ranker keeps them, the pairs of this shard's users.
     """
     coded = encode(parts, levels, task.form, shard.threads)
     pairs, rule, weight_scale = weigh_pairs(*coded, levels.counts, task.confidence, shard)
@@ -101,7 +101,7 @@ def fit_ranker(
     rng, start = np.random.default_rng(task.seed), saved[0] if saved else None
     steps = begin_alternations(by_user, levels.counts, state, rng, shard, score_with(shard.threads), start, was_stopped)
     is_stopped = None
-    del parts, levels, saved, coded, pairs, start  # to make room
+    del parts, levels, saved, coded, pairs, start  # to free memory
     while True:
         try:
             step = steps.send(is_stopped)

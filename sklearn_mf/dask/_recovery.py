@@ -1,4 +1,4 @@
-"""Run a fit again without the workers that were lost, from where it was saved last."""
+"""Run a fit again without the workers that were lost, from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ MakeArgs = Callable[[Team, "Checkpoint | None"], Sequence[Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Recovery:
-    """Say how a fit is guarded against lost workers.
+    """Describe how a fit is protected against lost workers.
 
     Parameters
     ----------
     checkpoint_every : int or None, default=None
-        Epochs between checkpoints. With None, a fit that loses a worker begins again.
+        Epochs between checkpoints. With None, a fit that loses a worker starts again.
 
     checkpoint_folder : str, path or None, default=None
-        Folder for checkpoints that the client and all workers share; None to keep them at the client.
+        Folder for checkpoints that the client and all workers share. None keeps them at the client.
 
     max_attempts : int, default=5
-        Attempts in all.
+        Total number of attempts.
 
     patience : Patience, default=Patience()
         How long to wait for workers.
@@ -62,29 +62,28 @@ def run_with_recovery(
     recovery: Recovery | None = None,
     may_stop: bool = True,
 ) -> list[Any]:
-    """Run a program on workers; when some are lost, run it again on the others.
+    """Run a program on workers; if some are lost, run it again on the others.
 
     Parameters
     ----------
     client : Client or None
-        Client of the cluster; None for the one that Dask uses by default.
+        Client of the cluster. None means the default client of Dask.
 
     make_args : callable
-        Is called for each attempt with its team and the last ``Checkpoint``, or None; returns the arguments of each
-        shard.
+        Called for each attempt with its team and the last ``Checkpoint``, or None. Returns the arguments of each shard.
 
     program : callable
-        What ``Team.run`` takes.
+        A program for ``Team.run``.
 
     on_event : callable
-        Is called with each event of shard 0, and returns whether to stop. After a loss, it is called again with events
-        of the epochs since the checkpoint, which are run again.
+        Called with each event of shard 0. Returns whether to stop. After a loss, the epochs since the checkpoint run
+        again, and it is called again with their events.
 
     n_jobs : int or None, default=None
-        Threads of a shard; None for those of the worker.
+        Threads of a shard. None means those of the worker.
 
     recovery : Recovery or None, default=None
-        How the fit is guarded.
+        How the fit is protected.
 
     may_stop : bool, default=True
         Whether ``on_event`` may return True.
@@ -92,7 +91,7 @@ def run_with_recovery(
     Returns
     -------
     results : list
-        The result of each shard of the attempt that came to the end.
+        The result of each shard of the attempt that was completed.
 
     Raises
     ------
@@ -124,7 +123,7 @@ def run_with_recovery(
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Take the frames from an error: they hold the partitions, and those of Dask hold the error itself."""
+    """Remove the frames from an error: they hold the partitions, and Dask's frames hold the error itself."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__

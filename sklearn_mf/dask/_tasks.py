@@ -1,4 +1,4 @@
-"""Run what the tasks of a fit do on a worker."""
+"""Define the tasks of a fit on a worker."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Program = Callable[..., Generator[tuple[Any, Callable[[], dict] | None], bool, A
 
 @dataclass(frozen=True)
 class Place:
-    """Say what a worker is in a fit.
+    """Describe the role of a worker in a fit.
 
     Parameters
     ----------
     fit : str
-        What tells this attempt of this fit from all others.
+        Unique name of this attempt of this fit.
 
     index : int
         Number of the shard.
@@ -34,16 +34,16 @@ class Place:
         The worker of each shard.
 
     server_id : str
-        Id of the process that this worker was when the fit began.
+        Id of the worker process when the fit began.
 
     n_jobs : int or None
-        Threads of the shard; None for those of the worker.
+        Threads of the shard. None means those of the worker.
 
     patience : Patience
         How long to wait for other workers.
 
     folder : path or None
-        Where the shards save; None if that is the client.
+        Folder where the shards save. None means at the client.
     """
 
     fit: str
@@ -55,13 +55,13 @@ class Place:
     folder: Path | None
 
     def key(self, step: str) -> str:
-        """Give the name of a task; the dashboard groups tasks by its first words."""
+        """Return the name of a task; the dashboard groups tasks by its first words."""
         return f"sklearn_mf-{step}-{self.fit}-{self.index}"
 
 
 @dataclass(frozen=True)
 class Step:
-    """Hold what a step of a program gave: an event and what was saved, or the result at its end."""
+    """Hold the result of a step of a program: an event and what was saved, or the final result."""
 
     event: Any = None
     saved: dict[str, Any] | None = None
@@ -70,14 +70,14 @@ class Step:
 
 
 def take_place(place: Place) -> None:
-    """Let this worker take part in a fit as long as this task is wanted."""
+    """Make this worker take part in a fit for as long as this task is wanted."""
     worker = get_worker()
     if worker.id != place.server_id:  # started again under the same address
         raise WorkerLostError(worker.address)
     if place.folder is not None and not place.folder.is_dir():
         raise ValueError(
-            f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r} that the client has "
-            "made: checkpoint_folder must be a folder that the client and all workers share."
+            f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r} that the client "
+            "has made. checkpoint_folder must be a folder that the client and all workers share."
         )
     with parallel_backend("threading"):  # joblib counts processes otherwise, of which most workers may start none
         n_threads = worker.state.nthreads if place.n_jobs is None else count_threads(place.n_jobs)
@@ -86,30 +86,30 @@ def take_place(place: Place) -> None:
 
 
 async def _plugin_of(worker: Worker) -> FitPlugin:
-    """Give the plugin of a worker; the first fit brings it."""
+    """Return the plugin of a worker; the first fit installs it."""
     if PLUGIN not in worker.plugins:
         await worker.plugin_add(FitPlugin(), name=PLUGIN, catch_errors=False)
     return worker.plugins[PLUGIN]
 
 
 def run_first_step(place: Place, epoch: int | None, program: Program, *args: Any) -> Step:
-    """Start a program and run it to its first event; save then if an epoch is given."""
+    """Start a program and run it to its first event; then save if an epoch is given."""
     secede()  # so that steps which wait for each other never wait for a thread
     seat = _plugin_here(place).seat(place.fit)
     return _step(place, epoch, *seat.begin(program(seat.shard, *args)))
 
 
 def run_step(place: Place, epoch: int | None, number: int, stop: bool, before: Step | None = None) -> Step:
-    """Tell a program whether to stop and run it to its next event; save then if an epoch is given.
+    """Tell a program whether to stop and run it to its next event; then save if an epoch is given.
 
-    ``before`` is the step before, where this one was given to Dask before that had ended.
+    ``before`` is the previous step, if this step was given to Dask before the previous one had ended.
     """
     secede()
     return _step(place, epoch, *_plugin_here(place).seat(place.fit).go_on(number, stop))
 
 
 def _plugin_here(place: Place) -> FitPlugin:
-    """Give the plugin of this worker, which a worker that was started again does not have."""
+    """Return the plugin of this worker; a worker that was started again does not have it."""
     worker = get_worker()
     if PLUGIN not in worker.plugins:
         raise FitEndedError(f"The Dask worker {worker.address} does not have the fit.")

@@ -22,12 +22,12 @@ END_LIMIT = 10.0  # seconds; a nanny takes four to end a process that is stopped
 
 
 class TeamLostError(RuntimeError):
-    """Say that workers were lost while they shared a fit.
+    """Signal that workers were lost during a fit.
 
     Parameters
     ----------
     lost : list of str
-        Their addresses; none if all of them answer by now.
+        Their addresses; empty if all of them answer again.
     """
 
     def __init__(self, lost: Sequence[str]):
@@ -48,13 +48,13 @@ class Team:
         Client of the cluster.
 
     workers : dict of str to str
-        Id of each worker by its address, as ``find_workers`` gives them. The first has shard 0.
+        Id of each worker by its address, from ``find_workers``. The first has shard 0.
 
     fit : str
-        What tells this attempt of this fit from all others.
+        Unique name of this attempt of this fit.
 
     n_jobs : int or None
-        Threads of a shard; None for those of the worker.
+        Threads of a shard. None means those of the worker.
 
     patience : Patience
         How long to wait for workers.
@@ -78,7 +78,7 @@ class Team:
         return self._addresses
 
     def gather(self, futures: list[Future]) -> list[Any]:
-        """Give the results of tasks on the workers of the team; do not wait for workers that are lost.
+        """Return the results of tasks on the workers of the team; do not wait for lost workers.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Team:
         return self._gather(futures)
 
     def scatter(self, value: Any) -> Future:
-        """Bring a value to each worker of the team.
+        """Send a value to each worker of the team.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Team:
             n_before = len(events)
 
             def to_save(number: int) -> int | None:
-                """Give the epoch of a step if it is one to save after."""
+                """Return the epoch of a step if it is one to save after."""
                 epoch = n_before + number + 1
                 return epoch if checkpoints.is_due(epoch) else None
 
@@ -184,7 +184,7 @@ class Team:
                 future.release()
 
     def _place(self, index: int, checkpoints: Checkpoints) -> Place:
-        """Say what the worker of a shard is told of the fit."""
+        """Return what the worker of a shard needs to know about the fit."""
         server_id = self._ids[self._addresses[index]]
         return Place(self._fit, index, self._addresses, server_id, self._n_jobs, self._patience, checkpoints.folder)
 
@@ -202,11 +202,11 @@ class Team:
         )
 
     def _gather(self, futures: list[Future]) -> list[Any]:
-        """Wait for tasks and give their results."""
+        """Wait for tasks and return their results."""
         return self._sync(lambda: self._client.gather(futures, asynchronous=True))
 
     def _sync(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """Wait for work on the workers; find out which of them were lost if it fails for that."""
+        """Wait for work on the workers; if it fails because workers were lost, find out which."""
         try:
             return self._client.sync(self._results, start)
         except (WorkerLostError, FitEndedError, KilledWorker, CancelledError, OSError, *TIMEOUTS) as error:
@@ -217,13 +217,13 @@ class Team:
             raise TeamLostError(lost) from error
 
     def _leave(self) -> None:
-        """Let all workers forget the fit."""
+        """Make all workers forget the fit."""
         for anchor in self._anchors:
             anchor.release()
         self._anchors = []
 
     async def _results(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """Wait for work as long as all workers are there."""
+        """Wait for work while all workers are there."""
         results = asyncio.ensure_future(start())
         results.add_done_callback(_forget_error)  # it ends by itself when the tasks are released
         asked = monotonic()
@@ -236,14 +236,14 @@ class Team:
         return results.result()
 
     async def _gone(self) -> list[str]:
-        """Give the workers that the scheduler has no more."""
+        """Return the workers that the scheduler no longer has."""
         here = await self._client.nthreads(self._addresses)
         return [address for address in self._addresses if address not in here]
 
     async def _lost(self) -> list[str]:
-        """Give the workers that the scheduler has no more, that do not answer in time, or that were started again.
+        """Return the workers that the scheduler no longer has, that do not answer in time, or that were started again.
 
-        Those that do not answer are ended: otherwise the scheduler would wait for what only they have.
+        Workers that do not answer are stopped. Otherwise the scheduler would wait for data that only they have.
         """
         waiting = set(self._addresses) - set(await self._gone())
         pings = {address: asyncio.ensure_future(self._server_id(address)) for address in waiting}
@@ -259,7 +259,7 @@ class Team:
         return [address for address in self._addresses if answers.get(address) != self._ids[address]]
 
     async def _end(self, silent: list[str]) -> None:
-        """End workers that the scheduler still has; those that have a nanny are started again."""
+        """Stop workers that the scheduler still has; those with a nanny are started again."""
         await self._client.scheduler.restart_workers(
             workers=silent,
             timeout=END_LIMIT,
@@ -275,6 +275,6 @@ class Team:
 
 
 def _forget_error(task: asyncio.Task) -> None:
-    """Keep asyncio from reporting an error that nobody asks for any more."""
+    """Keep asyncio from reporting an error that nobody waits for."""
     if not task.cancelled():
         task.exception()

@@ -1,6 +1,6 @@
-"""Carry arrays between Dask workers that share a fit, and keep the state of the fit on each of them.
+"""Send arrays between Dask workers that share a fit, and keep the state of the fit on each of them.
 
-Messages go the way that distributed's own messages between workers go: to a handler of the other worker.
+Messages use the connections between Dask workers: each goes to a handler of the other worker.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError)
 
 
 class WorkerLostError(RuntimeError):
-    """Say that a worker does not answer."""
+    """Signal that a worker does not answer."""
 
     def __init__(self, address: str):
         super().__init__(address)
@@ -42,20 +42,20 @@ class WorkerLostError(RuntimeError):
 
 
 class FitEndedError(RuntimeError):
-    """Say that a worker does not have a fit, or no longer."""
+    """Signal that a worker does not have a fit, or no longer."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Say how long to wait.
+    """Describe how long to wait.
 
     Parameters
     ----------
     timeout : float, default=30
-        Seconds without news from a worker after which it is asked whether it is still there.
+        Seconds without news from a worker, after which it is asked whether it is alive.
 
     ping_limit : float, default=20
-        Seconds that it has for the answer.
+        Seconds to wait for the answer.
     """
 
     timeout: float = 30.0
@@ -74,13 +74,13 @@ class WorkerShard(ConnectedShard):
         The worker of each shard.
 
     fit : str
-        What tells this attempt of this fit from all others.
+        Unique name of this attempt of this fit.
 
     worker : distributed.Worker
-        The worker that this process is.
+        The worker of this process.
 
     threads : Threads
-        They share the work.
+        Threads that share the work.
 
     patience : Patience
         How long to wait for other workers.
@@ -99,7 +99,7 @@ class WorkerShard(ConnectedShard):
         self._error: BaseException | None = None
 
     def send(self, shard: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
-        """Send arrays, which nobody changes until they are received; what goes wrong is raised by a later call."""
+        """Send arrays, which nobody may change until they are received; errors are raised by a later call."""
 
         def take_room() -> bool | None:
             if sum(self._under_way.values()) >= MOST_UNDER_WAY:
@@ -117,7 +117,7 @@ class WorkerShard(ConnectedShard):
             delivery.cancel()
 
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
-        """Wait for what a shard has sent with a tag; raise an error when it cannot come any more."""
+        """Wait for the message of a shard with this tag; raise an error if it can no longer come."""
         return self._wait(lambda: self._messages.pop((shard, *tag), None), lambda: [shard])
 
     def flush(self) -> None:
@@ -125,7 +125,7 @@ class WorkerShard(ConnectedShard):
         self._wait(lambda: not sum(self._under_way.values()) or None, self._receivers)
 
     def put(self, sender: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
-        """Keep a message until it is asked for."""
+        """Keep a message until it is received."""
         if self._worker.address.startswith("inproc"):  # there the arrays are those of the sender
             arrays = [np.array(array) for array in arrays]
         with self._changed:
@@ -134,7 +134,7 @@ class WorkerShard(ConnectedShard):
             self._changed.notify_all()
 
     def end(self, error: BaseException) -> None:
-        """Let everything that waits, now or later, raise an error: the first that was given."""
+        """Make everything that waits, now or later, raise an error: the first one that was given."""
         with self._changed:
             self._error = self._error or error
             self._messages.clear()
@@ -144,7 +144,7 @@ class WorkerShard(ConnectedShard):
             delivery.cancel()
 
     def _wait(self, attempt: Callable[[], T | None], peers: Callable[[], list[int]]) -> T:
-        """Call ``attempt`` until it gives something; now and then, ask ``peers`` whether they are still there."""
+        """Call ``attempt`` until it returns something; from time to time, ask ``peers`` whether they are alive."""
         while True:
             with self._changed:
                 deadline = monotonic() + self._patience.timeout
@@ -159,11 +159,11 @@ class WorkerShard(ConnectedShard):
                 self._ping(shard)
 
     def _receivers(self) -> list[int]:
-        """Give the shards to which messages are under way."""
+        """Return the shards with messages under way to them."""
         return [shard for shard, n in self._under_way.items() if n]
 
     def _ping(self, shard: int) -> None:
-        """Raise an error unless a shard answers in time, and has this fit."""
+        """Raise an error unless a shard answers in time and has this fit."""
         address, limit = self._addresses[shard], self._patience.ping_limit
 
         async def ask() -> bool:
@@ -207,7 +207,7 @@ class Seat:
     Parameters
     ----------
     shard : WorkerShard
-        What the program works with.
+        The shard of the program.
     """
 
     def __init__(self, shard: WorkerShard):
@@ -230,18 +230,18 @@ class Seat:
             return self._run(self._program.send, stop)
 
     def leave(self, error: Exception) -> None:
-        """Wake all that waits, and forget the program once it has come to rest."""
+        """Wake everything that waits, and drop the program after its current step."""
         self.shard.end(error)
         Thread(target=self._clean_up, daemon=True).start()
 
     def _count_step(self, number: int) -> None:
-        """Refuse a step that was run before: Dask may start a task a second time."""
+        """Raise an error for a step that was already run, because Dask may start a task twice."""
         if number != self._n_steps or (self._program is None and number > 0):
             raise FitEndedError(f"Step {number} of a fit cannot be run after {self._n_steps} steps.")
         self._n_steps += 1
 
     def _run(self, resume: Callable, *arguments: Any) -> tuple[bool, Any]:
-        """Give an event, or that the program is over and its result, once the messages of the step have arrived."""
+        """Return an event, or the end and the result of the program, once the messages of the step have arrived."""
         try:
             is_over, value = False, resume(*arguments)
         except StopIteration as stop:
@@ -250,7 +250,7 @@ class Seat:
         return is_over, value
 
     def _clean_up(self) -> None:
-        """Close the program after the step that runs."""
+        """Close the program after its current step."""
         with self._running:
             if self._program is not None:
                 self._program.close()
@@ -259,16 +259,16 @@ class Seat:
 
 
 class FitPlugin(WorkerPlugin):
-    """Give a worker a place for the fits that it takes part in.
+    """Keep the fits that a worker takes part in.
 
-    A fit stays on a worker as long as its *anchor* does: a task that only says that somebody wants the fit. When the
-    client cancels the fit, closes or dies, Dask forgets the task, and the worker the fit.
+    A fit stays on a worker as long as its *anchor*: a task that only says that the fit is wanted. If the client cancels
+    the fit, closes or dies, Dask drops the task, and the worker drops the fit.
     """
 
     name = PLUGIN
 
     def setup(self, worker: Worker) -> None:
-        """Take messages from now on."""
+        """Register the handlers of messages."""
         self.worker, self.seats = worker, {}
         self._fits: dict[str, str] = {}  # of each anchor
         worker.handlers["sklearn_mf_message"] = self.take_message
@@ -280,7 +280,7 @@ class FitPlugin(WorkerPlugin):
             self._drop(anchor)
 
     def transition(self, key: str, start: str, finish: str, **kwargs: Any) -> None:
-        """Forget a fit with its anchor."""
+        """Drop a fit together with its anchor."""
         if finish in ("released", "forgotten") and key in self._fits:
             self._drop(key)
 
@@ -289,20 +289,20 @@ class FitPlugin(WorkerPlugin):
         self.seats[fit], self._fits[anchor] = Seat(shard), fit
 
     def seat(self, fit: str) -> Seat:
-        """Give the seat of a fit."""
+        """Return the seat of a fit."""
         if fit not in self.seats:
             raise FitEndedError(f"The Dask worker {self.worker.address} does not have the fit.")
         return self.seats[fit]
 
     def take_message(self, fit: str, sender: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> bool:
-        """Keep a message of a fit; drop those of fits that are not here. Say which."""
+        """Keep a message of a fit, or drop it if the fit is not here; return which."""
         seat = self.seats.get(fit)
         if seat is not None:
             seat.shard.put(sender, tag, arrays)
         return seat is not None
 
     def answer_ping(self, fit: str) -> bool:
-        """Say whether a fit is here."""
+        """Return whether a fit is here."""
         return fit in self.seats
 
     def _drop(self, anchor: str) -> None:

@@ -1,4 +1,4 @@
-"""Notice that files have changed since they were opened."""
+"""Detect that files have changed since they were opened."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 class NotedFiles:
-    """Hold size and time of files, to tell later whether somebody wrote to them.
+    """Store size and time of files, to detect later changes.
 
     Parameters
     ----------
     files : iterable of Path
-        The files. They are noted now, so do this before they are read.
+        The files. Their state is stored now, so do this before they are read.
     """
 
     def __init__(self, files: Iterable[Path]):
@@ -22,7 +22,9 @@ class NotedFiles:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise a ValueError if a file changes before a reading or during it; then errors of the reading mislead."""
+        """Raise a ValueError if a file changes before or during a reading, because other errors would then be
+        misleading.
+        """
         self._check()
         try:
             yield
@@ -32,7 +34,7 @@ class NotedFiles:
         self._check()
 
     def _check(self, error: Exception | None = None) -> None:
-        """Raise a ValueError if a file is not as it was noted; ``error`` is what came of it."""
+        """Raise a ValueError if a file has changed; ``error`` is the error that came of it."""
         for file, mark in self._marks.items():
             problem, cause = "", error
             try:
@@ -44,6 +46,6 @@ class NotedFiles:
 
 
 def _mark(file: Path) -> tuple[int, int]:
-    """Give size and time of a file."""
+    """Return size and time of a file."""
     status = file.stat()
     return status.st_size, status.st_mtime_ns

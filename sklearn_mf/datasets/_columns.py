@@ -55,7 +55,7 @@ _DEFAULT_PLACES = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Name:
-    """Hold what the words of a column's name say: its role, and whether they say nothing else."""
+    """Hold the meaning of a column's name: its role, and whether it says nothing else."""
 
     role: str | None
     is_plain: bool
@@ -103,10 +103,10 @@ def _split_word(word: str) -> list[str]:
 
 
 def has_header(rows: Rows, columns: Sequence[int | str] | None) -> bool:
-    """Tell whether the first row holds names, and refuse to guess where it may be either.
+    """Check whether the first row has column names; raise an error if it is not clear.
 
-    It does where ids and rating are no numbers and its words are those of ratings, or of two roles; or where the next
-    row has a number for an id. It does not where the rating cannot be a name, such as ``4,5``, ``?`` and ``NA``.
+    It has names if ids and rating are not numbers, and its words are words for ratings, or for two roles; also if the
+    next row has a number for an id. It has no names if the rating cannot be a name, such as ``4,5``, ``?`` and ``NA``.
     """
     if columns is not None and any(isinstance(column, str) for column in columns):
         return True
@@ -125,27 +125,28 @@ def has_header(rows: Rows, columns: Sequence[int | str] | None) -> bool:
         if is_number(second[rating]) and any(is_number(second[place]) for place in ids):
             return True
     raise ValueError(
-        f"{rows.locate(0)}: {rows.quote_row(0)} may hold names, or ids and the rating {quote(first[rating])}, which is "
-        "not a number. Give header=True if it holds names; else correct that rating."
+        f"{rows.locate(0)}: {rows.quote_row(0)} may be column names, or ids with the rating "
+        f"{quote(first[rating])}, which is not a number. Set header=True if these are names. Otherwise "
+        "correct the rating."
     )
 
 
 def check_arguments(path: Any, columns: Any, sep: Any, header: Any, encoding: Any) -> None:
-    """Refuse arguments that cannot be right before the file is read."""
+    """Raise an error for invalid arguments before the file is read."""
     is_list = hasattr(columns, "__getitem__") and hasattr(columns, "__len__") and not isinstance(columns, (str, dict))
     if columns is not None and not (is_list and len(columns) >= 3):
         raise ValueError(f"columns={quote(columns)} must name at least three columns: user, item and rating.")
     if not isinstance(path, (str, PathLike)):
-        raise TypeError(f"path must be a str or path-like, the place of a file of ratings, not {type(path).__name__}.")
+        raise TypeError(f"path must be a str or path-like, not {type(path).__name__}.")
     for name, value in [("sep", sep), ("encoding", encoding)]:
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} must be a str or None, not {quote(value)}.")
     if header is not None and not isinstance(header, (bool, np.bool_, Integral)):
         raise TypeError(f"header must be a bool or None, not {quote(header)}.")
     if _ADDRESS.match(str(fspath(path))):
-        raise ValueError(f"path={quote(path)} is an address: path must be the path of a file of this machine.")
+        raise ValueError(f"path={quote(path)} is a URL. path must be the path of a file on this machine.")
     if "\0" in str(fspath(path)):
-        raise ValueError(f"path={quote(path)} has a NUL character, which no file has in its name.")
+        raise ValueError(f"path={quote(path)} has a NUL character, which file names cannot have.")
 
 
 def choose_columns(
@@ -157,7 +158,7 @@ def choose_columns(
 ) -> Chosen:
     """Find out whether there is a header, and the places of user, item, any contexts, rating and weight.
 
-    ``takes_time`` tells whether the caller has an argument ``time``, of which messages may speak.
+    ``takes_time`` says whether the caller has an argument ``time``, which messages may then mention.
     """
     if header is None:
         header = isinstance(weight, str) or has_header(rows, columns)
@@ -170,7 +171,7 @@ def choose_columns(
         return chosen
     (place,) = _find_places((weight,), first, rows)
     if place in places:
-        raise ValueError(f"{rows.locate(0)}: weight={quote(weight)} is the column of something else: {quote(first)}.")
+        raise ValueError(f"{rows.locate(0)}: weight={quote(weight)} is already used as another column: {quote(first)}.")
     return replace(chosen, weight=place)
 
 
@@ -187,7 +188,7 @@ def _choose_places(rows: Rows, columns: Sequence[int | str] | None, header: bool
 
 
 def choose_time(rows: Rows, time: int | str | None, header: bool, places: list[int]) -> int | None:
-    """Find the place of the times by ``time`` or by the words of the header; None if it has none."""
+    """Find the place of the times by ``time`` or by words of the header; None if there are none."""
     first = rows.get_row(0)
     if time is not None:
         (place,) = _find_places((time,), first, rows)
@@ -199,8 +200,8 @@ def choose_time(rows: Rows, time: int | str | None, header: bool, places: list[i
     if len(found) > 1:
         names = [first[place] for place in found]
         raise ValueError(
-            f"{rows.locate(0)}: several columns may be the times: {quote(names)}. Give time, by name or place, such as "
-            f"time={quote(names[0])}; or return_X_y=True if times do not matter."
+            f"{rows.locate(0)}: several columns may be the times: {quote(names)}. Set time to a name or "
+            f"position, such as time={quote(names[0])}. If times do not matter, use return_X_y=True."
         )
     return found[0] if found else None
 
@@ -227,9 +228,9 @@ def _find_places(columns: Sequence[int | str], names: list[str], rows: Rows) -> 
 
 
 def _choose_by_words(rows: Rows, names: list[str], takes_time: bool) -> list[int]:
-    """Take the columns whose names say that they are users, items and ratings, else the first three.
+    """Return the columns whose names are words for users, items and ratings, otherwise the first three.
 
-    Where names say something about these, but not enough, it refuses to guess.
+    If names are words for these but not clear, raise an error.
     """
     read = list(map(read_name, names))
     found = {role: _find_role(read, role) for role in (USER, ITEM, RATING)}
@@ -245,7 +246,7 @@ def _choose_by_words(rows: Rows, names: list[str], takes_time: bool) -> list[int
 
 
 def _find_role(names: list[Name], role: str, only_plain: bool = False) -> list[int]:
-    """Find the columns of a role: those whose names say nothing else, or if there are none, others."""
+    """Find the columns of a role: those whose names say nothing else; if there are none, others."""
     plain = [place for place, name in enumerate(names) if name.role == role and name.is_plain]
     if role == TIME and len(plain) > 1:
         of_clocks = [place for place in plain if _OF_CLOCKS.intersection(names[place].words)]
@@ -256,21 +257,21 @@ def _find_role(names: list[Name], role: str, only_plain: bool = False) -> list[i
 
 
 def _check_named(rows: Rows, names: list[str], places: list[int]) -> None:
-    """Refuse columns without a name."""
+    """Reject columns without a name."""
     nameless = [place for place in places if not names[place]]
     if nameless:
         raise ValueError(
-            f"{rows.locate(0)}: column {nameless[0]} has no name among {quote(names)}. Was the table written with its "
-            "index? Give columns."
+            f"{rows.locate(0)}: column {nameless[0]} has no name among {quote(names)}. Was the table written "
+            "with its index? Set columns."
         )
 
 
 def _check_roles(
     rows: Rows, names: list[str], places: list[int], columns: Sequence[int | str], takes_time: bool
 ) -> None:
-    """Refuse given columns of which the last is no rating by its name, while another is.
+    """Raise an error if the name of the last given column is not a rating, but another one is.
 
-    One that is given by its name may be what the caller wants, unless the rating is among the columns before it.
+    A last column that is given by name may be intended, unless the rating is among the columns before it.
     """
     read = list(map(read_name, names))
     others = [place for place in _find_role(read, RATING) if place != places[-1]]
@@ -281,7 +282,7 @@ def _check_roles(
 
 
 def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int], takes_time: bool) -> NoReturn:
-    """Say which column would be taken, which others there are, and what to give."""
+    """Raise an error that says which column would be used, which others there are, and what to set."""
     names = rows.get_row(0)
     problem = "whose name says something else"
     if candidates:
@@ -294,6 +295,7 @@ def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int], tak
         example = f", such as columns={quote(given)}"
     times = " Times are given by time." if takes_time else ""
     raise ValueError(
-        f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among {quote(names)}. Give "
-        f"columns, by name or place: user, item, any contexts, and last the rating{example}.{times}"
+        f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among "
+        f"{quote(names)}. Set columns to names or positions: user, item, any contexts, and last the "
+        f"rating{example}.{times}"
     )

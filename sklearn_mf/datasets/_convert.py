@@ -79,7 +79,7 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
             "of the ratings it was made from, for example csr_array((ratings, (rows, columns)))."
         )
     if matrix.ndim != 2:
-        raise ValueError(f"matrix must have two dimensions, users and items, and has {matrix.ndim}.")
+        raise ValueError(f"matrix must have two dimensions, users and items, but has {matrix.ndim}.")
     n_users, n_items = matrix.shape
     user_ids = np.arange(n_users) if users is None else _check_ids(users, "users", n_users, "rows")
     item_ids = np.arange(n_items) if items is None else _check_ids(items, "items", n_items, "columns")
@@ -188,12 +188,12 @@ def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str
     """Return a new array of distinct ids: numbers or datetimes if all ids are such, otherwise objects."""
     column = split_ids(ids, name)
     if n_needed is not None and len(column) != n_needed:
-        raise ValueError(f"{name} has {len(column)} ids, but matrix has {n_needed} {needed_for}: give one id for each.")
+        raise ValueError(f"{name} has {len(column)} ids, but matrix has {n_needed} {needed_for}. Give one id for each.")
     levels, codes = factorize(column)
     if len(levels) < len(codes):
         first, again = _find_repeated_code(codes)
         raise ValueError(
-            f"{name} has the id {_format_id(levels[codes[again]])} twice, at {first} and {again}: give it once."
+            f"{name} has the id {_format_id(levels[codes[again]])} twice, at {first} and {again}. Give each id once."
         )
     if isinstance(column.values, np.ndarray) and column.values.dtype.kind in "iufM":
         return column.values.copy()
@@ -201,8 +201,7 @@ def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str
 
 
 def _convert_to_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Convert ids to cells of X. In object arrays, use Python's ints and floats, but NumPy's datetimes (nanoseconds).
-    """
+    """Convert ids to cells of X; in object arrays, to Python ints and floats, but NumPy datetimes (nanoseconds)."""
     if dtype.kind != "O" or ids.dtype.kind == "O":
         return ids
     cells = np.empty(len(ids), dtype=object)

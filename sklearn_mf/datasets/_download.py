@@ -1,4 +1,4 @@
-"""Download an archive so that it is on disk whole and checked, or not at all."""
+"""Download an archive completely and checked, or not at all."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Answer = TypeVar("Answer")
 
 
 class _GuardedRedirects(HTTPRedirectHandler):
-    """Follow redirects to https on the same or a listed host only: never to plain http, files or inner networks."""
+    """Follow redirects only to https on the same or a listed host: never to plain http, files or internal networks."""
 
     def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        """Follow a redirect, and close the answer if it leads nowhere."""
+        """Follow a redirect, and close the response if this fails."""
         try:
             return super().http_error_302(req, fp, code, msg, headers)
         except Exception:
@@ -45,7 +45,7 @@ class _GuardedRedirects(HTTPRedirectHandler):
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
-        """Return the next request, or raise an OSError: not worth another try."""
+        """Return the next request, or raise an OSError, which is not retried."""
         asked, target = urlsplit(req.full_url), urlsplit(newurl)
         is_known = target.hostname in (asked.hostname, *_HOSTS) and target.port in (None, 443, asked.port)
         if target.scheme != "https" or not is_known:
@@ -57,14 +57,14 @@ class _GuardedRedirects(HTTPRedirectHandler):
 
 
 def _open_url(url: str) -> Any:
-    """Ask for what is at ``url``."""
+    """Request ``url``."""
     return build_opener(_GuardedRedirects).open(url, timeout=TIMEOUT)
 
 
 def download_archive(url: str, path: Path, md5: str | None, *, limit: int, n_retries: int, delay: float) -> None:
     """Download the zip archive at ``url``, which has at most ``limit`` bytes.
 
-    ``path`` appears once the archive is whole and has the checksum ``md5``, if any.
+    ``path`` is only created once the archive is complete and has the checksum ``md5``, if one is given.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     advice = f"Try again later, or get the file by other means and put it into {path.parent}."
@@ -74,13 +74,13 @@ def download_archive(url: str, path: Path, md5: str | None, *, limit: int, n_ret
             found = _try_several_times(lambda: _copy_archive(url, file, limit), url, advice, n_retries, delay)
         if md5 is not None and found != md5:
             raise OSError(
-                f"The download of {url} is damaged or another file: expected the MD5 checksum {md5}, found {found}. "
-                "The file was removed. Try again; if it stays so, look at grouplens.org whether the data were "
-                f"replaced, or put an archive of your own into {path.parent}."
+                f"The download of {url} is damaged or another file: expected the MD5 checksum {md5}, found "
+                f"{found}. The file was removed. Try again. If the error stays, look at grouplens.org whether the "
+                f"data were replaced, or put your own archive into {path.parent}."
             )
         if not zipfile.is_zipfile(part):
             raise OSError(
-                f"What {url} sends is not a zip archive; the file was removed. Open the address in a browser."
+                f"The answer of {url} is not a zip archive; the file was removed. Open the address in a browser."
             )
         os.replace(part, path)
     except BaseException:
@@ -89,7 +89,7 @@ def download_archive(url: str, path: Path, md5: str | None, *, limit: int, n_ret
 
 
 def fetch_md5(url: str, *, n_retries: int, delay: float) -> str | None:
-    """Fetch the MD5 checksum in the small file of the publisher at ``url``; warn and return None if there is none."""
+    """Download the MD5 checksum file of the publisher at ``url``; warn and return None if there is none."""
 
     def read_start() -> bytes:
         with _open_url(url) as response:
@@ -103,13 +103,13 @@ def fetch_md5(url: str, *, n_retries: int, delay: float) -> str | None:
         return None
     found = re.fullmatch(r"(?:md5 \(.*\) = )?([0-9a-f]{32})(?: [ *]\S+)?", text)  # written by md5 or md5sum
     if found is None:
-        warn_user(f"What {url} sends is not an MD5 checksum. {consequence}", UserWarning)
+        warn_user(f"The answer of {url} is not an MD5 checksum. {consequence}", UserWarning)
         return None
     return found[1]
 
 
 def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_retries: int, delay: float) -> Answer:
-    """Return what ``attempt`` returns; try again after a temporary error. ``advice`` ends the message of an error."""
+    """Return the result of ``attempt``; retry after a temporary error. ``advice`` ends the error message."""
     for n_left in range(n_retries, -1, -1):
         try:
             return attempt()
@@ -133,7 +133,7 @@ def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_r
 
 
 def _read_announced_length(response: Any) -> int | None:
-    """Return how many bytes the server announces, or None; other than a number is an error that may pass."""
+    """Return the number of bytes that the server announces, or None; anything else is a temporary error."""
     announced = response.headers.get("Content-Length")
     if announced is None:
         return None
@@ -158,12 +158,14 @@ def _copy_archive(url: str, file: BinaryIO, limit: int) -> str:
     if announced is not None and n_bytes != announced:
         raise ContentTooShortError(f"{n_bytes} of {announced} bytes came", ("", response.headers))
     if announced is None and not zipfile.is_zipfile(file):
-        raise ContentTooShortError(f"{n_bytes} bytes came, and they are no whole zip archive", ("", response.headers))
+        raise ContentTooShortError(
+            f"{n_bytes} bytes came, which are not a complete zip archive", ("", response.headers)
+        )
     return digest.hexdigest()
 
 
 def _check_size(url: str, n_bytes: int, limit: int) -> None:
-    """Refuse more bytes than the archive can have: not worth another try."""
+    """Raise an OSError, which is not retried, for more bytes than the archive can have."""
     if n_bytes > limit:
         raise OSError(
             f"{url} sends more than {limit / 1e6:,.0f} MB, and the archive of the publisher is smaller; what came was "

@@ -161,8 +161,8 @@ def _load_times(rows: Rows, time: int | str | None, chosen: Chosen) -> np.ndarra
         found = find_nameless_times(rows, [*places[:2], places[-1]])
         if len(found) > 1:
             raise ValueError(
-                f"{rows.locate(0)}: several columns look like times: {quote(found)}. Give time, such as "
-                f"time={found[0]}; or return_X_y=True if times do not matter."
+                f"{rows.locate(0)}: several columns look like times: {quote(found)}. Set time to a position, such "
+                f"as time={found[0]}. If times do not matter, use return_X_y=True."
             )
         place = found[0] if found else None
     return None if place is None else read_times(rows.get_column(place, start))

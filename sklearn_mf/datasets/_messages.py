@@ -1,4 +1,4 @@
-"""Quote input in messages, and never much of it."""
+"""Quote input in messages, shortened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LONGEST_QUOTE = 100  # characters of any input in a message
 
 
 def quote(value: Any) -> str:
-    """Write a value as its repr, cut off after ``LONGEST_QUOTE`` characters."""
+    """Return the repr of a value, cut off after ``LONGEST_QUOTE`` characters."""
     if isinstance(value, (str, bytes)):  # cut first: the repr of a long text is longer still
         value = value[: LONGEST_QUOTE + 1]
     elif isinstance(value, (list, tuple)):
@@ -17,11 +17,11 @@ def quote(value: Any) -> str:
 
 
 def shorten(text: Any) -> str:
-    """Cut a text, or that of an error, off after ``LONGEST_QUOTE`` characters."""
+    """Return a text, or that of an error, cut off after ``LONGEST_QUOTE`` characters."""
     text = str(text)
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 
 
 def _cut(value: Any) -> Any:
-    """Cut a text within a list."""
+    """Cut off a text within a list."""
     return value[: LONGEST_QUOTE + 1] if isinstance(value, (str, bytes)) else value

@@ -164,7 +164,7 @@ def fetch_movielens(
     if variant not in list(LAYOUTS):  # a list, because variant may not be hashable
         meant = variant.lower().removeprefix("ml-") if isinstance(variant, str) else ""
         hint = f" Did you mean {meant!r}?" if meant in LAYOUTS else ""
-        raise ValueError(f"variant={quote(variant)} is none of {', '.join(map(repr, LAYOUTS))}.{hint}")
+        raise ValueError(f"variant={quote(variant)} must be one of {', '.join(map(repr, LAYOUTS))}.{hint}")
     check_scalar(n_retries, "n_retries", Integral, min_val=0)
     check_scalar(delay, "delay", Real, min_val=0)
     if as_frame:

@@ -61,7 +61,7 @@ _DIGITS = b"0123456789"
 
 
 def has_ratings(folder: Path, layout: Layout) -> bool:
-    """Tell whether a folder has the ratings of a variant, plain or compressed."""
+    """Check whether a folder has the ratings of a variant, plain or compressed."""
     return any((folder / name).is_file() for name in (layout.ratings, f"{layout.ratings}.gz"))
 
 
@@ -77,7 +77,7 @@ def _open_file(location: Path, layout: Layout, name: str) -> BinaryIO | None:
 
 
 def read_ratings(location: Path, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Read ids, ratings and times, in the order of the file and a block at a time: 25 M ratings are a large text."""
+    """Read ids, ratings and times, in the order of the file and block by block, because files may be large."""
     name = f"{location / layout.ratings}"
     file = _open_file(location, layout, layout.ratings)
     if file is None:
@@ -109,10 +109,11 @@ def read_ratings(location: Path, layout: Layout) -> tuple[np.ndarray, np.ndarray
 def _parse_block(
     block: bytes, sep: bytes, n_values: int, name: str, n_lines_before: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn lines of user, item, rating and perhaps time into an int64 table and the ratings.
+    """Parse lines of user, item, rating and perhaps time into an int64 table and the ratings.
 
-    A few passes in C over the block do it. If the point of "3.5" is left out, all numbers are ints (35 in the table).
-    If the digits are left out, the rest of the lines tells whether each has the right shape, and which have a point.
+    This takes a few passes in C over the block. If the point of "3.5" is removed, all numbers are ints (35 in the
+    table). If the digits are removed, the rest of the lines shows whether each line has the right shape, and which have
+    a point.
     """
     shape_of_whole = sep * (n_values - 1) + b"\n"  # of a line whose rating is a whole number
     shape_with_point = sep * 2 + b"." + sep * (n_values - 3) + b"\n"
@@ -141,7 +142,7 @@ def _parse_block(
 
 
 def _have_one_decimal(block: bytes, points: np.ndarray) -> bool:
-    """Tell whether each point has a digit before it and a single one after it; the block ends with a line."""
+    """Check whether each point has a digit before it and a single one after it; the block ends with a line."""
     characters = np.frombuffer(block, dtype=np.uint8)
     around = (characters[np.minimum(points + i, len(block) - 1)] for i in (-1, 1, 2))
     before, first, second = ((character >= ord("0")) & (character <= ord("9")) for character in around)
@@ -149,7 +150,7 @@ def _have_one_decimal(block: bytes, points: np.ndarray) -> bool:
 
 
 def _raise_bad_line(block: bytes, sep: bytes, n_values: int, name: str, n_lines_before: int) -> NoReturn:
-    """Find the first line of a block that is not as it should be, and say which it is."""
+    """Find the first invalid line of a block, and raise an error that names it."""
     values = [rb"\d{1,18}", rb"\d{1,18}", rb"\d{1,17}(\.\d)?"]
     if n_values == 4:
         values.append(rb"\d{1,18}")
@@ -180,7 +181,7 @@ def _read_text(location: Path, layout: Layout, name: str) -> str | None:
 
 
 def _split_lines(text: str) -> list[str]:
-    """Split a text into its lines, empty ones left out."""
+    """Split a text into its lines, without empty ones."""
     return re.findall("[^\n]+", text)
 
 
@@ -199,7 +200,7 @@ def read_movies(location: Path, layout: Layout) -> Bunch | None:
 
 
 def _split_movies(text: str, sep: bytes) -> list:
-    """Split the table of films into id, title and genres of each; only that with commas has quotes, and a header."""
+    """Split the table of films into id, title and genres; only the format with commas has quotes and a header."""
     if sep == b",":
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
         if rows and rows[0] != ["movieId", "title", "genres"]:
@@ -231,7 +232,7 @@ def read_users(location: Path, layout: Layout) -> Bunch | None:
 
 
 def _transpose(rows: list, n_columns: int) -> list[tuple]:
-    """Turn rows into columns, and refuse a row that has more or fewer values."""
+    """Turn rows into columns; raise an error for a row that has more or fewer values."""
     for row in rows:
         if len(row) != n_columns:
             raise ValueError(f"{quote(row)} has {len(row)} values instead of {n_columns}")

@@ -22,13 +22,13 @@ _MAGIC = b"PAR1"
 
 
 class _Header(Rows):
-    """Hold the names of columns, which are in no line."""
+    """Hold the names of columns, which have no line number."""
 
     WORD: ClassVar[str] = "columns"
     ADVICE: ClassVar[str] = "It needs a user, an item and a rating, each in a column of its own."
 
     def locate(self, row: int) -> str:
-        """Name the file."""
+        """Return the name of the file, for a message."""
         return self.path
 
 
@@ -43,7 +43,7 @@ class ParquetRatings:
     n_ratings: int
 
     def batches(self, labels: list[str]) -> Iterator[Batch]:
-        """Give all ratings in order, a batch at a time."""
+        """Yield all ratings in order, one batch at a time."""
         chosen = self.chosen
         places = [*chosen.ids, chosen.rating, *([] if chosen.weight is None else [chosen.weight])]
         names = [self.all_names[place] for place in places]
@@ -62,7 +62,7 @@ class ParquetRatings:
 
 
 def is_parquet(path: Path) -> bool:
-    """Tell whether a path is a folder or a Parquet file."""
+    """Check whether a path is a folder or a Parquet file."""
     if path.is_dir() or path.suffix.lower() in _SUFFIXES:
         return True
     with path.open("rb") as file:
@@ -70,16 +70,16 @@ def is_parquet(path: Path) -> bool:
 
 
 def find_files(path: Path) -> list[Path]:
-    """Give the Parquet files of a folder in the order of their names; a file is itself.
+    """Return the Parquet files of a folder in the order of their names, or the file itself.
 
-    What is hidden is no rating: other programs keep there what is not finished, or what was deleted.
+    Hidden files are skipped, because other programs keep unfinished or deleted files there.
     """
     if not path.is_dir():
         return [path]
     found = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
     files = sorted(file for file in found if not _is_hidden(file.relative_to(path)))
     if not files:
-        raise ValueError(f"The folder {fspath(path)} has no Parquet files, which end in .parquet or .pq.")
+        raise ValueError(f"The folder {fspath(path)} has no Parquet files (names that end in .parquet or .pq).")
     return files
 
 
@@ -93,11 +93,11 @@ def open_parquet(path: Path, files: list[Path], columns: Any, weight: Any) -> Pa
         n_ratings += n_rows
         missing = set(schemas[0].names).difference(schema.names)
         if missing:
-            raise ValueError(f"{fspath(file)} has no column {quote(min(missing))}, as {files[0]} has.")
+            raise ValueError(f"{fspath(file)} has no column {quote(min(missing))}, but {files[0]} has it.")
     names = schemas[0].names
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise ValueError(f"{fspath(path)} has several columns {quote(repeated[0])}: give each a name of its own.")
+        raise ValueError(f"{fspath(path)} has several columns {quote(repeated[0])}. Give each column its own name.")
     if not n_ratings:
         raise ValueError(f"{fspath(path)} has no ratings: it has no rows.")
     chosen = _choose_columns(path, files, names, columns, weight)
@@ -109,12 +109,12 @@ def open_parquet(path: Path, files: list[Path], columns: Any, weight: Any) -> Pa
 
 
 def _is_hidden(path: Path) -> bool:
-    """Tell whether a file within a folder is hidden, or lies in a folder that is."""
+    """Check whether a file within a folder is hidden, or lies in a folder that is."""
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
 def _choose_columns(path: Path, files: list[Path], names: list[str], columns: Any, weight: Any) -> Chosen:
-    """Choose among the columns of the files; say where others are that are not read, in names such as year=2020."""
+    """Choose among the columns of the files; mention columns in folder names such as year=2020, which are not read."""
     parts = [part for file in files if file != path for part in file.relative_to(path).parts[:-1] if "=" in part]
     elsewhere = sorted({part.partition("=")[0] for part in parts}.difference(names))
     hint = (
@@ -130,38 +130,37 @@ def _choose_columns(path: Path, files: list[Path], names: list[str], columns: An
     read = map(read_name, elsewhere)
     if columns is None and any(name.is_plain and name.role in (USER, ITEM, RATING) for name in read):
         raise ValueError(
-            f"{fspath(path)}: users, items or ratings may be elsewhere than in the columns {quote(names)}. {hint} Or "
-            "give columns."
+            f"{fspath(path)}: users, items or ratings may be missing in the columns {quote(names)}. {hint} Or "
+            "set columns."
         )
     return chosen
 
 
 def _check_number(schema: Any, name: str, what: str, file: Path) -> None:
-    """Raise a ValueError unless a column is of numbers, among which are bools."""
+    """Raise a ValueError unless a column is numeric or bool."""
     from pyarrow import types
 
     kind = schema.field(name).type
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind)):
         column = quote(name)
         raise ValueError(
-            f"{fspath(file)}: column {column} holds the {what}, and is not of numbers but of {shorten(kind)}. Give "
-            f"other columns, or convert it, in pandas by table[{column}] = table[{column}].astype(float)."
+            f"{fspath(file)}: column {column}, the {what}, is not numeric but {shorten(kind)}. Choose other "
+            f"columns, or convert it. In pandas: table[{column}] = table[{column}].astype(float)."
         )
 
 
 def _require_pyarrow() -> None:
-    """Say what to install if pyarrow is missing."""
+    """Raise an ImportError that says what to install, if pyarrow is missing."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "open_ratings reads Parquet with pyarrow, which is not installed. Install it with: "
-            'pip install "sklearn-mf[parquet]"'
+            'open_ratings needs pyarrow for Parquet files. Install it with: pip install "sklearn-mf[parquet]"'
         ) from error
 
 
 def _schema_and_rows(file: Path) -> tuple[Any, int]:
-    """Give names and types of the columns of a file, and its number of rows."""
+    """Return names and types of the columns of a file, and its number of rows."""
     import pyarrow
     from pyarrow import parquet
 
@@ -173,7 +172,7 @@ def _schema_and_rows(file: Path) -> tuple[Any, int]:
 
 
 def _read(file: Path, names: list[str]) -> Iterator[Any]:
-    """Give batches of some columns; nothing is read ahead."""
+    """Yield batches of some columns; nothing is read ahead."""
     import pyarrow
     from pyarrow import parquet
 
@@ -187,7 +186,7 @@ def _read(file: Path, names: list[str]) -> Iterator[Any]:
 
 
 def _id_column(values: Any, label: str, file: Path, start: int) -> Column:
-    """Take a column of ids; all of them must be there."""
+    """Read a column of ids, none of which may be missing."""
     import pyarrow
 
     missing = values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
@@ -195,14 +194,14 @@ def _id_column(values: Any, label: str, file: Path, start: int) -> Column:
         missing |= ~np.isfinite(values.to_numpy(zero_copy_only=False).astype(np.float64))
     if missing.any():
         raise ValueError(
-            f"{fspath(file)}, row {start + int(missing.argmax())}: an id is missing, NaN or infinite in {label}. Rows "
-            "are counted from 0. Leave such rows out, or give them an id of their own."
+            f"{fspath(file)}, row {start + int(missing.argmax())}: an id is missing, NaN or infinite in "
+            f"{label}. Rows are counted from 0. Leave such rows out, or give them their own id."
         )
     return split_column(values, label)
 
 
 def _numbers(values: Any, what: str, file: Path, start: int, lowest: float = -np.inf) -> np.ndarray:
-    """Take ratings or weights, which must be finite; float64 (n_rows,)."""
+    """Read ratings or weights, which must be finite; float64 (n_rows,)."""
     import pyarrow
 
     if pyarrow.types.is_boolean(values.type):

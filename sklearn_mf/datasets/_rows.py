@@ -1,6 +1,6 @@
 """Split the text of a file into rows of values: quotes, escapes, separators and line ends.
 
-The text comes whole or in parts that end where lines end. What holds for all of it is found first (``Layout``).
+The text is given as a whole, or in parts that end at line ends. What holds for all of it is found first (``Layout``).
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ class Rows:
         return self.values[start * self.n_values + place :: self.n_values]
 
     def locate(self, row: int) -> str:
-        """Name the file and the line of a row, for a message."""
+        """Return the file and the line of a row, for a message."""
         return f"{self.path}, line {self.line_of(row)}"
 
     def line_of(self, row: int) -> int:
-        """Give the number of the line where a row begins, from 1."""
+        """Return the number of the line where a row begins, from 1."""
         return self.n_lines_before + self.line_numbers[row]
 
     def quote_row(self, row: int) -> str:
-        """Write the beginning of a row, for a message."""
+        """Format the beginning of a row, for a message."""
         return quote(self.sep.join(self.get_row(row)))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Hold how the text of a file is to be read."""
+    """Hold how to read the text of a file."""
 
     path: str
     sep: str
@@ -77,8 +77,8 @@ class Layout:
 def find_layout(texts: Iterable[str], sep: str | None, path: str) -> Layout:
     """Find out how to read a text, from all of it.
 
-    Without a quote character, lines are rows. With one, and where a backslash may escape a quote or separator, the csv
-    module reads them.
+    Without quote characters, lines are rows. With quotes, and if a backslash may escape a quote or separator, the csv
+    module reads the rows.
     """
     if sep is not None and (not sep or any(character in sep for character in '"\r\n')):
         raise ValueError(f"sep={quote(sep)} must be a text without quotes and line ends, or None.")
@@ -97,9 +97,9 @@ def find_layout(texts: Iterable[str], sep: str | None, path: str) -> Layout:
 
 
 def choose_escape(layout: Layout, split: Callable[[Layout], Iterable[Rows]]) -> Layout:
-    """Find out whether backslashes are escapes; ``split`` gives all rows of a text of some layout.
+    """Find out whether backslashes are escapes; ``split`` returns all rows of a text, given its layout.
 
-    If backslashes can be read as escapes and as text, and values would end elsewhere, neither is taken.
+    If backslashes may be escapes or text, and this changes where values end, raise an error.
     """
     if not layout.may_escape:
         return layout
@@ -121,20 +121,20 @@ def choose_escape(layout: Layout, split: Callable[[Layout], Iterable[Rows]]) -> 
         if place < 0:
             break
     raise ValueError(
-        f"{rows.locate(row)}: a backslash before a quote or separator may be text or an escape, and the values would "
-        f"not be the same: {rows.quote_row(row)}. Write the file anew, with quotes in quoted values doubled and no "
-        "backslash at the end of a value."
+        f"{rows.locate(row)}: a backslash before a quote or separator may be text or an escape, which "
+        f"gives different values: {rows.quote_row(row)}. Write the file again, with doubled quotes inside "
+        "quoted values, and no backslash at the end of a value."
     )
 
 
 def split_rows(texts: Iterable[str], layout: Layout, n_rows: int | None = None) -> Iterator[Rows]:
-    """Split texts into rows that have as many values as the first; those of a text, or ``n_rows``, at a time."""
+    """Split texts into rows that have as many values as the first row; one text, or ``n_rows`` rows, at a time."""
     parts = _split_quoted(texts, layout, n_rows) if layout.is_quoted else _split_plain(texts, layout)
     return (rows for rows in parts if rows.values)
 
 
 def _error_of(split: Callable[[Layout], Iterable[Rows]], layout: Layout) -> ValueError | None:
-    """Give the error that splitting raises."""
+    """Return the error that splitting raises."""
     try:
         for _ in split(layout):
             pass
@@ -144,7 +144,7 @@ def _error_of(split: Callable[[Layout], Iterable[Rows]], layout: Layout) -> Valu
 
 
 def _end_apart(plain: str | None, escaped: str | None) -> bool:
-    """Tell whether two readings of a value differ by more than quotes and backslashes in it."""
+    """Check whether two readings of a value differ in more than quotes and backslashes."""
     if plain == escaped:
         return False
     if plain is None or escaped is None:
@@ -154,9 +154,10 @@ def _end_apart(plain: str | None, escaped: str | None) -> bool:
 
 
 def _find_separator(text: str) -> str:
-    """Find the separator that makes at least three values of the first line, and if it can as many of the next ones.
+    """Find the separator that gives at least three values in the first line and, if possible, as many in the next
+    lines.
 
-    What is in quotes does not count. It is a comma if there is none.
+    Text in quotes does not count. If no separator is found, it is a comma.
     """
     head = text[:_N_CHARACTERS_TRIED]
     for sample in (_QUOTED.sub("", head), head):
@@ -192,7 +193,7 @@ def _split_plain(texts: Iterable[str], layout: Layout) -> Iterator[Rows]:
 
 
 def _take_blank_lines_out(text: str) -> tuple[str, Sequence[int]]:
-    """Return a text without blank lines; and the numbers of its lines, from 1."""
+    """Return a text without blank lines, and the numbers of its lines, from 1."""
     text = text.removesuffix("\n")
     first_is_blank = not text[: text.find("\n") + 1 or None].strip()
     if not first_is_blank and not _BLANK_LINE.search(text):
@@ -207,7 +208,7 @@ def _take_blank_lines_out(text: str) -> tuple[str, Sequence[int]]:
 
 
 def _split_quoted(texts: Iterable[str], layout: Layout, n_rows: int | None) -> Iterator[Rows]:
-    """Split texts some of whose values are in quotes, which may hold separators, line ends and doubled quotes."""
+    """Split texts with quoted values, which may contain separators, line ends and doubled quotes."""
     path, sep, mark, n_values, line_number = layout.path, layout.sep, layout.mark, 0, 1
     reader = csv.reader(
         _read_lines(texts, sep, mark),
@@ -241,9 +242,10 @@ def _split_quoted(texts: Iterable[str], layout: Layout, n_rows: int | None) -> I
 
 
 def _read_lines(texts: Iterable[str], sep: str, mark: str) -> Iterator[str]:
-    """Yield lines one by one, with their ends as they are and marks between values; spaces that separate end no line.
+    """Yield single lines with their line ends, and with marks between values; a line does not end within separating
+    spaces.
 
-    The csv module has separators of one character.
+    The csv module only supports separators of one character.
     """
     for text in texts:
         text = text if mark == sep else text.replace(sep, mark)
@@ -256,8 +258,8 @@ def _read_lines(texts: Iterable[str], sep: str, mark: str) -> Iterator[str]:
 
 
 def _raise_wrong_width(where: str, row: list[str], n_values: int, sep: str) -> None:
-    """Refuse a row that has more or fewer values than the first."""
+    """Raise a ValueError for a row that has more or fewer values than the first."""
     raise ValueError(
-        f"{where}: {len(row)} instead of {n_values} values between {quote(sep)}: {quote(sep.join(row))}. Every line "
-        "must have as many as the first; put a value with a separator in it in quotes."
+        f"{where}: {len(row)} instead of {n_values} values between {quote(sep)}: {quote(sep.join(row))}. "
+        "Every line must have as many values as the first. Put values that contain a separator in quotes."
     )

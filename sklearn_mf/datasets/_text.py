@@ -34,7 +34,7 @@ def find_encoding(path: Path, encoding: str | None) -> str:
 
 
 def read_parts(path: Path, encoding: str) -> Iterator[str]:
-    """Read a text part by part; each ends where a line ends, and that may be within quotes."""
+    """Read a text part by part; each part ends at a line end, which may be within quotes."""
     with open_maybe_gzipped(path, _ADVICE) as file, _name_in_errors(path):
         reader = io.TextIOWrapper(file, encoding, newline="")
         pieces: list[str] = []
@@ -73,7 +73,7 @@ def _find_encoding(blocks: Iterable[bytes]) -> str:
 
 
 def _without_mark(text: str) -> str:
-    """Leave out a byte order mark at the beginning."""
+    """Remove a byte order mark at the beginning."""
     for mark in _MARKS:
         text = text.removeprefix(mark)
     return text
@@ -81,7 +81,7 @@ def _without_mark(text: str) -> str:
 
 @contextmanager
 def _name_in_errors(path: Path) -> Iterator[None]:
-    """Name the file that is not text."""
+    """Add the name of the file to errors."""
     try:
         yield
     except (LookupError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Read a text of ratings in batches: once to check it and find out what its columns hold, then whenever asked to."""
+"""Read a text of ratings in batches: once to check it and find the types of its columns, then as often as needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sklearn_mf.datasets._values import check_no_times, parse_ids, parse_numbers
 
 @dataclass(frozen=True)
 class TextRatings:
-    """Hold how a text of ratings is to be read."""
+    """Hold how to read a text of ratings."""
 
     path: Path
     encoding: str
@@ -31,7 +31,7 @@ class TextRatings:
     n_ratings: int
 
     def batches(self, labels: list[str]) -> Iterator[Batch]:
-        """Give all ratings in order, a batch at a time."""
+        """Yield all ratings in order, one batch at a time."""
         chosen = self.chosen
         for rows, start in _batches_of_rows(self.path, self.encoding, self.layout, chosen.start):
             columns = [
@@ -44,11 +44,12 @@ class TextRatings:
             yield Batch(place, columns, y, weights)
 
     def _parse_ids(self, rows: Rows, place: int, start: int, is_int: bool) -> np.ndarray:
-        """Turn ids into an array of the kind that the column had when the file was opened."""
+        """Convert ids to an array of the type that the column had when the file was opened."""
         ids = parse_ids(rows, place, start, as_text=not is_int)
         if is_int and isinstance(ids, list):
             raise ValueError(
-                f"{fspath(self.path)} has changed since it was opened: column {place} had ints alone. Open it again."
+                f"{fspath(self.path)} has changed since it was opened: column {place} had only ints before. Open "
+                "it again."
             )
         return ids if is_int else object_array(ids)
 
@@ -85,7 +86,7 @@ def _split(path: Path, encoding: str, layout: Layout) -> Iterator[Rows]:
 
 
 def _batches_of_rows(path: Path, encoding: str, layout: Layout, start: int) -> Iterator[tuple[Rows, int]]:
-    """Give rows and the place of the first rating among them; a header alone is no batch."""
+    """Yield rows, and the place of the first rating among them; a header alone is not a batch."""
     for rows in _split(path, encoding, layout):
         if start < len(rows.line_numbers):
             yield rows, start

@@ -18,7 +18,7 @@ _DATETIME = re.compile(
 
 
 def look_like_times(values: np.ndarray) -> bool:
-    """Tell whether they are datetimes, or all whole numbers of the years 1985 to 2128, in seconds or milliseconds."""
+    """Check whether they are datetimes, or whole numbers that are seconds or milliseconds of the years 1985 to 2128."""
     if values.dtype.kind not in "if" or not len(values):
         return values.dtype.kind == "M"
     if not np.all(values == np.floor(values)):
@@ -28,14 +28,14 @@ def look_like_times(values: np.ndarray) -> bool:
 
 
 def find_nameless_times(rows: Rows, others: list[int]) -> list[int]:
-    """Find the columns, but for the others, that look like times in a file without a header."""
+    """Find columns, except the given ones, that look like times in a file without a header."""
     places = [place for place in range(rows.n_values) if place not in others]
     likely = [place for place in places if look_like_times(read_times([rows.values[place]]))]  # by the first row
     return [place for place in likely if look_like_times(read_times(rows.get_column(place, 0)))]
 
 
 def read_times(tokens: list[str]) -> np.ndarray:
-    """Turn times into int64, float64 or datetime64 (UTC if they have zones), else keep the texts, as objects.
+    """Convert times to int64, float64 or datetime64 (UTC if they have zones); otherwise keep the texts, as objects.
 
     Missing ones are NaN or NaT.
     """
@@ -55,7 +55,7 @@ def read_times(tokens: list[str]) -> np.ndarray:
 
 
 def _read_datetimes(tokens: list[str], is_missing: list[bool]) -> np.ndarray | None:
-    """Read datetimes as in ISO 8601, all with a zone or all without; return None if one is written otherwise."""
+    """Read ISO 8601 datetimes, all with a zone or all without; return None if one has another format."""
     texts, shifts, zones = [], [], set()
     for token, missing in zip(tokens, is_missing, strict=True):
         match = _DATETIME.fullmatch(token)

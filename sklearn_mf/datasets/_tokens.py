@@ -1,4 +1,4 @@
-"""Read numbers from the texts of a column."""
+"""Parse numbers from the texts of a column."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MOST_DIGITS = 18  # of an int that surely has 64 bits
 
 
 def is_number(token: str) -> bool:
-    """Tell whether a token is a number, also NaN or infinity."""
+    """Check whether a token is a number, also NaN or infinity."""
     try:
         float(token)
     except ValueError:
@@ -17,9 +17,9 @@ def is_number(token: str) -> bool:
 
 
 def read_digits(tokens: list[str]) -> np.ndarray | None:
-    """Turn a column of digits into int64, in a few passes in C; return None if there is anything else in it.
+    """Convert a column of digits to int64, in a few passes in C; return None if it has anything else.
 
-    Spaces and leading zeros are something else.
+    Spaces and leading zeros count as something else.
     """
     if not tokens or not tokens[0].isdigit():
         return None

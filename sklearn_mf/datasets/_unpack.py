@@ -1,4 +1,4 @@
-"""Read compressed files so that they cannot fill the memory, and that all damage is an OSError."""
+"""Read compressed files so that they cannot fill the memory, and so that all damage is an OSError."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALWAYS_UNPACKED = 2**26  # bytes, whatever the ratio: repetitive small files sh
 class _BoundedReader(io.RawIOBase):
     """Read a compressed file up to a number of bytes.
 
-    Broken, encrypted or oddly compressed data is an OSError that names the file. The decompressors have many kinds of
+    Damaged, encrypted or unsupported data raises an OSError that names the file. The decompressors have many types of
     errors for it; zipfile alone has six.
     """
 
@@ -28,11 +28,11 @@ class _BoundedReader(io.RawIOBase):
         self.file, self.name, self.limit, self.advice, self.n_read = file, name, limit, advice, 0
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True, because the file can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read some bytes; raise an OSError beyond the limit, or where the data are damaged."""
+        """Read some bytes; raise an OSError beyond the limit, or if the data are damaged."""
         try:
             data = self.file.read(len(buffer))
         except Exception as error:
@@ -40,7 +40,7 @@ class _BoundedReader(io.RawIOBase):
         self.n_read += len(data)
         if self.n_read > self.limit:
             raise OSError(
-                f"{self.name} unpacks to more than {_in_megabytes(self.limit)}, which no such file of ratings does. "
+                f"{self.name} unpacks to more than {_in_megabytes(self.limit)}, too much for a file of ratings. "
                 f"{self.advice}"
             )
         buffer[: len(data)] = data
@@ -82,9 +82,9 @@ def open_member(archive: Path, member: str, limit: int, advice: str) -> BinaryIO
 
 
 def raise_damaged(name: str, error: Exception, advice: str) -> NoReturn:
-    """Raise an OSError about a file that cannot be unpacked; one of the disk stays as it is.
+    """Raise an OSError about a file that cannot be unpacked; errors of the disk stay as they are.
 
-    EINVAL is none of the disk: it comes from looking in front of the file, where a damaged directory of it points.
+    EINVAL is not an error of the disk: it means that a damaged directory points to a place before the file.
     """
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         raise error
@@ -92,5 +92,5 @@ def raise_damaged(name: str, error: Exception, advice: str) -> NoReturn:
 
 
 def _in_megabytes(n_bytes: int) -> str:
-    """Write a number of bytes for a message."""
+    """Format a number of bytes for a message."""
     return f"{n_bytes / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""Turn the texts of columns into ids, ratings and weights."""
+"""Convert the texts of columns to ids, ratings and weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_mf.datasets._tokens import is_number, read_digits
 
 
 def parse_numbers(rows: Rows, place: int, start: int, what: str = "rating") -> np.ndarray:
-    """Turn ratings or weights into floats; each distinct token is parsed once."""
+    """Convert ratings or weights to floats; each distinct token is parsed once."""
     tokens = rows.get_column(place, start)
     value_of = {token: float(token) if is_number(token) else np.nan for token in set(tokens)}
     wrong_rows = [tokens.index(token) for token, value in value_of.items() if not np.isfinite(value)]
@@ -27,7 +27,7 @@ def parse_numbers(rows: Rows, place: int, start: int, what: str = "rating") -> n
 
 
 def parse_weights(rows: Rows, place: int, start: int) -> np.ndarray:
-    """Turn weights into floats of at least 0."""
+    """Convert weights to floats of at least 0."""
     weights = parse_numbers(rows, place, start, "weight")
     if weights.min(initial=0) < 0:
         row = start + int(np.argmax(weights < 0))
@@ -36,7 +36,7 @@ def parse_weights(rows: Rows, place: int, start: int) -> np.ndarray:
 
 
 def parse_ids(rows: Rows, place: int, start: int, as_text: bool = False) -> np.ndarray | list[str]:
-    """Turn ids into int64 if Python writes each int as its token, else keep the texts; parse each distinct one once."""
+    """Convert ids to int64 if Python writes each int like its token, otherwise keep the texts."""
     tokens = rows.get_column(place, start)
     numbers = None if as_text else read_digits(tokens)
     if numbers is not None:
@@ -59,10 +59,10 @@ def parse_ids(rows: Rows, place: int, start: int, as_text: bool = False) -> np.n
 def check_no_times(
     rows: Rows, chosen: Chosen, y: np.ndarray, may_be_times: bool | None = None, takes_time: bool = False
 ) -> None:
-    """Refuse ratings that are times by their values, unless their column is given by name or named as ratings.
+    """Raise an error for ratings that look like times, unless their column is given by name or named as ratings.
 
-    Where ``y`` has only the first ratings, ``may_be_times`` tells whether all look like times. ``takes_time`` tells
-    whether the caller has an argument ``time``.
+    If ``y`` has only the first ratings, ``may_be_times`` says whether all look like times. ``takes_time`` says whether
+    the caller has an argument ``time``.
     """
     if chosen.rating_is_named or not (look_like_times(y) if may_be_times is None else may_be_times):
         return
@@ -70,6 +70,6 @@ def check_no_times(
         return
     times = f"; times are given by time, such as time={chosen.rating}" if takes_time else ""
     raise ValueError(
-        f"{rows.locate(chosen.start)}: the ratings would be taken from column {chosen.rating}, which holds times such "
-        f"as {y[0]:.0f}. Give columns: user, item, any contexts, and last the rating{times}."
+        f"{rows.locate(chosen.start)}: the ratings would be taken from column {chosen.rating}, which has "
+        f"times such as {y[0]:.0f}. Set columns: user, item, any contexts, and last the rating{times}."
     )

@@ -100,14 +100,14 @@ def test_worker_that_goes_away_while_it_is_asked(client, monkeypatch):
 def test_client_that_is_not_there(client):
     with pytest.raises(ValueError, match="no Dask client: make one with"):
         find_client(None)
-    with pytest.raises(TypeError, match="client must be a dask.distributed.Client, not str"):
+    with pytest.raises(TypeError, match=r"client must be a dask.distributed.Client, not str"):
         find_client("tcp://127.0.0.1:8786")
     assert find_client(client) is client
     with client.as_current():
         assert find_client(None) is client
     other = Client(client.scheduler.address, set_as_default=False)
     other.close()
-    with pytest.raises(ValueError, match="client is closed. Make a new one with"):
+    with pytest.raises(ValueError, match=r"client is closed. Make a new one with"):
         find_client(other)
 
 

@@ -38,7 +38,7 @@ def test_columns_are_found_by_their_words_in_any_order(tmp_path, order, names):
 def test_times_are_never_the_ratings(tmp_path, name, before):
     path = write(tmp_path, f"who,what,{before},{name}\nann,12,978300760,4\n")
     with pytest.raises(
-        ValueError, match="Give columns, by name or place: user, item, any contexts, and last the rating"
+        ValueError, match="Set columns to names or positions: user, item, any contexts, and last the rating"
     ):
         load_ratings(path)
     path = write(tmp_path, f"user,item,{before},{name}\nann,12,978300760,4\n")
@@ -94,7 +94,9 @@ def test_a_first_rating_that_is_no_number_is_not_dropped(tmp_path, rating, ids):
 def test_a_first_row_that_may_be_names_or_not_is_refused(tmp_path):
     for first in ("ann;B00;good", "V1;V2;V3", "ann;movie;good"):
         path = write(tmp_path, f"{first}\nbob;C1;3\n")
-        with pytest.raises(ValueError, match=r"line 1: .* may hold names, or ids and the rating .*Give header=True"):
+        with pytest.raises(
+            ValueError, match=r"line 1: .* may be column names, or ids with the rating .*Set header=True"
+        ):
             load_ratings(path)
         assert load_ratings(path, header=True).target.tolist() == [3]
     assert load_ratings(write(tmp_path, "V1;V2;V3\n1;2;3\n")).feature_names == ["V1", "V2"]  # numbers follow
@@ -103,9 +105,7 @@ def test_a_first_row_that_may_be_names_or_not_is_refused(tmp_path):
 def test_the_last_of_the_columns_must_not_be_the_times(tmp_path):
     path = write(tmp_path, "1\t2\t3\t978300760\n4\t5\t1\t978300761\n")
     for columns in ((0, 1, 2, 3), (0, 1, 3)):
-        with pytest.raises(
-            ValueError, match="ratings would be taken from column 3, which holds times such as 978300760"
-        ):
+        with pytest.raises(ValueError, match="ratings would be taken from column 3, which has times such as 978300760"):
             load_ratings(path, columns=columns)
     with_context = load_ratings(path, columns=(0, 1, 3, 2))
     assert with_context.data.tolist() == [[1, 2, 978300760], [4, 5, 978300761]]
@@ -156,12 +156,16 @@ def test_times_that_are_missing_or_unknown(tmp_path):
 
 def test_the_column_of_times_may_be_given(tmp_path):
     path = write(tmp_path, "1,2,3,978300760,978300761\n")
-    with pytest.raises(ValueError, match=r"several columns look like times: \[3, 4\]. Give time, such as time=3"):
+    with pytest.raises(
+        ValueError, match=r"several columns look like times: \[3, 4\]. Set time to a position, such as time=3"
+    ):
         load_ratings(path)
     assert load_ratings(path, time=4).times.tolist() == [978300761]
     assert load_ratings(path, return_X_y=True)[1].tolist() == [3]
     path = write(tmp_path, "user,item,rating,date,review_time\n1,2,3,4,5\n")
-    with pytest.raises(ValueError, match=r"several columns may be the times: .*Give time, .* such as time='date'"):
+    with pytest.raises(
+        ValueError, match=r"several columns may be the times: .*Set time to a name or position, such as time='date'"
+    ):
         load_ratings(path)
     assert load_ratings(path, time="review_time").times.tolist() == [5]
     with pytest.raises(ValueError, match="no column 'day' among"):

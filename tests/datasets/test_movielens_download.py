@@ -120,7 +120,9 @@ def test_a_download_cut_short_is_noticed_without_a_length_too(tmp_path, server, 
         whole = ARCHIVES[variant]
         server.answers[f"/ml-{variant}.zip.md5"] = [(200, md5(whole).encode())]
         server.answers[f"/ml-{variant}.zip"] = [(200, whole[:100], None), (200, whole, None)]
-        with pytest.warns(UserWarning, match=r"Retry downloading .*100 bytes came, and they are no whole zip archive"):
+        with pytest.warns(
+            UserWarning, match=r"Retry downloading .*100 bytes came, which are not a complete zip archive"
+        ):
             fetch_movielens(variant, data_home=tmp_path, delay=0)
         assert (tmp_path / "movielens" / f"ml-{variant}.zip").read_bytes() == whole
 
@@ -354,7 +356,7 @@ def test_without_any_checksum_it_must_still_be_an_archive(tmp_path, server, monk
     server.answers["/ml-latest-small.zip"] = [(200, b"<html>Please log in</html>"), (200, ARCHIVES["latest-small"])]
     with (
         pytest.warns(UserWarning, match="not compared"),
-        pytest.raises(OSError, match=r"What http.*ml-latest-small.zip sends is not a zip archive"),
+        pytest.raises(OSError, match=r"The answer of http.*ml-latest-small.zip is not a zip archive"),
     ):
         fetch_movielens(data_home=tmp_path)
     assert files_below(tmp_path) == []

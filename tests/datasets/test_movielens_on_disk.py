@@ -331,7 +331,7 @@ def test_only_pairs_and_ratings(tmp_path):
 )
 def test_an_unknown_variant_gets_the_names_of_those_there_are(variant, meant):
     with pytest.raises(
-        ValueError, match=r"variant=.* is none of '100k', '1m', '10m', '20m', '25m', '32m', 'latest-small'\."
+        ValueError, match=r"variant=.* must be one of '100k', '1m', '10m', '20m', '25m', '32m', 'latest-small'\."
     ) as error:
         fetch_movielens(variant)
     assert str(error.value).partition("small'. ")[2] == (f"Did you mean {meant!r}?" if meant else "")

@@ -119,7 +119,7 @@ def test_weights(tmp_path):
         _, y, weights, _ = put_together(open_ratings(path, weight=weight))
         np.testing.assert_array_equal(weights, np.arange(20) % 3)
         np.testing.assert_array_equal(y, np.arange(20) % 5)
-    with pytest.raises(ValueError, match="weight='stars' is the column of something else"):
+    with pytest.raises(ValueError, match="weight='stars' is already used as another column"):
         open_ratings(path, weight="stars")
     with pytest.raises(ValueError, match="no column 'm' among"):
         open_ratings(path, weight="m")
@@ -141,7 +141,7 @@ GOOD = "u1,i1,3\n" * 20
         ('"u1",i1,3\n' + GOOD + "u1,,3\n", "line 22: an id is empty: 'u1,,3'"),
         (GOOD + '"u\n1",i1,3\nu1,i1,-\n', "line 23: the rating '-'"),
         (GOOD + '"u1,i1,3\n', "line 21: a quoted value does not end"),
-        (GOOD.replace(",3", ",978300760"), "line 1: the ratings would be taken from column 2, which holds times"),
+        (GOOD.replace(",3", ",978300760"), "line 1: the ratings would be taken from column 2, which has times"),
         ("u1\\,i1,4,5\n" * 20, "line 1: a backslash before a quote or separator"),
         (GOOD + "\0", "cannot be read as text: it has NUL bytes"),
         ("", "has no ratings: it is empty"),
@@ -186,7 +186,7 @@ def test_a_file_that_changes_its_kind_of_ids(tmp_path):
     ratings, before = open_ratings(path), path.stat().st_mtime_ns
     write(tmp_path, "1,2,3\n" * 19 + "1,x,3\n")
     os.utime(path, ns=(before, before))  # as on a file system whose times are coarse
-    with pytest.raises(ValueError, match=r"has changed since it was opened: column 1 had ints alone"):
+    with pytest.raises(ValueError, match=r"has changed since it was opened: column 1 had only ints before"):
         list(ratings.batches())
 
 
@@ -313,7 +313,7 @@ def test_parquet_of_ratings_that_are_no_numbers_is_not_opened(tmp_path, column, 
     write_parquet(tmp_path / "b.parquet", FRAME.assign(**{column: values}))
     what = "ratings" if column == "stars" else "weights"
     message = (
-        rf"b.parquet: column '{column}' holds the {what}, and is not of numbers but of {kind}.*"
+        rf"b.parquet: column '{column}', the {what}, is not numeric but {kind}.*"
         rf"table\['{column}'\] = table\['{column}'\].astype\(float\)"
     )
     with pytest.raises(ValueError, match=message):
@@ -345,14 +345,14 @@ def test_several_files_and_those_of_other_machines(tmp_path):
         open_ratings(f"{tmp_path}/[ab].pq")
     for several in (paths, tuple(paths), set(paths)):
         with pytest.raises(
-            TypeError, match=f"path must be a str or path-like, .*not {type(several).__name__}. {advice}"
+            TypeError, match=f"path must be one str or path-like, not {type(several).__name__}. {advice}"
         ):
             open_ratings(several)
     assert open_ratings(write_parquet(tmp_path / "[a].parquet")).n_ratings == 30
     for reader in (open_ratings, load_ratings):
         for path in ("s3://bucket/x", "s3://bucket/x.parquet", "https://server/ratings.csv", "file:///ratings.csv"):
             with pytest.raises(
-                ValueError, match=rf"path='{path}' is an address.* must be the path of a file of this machine"
+                ValueError, match=rf"path='{path}' is a URL.* must be the path of a file on this machine"
             ):
                 reader(path)
 
@@ -386,7 +386,7 @@ def test_parquet_that_cannot_be_opened(tmp_path):
         open_ratings(tmp_path / "empty")
     write_parquet(tmp_path / "empty" / "a.parquet")
     write_parquet(tmp_path / "empty" / "b.parquet", FRAME.rename(columns={"user": "person"}))
-    with pytest.raises(ValueError, match=r"b.parquet has no column 'user', as .*a.parquet has"):
+    with pytest.raises(ValueError, match=r"b.parquet has no column 'user', but .*a.parquet has it"):
         open_ratings(tmp_path / "empty")
 
 
@@ -448,13 +448,11 @@ USES = {
 @pytest.mark.parametrize("use", USES)
 def test_it_is_no_table(tmp_path, use):
     ratings = open_ratings(write(tmp_path, GOOD))
-    with pytest.raises(TypeError, match=r"RatingsFile\(.*ratings.csv', 20 ratings\) is not a table: .*load_ratings"):
+    with pytest.raises(TypeError, match=r"RatingsFile\(.*ratings.csv', 20 ratings\) is not a table\. .*load_ratings"):
         USES[use](ratings, np.arange(20.0))
 
 
 def test_a_file_to_stop_by_is_told_what_to_give(tmp_path):
     ratings = open_ratings(write(tmp_path, GOOD))
-    with pytest.raises(
-        TypeError, match=r"X_val must be a table, not .*Load the file with load_ratings"
-    ):
+    with pytest.raises(TypeError, match=r"is not a table. Load the file with load_ratings"):
         regressor(early_stopping=True).fit(ratings, X_val=ratings)

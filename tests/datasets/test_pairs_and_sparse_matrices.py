@@ -113,7 +113,7 @@ def test_pairs_from_another_frame_are_refused():
 
 
 def test_pairs_from_one_dimension_are_refused():
-    with pytest.raises(ValueError, match="matrix must have two dimensions, users and items, and has 1"):
+    with pytest.raises(ValueError, match="matrix must have two dimensions, users and items, but has 1"):
         pairs_from_sparse(sparse.coo_array(np.ones(3)))
 
 
@@ -155,10 +155,10 @@ def test_ints_beyond_int64_are_kept_as_objects():
     [
         ({"users": ["a"]}, "users has 1 ids, but matrix has 2 rows"),
         ({"items": ["a", "b"]}, "items has 2 ids, but matrix has 3 columns"),
-        ({"items": ["a", "b", "a"]}, "items has the id 'a' twice, at 0 and 2: give it once"),
+        ({"items": ["a", "b", "a"]}, "items has the id 'a' twice, at 0 and 2. Give each id once"),
         ({"users": [7, 7.0]}, "users has the id 7 twice, at 0 and 1"),
         ({"users": [1.0, np.nan]}, "missing ids in users: 1 of 2 rows, the first at row 1"),
-        ({"users": "ab"}, "users must be a list or 1D array of ids, got the single id 'ab'"),
+        ({"users": "ab"}, "users must be a list or 1D array of ids, not the single id 'ab'"),
     ],
 )
 def test_wrong_ids_of_rows_or_columns(ids, message):
@@ -263,7 +263,7 @@ def test_a_repeated_pair_is_named_and_never_summed():
         ({"items": ["12", "7", "9"]}, r"column 1 of X are numbers \(such as 7\), but items has text ids"),
         ({"items": [7, 9, 7, 12]}, "items has the id 7 twice, at 0 and 2"),
         ({"items": np.array(["2020"], dtype="M8[D]")}, "column 1 of X are numbers .* but items has datetime ids"),
-        ({"items": [[7, 9]]}, "items must be a list of ids, and has lists in it"),
+        ({"items": [[7, 9]]}, "items must be a list of ids, but contains lists"),
     ],
 )
 def test_an_id_that_is_not_among_those_given_is_named(given, message):
@@ -283,7 +283,7 @@ def test_an_int_is_no_datetime():
         ([[1]], [1.0], "X has 1 columns"),
         (ROWS, [1.0, 2.0], "inconsistent numbers of samples: 3 pairs and 2 ratings"),
         (ROWS, [1.0, np.nan, 2.0], "NaN or infinity: 1 of 3 ratings, the first at row 1"),
-        (ROWS, ["a", "b", "c"], "y holds text"),
+        (ROWS, ["a", "b", "c"], "y has text"),
         ([[1, None], [2, 3]], [1.0, 2.0], "missing ids in column 1 of X"),
         ([1, 2], [1.0, 2.0], "Expected 2D array, got 1D array"),
     ],

@@ -30,8 +30,8 @@ def test_parameters_that_a_user_put_in_and_do_not_fit(name, value):
     [
         ([1, 2, np.nan, np.nan], "Input y contains NaN or infinity: 2 of 4 ratings, the first at row 2"),
         ([1, np.inf, 3, 4], "Input y contains NaN or infinity: 1 of 4 ratings, the first at row 1"),
-        (["1", "2", "3", "4"], "y holds text"),
-        (np.array([1, "x", 3, 4], dtype=object), "y holds text"),
+        (["1", "2", "3", "4"], "y has text"),
+        (np.array([1, "x", 3, 4], dtype=object), "y has text"),
         ([1, 2, 3], "inconsistent numbers of samples: 4 pairs and 3 ratings"),
         (np.ones((4, 2)), "y should be a 1d array"),
         (np.ma.array([1.0, 2, 3, 4], mask=[0, 0, 1, 0]), "1 masked ratings, the first at row 2"),

@@ -110,7 +110,7 @@ def test_exclude():
     for exclude in ("seen", X):
         best = fitted.recommend_users([3, 5, 999], 7, exclude=exclude)
         assert np.array_equal(best[0], fitted.recommend_users([3, 5, 999], 7)[0])
-    with pytest.raises(ValueError, match="exclude must be 'seen'.*Got 'all'"):
+    with pytest.raises(ValueError, match=r"exclude must be 'seen'.*Got 'all'"):
         fitted.recommend([3], exclude="all")
 
 

@@ -38,7 +38,7 @@ from scipy import sparse
         (pl.DataFrame({"u": [1.0, float("nan")], "i": [1, 2]}), r"missing ids in column 0 \('u'\)"),
         (
             [[1, "a"], ["b", "c"]],
-            r"Column 0 of X mixes ids of different kinds.*number \(1\), text \('b'\).*astype\(str\)",
+            r"Column 0 of X mixes ids of different types.*number \(1\), text \('b'\).*astype\(str\)",
         ),
         (
             [[datetime(2024, 1, 1), 1], [datetime(2024, 1, 1, tzinfo=timezone.utc), 2]],
@@ -48,9 +48,9 @@ from scipy import sparse
             np.ma.array([[1, 2], [3, 4]], mask=[[0, 0], [0, 1]]),
             "missing ids in column 1 of X: 1 of 2 rows, the first at row 1",
         ),
-        (pd.DataFrame([[1, 2], [3, 4]], columns=["u", "u"]), "Names of columns of X repeat"),
-        ([[2**64, 1], [1, 2]], "Column 0 of X has integers beyond 64 bits; convert the column to text"),
-        ([[1, 2], [1, 2, 3]], "Row 1 of X has 3 values and row 0 has 2"),
+        (pd.DataFrame([[1, 2], [3, 4]], columns=["u", "u"]), "Column names of X repeat"),
+        ([[2**64, 1], [1, 2]], "Column 0 of X has integers that do not fit into 64 bits. Convert the column to text"),
+        ([[1, 2], [1, 2, 3]], "Row 1 of X has 3 values, but row 0 has 2"),
         ([1, 2], "Expected 2D array, got 1D array instead.*Reshape your data"),
         (np.zeros((2, 2, 2)), "Expected 2D array, got 3D array"),
         ([[1], [2]], r"1 feature\(s\) \(shape=\(2, 1\)\) while a minimum of 2 is required"),
@@ -67,7 +67,7 @@ def test_bad_ids(bad, message):
 
 
 def test_lazy_frames_are_to_be_collected():
-    with pytest.raises(TypeError, match=r"give `X.collect\(\)`"):
+    with pytest.raises(TypeError, match=r"Give `X.collect\(\)`"):
         fit(pl.LazyFrame({"u": [1, 2], "i": [3, 4]}), [1.0, 2.0])
 
 
@@ -174,11 +174,11 @@ def test_a_dictionary_of_a_dictionary_is_text():
 
 Pair = namedtuple("Pair", "user item")
 NO_TABLES = {
-    "set": (lambda: {(1, 2), (3, 4)}, r"X is a set: give the rows in order, as list\(X\)"),
-    "generator": (lambda: (row for row in [(1, 2), (3, 4)]), r"X is a generator: .* list\(X\)"),
-    "zip": (lambda: zip([1, 2], [3, 4], strict=True), r"X is a zip: .* list\(X\)"),
-    "view": (lambda: {1: 2, 3: 4}.items(), r"X is a dict_items: .* list\(X\)"),
-    "dict": (lambda: {"u": [1, 2], "i": [3, 4]}, r"X is a dict: .* pandas.DataFrame\(X\)"),
+    "set": (lambda: {(1, 2), (3, 4)}, r"X is a set. Give the rows in order, as list\(X\)"),
+    "generator": (lambda: (row for row in [(1, 2), (3, 4)]), r"X is a generator. .* list\(X\)"),
+    "zip": (lambda: zip([1, 2], [3, 4], strict=True), r"X is a zip. .* list\(X\)"),
+    "view": (lambda: {1: 2, 3: 4}.items(), r"X is a dict_items. .* list\(X\)"),
+    "dict": (lambda: {"u": [1, 2], "i": [3, 4]}, r"X is a dict. .* pandas.DataFrame\(X\)"),
     "recarray": (lambda: np.rec.fromarrays([[1, 2], [3, 4]], names="u,i"), r"fields 'u', 'i' .* pandas.DataFrame"),
     "structured": (lambda: np.array([(1, 2), (3, 4)], dtype=[("u", int), ("i", int)]), "fields 'u', 'i'"),
     "records": (lambda: list(np.rec.fromarrays([[1, 2], [3, 4]], names="u,i")), "fields 'u', 'i'"),
@@ -217,6 +217,6 @@ class _Fails:
 
 
 def test_errors_of_other_libraries_are_told_in_short():
-    with pytest.raises(TypeError, match=r"X cannot be read as ids, as it is a _Fails\. Convert it") as raised:
+    with pytest.raises(TypeError, match=r"X cannot be read as ids, because it is a _Fails\. Convert it") as raised:
         fit(_Fails(), [1.0, 2.0])
     assert len(str(raised.value)) < 500

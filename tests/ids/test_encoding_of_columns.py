@@ -77,5 +77,5 @@ def test_integers_beyond_int64_are_not_wrapped():
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="long double is double here")
 def test_floats_wider_than_64_bits_are_refused():
     X = np.array([[2**53, 1], [2**53 + 1, 2]], dtype=np.longdouble)
-    with pytest.raises(ValueError, match=r"Ids in column 0 of X are .*, wider than 64 bits; .* astype\(str\)"):
+    with pytest.raises(ValueError, match=r"Ids in column 0 of X are .*, wider than 64 bits. .* astype\(str\)"):
         Levels.fit(split_columns(X, "name"), None, ONE)

@@ -193,7 +193,7 @@ def test_datetime_objects_keep_their_precision_and_range():
     assert same_bits(model().fit(as_column, [1, 2]), fitted)
     fitted.predict(as_column)
     far = datetime.date(9999, 1, 1)
-    with pytest.raises(ValueError, match="Column 0 of X has datetimes too far apart"):
+    with pytest.raises(ValueError, match="Column 0 of X has datetimes that are too far apart"):
         model().fit([[np.datetime64("2024-01-01", "ns"), 1], [far, 2]], [1, 2])
     assert np.isnan(model(handle_unknown="nan").fit(as_column, [1, 2]).predict([[far, 1]]))
 

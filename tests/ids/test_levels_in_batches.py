@@ -129,14 +129,14 @@ def test_many_batches_of_random_ids():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([1, 2, "a", "b"], r"^Column 0 of X mixes ids of different kinds, .*: number \(1\), text \('a'\)"),
-        (["a", "b", 1.5, 2], r"mixes ids of different kinds, .*: number \(1.5\), text \('a'\)"),
+        ([1, 2, "a", "b"], r"^Column 0 of X mixes ids of different types, .*: number \(1\), text \('a'\)"),
+        (["a", "b", 1.5, 2], r"mixes ids of different types, .*: number \(1.5\), text \('a'\)"),
         ([b"a", b"b", "a", "b"], r": bytes \(b'a'\), text \('a'\)"),
         ([1, 2, datetime.date(2020, 1, 1), datetime.date(2020, 1, 1)], r": datetime \(.*\), number \(1\)"),
         ([datetime.datetime(2020, 1, 1)] * 2 + [datetime.datetime(2020, 1, 1, tzinfo=UTC)] * 2, "without a time zone"),
         ([1, 2, None, 3], "missing ids in column 0 of X"),
-        ([0.5, 2**64, 3, 3], "beyond 64 bits"),
-        ([-1, -1, 2**64, 3], "beyond 64 bits"),
+        ([0.5, 2**64, 3, 3], "do not fit into 64 bits"),
+        ([-1, -1, 2**64, 3], "do not fit into 64 bits"),
     ],
 )
 def test_ids_that_a_whole_column_must_not_have(values, message):

@@ -59,7 +59,7 @@ MASKS = {
 @pytest.mark.parametrize("place", PLACES)
 def test_masks_are_refused(place, mask):
     name, call = PLACES[place]
-    with pytest.raises(ValueError, match=rf"{name} is a mask of bools: give the ids, for example ids\[mask\]"):
+    with pytest.raises(ValueError, match=rf"{name} is a mask of bools. Give the ids instead, for example ids\[mask\]"):
         call(MASKS[mask])
 
 
@@ -138,7 +138,7 @@ def test_sets_have_no_order(place, ids):
     if name == "candidates":  # the only list whose order means nothing
         call(ids)
         return
-    with pytest.raises(ValueError, match=rf"{name} .* got a (frozen)?set: give the ids in order, as list\({name}\)"):
+    with pytest.raises(ValueError, match=rf"{name} .* not a (frozen)?set. Give the ids in order, as list\({name}\)"):
         call(ids)
 
 

@@ -37,7 +37,9 @@ def test_columns_come_in_the_order_of_the_names(frame):
     X = frame({"when": [0, 0], "film": ["x", "y"], "who": [1, 2]})
     columns = order_columns(split_columns(X, "Model", "exclude"), X, ["who", "film"], "exclude")
     assert [column.label for column in columns] == ["column 2 ('who') of exclude", "column 1 ('film') of exclude"]
-    with pytest.raises(ValueError, match=r"of exclude are \['when', 'film', 'who'\].* expected are \['user', 'item'\]"):
+    with pytest.raises(
+        ValueError, match=r"exclude has the columns \['when', 'film', 'who'\].* but needs \['user', 'item'\]"
+    ):
         order_columns(columns, X, ["user", "item"], "exclude")
 
 

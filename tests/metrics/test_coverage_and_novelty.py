@@ -136,5 +136,5 @@ def test_novelty_takes_columns_by_name_in_any_order(prefixes):
 def test_columns_that_are_not_there_are_refused(columns, message):
     with pytest.raises(ValueError, match=message):
         novelty([[1]], X=pd.DataFrame({"user": [1], "item": [1]}), **columns)
-    with pytest.raises(ValueError, match="user_column='user' is a name, but X is no data frame"):
+    with pytest.raises(ValueError, match="user_column='user' is a name, but X is not a data frame"):
         novelty([[1]], X=[[1, 1]], user_column="user")

@@ -286,7 +286,9 @@ def test_ndcg_leaves_out_groups_of_one_rating_and_without_gain():
 
 def test_auc_leaves_out_groups_of_one_class():
     assert auc_by_group([5, 1, 5, 1], [2, 1, 1, 2], groups=[0, 0, 1, 2], relevant=3) == 1
-    with pytest.warns(UndefinedMetricWarning, match="auc_by_group is undefined.*each group has only ratings of at least 3"):
+    with pytest.warns(
+        UndefinedMetricWarning, match="auc_by_group is undefined.*each group has only ratings of at least 3"
+    ):
         assert math.isnan(auc_by_group([5, 1], [1, 2], groups=[1, 2], relevant=3))
 
 
@@ -318,9 +320,9 @@ GOOD = {"y_true": [5, 1, 3], "y_score": [3.0, 2, 1], "groups": ["a", "a", "b"]}
         ({"groups": "user"}, ValueError, r"groups must have one id for each rating, for .* X\['user'\], not 'user'\."),
         ({"groups": None}, ValueError, "groups must have one id for each rating.*not None"),
         ({"groups": 0}, ValueError, "groups must have one id for each rating.*not 0"),
-        ({"groups": [["a"], ["a"], ["b"]]}, ValueError, "groups must be a list of ids, and has lists in it"),
+        ({"groups": [["a"], ["a"], ["b"]]}, ValueError, "groups must be a list of ids, but contains lists"),
         ({"groups": ["a", None, "b"]}, ValueError, "missing ids in groups: 1 of 3 rows, the first at row 1"),
-        ({"groups": [1, "a", 2]}, ValueError, "Groups mixes ids of different kinds"),
+        ({"groups": [1, "a", 2]}, ValueError, "Groups mixes ids of different types"),
         ({"sample_weight": [1, 1]}, ValueError, r"sample_weight.shape == \(2,\), expected \(3,\)"),
         ({"sample_weight": [1, -1, 1]}, ValueError, "sample_weight must be finite and not negative.*row 1"),
         ({"sample_weight": [1, np.nan, 1]}, ValueError, "sample_weight must be finite and not negative"),

@@ -130,7 +130,7 @@ def test_where_nobody_has_anything_held_out_the_metrics_say_so():
         ({"users": ["a"]}, "recommended has 2 lists, but users has 1 ids. Give one list per user"),
         ({"users": ["a", "a"]}, "users has 'a' more than once. Give one list per user"),
         ({"users": [1, 2]}, "Ids in column 0 of X_test are text .* but users has number ids"),
-        ({"recommended": [["x"], [7]]}, "Recommended mixes ids of different kinds"),
+        ({"recommended": [["x"], [7]]}, "Recommended mixes ids of different types"),
         ({"recommended": [[1], [7]]}, "Ids in recommended are numbers .* but X_test has text ids"),
         ({"recommended": [[], []]}, "recommended has no items: all lists are empty"),
         ({"recommended": ["x", "y"]}, "recommended must have a row of item ids for each"),
@@ -164,7 +164,9 @@ def test_columns_of_pairs_are_taken_by_name_in_any_order(frame):
 @pytest.mark.parametrize("series", [lambda ids: pd.Series(ids, name="user"), lambda ids: pl.Series("user", ids)])
 def test_users_that_are_called_like_another_column_are_refused(series):
     turned, users = pd.DataFrame({"item": [3, 2, 1], "ct__user": [2, 1, 2]}), series([1, 2])
-    message = r"users has the name 'user', like column 1 of X_test, but the user column of X_test is column 0 \('item'\)"
+    message = (
+        r"users has the name 'user', like column 1 of X_test, but the user column of X_test is column 0 \('item'\)"
+    )
     with pytest.raises(ValueError, match=message):
         ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5])
     ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5], user_column="user", item_column="item")

@@ -78,7 +78,7 @@ def test_the_users_are_a_column_by_place_or_by_name(table):
             "no column user_column='usr'.*'film', 'user'",
         )
     else:
-        wrong, message = score, "user_column='user' is a name, but X is no data frame"
+        wrong, message = score, "user_column='user' is a name, but X is not a data frame"
     with pytest.raises(ValueError, match=message):
         wrong(estimator, X, y)
     with pytest.raises(ValueError, match=r"X has 2 column\(s\), counted from 0, and .* looks for user_column=2"):
@@ -244,14 +244,19 @@ def shifted_metric(shift, y_true, y_score, *, groups, sample_weight=None):
     ],
 )
 def test_what_is_no_metric_with_groups_is_refused(no_metric):
-    with pytest.raises(TypeError, match="is not a metric that takes groups. Use a ranking metric"):
+    with pytest.raises(TypeError, match=r"is not a metric that takes groups. Use a ranking metric"):
         make_ranking_scorer(no_metric)
 
 
 @pytest.mark.parametrize(
     ("metric", "keywords", "error", "message"),
     [
-        (recall_at_k, {}, TypeError, "recall_at_k cannot be called with these arguments: missing a required.*'relevant'"),
+        (
+            recall_at_k,
+            {},
+            TypeError,
+            "recall_at_k cannot be called with these arguments: missing a required.*'relevant'",
+        ),
         (recall_at_k, {"relevant": 4, "n": 5}, TypeError, "recall_at_k cannot .* unexpected keyword argument 'n'"),
         (auc_by_group, {"relevant": 4, "k": 5}, TypeError, "auc_by_group cannot .* unexpected keyword argument 'k'"),
         (make_scorer(ndcg_score), {}, TypeError, r"make_scorer\(ndcg_score.* cannot be called with these arguments"),

@@ -163,7 +163,7 @@ def test_estimators_of_scikit_learn():
         ({"batch_size": 2.0}, TypeError, "batch_size must be an instance of int"),
         ({"batch_size": 0.5}, TypeError, "batch_size must be an int, at least 1"),
         ({"batch_size": None, "batches": [1, 2]}, ValueError, "inconsistent numbers of samples: 2 values and 5 rows"),
-        ({"batch_size": None, "batches": DAYS}, ValueError, "batches holds text"),
+        ({"batch_size": None, "batches": DAYS}, ValueError, "batches has text"),
         ({"batch_size": None, "batches": [1, 2, 3, 4, np.nan]}, ValueError, "batches has missing or infinite values"),
         ({"y": Y[:-1]}, ValueError, "inconsistent numbers of samples"),
         ({"y": [1.0, 2.0, np.nan, 4.0, 5.0]}, ValueError, "Input y contains NaN or infinity: 1 of 5 ratings"),
@@ -178,7 +178,7 @@ def test_estimators_of_scikit_learn():
         (
             {"estimator": SGDRegressor(), "return_std": True},
             TypeError,
-            r"prequential_predict needs predict\(X, return_std=True\), which SGDRegressor has not",
+            r"prequential_predict needs predict\(X, return_std=True\), but SGDRegressor does not have it",
         ),
     ],
 )
@@ -191,5 +191,5 @@ def test_what_is_refused(given, error, message):
 def test_labels_of_pandas_in_another_order_are_refused():
     frame = pd.DataFrame(PAIRS, columns=["user", "item"])
     batches = pd.Series([1, 1, 2, 2, 3], index=[4, 3, 2, 1, 0])
-    with pytest.raises(ValueError, match=r"batches and X have the same labels .* Give batches.loc\[X.index\] if"):
+    with pytest.raises(ValueError, match=r"batches and X have the same index labels .* Give batches.loc\[X.index\] if"):
         prequential_predict(RunningMean(), frame, Y, batches=batches)

@@ -219,20 +219,20 @@ def test_large_ints_are_compared_exactly():
         (pl.Series([*AWARE[:4], None]), "1 of 5, the first at row 4"),
         (np.array([*NAIVE[:4], "NaT"], dtype="M8[s]"), "1 of 5, the first at row 4"),
         (np.ma.array(SECONDS, mask=[0, 0, 1, 0, 0]), "1 of 5, the first at row 2"),
-        (["2020-01-01"] * 5, r"times holds text \(such as '2020-01-01'\).*pandas.to_datetime"),
-        (np.array(["1", "2", "3", "4", "5"], dtype=object), r"times holds text.*astype\(float\)"),
-        (pd.Series(["1", "2", "3", "4", "5"]), "times holds text"),
-        (pl.Series(["1", "2", "3", "4", "5"]), "times holds text"),
-        ([b"1"] * 5, "times holds text"),
-        ([1, 2, 3, 4, NAIVE[0]], "all numbers or all datetimes, and holds 1 of type int among others"),
-        ([NAIVE[0], "x", 3, 4, 5], "holds 'x' of type str among others such as datetime"),
+        (["2020-01-01"] * 5, r"times has text \(such as '2020-01-01'\).*pandas.to_datetime"),
+        (np.array(["1", "2", "3", "4", "5"], dtype=object), r"times has text.*astype\(float\)"),
+        (pd.Series(["1", "2", "3", "4", "5"]), "times has text"),
+        (pl.Series(["1", "2", "3", "4", "5"]), "times has text"),
+        ([b"1"] * 5, "times has text"),
+        ([1, 2, 3, 4, NAIVE[0]], "all numbers or all datetimes, but has 1 of type int besides others"),
+        ([NAIVE[0], "x", 3, 4, 5], "has 'x' of type str besides others such as datetime"),
         ([*NAIVE[:4], AWARE[4]], "mixes datetimes with and without a time zone"),
         (pd.Series(NAIVE).dt.to_period("D"), "of type Period"),
-        (pd.Series(NAIVE) - NAIVE[0], "must be numbers or datetimes, got an array of timedelta64"),
-        ([True] * 5, "must be numbers or datetimes, got an array of bool"),
-        ([1j] * 5, "must be numbers or datetimes, got an array of complex128"),
-        ([2**70, 1, 2, 3, 4], "must be numbers or datetimes, got an array of object"),
-        (np.zeros((5, 1)), r"must be a 1D array, one time a row of X; got an array of shape \(5, 1\)"),
+        (pd.Series(NAIVE) - NAIVE[0], "must be numbers or datetimes, not an array of timedelta64"),
+        ([True] * 5, "must be numbers or datetimes, not an array of bool"),
+        ([1j] * 5, "must be numbers or datetimes, not an array of complex128"),
+        ([2**70, 1, 2, 3, 4], "must be numbers or datetimes, not an array of object"),
+        (np.zeros((5, 1)), r"must be a 1D array, one time per row of X, not an array of shape \(5, 1\)"),
         (np.array([], dtype=str), "must be numbers or datetimes"),
         (3, r"must be a 1D array.*shape \(\)"),
     ],
@@ -246,45 +246,45 @@ def test_times_refused(cls, times, message):
 
 @pytest.mark.parametrize("cls", BY_TIME)
 def test_times_of_another_length(cls):
-    with pytest.raises(ValueError, match=r"4 times and 5 rows\. Give one time a row\."):
+    with pytest.raises(ValueError, match=r"4 times and 5 rows\. Give one time per row\."):
         next(cls().split(USERS, times=SECONDS[:4]))
     with pytest.raises(
-        ValueError, match=r"5 times and 3 rows\. Where X is a part of the rows.*enable_metadata_routing"
+        ValueError, match=r"5 times and 3 rows\. If X has only some of the rows.*enable_metadata_routing"
     ):
         next(cls(times=SECONDS).split(USERS[:3]))
 
 
 @pytest.mark.parametrize("cls", BY_TIME)
 def test_times_given_twice(cls):
-    with pytest.raises(ValueError, match=f"given both to {cls.__name__} and to split.*give it to one of them"):
+    with pytest.raises(ValueError, match=f"given both to {cls.__name__} and to split.*Give times only once"):
         next(cls(times=SECONDS).split(USERS, times=SECONDS))
 
 
 @pytest.mark.parametrize(
     ("at", "times", "message"),
     [
-        ([1, 2], SECONDS, r"at must be a single number or datetime, got an array of shape \(2,\)"),
-        ("2015-01-01", SECONDS, r"at='2015-01-01' is text, and times are numbers.*Timestamp\('2015-01-01'\).timestamp"),
+        ([1, 2], SECONDS, r"at must be a single number or datetime, not an array of shape \(2,\)"),
+        ("2015-01-01", SECONDS, r"at='2015-01-01' is text, but times are numbers.*Timestamp\('2015-01-01'\).timestamp"),
         ("2015-01-01", AWARE, r"is text, and times have a time zone. Give pd.Timestamp\('2015-01-01', tz=\"UTC\"\)"),
-        ("2015-01-01T00:00Z", NAIVE, r"is text that is no ISO 8601 date without a time zone.*pandas.to_datetime"),
-        ("2015-01-01T00:00+02:00", NAIVE, "is no ISO 8601 date"),
-        ("2015-13-01", NAIVE, "is no ISO 8601 date"),
-        ("20150101", NAIVE, "is no ISO 8601 date"),  # the year 20150101, to NumPy
-        ("1/1/2015", NAIVE, "is no ISO 8601 date"),
-        ("today", NAIVE, "is no ISO 8601 date"),
-        ("", NAIVE, "is no ISO 8601 date"),
-        (b"2015-01-01", NAIVE, "at holds text"),
+        ("2015-01-01T00:00Z", NAIVE, r"is not an ISO 8601 date without a time zone.*pandas.to_datetime"),
+        ("2015-01-01T00:00+02:00", NAIVE, "is not an ISO 8601 date"),
+        ("2015-13-01", NAIVE, "is not an ISO 8601 date"),
+        ("20150101", NAIVE, "is not an ISO 8601 date"),  # the year 20150101, to NumPy
+        ("1/1/2015", NAIVE, "is not an ISO 8601 date"),
+        ("today", NAIVE, "is not an ISO 8601 date"),
+        ("", NAIVE, "is not an ISO 8601 date"),
+        (b"2015-01-01", NAIVE, "at has text"),
         (float("nan"), SECONDS, "at has missing"),
-        (1.5e9, NAIVE, r"it is one of numbers, they are datetimes without a time zone. Give at.*np.datetime64\("),
-        (1.5e9, AWARE, r"it is one of numbers, they are datetimes with a time zone. Give at.*utc=True\)"),
+        (1.5e9, NAIVE, r"at is one of numbers, but times are datetimes without a time zone. Give at.*np.datetime64\("),
+        (1.5e9, AWARE, r"at is one of numbers, but times are datetimes with a time zone. Give at.*utc=True\)"),
         (
             NAIVE[0],
             AWARE,
-            r"one of datetimes without a time zone, they are datetimes with.*pd.Timestamp\(at\).tz_localize",
+            r"one of datetimes without a time zone, but times are datetimes with.*pd.Timestamp\(at\).tz_localize",
         ),
-        (AWARE[0], NAIVE, r"one of datetimes with a time zone, they are datetimes without.*times.tz_localize\("),
-        (NAIVE[0], SECONDS, r"they are numbers. Convert times, pd.to_datetime\(times, unit=\"s\"\).*timestamp\(\)"),
-        (AWARE[0], SECONDS, r"they are numbers. Convert times, pd.to_datetime\(times, unit=\"s\", utc=True\)"),
+        (AWARE[0], NAIVE, r"one of datetimes with a time zone, but times are datetimes without.*times.tz_localize\("),
+        (NAIVE[0], SECONDS, r"times are numbers. Convert times, pd.to_datetime\(times, unit=\"s\"\).*timestamp\(\)"),
+        (AWARE[0], SECONDS, r"times are numbers. Convert times, pd.to_datetime\(times, unit=\"s\", utc=True\)"),
         (0, SECONDS, "at=0 leaves the training part empty: times are from 1400000000 to 1700000000"),
         (2e9, SECONDS, "leaves the test part empty"),
     ],
@@ -347,10 +347,10 @@ def labels(index, values):
 @pytest.mark.parametrize(
     ("index", "advice"),
     [
-        ([3, 4, 0, 2, 1], r"Give times\.loc\[X\.index\] if labels tell"),
+        ([3, 4, 0, 2, 1], r"Give times\.loc\[X\.index\] if rows belong together by label"),
         (list("adbec"), r"Give times\.loc"),
         (pd.MultiIndex.from_tuples([(1, "b"), (1, "a"), (0, "b"), (0, "a"), (2, "a")]), r"Give times\.loc"),
-        ([3, 1, 3, 0, 0], "Put times into the order of X if labels tell"),
+        ([3, 1, 3, 0, 0], "Put times into the order of X if rows belong together by label"),
     ],
     ids=["ints", "text", "two levels", "repeated"],
 )
@@ -358,7 +358,7 @@ def test_labels_of_times_in_another_order_than_those_of_rows(cls, index, advice)
     X, times = pd.DataFrame(USERS, columns=["user", "item"], index=index), labels(index, SECONDS)
     expected = the_split(cls(times=SECONDS), X)
     turned = times.iloc[::-1]
-    message = rf"same labels in their index, in another order: row 0 is .*{advice}.*times\.to_numpy\(\) if positions do"
+    message = rf"same index labels in different order: row 0 is .*{advice}.*times\.to_numpy\(\) if they belong together"
     with pytest.raises(ValueError, match=message):
         the_split(cls(times=turned), X)
     with pytest.raises(ValueError, match=message):
@@ -406,7 +406,10 @@ def test_floats_of_few_digits_lose_seconds(cls, make):
     next(cls(times=make(np.array([2014, 2015, 2016, 2017, 2018.5], dtype=np.float32))).split(USERS))
     with pytest.warns(UserWarning, match="dtype float16, in which numbers near 60000 are 32 apart"):
         next(cls(times=np.array([1, 2, 3, 4, 60_000], dtype=np.float16)).split(USERS))
-    with np.errstate(over="ignore"), pytest.raises(ValueError, match="times has dtype float16, which ends at 65504"):
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(ValueError, match="times has dtype float16, whose largest value is 65504"),
+    ):
         next(cls(times=np.array(SECONDS).astype(np.float16)).split(USERS))
 
 
@@ -418,7 +421,7 @@ def test_a_point_in_time_of_few_digits():
 @pytest.mark.parametrize("cls", BY_TIME)
 def test_ints_that_would_be_rounded_to_floats(cls):
     for times in ([2**60 + 1, 2**60, 1.5, 3, 4], [2**63 + 5, -1, 2, 3, 4], [1, 2, 3, 4.5, 10**40 + 1]):
-        with pytest.raises(ValueError, match=r"times holds .*, which is no float64|must be numbers"):
+        with pytest.raises(ValueError, match=r"times has the int .*, which does not fit into float64|must be numbers"):
             next(cls(times=times).split(USERS))
 
 
@@ -458,9 +461,9 @@ def test_a_number_of_ratings_in_place_of_an_instant(times):
 
 @pytest.mark.parametrize("splitter", BY_TIME)
 def test_times_in_lists_of_different_lengths(splitter):
-    with pytest.raises(ValueError, match="times must be a 1D array, one time a row of X, and cannot be read as one"):
+    with pytest.raises(ValueError, match="times must be a 1D array, one time per row of X, but cannot be read as one"):
         list(splitter(times=[1, [2, 3], 4, 5, 6]).split(USERS))
-    with pytest.raises(ValueError, match=r"at must be a single number or datetime, got an array of shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"at must be a single number or datetime, not an array of shape \(2,\)"):
         list(GlobalTimeSplit(at=[1, [2, 3]], times=SECONDS).split(USERS))
 
 

@@ -65,7 +65,7 @@ def test_nested_search_with_times(data):
         found = nested["estimator"][0].cv_results_
         np.testing.assert_array_equal(found["mean_test_score"], alone.cv_results_["mean_test_score"])
     search = GridSearchCV(model, grid, cv=LeaveLastOut(times=times))
-    with pytest.raises(ValueError, match="Where X is a part of the rows"):
+    with pytest.raises(ValueError, match="If X has only some of the rows"):
         cross_validate(search, X, y, cv=3, error_score="raise")
 
 

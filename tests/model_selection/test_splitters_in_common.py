@@ -102,7 +102,7 @@ def test_tables_refused(cv, X, y, error, message):
         (USERS[:, 0], ValueError, "Expected 2D array, got 1D array"),
         (coo_array(USERS), TypeError, "pairs_from_sparse"),
         (pd.DataFrame({"user": [1, 2, None, 4, 5], "item": 1}), ValueError, r"column 0 \('user'\) of X"),
-        (pd.DataFrame([[1, 2, 3]] * 5, columns=["user", "item", "item"]), ValueError, "Names of columns of X repeat"),
+        (pd.DataFrame([[1, 2, 3]] * 5, columns=["user", "item", "item"]), ValueError, "Column names of X repeat"),
         (np.zeros((5, 0)), ValueError, r"X has 0 column\(s\)"),
     ],
 )
@@ -147,7 +147,7 @@ def test_users_and_items_may_be_in_any_column(cls, data):
         with pytest.raises(ValueError, match=rf"4 column\(s\), counted from 0, and {cls.__name__} .* user_column=4"):
             next(placed(cls, 4, 1, times).split(any_table))
     for no_frame in tables[:2]:
-        with pytest.raises(ValueError, match="user_column='user' is a name, but X is no data frame"):
+        with pytest.raises(ValueError, match="user_column='user' is a name, but X is not a data frame"):
             next(placed(cls, "user", "film", times).split(no_frame))
     assert frame.columns.tolist() == ["age", "film", "hour", "user"]
     assert "user_column='user'" in repr(placed(cls, "user", "film", times))
@@ -164,10 +164,10 @@ def test_users_and_items_are_not_one_column():
 @pytest.mark.parametrize(
     ("column", "error", "message"),
     [
-        (True, TypeError, r"_column must be the place \(int\) or the name \(str\) of a column, not True"),
-        (1.0, TypeError, r"_column must be the place \(int\) or the name \(str\) of a column, not 1.0"),
-        (None, TypeError, "_column must be the place.*, not None"),
-        (-1, ValueError, "_column == -1, must be >= 0: places are counted from the left, from 0"),
+        (True, TypeError, r"_column must be the position \(int\) or name \(str\) of a column, not True"),
+        (1.0, TypeError, r"_column must be the position \(int\) or name \(str\) of a column, not 1.0"),
+        (None, TypeError, "_column must be the position.*, not None"),
+        (-1, ValueError, "_column == -1, must be >= 0: positions are counted from 0, from the left"),
     ],
 )
 def test_places_refused(cls, column, error, message):

@@ -159,7 +159,7 @@ def test_what_has_no_deviations():
     X, y, *_ = noisy(n=4000)
     for loss in ("quantile", "poisson"):
         model = make_model(loss=loss).fit(X, np.abs(y).round())
-        with pytest.raises(ValueError, match=f"exist for loss='squared_error', .* and this model has loss='{loss}'"):
+        with pytest.raises(ValueError, match=f"need loss='squared_error', .* but this model has loss='{loss}'"):
             model.predict(X, return_std=True)
         with pytest.raises(ValueError, match="Standard deviations need"):
             model.recommend([1], by="lower")
@@ -241,7 +241,7 @@ def test_wrong_old_ratings_leave_the_deviations():
     model = make_model().fit(X[:10_000], y[:10_000])
     known = np.isin(X[10_000:], model.categories_[0]).all(axis=1)
     before = model.predict(X, return_std=True)[1].mean()
-    with pytest.raises(ValueError, match="y_old has 1 ratings beyond all that the model has learned"):
+    with pytest.raises(ValueError, match="y_old has 1 ratings outside the range that the model has learned"):
         model.partial_fit(X[:1], y[:1], y_old=[300.0])
     later = X[10_000:][known]
     model.partial_fit(later, y[10_000:][known], y_old=np.full(len(later), y[:10_000].min()))  # nobody rated them

@@ -10,8 +10,10 @@ import pytest
 from helpers.recommending import model
 from numpy.testing import assert_array_equal
 
-BELONGS_TO_ITEM = r"In fit each item had always the same value in column 3 \('year'\), and some of the"
-BELONGS_TO_USER = r"In fit each user had always the same value in column 2 \('country'\)\. context gives one for all"
+BELONGS_TO_ITEM = r"In fit each item always had the same value in column 3 \('year'\)\. But some of the"
+BELONGS_TO_USER = (
+    r"In fit each user always had the same value in column 2 \('country'\)\. But context gives one value for all users"
+)
 
 
 def year_of(item):
@@ -89,7 +91,9 @@ def test_only_candidates_need_a_row(with_years, years):
     true_items, true_predictions = best_of_all(with_years, 3, 5, "sun", items=[4, 8, 9])
     assert_array_equal(items, [true_items])
     assert_array_equal(predictions, [true_predictions])
-    with pytest.raises(ValueError, match=r"item_context has no row for 2 of 3 items to choose from: 8, 9\. Add theirs"):
+    with pytest.raises(
+        ValueError, match=r"item_context has no row for 2 of 3 candidate items: 8, 9\. Add rows for them"
+    ):
         with_years.recommend([3], 5, context=["sun"], candidates=[4, 8, 9], item_context=years[3:6])
 
 
@@ -110,17 +114,20 @@ def test_item_contexts_after_fold_in_of_an_item(frame, ratings):
     [
         ({"item_context": {}}, "item_context is empty"),
         ({"item_context": [1, 2]}, "Expected 2D array, got 1D array instead: item_context"),
-        ({"item_context": [[1], [2]]}, "item_context has 1 columns, but the model has 2 context columns, 1 of them"),
+        (
+            {"item_context": [[1], [2]]},
+            "item_context has 1 columns, but the model has 2 context columns, of which 1 always",
+        ),
         ({"item_context": [[1, 2, 3, 4]]}, "item_context has 4 columns, but the model has 2 context columns"),
         ({"item_context": pd.DataFrame({"film": [1]})}, "item_context has 1 columns"),
         (
             {"item_context": pd.DataFrame({"film": [1], "title": "Alien", "year": 1979})},
-            r"columns \['title'\], and the context columns of fit were \['day', 'year'\]",
+            r"columns \['title'\], but the context columns of fit were \['day', 'year'\]",
         ),
         ({"item_context": {"Alien": 1980}}, "Ids in column 0 of item_context are text"),
         ({"item_context": {4: "old"}, "candidates": [4]}, "Ids in column 1 of item_context are text"),
         ({"item_context": {4: None}, "candidates": [4]}, "missing ids in column 1 of item_context"),
-        ({"item_context": {4: 1980}}, r"no row for 89 of 90 items to choose from: 0, 1, 2, 3, 5, \.\.\."),
+        ({"item_context": {4: 1980}}, r"no row for 89 of 90 candidate items: 0, 1, 2, 3, 5, \.\.\."),
         (
             {"item_context": [[4, 1980], [4, 1981]], "candidates": [4]},
             "1 items have several values in column 1 of item_context: 4. Give one row for each item",
@@ -143,7 +150,7 @@ def test_wrong_item_context(with_years, given, message):
 
 
 def test_item_context_without_context_columns(fitted):
-    with pytest.raises(ValueError, match="item_context was given, but the model has no context columns"):
+    with pytest.raises(ValueError, match="item_context is given, but the model has no context columns"):
         fitted.recommend([3], 2, item_context={3: 1980})
 
 
@@ -197,7 +204,7 @@ def test_a_context_of_the_user_is_warned_of_where_it_is_given_for_all(frame, rat
     countries = np.array(["de", "fr", "it"])[frame["user"] % 3]
     X = frame[["user", "film"]].assign(country=countries)
     fitted = model().fit(X, ratings[1])
-    with pytest.warns(UserWarning, match=rf"{BELONGS_TO_USER}, and 2 of 3 users had another"):
+    with pytest.warns(UserWarning, match=rf"{BELONGS_TO_USER}, and 2 of 3 users had another value"):
         fitted.recommend([3, 4, 5], 5, context=["de"])
     fitted.recommend([3, 4, 5], 5, context=["de", "fr", "it"])
     fitted.recommend([3, 4, 5], 5, context=["it", "it", "it"])  # they have moved
@@ -209,7 +216,7 @@ def warns_of_years(fitted):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted.recommend([3], 2, context=["sun", 1982])
-    return any("each item had always the same value" in str(warning.message) for warning in caught)
+    return any("each item always had the same value" in str(warning.message) for warning in caught)
 
 
 def test_a_rating_with_another_value_shows_that_a_context_does_not_belong_to_the_item(frame, ratings):

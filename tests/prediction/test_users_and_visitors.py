@@ -38,7 +38,7 @@ def test_best_users_are_those_that_predict_says(fitted, data):
 def test_messages_name_users_and_items(fitted):
     with pytest.raises(ValueError, match=r"Users not seen in fit: .*categories_\[0\]"):
         fitted.recommend_users([7], candidates=[999])
-    with pytest.raises(ValueError, match="candidates is empty: give the users"):
+    with pytest.raises(ValueError, match=r"candidates is empty. Give the users"):
         fitted.recommend_users([7], candidates=[])
     with pytest.raises(ValueError, match="n_users == 0"):
         fitted.recommend_users([7], 0)
@@ -51,7 +51,7 @@ def test_best_users_in_a_context(data):
     users, ratings = fitted.recommend_users([7], 5, context=[2])
     asked = np.column_stack([users[0], np.full(5, 7), np.full(5, 2)])
     assert np.array_equal(fitted.predict(asked), ratings[0])
-    with pytest.raises(ValueError, match="is for models of two columns"):
+    with pytest.raises(ValueError, match="needs a model of two columns"):
         fitted.recommend_from([[999, 7, 2]], [4.0])
 
 

@@ -127,7 +127,7 @@ def test_bad_validation_data_is_refused(noisy_ratings, given, message):
 
 
 def test_early_stopping_needs_two_ratings():
-    with pytest.raises(ValueError, match="give 2 or more"):
+    with pytest.raises(ValueError, match="Give 2 or more"):
         fit([[1, 2], [1, 2]], [3, 3], early_stopping=True)
     assert np.isfinite(fit([[1, 2], [1, 3]], [3, 4], early_stopping=True).predict([[1, 2]])).all()
 

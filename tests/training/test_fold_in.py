@@ -137,13 +137,13 @@ def test_fold_in_names_the_rows_at_fault(growing_ratings):
     model = make_model().fit(X, y)
     before = dict(vars(model))
     with pytest.raises(
-        ValueError, match=r"1 of 2 rows of X have more than one new id, at rows 1. Fold in new users first"
+        ValueError, match=r"1 of 2 rows of X have more than one new id, at rows 1. First fold in new users"
     ):
         model.fold_in([[900, 1], [901, 902]], [3, 3])
     with pytest.raises(ValueError, match="have no new id, at rows 0"):
         model.fold_in([[1, 1], [901, 2]], [3, 3])
     with pytest.raises(
-        ValueError, match=r"new item of a user who is solved in the same call, at rows 1. Fold in users first"
+        ValueError, match=r"new item, but their user is also solved in this call, at rows 1. Fold in users first"
     ):
         model.fold_in([[1, 1], [1, 902]], [3, 3], update_known=True)
     with pytest.raises(ValueError, match=r"fold_in and recommend_from need .*Got loss='huber'"):
