@@ -1,4 +1,4 @@
-"""Draw models, ratings and searches, in scikit-learn's Display convention; this needs matplotlib."""
+"""Draw models, ratings and searches with displays like those of scikit-learn. This needs matplotlib."""
 
 from sklearn_mf.plotting._activity import ErrorByActivityDisplay
 from sklearn_mf.plotting._intervals import IntervalDisplay

@@ -1,4 +1,4 @@
-"""Draw the error by how many ratings of an item or a user were trained on."""
+"""Draw the error by the number of training ratings of the item and of the user."""
 
 from __future__ import annotations
 
@@ -42,19 +42,20 @@ class _Bin(NamedTuple):
 
 
 class ErrorByActivityDisplay:
-    r"""Draw the RMSE of held-out ratings by popularity of the item and by activity of the user.
+    r"""Draw the RMSE of held-out ratings by the number of training ratings of the item and of the user.
 
-    Popularity and activity are numbers of ratings that were trained on; items and users with none are in a bin of their
-    own, 0. Gray bars and numbers say how many held-out ratings a bin has, and the dashed line is the RMSE of all.
-    Vertical lines are approximate 95 % intervals. They are computed from the standard error of the mean squared error
-    by the delta method (Casella and Berger, "Statistical inference", 2002, section 5.5.4), which takes errors for
-    independent; bins of fewer than ten ratings have none:
+    Each panel has a point for each bin of these numbers. Items and users without a training rating are in the bin 0.
+    The dashed line is the RMSE of all held-out ratings. Gray bars, with an axis on the right, count the held-out
+    ratings of each bin. The error axis spans at least a tenth of the RMSE, so small differences look small.
+
+    Vertical lines are approximate 95 % intervals. Bins of fewer than ten ratings have none. The intervals come from the
+    standard error of the mean squared error by the delta method [1]_, and assume that errors are independent:
 
     .. math::
 
         \mathrm{RMSE} \pm 1.96 \, \frac{\mathrm{sd}(e^2) / \sqrt{n}}{2 \, \mathrm{RMSE}} .
 
-    :meth:`from_estimator` and :meth:`from_predictions` make a display; all parameters are stored as attributes.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create a display. All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -65,26 +66,29 @@ class ErrorByActivityDisplay:
         Predicted ratings, finite.
 
     item_counts, user_counts : array-like of shape (n_ratings,), int
-        Number of training ratings of each rating's item and user, 0 or more.
+        Number of training ratings of the item and of the user, for each held-out rating. 0 or more.
 
     Attributes
     ----------
     axes_ : ndarray of shape (2,) of matplotlib Axes
-        Panels of items and users.
+        Panel of items and panel of users.
 
     ax_ : matplotlib Axes
-        The first of them.
+        The panel of items.
+
+    count_axes_ : ndarray of shape (2,) of matplotlib Axes
+        Axes of the bars, on the right of each panel.
 
     figure_ : matplotlib Figure
-        Their figure.
+        Figure with the panels.
 
     errorbars_ : list of two matplotlib ErrorbarContainer
         RMSE by bin.
 
     bars_ : list of two matplotlib BarContainer
-        Number of held-out ratings by bin; heights are in parts of the panel.
+        Number of held-out ratings by bin.
 
-    text_ : list of two lists of matplotlib Text
+    text_ : list of two lists of matplotlib Annotation
         Number of held-out ratings by bin, written above the bars.
 
     lines_ : list of two matplotlib Line2D
@@ -93,7 +97,11 @@ class ErrorByActivityDisplay:
     Raises
     ------
     ValueError
-        If ratings are not finite, there are none, counts are not whole numbers >= 0, or lengths differ.
+        If there are no ratings, ratings are not finite, counts are not whole numbers >= 0, or lengths differ.
+
+    References
+    ----------
+    .. [1] G. Casella and R. L. Berger, "Statistical inference", second edition, Duxbury, 2002, section 5.5.4.
 
     Examples
     --------
@@ -121,18 +129,18 @@ class ErrorByActivityDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with ``predict``.
+            Fitted estimator with ``predict``.
 
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Held-out pairs: column 0 the user, column 1 the item; of a data frame the columns that were called so in
-            ``fit``, with or without the prefix that a ``ColumnTransformer`` gives.
+            Held-out pairs. Column 0 is the user and column 1 the item. In a data frame, these are the columns with the
+            names that ``fit`` saw, with or without the prefix of a ``ColumnTransformer``.
 
         y : array-like of shape (n_ratings,)
-            Their ratings.
+            Ratings of the held-out pairs.
 
         X_train : array-like or dataframe of shape (n_train, n_columns)
-            Pairs that were trained on, with ids of the same kinds; a fitted model keeps none. Where both tables are
-            data frames, its columns are taken by their names in X, in any order; else by their places.
+            Training pairs, with ids of the same types. A fitted model does not keep them. If both tables are data
+            frames, columns are found by their names in X, in any order. Otherwise they are found by position.
 
         **plot_kw : keywords of :meth:`plot`
 
@@ -145,8 +153,8 @@ class ErrorByActivityDisplay:
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a table does not have two columns or calls them otherwise, or ids are missing or of another kind in X
-            than in ``X_train``.
+            If a table has fewer than two columns or other column names, ids are missing, or the ids of X and
+            ``X_train`` have different types.
         """
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
@@ -157,7 +165,7 @@ class ErrorByActivityDisplay:
     def from_predictions(
         cls, y_true: ArrayLike, y_pred: ArrayLike, *, X: Any, X_train: Any, **plot_kw: Any
     ) -> ErrorByActivityDisplay:
-        """Draw the errors of given predictions.
+        """Draw the errors of predictions.
 
         Parameters
         ----------
@@ -165,7 +173,7 @@ class ErrorByActivityDisplay:
             Held-out and predicted ratings.
 
         X, X_train, **plot_kw : as in :meth:`from_estimator`
-            Without an estimator, users and items are the first two columns of X.
+            The first two columns of X are the user and the item.
 
         Returns
         -------
@@ -185,21 +193,33 @@ class ErrorByActivityDisplay:
         line_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> ErrorByActivityDisplay:
-        """Draw the errors by bin, items in one panel and users in the other.
+        """Draw the errors by bin, with items in one panel and users in the other.
 
         Parameters
         ----------
         ax : sequence of two matplotlib Axes, default=None
-            Panels to draw items and users into; they get the same vertical limits. None makes a new figure.
+            Panel for the items and panel for the users. Both get the same vertical limits. None makes a new figure.
 
         bins : "log", int or sequence of int, default="log"
-            Numbers of training ratings that share a bin. "log" starts bins at 1, 3, 10, 30, ...; an int makes that
-            many bins of about as many held-out ratings each (quantiles); a sequence has the first number of each bin,
-            ascending from 1. Bins without held-out ratings are left out.
+            How to group the numbers of training ratings:
 
-        errorbar_kw, bar_kw, line_kw, text_kw : dict, default=None
-            Keywords of ``Axes.errorbar`` for the RMSE of bins, of ``Axes.bar`` and ``Axes.text`` for the numbers of
-            ratings, and of ``Axes.axhline`` for the RMSE of all.
+            - "log": bins start at 1, 3, 10, 30, and so on;
+            - an int: so many bins, with about the same number of held-out ratings each;
+            - a sequence: the first number of each bin, ascending from 1.
+
+            Bins without held-out ratings are left out.
+
+        errorbar_kw : dict, default=None
+            Keywords of ``Axes.errorbar`` for the RMSE of the bins.
+
+        bar_kw : dict, default=None
+            Keywords of ``Axes.bar`` for the bars of counts.
+
+        line_kw : dict, default=None
+            Keywords of ``Axes.axhline`` for the RMSE of all ratings.
+
+        text_kw : dict, default=None
+            Keywords of ``Axes.annotate`` for the numbers above the bars.
 
         Returns
         -------

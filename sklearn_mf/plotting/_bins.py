@@ -9,16 +9,16 @@ from numpy.typing import ArrayLike
 
 from sklearn_mf.plotting._shared import as_array, check_whole_number
 
-_MIN_RATINGS_FOR_INTERVAL = 10  # the interval of fewer would be no better than a guess
+_MIN_RATINGS_FOR_INTERVAL = 10  # with fewer, an interval is no better than a guess
 
 
 def check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
     """Check numbers of training ratings, one for each row, and return them as int64."""
     array = as_array(counts, name)
     if array.shape != (n_rows,):
-        raise ValueError(f"{name}.shape == {array.shape}, expected {(n_rows,)}: one count a rating.")
+        raise ValueError(f"{name}.shape == {array.shape}, expected {(n_rows,)}: give one count for each rating.")
     if array.dtype.kind not in "iu" or array.min() < 0:
-        raise ValueError(f"{name} must be whole numbers of ratings, 0 or more, of an int dtype.")
+        raise ValueError(f"{name} must be whole numbers of ratings, 0 or more, with an integer dtype.")
     return array.astype(np.int64)
 
 
@@ -26,7 +26,7 @@ def choose_bin_starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np
     """Return the first number of each bin, for counts above 0."""
     if isinstance(bins, str):
         if bins != "log":
-            raise ValueError(f"bins={bins!r} must be 'log', a number of bins, or the first number of each.")
+            raise ValueError(f"bins={bins!r} must be 'log', a number of bins, or a list of first numbers.")
         n_steps = 2 * len(str(counts.max(initial=1))) + 1
         return np.array([(1, 3)[step % 2] * 10 ** (step // 2) for step in range(n_steps)])
     starts = as_array(bins, "bins")

@@ -1,13 +1,13 @@
 """Make boxes and lines around points of a drawing, and find out which of them overlap or cross.
 
-A box is (left, bottom, right, top), a line (x, y) of its start and of its end; each array has one a row.
+A box is a row (left, bottom, right, top). A line is a row (x, y of its start, x, y of its end).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# Of a box from its point, on a square around it; the preferred ones first.
+# Directions from a point to its box, the preferred ones first.
 _SIDES = [(1, 0), (-1, 0), (0, 1), (0, -1)]
 _CORNERS = [(1, 1), (-1, 1), (1, -1), (-1, -1)]
 _BETWEEN = [(0.5, 1), (-0.5, 1), (0.5, -1), (-0.5, -1), (1, 0.5), (-1, 0.5), (1, -0.5), (-1, -0.5)]
@@ -49,22 +49,24 @@ def measure_angles(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def boxes_overlap(boxes: np.ndarray, others: np.ndarray, margin: float) -> np.ndarray:
-    """Tell whether each of ``boxes``, widened by a margin, has something in common with each of ``others``."""
+    """Tell whether each of ``boxes``, widened by a margin, overlaps each of ``others``."""
     low, high = boxes[:, None, :2] - margin, boxes[:, None, 2:] + margin
     return ((low < others[None, :, 2:]) & (high > others[None, :, :2])).all(axis=2)
 
 
 def lines_cross_boxes(lines: np.ndarray, boxes: np.ndarray, margin: float) -> np.ndarray:
-    """Tell whether each line has a part in each box: in both directions it enters before it leaves."""
+    """Tell whether each line crosses each box, widened by a margin."""
     start, step = lines[:, None, :2], (lines[:, 2:] - lines[:, :2])[:, None]
     step = np.where(step == 0, 1e-9, step)
     ends = np.stack([(boxes[:, :2] - margin - start) / step, (boxes[:, 2:] + margin - start) / step])
+    # A line crosses a box if it enters in both directions before it leaves in one.
     enter, leave = ends.min(axis=0).max(axis=2), ends.max(axis=0).min(axis=2)
     return (enter < leave) & (leave > 0) & (enter < 1)
 
 
 def lines_cross_lines(lines: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Tell whether each line crosses each of the others: the ends of either lie on both sides of the other."""
+    """Tell whether each line crosses each of the others."""
+    # Lines cross if the ends of each are on both sides of the other.
     is_across = _find_sides(lines, others[:, :2]) * _find_sides(lines, others[:, 2:]) < 0
     is_across_other = _find_sides(others, lines[:, :2]) * _find_sides(others, lines[:, 2:]) < 0
     return is_across & is_across_other.T

@@ -1,4 +1,4 @@
-"""Draw whether predicted deviations can be trusted."""
+"""Draw if predicted standard deviations are right."""
 
 from __future__ import annotations
 
@@ -42,21 +42,22 @@ _LEAST_SPAN_OF_SHARES = 40  # percent: so that a difference of one percent looks
 
 
 class IntervalDisplay:
-    r"""Draw predicted standard deviations against errors, and how many ratings lie in the predicted intervals.
+    r"""Draw predicted standard deviations against errors, and the share of ratings in the predicted intervals.
 
-    The left panel shows if deviations are right where they are large and where they are small. Ratings are sorted by
-    the predicted deviation into bins of equal counts. Each point is a bin: the root mean square of its predicted
-    deviations, and its RMSE. Points on the diagonal are right. Above it the model is too sure of itself.
+    The left panel compares deviations with errors. Ratings are sorted by their predicted deviation into bins of equal
+    counts. Each point is a bin. Its position is the root mean square of the predicted deviations, and the RMSE. On the
+    diagonal, deviations are right. Above it, they are too small: the model is too sure.
 
-    The right panel shows the share of ratings in the central interval, :math:`\hat y \pm z \sigma`, where z is the
-    quantile of the normal distribution. The dashed line is the share that was asked for, the other line the share of
-    all ratings. Points are the shares by predicted deviation and, if training data is given, by how many training
-    ratings the item and the user have. A point stands in the middle of its bin.
+    The right panel shows the share of ratings in the interval :math:`\hat y \pm z \sigma`, where z is the quantile of
+    the normal distribution for ``confidence``. The dashed line is ``confidence``. The solid line is the share of all
+    ratings. Points are the shares by predicted deviation. With training data, there are also points by the number of
+    training ratings of the item and of the user. Each point is in the middle of its bin. The axis spans at least 40
+    percent, so small differences look small.
 
-    Vertical lines are approximate 95 % intervals, which take errors for independent: for RMSE as in
-    :class:`ErrorByActivityDisplay`, for shares those of Wilson [1]_.
+    Vertical lines are approximate 95 % intervals. They assume that errors are independent. Those of the RMSE are as in
+    :class:`ErrorByActivityDisplay`, and those of shares are Wilson's [1]_.
 
-    :meth:`from_estimator` and :meth:`from_predictions` make a display; all parameters are stored as attributes.
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create a display. All parameters are stored as attributes.
 
     Parameters
     ----------
@@ -67,29 +68,30 @@ class IntervalDisplay:
         Predicted ratings, finite.
 
     y_std : array-like of shape (n_ratings,)
-        Predicted standard deviations of the ratings, finite and above 0, on the scale of the ratings. They are those of
-        a rating, not of the expected rating alone.
+        Predicted standard deviations, finite and above 0, on the scale of the ratings. They must include the noise of a
+        single rating.
 
     item_counts, user_counts : array-like of shape (n_ratings,), int, default=None
-        Number of training ratings of each rating's item and user, 0 or more. None leaves them out.
+        Number of training ratings of the item and of the user, for each held-out rating. 0 or more. None draws no
+        points for them.
 
     confidence : float, default=0.9
         Share of the ratings that the interval should hold, above 0 and below 1.
 
     n_bins : int, default=5
-        Number of bins, at least 1; 5 makes fifths. Equal values are never in different bins. So there can be fewer
-        bins, and counts can differ. Items and users without a training rating are in a bin of their own.
+        Number of bins, at least 1. Equal values are in the same bin, so there can be fewer bins, and their counts can
+        differ. Items and users without a training rating get another bin.
 
     Attributes
     ----------
     z_ : float
-        Half the width of the interval, in deviations.
+        Half the width of the interval, in standard deviations.
 
     rmse_ : float
         RMSE of all ratings.
 
     predicted_rmse_ : float
-        Root mean square of all predicted deviations; the RMSE if they are right.
+        Root mean square of all predicted deviations. It equals the RMSE if deviations are right.
 
     coverage_ : float
         Share of all ratings that lie in their interval.
@@ -97,40 +99,40 @@ class IntervalDisplay:
     by_std_ : Bunch
         Bins by predicted deviation, from low to high. Each attribute is an array of shape (n_bins,):
 
-        - ``first``, ``last``, float64: the least and the greatest value in the bin;
-        - ``n_ratings``, int64: how many ratings it has;
-        - ``predicted_rmse``, float64: the root mean square of their predicted deviations;
-        - ``rmse``, float64: their RMSE;
-        - ``coverage``, float64: the share of them that lie in their interval.
+        - ``first``, ``last``, float64: the smallest and the largest value in the bin;
+        - ``n_ratings``, int64: the number of ratings in the bin;
+        - ``predicted_rmse``, float64: the root mean square of the predicted deviations;
+        - ``rmse``, float64: the RMSE;
+        - ``coverage``, float64: the share of the ratings that lie in their interval.
 
     by_item_, by_user_ : Bunch or None
-        The same by the number of training ratings of the item and of the user; ``first`` and ``last`` are int64. None
-        without counts.
+        The same attributes for bins by the number of training ratings of the item and of the user. ``first`` and
+        ``last`` are int64. None without counts.
 
     axes_ : ndarray of shape (2,) of matplotlib Axes
-        Panels of errors and shares.
+        Panel of errors and panel of shares.
 
     ax_ : matplotlib Axes
-        The first of them.
+        The panel of errors.
 
     figure_ : matplotlib Figure
-        Their figure.
+        Figure with the panels.
 
     errorbars_ : list of matplotlib ErrorbarContainer
-        RMSE by predicted deviation; shares by predicted deviation and, with counts, by item and by user.
+        Points of the left panel, then those of the right panel: by deviation and, with counts, by item and by user.
 
     lines_ : list of three matplotlib Line2D
-        The diagonal, the share that was asked for, and the share of all ratings.
+        The diagonal, the line of ``confidence``, and the share of all ratings.
 
     legends_ : list of two matplotlib Legend
-        Those of the panels.
+        Legend of each panel.
 
     Raises
     ------
     ValueError
-        If ratings or deviations are not finite, there are none, deviations are not above 0, errors are too large to be
-        squared, counts are not whole numbers >= 0, lengths differ, ``confidence`` is not between 0 and 1, or ``n_bins``
-        is not a whole number >= 1.
+        If there are no ratings, ratings or deviations are not finite, deviations are not above 0, squared errors
+        overflow, counts are not whole numbers >= 0, lengths differ, ``confidence`` is not between 0 and 1, or
+        ``n_bins`` is not a whole number >= 1.
 
     References
     ----------
@@ -186,24 +188,22 @@ class IntervalDisplay:
         n_bins: int = 5,
         **plot_kw: Any,
     ) -> IntervalDisplay:
-        """Draw what a fitted estimator predicts of its own errors on held-out ratings.
+        """Draw the predicted deviations of a fitted estimator against its errors on held-out ratings.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted. ``predict(X, return_std=True)`` returns predictions and deviations, as that of
-            :class:`~sklearn.linear_model.BayesianRidge` does. A pipeline or a search may end in it.
+            Fitted estimator whose ``predict(X, return_std=True)`` returns predictions and deviations, as in
+            :class:`~sklearn.linear_model.BayesianRidge`. A pipeline or a search may end in it.
 
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Held-out pairs: as in ``predict`` and, with ``X_train``, as in
-            :meth:`ErrorByActivityDisplay.from_estimator`.
+            Held-out pairs, as in ``predict``. With ``X_train``, as in :meth:`ErrorByActivityDisplay.from_estimator`.
 
         y : array-like of shape (n_ratings,)
-            Their ratings.
+            Ratings of the held-out pairs.
 
         X_train : array-like or dataframe of shape (n_train, n_columns), default=None
-            Pairs that were trained on, as in :meth:`ErrorByActivityDisplay.from_estimator`. None draws no shares by
-            item and user.
+            Training pairs, as in :meth:`ErrorByActivityDisplay.from_estimator`. None draws no shares by item and user.
 
         confidence : float, default=0.9
             Share of the ratings that the interval should hold, above 0 and below 1.
@@ -224,7 +224,7 @@ class IntervalDisplay:
         TypeError
             If ``predict`` of the estimator has no ``return_std``.
         ValueError
-            If arrays are not as the constructor needs them, or tables not as ``ErrorByActivityDisplay`` needs them.
+            As in the constructor and in :meth:`ErrorByActivityDisplay.from_estimator`.
         """
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
@@ -246,7 +246,7 @@ class IntervalDisplay:
         n_bins: int = 5,
         **plot_kw: Any,
     ) -> IntervalDisplay:
-        """Draw given deviations against the errors of given predictions.
+        """Draw predicted deviations against the errors of predictions.
 
         Parameters
         ----------
@@ -254,8 +254,7 @@ class IntervalDisplay:
             Held-out ratings, predicted ratings, and predicted deviations.
 
         X, X_train : array-like or dataframe, default=None
-            As in :meth:`from_estimator`; give both or none. Without an estimator, users and items are the first two
-            columns of X.
+            As in :meth:`from_estimator`. Give both or none. The first two columns of X are the user and the item.
 
         confidence, n_bins, **plot_kw : as in :meth:`from_estimator`
 
@@ -266,7 +265,7 @@ class IntervalDisplay:
         require_matplotlib(cls.__name__)
         if (X is None) != (X_train is None):
             raise ValueError(
-                "X and X_train count the training ratings of each held-out rating's item and user: give both or none."
+                "X and X_train are needed to count the training ratings of items and users: give both or none."
             )
         counts = {} if X is None else count_training_ratings(X, X_train, cls.__name__, [])
         display = cls(y_true=y_true, y_pred=y_pred, y_std=y_std, **counts, confidence=confidence, n_bins=n_bins)
@@ -285,14 +284,13 @@ class IntervalDisplay:
         Parameters
         ----------
         ax : sequence of two matplotlib Axes, default=None
-            Panels to draw errors and shares into. None makes a new figure.
+            Panel for the errors and panel for the shares. None makes a new figure.
 
         errorbar_kw : dict, default=None
             Keywords of ``Axes.errorbar`` for the points, in both panels.
 
         line_kw : dict, default=None
-            Keywords of ``Axes.plot`` and ``Axes.axhline`` for the diagonal and for the line of the share that was
-            asked for.
+            Keywords of ``Axes.plot`` for the diagonal and of ``Axes.axhline`` for the line of ``confidence``.
 
         legend_kw : dict, default=None
             Keywords of ``Axes.legend``, for both panels.
@@ -318,7 +316,7 @@ class IntervalDisplay:
             errors = self.y_true - self.y_pred
             self.rmse_, self.predicted_rmse_ = root_mean_square(errors), root_mean_square(self.y_std)
         if not np.isfinite([self.rmse_, self.predicted_rmse_]).all():
-            raise ValueError("Errors or deviations are so large that their squares are no float64: use a larger unit.")
+            raise ValueError("Errors or deviations are so large that their squares overflow: use a larger unit.")
         self.z_ = float(norm.isf((1 - self.confidence) / 2))
         is_inside = np.abs(errors) <= self.z_ * self.y_std
         self.coverage_ = float(is_inside.mean())
@@ -426,7 +424,7 @@ def _check_deviations(y_std: Any, n_ratings: int) -> np.ndarray:
     is_masked = np.ma.getmaskarray(y_std) if np.ma.isMaskedArray(y_std) else False
     values = as_floats(y_std, "y_std")
     if values.shape != (n_ratings,):
-        raise ValueError(f"y_std.shape == {values.shape}, expected {(n_ratings,)}: one deviation a rating.")
+        raise ValueError(f"y_std.shape == {values.shape}, expected {(n_ratings,)}: give one deviation for each rating.")
     for bad, what in (
         (~np.isfinite(values) | is_masked, "missing, NaN or infinite"),
         (values <= 0, "zero or negative"),

@@ -1,4 +1,4 @@
-"""Draw items on the two leading directions of their factors."""
+"""Draw a map of the items from their factors."""
 
 from __future__ import annotations
 
@@ -37,34 +37,36 @@ _PLACING_PROPERTIES = {"horizontalalignment", "verticalalignment", "xytext", "te
 
 
 class ItemMapDisplay:
-    """Draw items as points on the two leading directions of their factors.
+    """Draw a map of the items: a point for each item, from the factors of the model.
 
-    The directions are the first principal components of the rows of ``item_factors_`` (Jolliffe, "Principal component
-    analysis", 2002): the plane that shows most of their variance. Items that the same users like lie close together.
-    Labels that would cover another one are moved aside, and left out if no place is free. Colors are item biases: the
-    darker (on a dark background the lighter), the better liked by all. :meth:`from_estimator` makes a display of a
-    fitted model; all parameters are stored as attributes.
+    Items that the same users like are close together. The axes are the first two principal components [1]_ of
+    ``item_factors_``, which show the most of their variance. Colors are item biases. The darker a point, the more
+    all users like the item. On a dark background, it is the lighter.
+
+    A label that would cover another label is moved, or left out if there is no free place. A note above the map says
+    how many labels fit. Use :meth:`from_estimator` to create a display of a fitted model. All parameters are stored as
+    attributes.
 
     Parameters
     ----------
     coordinates : array-like of shape (n_items, 2)
-        Place of each item, finite.
+        Position of each item, finite.
 
     explained_variance_ratio : array-like of shape (2,)
-        Share of the variance of each direction, between 0 and 1.
+        Share of the variance that each axis shows, between 0 and 1.
 
     biases : array-like of shape (n_items,), default=None
-        Item biases, for the colors. None, or all the same, draws all points alike.
+        Item biases, for the colors. With None, or if all are equal, all points have the same color.
 
     labeled : array-like of shape (n_labels,), int, default=()
-        Rows of ``coordinates`` to label, the most important first.
+        Rows of ``coordinates`` that get a label, the most important first.
 
     labels : sequence of str of length n_labels, default=()
-        Texts of these labels.
+        Text of each label.
 
     asked : bool, default=False
-        Whether these items were asked for one by one. If so, all of them get a ring, also those whose label finds no
-        free place, and places for labels are searched farther from the points, too.
+        Whether the caller chose these items. If so, each of them gets a ring, even if its label does not fit, and a
+        label may be far from its point.
 
     Attributes
     ----------
@@ -72,24 +74,31 @@ class ItemMapDisplay:
         Axes drawn into.
 
     figure_ : matplotlib Figure
-        Their figure.
+        Figure with the axes.
 
     scatter_ : matplotlib PathCollection
         A point for each item.
 
     rings_ : matplotlib PathCollection or None
-        Rings around the points with a label, or with ``asked`` around all points of ``labeled``.
+        Rings around the points with a label. With ``asked``, around all points of ``labeled``.
 
     text_ : list of matplotlib Annotation
-        The labels that found a place.
+        The labels that fit.
+
+    note_ : matplotlib Text or None
+        Note above the map, such as "12 of 14 labels fit". None if all labels fit.
 
     colorbar_ : matplotlib Colorbar or None
-        Colors of the biases.
+        Color bar of the biases.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, or numbers are NaN or infinite.
+        If shapes do not match, or numbers are NaN or infinite.
+
+    References
+    ----------
+    .. [1] I. T. Jolliffe, "Principal component analysis", second edition, Springer, 2002.
 
     Examples
     --------
@@ -118,7 +127,7 @@ class ItemMapDisplay:
         self.biases = None if biases is None else as_floats(biases, "biases")
         rows = as_floats(labeled, "labeled")
         if (rows != np.round(rows)).any():
-            raise ValueError("labeled must be whole numbers, of rows of coordinates.")
+            raise ValueError("labeled must be whole numbers: rows of coordinates.")
         self.labels = [str(label) for label in as_list(labels, "labels")]
         self.asked = asked
         n_items = len(self.coordinates) if self.coordinates.ndim else 0
@@ -128,13 +137,15 @@ class ItemMapDisplay:
                 f"{self.explained_variance_ratio.shape}, expected (n_items, 2) and (2,)."
             )
         if self.biases is not None and self.biases.shape != (n_items,):
-            raise ValueError(f"biases.shape == {self.biases.shape}, expected {(n_items,)}: one an item.")
+            raise ValueError(f"biases.shape == {self.biases.shape}, expected {(n_items,)}: give one for each item.")
         for name in ("coordinates", "explained_variance_ratio", "biases"):
             bad = np.argwhere(~np.isfinite(np.zeros(0) if getattr(self, name) is None else getattr(self, name)))
             if len(bad):
                 raise ValueError(f"{name} has NaN or infinity, the first in row {bad[0, 0]}.")
         if rows.shape != (len(self.labels),):
-            raise ValueError(f"labeled has {rows.size} rows and labels {len(self.labels)} texts; give a text each.")
+            raise ValueError(
+                f"labeled has {rows.size} rows and labels {len(self.labels)} texts: give one for each row."
+            )
         outside = (rows < 0) | (rows >= n_items)
         if outside.any():
             raise ValueError(f"labeled has {rows[outside][0]:.0f}, and coordinates the rows 0 to {n_items - 1}.")
@@ -156,29 +167,29 @@ class ItemMapDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with ``categories_``, ``item_factors_`` and ``item_biases_``; or a pipeline or a search that ends
-            in such an estimator.
+            Fitted estimator with ``categories_``, ``item_factors_`` and ``item_biases_``, or a pipeline or search that
+            ends in one.
 
         items : sequence of ids, default=None
-            Items to label, the most important first. All get a ring. A label without a free place near its point goes
-            farther away, with a line; it is left out if no place at all is free. None chooses ``n_labels`` items.
+            Items that get a label, the most important first. All of them get a ring. If there is no free place near a
+            point, a line leads from the point to its label. If there is no free place at all, the label is left out.
+            With None, the display chooses ``n_labels`` items.
 
         labels : dict, Series or array-like, default=None
-            Texts of the labels. A dict or a pandas Series has the text by id (by index); an item that is not in it, or
-            has a missing value, gets its id. Anything else has one text for each of ``items``, or without ``items``
-            for each of ``categories_[1]``. None writes the ids. Texts are cut to ``max_label_length``.
+            Texts of the labels. A dict has the texts by id, and a pandas Series has them by index. Items without a
+            text get their id. Any other sequence has a text for each of ``items``, or if ``items`` is None for each of
+            ``categories_[1]``. None writes the ids. Longer texts are cut to ``max_label_length`` characters.
 
         n_labels : int, default=30
-            Largest number of labels to draw if ``items`` is None, at least 0. Fewer are drawn if they would cover each
-            other.
+            Largest number of labels if ``items`` is None, at least 0. There are fewer if not all of them fit.
 
         X_train : array-like or dataframe of shape (n_ratings, n_columns), default=None
-            Pairs that were trained on; the items with the most ratings are labeled. Column 1 has the items; of a data
-            frame the column that was called so in ``fit``, with or without the prefix that a ``ColumnTransformer``
-            gives. None labels the items farthest from the center of the map, which say most about its directions.
+            Training pairs. With them, the items with the most ratings get the labels. The item is column 1. In a data
+            frame, it is the column with the name that ``fit`` saw, with or without the prefix of a
+            ``ColumnTransformer``. With None, the items farthest from the center of the map get the labels.
 
         **plot_kw : keywords of :meth:`plot`
-            Such as ``max_label_length``, 32 characters by default: longer labels are cut.
+            For example ``max_label_length``.
 
         Returns
         -------
@@ -189,19 +200,17 @@ class ItemMapDisplay:
         NotFittedError
             If the estimator is not fitted.
         AttributeError
-            If it has no item factors.
+            If the estimator has no item factors.
         ValueError
-            If ``rank`` is below 2, all factors are the same, an item is unknown, or lengths do not fit.
+            If ``rank`` is below 2, all factors are equal, an item is unknown, or lengths do not match.
         """
         require_matplotlib(cls.__name__)
         model = find_fitted_model(estimator, ("categories_", "item_factors_", "item_biases_"), cls.__name__)
         factors, ids = np.asarray(model.item_factors_, dtype=np.float64), model.categories_[1]
         if factors.shape[1] < 2:
-            raise ValueError(
-                f"The model has rank={factors.shape[1]}, and a map has two directions: fit one of rank >= 2."
-            )
+            raise ValueError(f"The model has rank={factors.shape[1]}, but a map needs rank >= 2.")
         if len(factors) < 2 or not factors.std(axis=0).any():
-            raise ValueError("Factors of all items are the same: there is no direction to draw them on.")
+            raise ValueError("The factors of all items are equal, so there is no map to draw.")
         check_whole_number(n_labels, "n_labels", at_least=0)
         pca = PCA(2, svd_solver="full")
         coordinates = pca.fit_transform(factors)
@@ -234,7 +243,7 @@ class ItemMapDisplay:
     ) -> ItemMapDisplay:
         """Draw the points, rings and labels.
 
-        Labels are placed for the size that the figure has now, so set the size before.
+        Set the size of the figure before. Labels are placed for the size that it has now.
 
         Parameters
         ----------
@@ -242,17 +251,17 @@ class ItemMapDisplay:
             Axes to draw into. None makes a new figure.
 
         max_label_length : int, default=32
-            Number of characters that longer labels are cut to, at least 2.
+            Longest label in characters, at least 2. Longer labels are cut.
 
         colorbar : bool, default=True
-            Whether to draw a color bar if points are colored by biases.
+            Whether to draw a color bar of the biases.
 
         scatter_kw : dict, default=None
-            Keywords of ``Axes.scatter`` for the points. More than 2,000 are ``rasterized``, to keep files small.
+            Keywords of ``Axes.scatter`` for the points. More than 2,000 points are ``rasterized``, to keep files small.
 
         text_kw : dict, default=None
-            Keywords of ``Axes.annotate`` for the labels, except for their places. Those in ``arrowprops`` are for the
-            lines to labels farther away; None there draws no lines.
+            Keywords of ``Axes.annotate`` for the labels, except those for positions. ``arrowprops`` is for the lines
+            to labels that are far from their points. ``{"arrowprops": None}`` draws no lines.
 
         Returns
         -------
@@ -341,7 +350,7 @@ def _refuse_placing(text_kw: dict[str, Any] | None) -> None:
 
     given = sorted(_PLACING_PROPERTIES & set(merge_style({}, text_kw, Text)))
     if given:
-        raise ValueError(f"text_kw has {', '.join(given)}: labels are given their places here. Leave it out.")
+        raise ValueError(f"text_kw has {', '.join(given)}: the display chooses the positions of labels. Leave it out.")
 
 
 def _find_rows(items: Any, ids: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
-# Distances are in points.
+# Distances are in typographic points.
 _GAPS = (1.5, 11.0, 23.0)  # between a label and its ring, tried in turn; from the second on with a line
 _STEP_OF_GRID = 6.0  # between places anywhere in the axes
 _CROWD_RADIUS = 18.0  # around a point
@@ -59,10 +59,10 @@ def place_labels(
     """Write ``texts`` beside ``points[labeled]``, the first ones first, and leave out those without a free place.
 
     This is a greedy search over a fixed list of places, as in Christensen, Marks and Shieber (1995). A place is free if
-    it is inside the axes and covers no label, line or ring of an earlier label. The label gets the nearest free place,
-    and of equally near ones the place that covers the fewest points. Labels that were ``asked`` for cover none of these
-    points, and go anywhere in the axes if they must. ``radii`` are those of the rings, in points. Returns the labels
-    placed, by row of ``points``. The search is done in pixels: it holds for the size of the figure at this moment.
+    it is inside the axes and covers no label, line or ring of an earlier label. The label gets the nearest free place.
+    Of equally near places, it gets the one that covers the fewest points. With ``asked``, labels cover none of the
+    points in ``labeled``, and may go anywhere in the axes. ``radii`` are those of the rings, in points. Returns the
+    placed labels by row of ``points``. The search uses pixels, so it is right only for the current size of the figure.
     """
     settle_layout(ax)
     places = _FreePlaces(ax, points, radii, labeled, asked)
@@ -109,7 +109,7 @@ class _FreePlaces:
         self.boxes, self.lines = np.empty((0, 4)), np.empty((0, 4))  # of the labels placed
 
     def take(self, row: int, size: np.ndarray) -> tuple[np.ndarray, bool] | None:
-        """Take a place for a label; return its box and whether a line leads to it, or None if no place is free."""
+        """Take a free place for a label. Return its box and whether it needs a line, or None if no place is free."""
         others = [other for other in self.ringed if other != row]
         box, has_line = None, True
         if not self._is_in_crowd(row, others) and (self.asked or not self._is_hidden(row)):
@@ -129,7 +129,7 @@ class _FreePlaces:
         return box, has_line
 
     def _is_in_crowd(self, row: int, others: list[int]) -> bool:
-        """Tell whether a point asked for has so many others around it that no label fits close by."""
+        """Tell whether a chosen point has so many others around it that no label fits close to it."""
         distances = np.hypot(*(self.centers[others] - self.centers[row]).T)
         return self.asked and np.count_nonzero(distances < self.pixels_per_point * _CROWD_RADIUS) > _MAX_NEIGHBORS
 
@@ -152,7 +152,7 @@ class _FreePlaces:
         return self._choose_cheapest(places, np.zeros(len(places)))
 
     def _find_anywhere(self, row: int, size: np.ndarray, others: list[int]) -> np.ndarray | None:
-        """Find a place that is near but takes little of the view, else the next labels of a crowd would find none."""
+        """Find a place that is near, but hides little from the point, so that labels of its neighbors fit, too."""
         places = make_boxes_within(self.frame.min, self.frame.max, size, self.pixels_per_point * _STEP_OF_GRID)
         places = places[self._are_free(places, [row, *others], _MARGIN_OF_LABEL)]
         lines = make_lines(self.centers[row], places)
@@ -185,7 +185,7 @@ class _FreePlaces:
         return crosses_rings | lines_cross_lines(lines, self.lines).any(axis=1)
 
     def _choose_cheapest(self, places: np.ndarray, costs: np.ndarray) -> np.ndarray | None:
-        """Choose the place of least cost, to which each point covered adds its weight."""
+        """Choose the place of least cost. The weight of each covered point adds to the cost."""
         if not len(places):
             return None
         cheapest = np.argsort(costs, kind="stable")[:_MAX_COMPARED_PLACES]

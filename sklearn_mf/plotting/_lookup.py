@@ -15,9 +15,9 @@ from sklearn_mf._ids.tables import Column, split_columns
 
 
 def names_of_pair(estimator: Any) -> list[list[str]]:
-    """Find what users and items were called in fit: by the model within a pipeline or search, and by what is around it.
+    """Find the names of the user and item columns in fit: those of the model, of its pipeline and of its search.
 
-    What is around it counts if it was given as many columns as the model, so that the first two are the pair.
+    A pipeline or search counts only if it had as many columns as the model. Then its first two are the pair.
     """
     steps = [estimator]
     while inner := getattr(steps[-1], "best_estimator_", None) or getattr(steps[-1], "steps", None):
@@ -28,7 +28,7 @@ def names_of_pair(estimator: Any) -> list[list[str]]:
 
 
 def split_user_and_item(X: Any, table: str, display: str, known: Sequence[list[str]] = ()) -> list[Column]:
-    """Take the columns user and item of a table of pairs: those of the first known names that fit, or the first two."""
+    """Take the user and item columns of a table: the first known names that it has, or its first two columns."""
     columns = split_columns(X, display, table)
     if len(columns) < 2 or not len(columns[0]):
         shape = (len(columns[0]) if columns else 0, len(columns))
@@ -39,14 +39,14 @@ def split_user_and_item(X: Any, table: str, display: str, known: Sequence[list[s
 
 
 def find_names_of_pair(X: Any, known: Sequence[list[str]]) -> list[str]:
-    """Find what a table calls users and items: the first known names that fit, or its first two; none without names."""
+    """Find the names of the user and item columns of a table. The list is empty if the table has no names."""
     names = column_names(X)
     places = next((found for expected in known if (found := find_columns(names, expected)) is not None), [0, 1])
     return [names[place] for place in places] if len(names) > 1 else []
 
 
 def count_training_rows(column: Column, in_training: Column) -> np.ndarray:
-    """Count for each row of a column in how many rows of training its id is."""
+    """Count for each row of a column how many training rows have its id."""
     levels, codes = factorize(column)
     trained, trained_codes = factorize(in_training)
     counts = np.append(np.bincount(trained_codes), 0)  # the last is for unknown ids, at place -1
@@ -55,7 +55,7 @@ def count_training_rows(column: Column, in_training: Column) -> np.ndarray:
 
 
 def count_training_ratings(X: Any, X_train: Any, display: str, known: list[list[str]]) -> dict[str, np.ndarray]:
-    """Count the training ratings of the item and of the user of each row, given their known names."""
+    """Count the training ratings of the item and of the user of each row."""
     held_out = split_user_and_item(X, "X", display, known)
     names = find_names_of_pair(X, known)
     trained = split_user_and_item(X_train, "X_train", display, [names, *known] if names else known)
@@ -75,8 +75,8 @@ def choose_texts(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_nam
         if len(ids) and not any(id_ in labels for id_ in ids):
             example = repr(next(iter(labels))) if labels else "none"
             raise ValueError(
-                f"labels has none of the ids to label (such as {ids[0]!r}) among its keys (such as {example}). Give "
-                "keys of the kind of the ids."
+                f"labels has none of the ids to label (such as {ids[0]!r}) among its keys (such as {example}). Use "
+                "keys of the same type as the ids."
             )
     elif len(labels) != len(aligned_with):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Draw how training went: loss and validation score by epoch."""
+"""Draw the training loss and the validation score of each epoch."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ _HEADROOM = 0.2  # room above the lines for text and legend, as a share of their
 
 
 class LossCurveDisplay:
-    """Draw the training loss by epoch and, with early stopping, the validation score.
+    """Draw the training loss of each epoch and, with early stopping, the validation score.
 
-    Loss falls on the left axis, the score rises on the right one. The best epoch, the one with the highest score, is
-    marked. :meth:`from_estimator` makes a display of a fitted model; all parameters are stored as attributes.
+    The left axis is the loss, and the right axis is the score. A dot marks the best epoch, which has the highest score.
+    Each axis spans at least a tenth of its largest value, so small changes look small. Use :meth:`from_estimator` to
+    create a display of a fitted model. All parameters are stored as attributes.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_epochs,)
-        Mean training loss of each epoch, in the unit of the loss; finite.
+        Mean training loss of each epoch. Finite.
 
     validation_scores : array-like of shape (n_scores,), default=None
-        Score of each epoch on held-out ratings, greater is better; at most as many as losses. With None or an empty
-        list only the loss is drawn.
+        Score of each epoch on held-out ratings. Greater is better. There may be fewer scores than losses. None or an
+        empty list draws only the loss.
 
     Attributes
     ----------
@@ -43,22 +44,22 @@ class LossCurveDisplay:
         Axes of the loss.
 
     validation_ax_ : matplotlib Axes or None
-        Axes of the score, with the same horizontal axis.
+        Axes of the score. They share the horizontal axis.
 
     figure_ : matplotlib Figure
-        Figure with both.
+        Figure with the axes.
 
     line_ : matplotlib Line2D
-        The loss; x is the epoch, from 1.
+        Line of the loss. The first epoch is 1.
 
     validation_line_, best_ : matplotlib Line2D or None
-        The score, and the mark of the best epoch.
+        Line of the score, and the dot at the best epoch.
 
     text_ : matplotlib Annotation or None
-        Best score and epoch.
+        Text with the best score and epoch.
 
     legend_ : matplotlib Legend or None
-        Legend of the two lines; None without scores.
+        Legend of the two lines. None without scores.
 
     Raises
     ------
@@ -87,7 +88,7 @@ class LossCurveDisplay:
         if len(self.validation_scores) > len(self.loss_curve):
             raise ValueError(
                 f"validation_scores has {len(self.validation_scores)} values and loss_curve {len(self.loss_curve)}: "
-                "give one score an epoch."
+                "give at most one score for each epoch."
             )
 
     @classmethod
@@ -97,7 +98,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with ``loss_curve_``; or a pipeline or a search that ends in such an estimator.
+            Fitted estimator with ``loss_curve_``, or a pipeline or search that ends in one.
 
         **plot_kw : keywords of :meth:`plot`
 
@@ -110,7 +111,7 @@ class LossCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         AttributeError
-            If it has no ``loss_curve_``.
+            If the estimator has no ``loss_curve_``.
         """
         require_matplotlib(cls.__name__)
         model = find_fitted_model(estimator, ("loss_curve_",), cls.__name__)
@@ -126,15 +127,15 @@ class LossCurveDisplay:
         best_kw: dict[str, Any] | None = None,
         legend_kw: dict[str, Any] | None = None,
     ) -> LossCurveDisplay:
-        """Draw the loss, and the scores if there are any.
+        """Draw the loss and, if there are any, the scores.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw into; the score gets a twin of them. None makes a new figure.
+            Axes for the loss. The score gets a second vertical axis. None makes a new figure.
 
         line_kw, validation_line_kw, best_kw : dict, default=None
-            Keywords of ``Axes.plot`` for the loss, the score and the mark of the best epoch.
+            Keywords of ``Axes.plot`` for the loss, for the score and for the dot at the best epoch.
 
         legend_kw : dict, default=None
             Keywords of ``Axes.legend``.

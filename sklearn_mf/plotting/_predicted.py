@@ -29,17 +29,19 @@ _MAX_BOXES = 20  # more distinct true ratings are drawn as hexagons
 class PredictedRatingsDisplay:
     """Draw predicted against true ratings.
 
-    Ratings on a few steps (stars) get a box of predictions for each step: quartiles and median, whiskers from the 5th
-    to the 95th percentile, and the mean. Ratings of many values get a two-dimensional histogram of hexagons with
-    counts on a logarithmic scale. Predictions on the dashed diagonal are right. Predictions of a model that minimizes
-    squared errors are nearer to the mean than the ratings are, so that boxes of low ratings lie above the diagonal and
-    boxes of high ratings below it. :meth:`from_estimator` and :meth:`from_predictions` make a display; all parameters
-    are stored as attributes.
+    If ratings have up to 20 values, such as stars, each value gets a box of its predictions. The box shows the
+    quartiles, the median and the mean. Whiskers go from the 5th to the 95th percentile. If ratings have more values,
+    hexagons show how many ratings are in each place, with a logarithmic color scale.
+
+    On the dashed diagonal, predictions are right. A model that minimizes squared errors predicts values that are closer
+    to the mean than the ratings are. So boxes of low ratings are above the diagonal, and boxes of high ratings below.
+
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create a display. All parameters are stored as attributes.
 
     Parameters
     ----------
     y_true : array-like of shape (n_ratings,)
-        True ratings, finite; preferably ratings that were not trained on.
+        True ratings, finite. Use held-out ratings, because a model knows its training ratings.
 
     y_pred : array-like of shape (n_ratings,)
         Predicted ratings, finite.
@@ -50,27 +52,27 @@ class PredictedRatingsDisplay:
         Axes drawn into.
 
     figure_ : matplotlib Figure
-        Their figure.
+        Figure with the axes.
 
     boxes_ : dict of lists of matplotlib artists, or None
         Boxes as ``Axes.bxp`` returns them, for ``kind="box"``.
 
     hexbin_ : matplotlib PolyCollection or None
-        The histogram, for ``kind="hexbin"``.
+        Hexagons, for ``kind="hexbin"``.
 
     colorbar_ : matplotlib Colorbar or None
-        Colors of the histogram.
+        Color bar of the hexagons.
 
     line_ : matplotlib Line2D
         The diagonal.
 
     legend_ : matplotlib Legend
-        Legend with the number of ratings and the RMSE in its title.
+        Legend. Its title has the number of ratings and the RMSE.
 
     Raises
     ------
     ValueError
-        If ratings are not finite numbers, there are none, or numbers of true and predicted ones differ.
+        If there are no ratings, ratings are not finite numbers, or lengths differ.
 
     Examples
     --------
@@ -89,18 +91,18 @@ class PredictedRatingsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, **plot_kw: Any) -> PredictedRatingsDisplay:
-        """Draw what a fitted estimator predicts for X against y.
+        """Draw the predictions of a fitted estimator against true ratings.
 
         Parameters
         ----------
         estimator : estimator
-            Fitted, with ``predict``.
+            Fitted estimator with ``predict``.
 
         X : as in ``predict``
             Pairs to predict.
 
         y : array-like of shape (n_ratings,)
-            Their ratings.
+            True ratings of the pairs.
 
         **plot_kw : keywords of :meth:`plot`
 
@@ -153,8 +155,8 @@ class PredictedRatingsDisplay:
             Axes to draw into. None makes a new figure.
 
         kind : {"auto", "box", "hexbin"}, default="auto"
-            "box" draws a box for each true rating, "hexbin" a two-dimensional histogram; "auto" draws boxes for up to
-            20 distinct true ratings.
+            "box" draws a box for each distinct true rating. "hexbin" draws hexagons. "auto" draws boxes for up to 20
+            distinct true ratings, and hexagons for more.
 
         box_kw : dict, default=None
             Keywords of ``Axes.boxplot``.
@@ -166,7 +168,7 @@ class PredictedRatingsDisplay:
             Keywords of ``Axes.plot`` for the diagonal.
 
         legend_kw : dict, default=None
-            Keywords of ``Axes.legend``.
+            Keywords of ``Axes.legend``. Without ``loc``, the legend goes where it covers no data.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Draw the scores of a search over one or two of its parameters."""
+"""Draw the scores of a hyperparameter search by one or two of its parameters."""
 
 from __future__ import annotations
 
@@ -39,17 +39,22 @@ _KEYWORDS_OF_KINDS = {"heatmap": ["imshow_kw", "text_kw"], "line": ["errorbar_kw
 
 
 class SearchHeatMapDisplay:
-    """Draw the scores of a search over the parameters that varied.
+    """Draw the scores of a hyperparameter search by the parameters that varied.
 
-    Over two parameters it is a heat map: a cell is one pair of values; cells that were not tried stay blank. Where most
-    pairs were not tried, as in a random search, each pair is a point instead. The brighter, the better. Over one
-    parameter it is a line, with the standard deviation over the folds. The best is framed. :meth:`from_search` makes a
-    display of a fitted search; all parameters are stored as attributes.
+    One parameter makes a line, with the standard deviation over the folds. Two parameters make a heat map. A cell is a
+    pair of values, and cells that were not tried stay blank. If most pairs were not tried, as in a random search, each
+    pair is a point. The brighter a cell or point, the better. The best cell has a frame, and the best point a ring.
+
+    The score axis and the colors span at least a tenth of the largest score, so small differences look small. Change
+    this with ``vmin`` and ``vmax`` in ``imshow_kw`` or ``scatter_kw``.
+
+    Use :meth:`from_search` to create a display of a fitted search. All parameters are stored as attributes.
 
     Parameters
     ----------
     scores : array-like of shape (n_y, n_x), or (n_x,)
-        For a heat map, a score for each pair of values, NaN where there is none; else a score for each of ``x_values``.
+        For a heat map, a score for each pair of values. NaN means that there is none. For a line or points, a score for
+        each of ``x_values``.
 
     x_values : sequence of length n_x
         Values of the horizontal parameter.
@@ -58,7 +63,7 @@ class SearchHeatMapDisplay:
         Values of the vertical parameter. None draws a line.
 
     x_name, y_name : str
-        Names of the parameters; a line has no ``y_name``.
+        Names of the parameters. A line has no ``y_name``.
 
     score_name : str
         Name of the scores.
@@ -67,30 +72,30 @@ class SearchHeatMapDisplay:
         Whether the best score is the highest.
 
     best : tuple of int or None, default=None
-        Place of the best score: row and column of a cell, or the number of a point. None finds it.
+        Position of the best score: row and column of a cell, or the number of a point. None finds it.
 
     spread : array-like of shape (n_x,), default=None
-        Half the length of the bars of a line, such as standard deviations over folds. None draws none.
+        Half the length of the error bars of a line, such as standard deviations over folds. None draws no bars.
 
     Attributes
     ----------
     kind : {"heatmap", "line", "scatter"}
-        What is drawn, as the shapes of scores and values say.
+        What is drawn. It depends on the shapes of scores and values.
 
     ax_ : matplotlib Axes
         Axes drawn into.
 
     figure_ : matplotlib Figure
-        Their figure.
+        Figure with the axes.
 
     im_ : matplotlib AxesImage or None
         The cells of a heat map.
 
     text_ : ndarray of shape (n_y, n_x) of matplotlib Text or None
-        The numbers in the cells; None where there is none, and where there are no cells.
+        Numbers in the cells. An entry is None if its cell has no number. The array is None without a heat map.
 
     errorbar_ : matplotlib ErrorbarContainer or None
-        The line and its bars.
+        The line and its error bars.
 
     scatter_ : matplotlib PathCollection or None
         The points.
@@ -99,12 +104,12 @@ class SearchHeatMapDisplay:
         Frame of the best cell, or ring around the best point.
 
     colorbar_ : matplotlib Colorbar or None
-        Colors of the scores.
+        Color bar of the scores.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, or there is no score.
+        If shapes do not match, or there is no score.
 
     Examples
     --------
@@ -156,7 +161,7 @@ class SearchHeatMapDisplay:
         self.best = _check_place(best, shape)
         self.spread = None if spread is None else as_floats(spread, "spread")
         if self.spread is not None and (self.kind != "line" or self.spread.shape != shape):
-            raise ValueError(f"spread.shape == {self.spread.shape}: give one for each of x_values, to a line alone.")
+            raise ValueError(f"spread.shape == {self.spread.shape}: give one for each of x_values, to a line only.")
 
     @classmethod
     def from_search(
@@ -172,33 +177,36 @@ class SearchHeatMapDisplay:
     ) -> SearchHeatMapDisplay:
         """Draw ``cv_results_`` of a fitted search.
 
-        Where further parameters vary, a cell or point has the best score over them, and its label says so. After
-        successive halving it has the score with the most resources that its candidates were given, and the best one
-        is one of those with the most of all. Candidates without a value of x or y, or whose score is NaN, are left out.
+        If more parameters vary, a cell or point has the best score over them, and the label of the scores says so.
+
+        After successive halving, a cell has the score with the largest resources of its candidates. The best candidate
+        is one with the largest resources of all. Candidates without a value of x or y, or with a score of NaN, are
+        left out.
 
         Parameters
         ----------
         search : estimator
-            A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV`` or the like.
+            Fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV`` or similar.
 
         x, y : str, default=None
-            Parameters of the horizontal and vertical axis: as in the search, or without the names of steps where that
-            is unique (``rank`` for ``matrixfactorizationregressor__rank``). None takes what varied: one parameter
-            makes a line; of two, the first is x; of more, ``learning_rate`` and ``rank`` if they are among them, else
-            they must be given.
+            Parameters of the horizontal and the vertical axis. Names of pipeline steps may be left out if the rest is
+            unique: ``rank`` for ``matrixfactorizationregressor__rank``. With None, the parameters that varied are
+            taken. If two varied, the first is x. If more varied, ``learning_rate`` and ``rank`` are taken if they are
+            among them. Otherwise give x and y.
 
         kind : {"auto", "heatmap", "line", "scatter"}, default="auto"
-            What to draw. "auto" is a line over one parameter, and over two a heat map, or points where both are numbers
-            and most pairs of their values were not tried. "line" needs x where several parameters varied.
+            What to draw. "auto" draws a line for one parameter and a heat map for two. It draws points if both
+            parameters are numbers and most pairs were not tried. "line" needs x if several parameters varied.
 
         scores : str, default=None
-            Column of ``cv_results_``, such as ``"mean_test_ndcg"`` or ``"ndcg"`` of a search with several metrics, or
-            ``"mean_fit_time"``. None is ``"mean_test_score"``, and of several metrics the one of ``refit``. The best is
-            the highest of test and train scores, and the lowest of all else (times, ranks, standard deviations).
+            Column of ``cv_results_``, such as ``"mean_fit_time"``. In a search with several metrics, the name of a
+            metric is enough: ``"ndcg"`` for ``"mean_test_ndcg"``. None means ``"mean_test_score"``, or the metric of
+            ``refit``. The best test or train score is the highest. The best time, rank or standard deviation is the
+            lowest.
 
         negate_score : bool or None, default=None
-            Whether the sign of scores is turned, so that an error reads as an error, the lowest being the best. None
-            turns what the search calls ``neg_...``; set it for scorers made by ``make_scorer``.
+            Whether to change the sign of the scores. An error is then positive, and the lowest is the best. None does
+            this if the name of the metric starts with ``neg_``. Set it for your own scorers from ``make_scorer``.
 
         **plot_kw : keywords of :meth:`plot`
 
@@ -211,10 +219,10 @@ class SearchHeatMapDisplay:
         NotFittedError
             If the search is not fitted.
         AttributeError
-            If it has no ``cv_results_``.
+            If the search has no ``cv_results_``.
         ValueError
-            If no parameter varied, or it is not clear which to draw; if one was not searched or is not unique; if there
-            is no such column of numbers.
+            If no parameter varied, it is not clear which parameters to draw, x or y is unknown or not unique, or
+            ``scores`` is not a column of numbers.
         """
         require_matplotlib(cls.__name__)
         if kind not in ("auto", *_KEYWORDS_OF_KINDS):
@@ -222,8 +230,8 @@ class SearchHeatMapDisplay:
         check_is_fitted(search)
         if not hasattr(search, "cv_results_"):
             raise AttributeError(
-                f"{cls.__name__} needs cv_results_, which {type(search).__name__} has not: give a fitted search such "
-                "as GridSearchCV."
+                f"{cls.__name__} needs cv_results_, but {type(search).__name__} does not have it. Give a fitted search "
+                "such as GridSearchCV."
             )
         candidates = read_candidates(search, scores, negate_score)
         keys = choose_axes(candidates, x, y, kind)
@@ -260,22 +268,22 @@ class SearchHeatMapDisplay:
             Axes to draw into. None makes a new figure.
 
         include_values : bool, default=True
-            Whether to write the score into each cell. Cells that are too small for letters of 4 points stay without.
+            Whether to write the score into each cell. Cells that are too small for letters of 5 points get no number.
 
         values_format : str or None, default=None
-            Format specification such as ``".3f"``. None takes as many decimals as tell the best cell from the others.
+            Format specification such as ``".3f"``. None writes enough decimals for a hundredth of the range of scores.
 
         colorbar : bool, default=True
-            Whether to draw a color bar. Without it the title says what the scores are, if the axes have no title yet.
+            Whether to draw a color bar. Without it, the name of the scores becomes the title, if the axes have none.
 
         imshow_kw, text_kw : dict, default=None
-            Keywords of ``Axes.imshow`` and, for the numbers, of ``Axes.text``; for a heat map.
+            For a heat map: keywords of ``Axes.imshow``, and of ``Axes.text`` for the numbers.
 
         errorbar_kw : dict, default=None
-            Keywords of ``Axes.errorbar``; for a line.
+            For a line: keywords of ``Axes.errorbar``.
 
         scatter_kw : dict, default=None
-            Keywords of ``Axes.scatter``; for points.
+            For points: keywords of ``Axes.scatter``.
 
         best_kw : dict, default=None
             Keywords of ``matplotlib.patches.Rectangle`` for the frame of the best cell, or of
@@ -291,7 +299,7 @@ class SearchHeatMapDisplay:
         own = _KEYWORDS_OF_KINDS[self.kind]
         for name in given.keys() - set(own):
             if given[name]:
-                raise ValueError(f'{name} is not for kind="{self.kind}", which is drawn: give {" or ".join(own)}.')
+                raise ValueError(f'{name} is not for kind="{self.kind}", which is drawn here: give {" or ".join(own)}.')
         self.ax_ = make_axes_if_none(ax)
         self.figure_ = self.ax_.figure
         self.im_ = self.text_ = self.errorbar_ = self.scatter_ = self.colorbar_ = None
@@ -425,7 +433,9 @@ def _check_place(best: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     best = as_list(best, "best")
     is_place = len(best) == len(shape) and all(isinstance(place, Integral) for place in best)
     if not is_place or not all(0 <= place < n for place, n in zip(best, shape, strict=True)):
-        raise ValueError(f"best={best} is no place in scores of shape {shape}: give a whole number for each dimension.")
+        raise ValueError(
+            f"best={best} is no position in scores of shape {shape}: give a whole number for each dimension."
+        )
     return tuple(int(place) for place in best)
 
 

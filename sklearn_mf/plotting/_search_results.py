@@ -1,4 +1,4 @@
-"""Read what a search found: candidates with their scores, and which parameters to draw."""
+"""Read the candidates of a search with their scores, and choose the parameters to draw."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Candidates:
         return np.flatnonzero(np.isfinite(self.scores) & has_values)
 
     def find_best_of_cells(self, rows: np.ndarray, cells: np.ndarray, n_cells: int) -> tuple[np.ndarray, int]:
-        """Find the best of the candidates in each cell, -1 where there is none; return them and the best cell.
+        """Find the best candidate of each cell, or -1 if it has none. Return them and the best cell.
 
-        Only candidates with the most resources of the cell count, and of the cells those with the most of all.
+        In each cell, only candidates with the largest resources count. The best cell has the largest of all.
         """
         goodness = self.scores[rows] if self.greater_is_better else -self.scores[rows]
         order = np.lexsort([goodness, self.resources[rows]])
@@ -48,7 +48,7 @@ class Candidates:
 
 
 def read_candidates(search: Any, scores: str | None, negate_score: bool | None) -> Candidates:
-    """Read the candidates of a fitted search and the scores that are meant."""
+    """Read the candidates of a fitted search and one column of scores."""
     results = search.cv_results_
     column, values = _find_scores(scores, getattr(search, "refit", None), results)
     is_score = re.fullmatch(r"(mean|split\d+)_(test|train)_(.+)", column)
@@ -69,13 +69,13 @@ def read_candidates(search: Any, scores: str | None, negate_score: bool | None) 
 
 
 def choose_axes(candidates: Candidates, x: str | None, y: str | None, kind: str) -> list[str]:
-    """Choose the parameter of a line, or those of the two axes: what was asked for, and of the rest what varied."""
+    """Choose the parameter of a line or of each axis: those that the caller gave, then those that varied."""
     names, parameters = {"x": x, "y": y}, candidates.parameters
     keys = {axis: _find_parameter(name, parameters, axis) for axis, name in names.items() if name is not None}
     if len(keys) == 2 and keys["x"] == keys["y"]:
-        raise ValueError(f"x={x!r} and y={y!r} are the same parameter. Varied were: {', '.join(parameters)}.")
+        raise ValueError(f"x={x!r} and y={y!r} are the same parameter. These varied: {', '.join(parameters)}.")
     if kind == "line" and y is not None:
-        raise ValueError(f'kind="line" draws over one parameter: leave out y, or x={y!r} in its place.')
+        raise ValueError(f'kind="line" has one parameter: leave out y, or give x={y!r} instead.')
     left = [key for key in candidates.varied if key not in keys.values()]
     n_axes = 1 if kind == "line" or (kind == "auto" and len(keys) + len(left) < 2) else 2
     missing = [axis for axis in ("x", "y")[:n_axes] if axis not in keys] if len(keys) < n_axes else []
@@ -88,9 +88,9 @@ def choose_axes(candidates: Candidates, x: str | None, y: str | None, kind: str)
     if len(usual) != len(missing) or n_axes == 1:  # a line has no usual parameter
         if 0 < len(missing) < len(left):
             raise ValueError(
-                f"{len(left)} parameters varied in this search: {', '.join(left)}. Say which to draw, such as "
-                f"{', '.join(f'{axis}={key!r}' for axis, key in zip(missing, left, strict=False))}; of the others the "
-                "best is shown."
+                f"{len(left)} parameters varied in this search: {', '.join(left)}. Choose which to draw, for example "
+                f"{', '.join(f'{axis}={key!r}' for axis, key in zip(missing, left, strict=False))}. The "
+                "picture shows the best score over the others."
             )
         usual = left[: len(missing)]
     keys |= dict(zip(missing, usual, strict=True))
@@ -98,7 +98,7 @@ def choose_axes(candidates: Candidates, x: str | None, y: str | None, kind: str)
 
 
 def arrange(candidates: Candidates, keys: list[str], kind: str) -> dict[str, Any]:
-    """Arrange the best candidates over one or two parameters as the display takes a line, cells or points."""
+    """Arrange the best candidates by one or two parameters, as arguments of the display."""
     rows = candidates.find_rows(keys)
     if not len(rows):
         raise ValueError(f"No candidate with a value of {' and '.join(keys)} has a score.")
@@ -124,7 +124,7 @@ def arrange(candidates: Candidates, keys: list[str], kind: str) -> dict[str, Any
 
 
 def short_names(keys: list[str]) -> list[str]:
-    """Leave out the names of steps where the rest tells these parameters apart."""
+    """Leave out the names of pipeline steps if the rest is unique."""
     short = [key.rpartition("__")[2] for key in keys]
     return short if len(set(short)) == len(short) else keys
 
@@ -135,17 +135,17 @@ def are_numbers(values: list) -> bool:
 
 
 def _find_parameter(name: str, parameters: list[str], argument: str) -> str:
-    """Find the full name of a parameter that is given with or without the names of steps."""
+    """Find the full name of a parameter, which may be given without the names of steps."""
     found = [key for key in parameters if key == name] or [key for key in parameters if key.endswith(f"__{name}")]
     if len(found) == 1:
         return found[0]
     if found:
-        raise ValueError(f"{argument}={name!r} may be any of {', '.join(found)}: give one of these names.")
-    raise ValueError(f"{argument}={name!r} was not varied in the search. Varied were: {', '.join(parameters)}.")
+        raise ValueError(f"{argument}={name!r} is not unique. Give one of these names: {', '.join(found)}.")
+    raise ValueError(f"{argument}={name!r} did not vary in the search. These varied: {', '.join(parameters)}.")
 
 
 def _find_scores(name: str | None, refit: Any, results: dict[str, Any]) -> tuple[str, np.ndarray]:
-    """Find the column of ``cv_results_`` that is meant; return its name and its numbers."""
+    """Find a column of ``cv_results_``. Return its name and its numbers."""
     if name is None:
         of_refit = f"mean_test_{refit}"
         name = of_refit if of_refit in results else "mean_test_score"
@@ -158,14 +158,14 @@ def _find_scores(name: str | None, refit: Any, results: dict[str, Any]) -> tuple
 
 
 def _metric_name(search: Any, name: str) -> str:
-    """Return what the search calls the metric: the name of its scorer if that is known."""
+    """Return the name of the metric: that of its scorer, if it is known."""
     scoring = getattr(search, "scoring", None)
     known = scoring if name == "score" else scoring.get(name) if isinstance(scoring, dict) else None
     return known if isinstance(known, str) else name
 
 
 def sort_values(values: list) -> tuple[list, np.ndarray]:
-    """Sort the distinct values: first other values as they came, then numbers; return them and the place of each."""
+    """Sort the distinct values, numbers last. Return them, and the position of each value among them."""
     values, distinct = _to_plain(values), []
     for value in values:
         if not any(_are_same(value, other) for other in distinct):

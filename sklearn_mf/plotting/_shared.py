@@ -1,4 +1,4 @@
-"""Provide what the displays share: axes, styles and colors, and checks of estimators and ratings."""
+"""Provide axes, legends, styles, colors and checks for the displays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROPERTIES_SET_BY = {"color": ("edgecolor", "facecolor"), "fontproperties": ("f
 
 
 def require_matplotlib(name: str) -> None:
-    """Say what to install if matplotlib is missing, before any work starts."""
+    """Raise an error that says what to install if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -60,7 +60,7 @@ def make_two_axes_if_none(ax: Sequence[Axes] | np.ndarray | None, sharey: bool =
 
 
 def settle_layout(ax: Axes) -> None:
-    """Give axes the size and limits that they will be drawn with, so that texts can be measured in them."""
+    """Give axes their final size and limits, so that texts can be measured in them."""
     figure = ax.figure.figure  # the whole figure if that of the axes is a part of it
     if figure.get_layout_engine() is not None:  # which works only while drawing
         figure.draw_without_rendering()
@@ -133,7 +133,7 @@ def _make_room(ax: Axes, legend: Legend, boxes: np.ndarray, below: bool) -> None
 
 
 def merge_style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: type) -> dict[str, Any]:
-    """Replace ``defaults`` by what the caller gave, under any name of a property ("lw", "linewidth")."""
+    """Replace defaults by the properties that the caller gave, under any of their names ("lw", "linewidth")."""
     from matplotlib.cbook import normalize_kwargs
 
     defaults, given = normalize_kwargs(defaults, artist), normalize_kwargs(given, artist)
@@ -142,7 +142,7 @@ def merge_style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: 
 
 
 def background_color(ax: Axes) -> np.ndarray:
-    """Compute the RGB color behind a drawing: axes on their figure on white paper, where both may be transparent."""
+    """Compute the RGB color behind a drawing. Axes and figure may be transparent, and the paper is white."""
     from matplotlib.colors import to_rgba
 
     color = np.ones(3)
@@ -161,12 +161,12 @@ def ink_color(ax: Axes, share: float = 1.0) -> tuple[float, ...]:
 
 
 def luma(rgb: ArrayLike) -> float:
-    """Compute how light a color is when it is printed in gray, from 0 to 1, by ITU-R BT.601."""
+    """Compute how light a color is in gray print, from 0 to 1, by ITU-R BT.601."""
     return float(np.dot(rgb, [0.299, 0.587, 0.114]))
 
 
 def find_fitted_model(estimator: Any, attributes: tuple[str, ...], display: str) -> Any:
-    """Find the estimator with these attributes: the one given, the last of a pipeline or the best of a search."""
+    """Find the estimator with these attributes: the given one, the last step of a pipeline or the best of a search."""
     check_is_fitted(estimator)
     model = estimator
     while not all(hasattr(model, name) for name in attributes):
@@ -177,16 +177,16 @@ def find_fitted_model(estimator: Any, attributes: tuple[str, ...], display: str)
         else:
             missing = [name for name in attributes if not hasattr(model, name)]
             raise AttributeError(
-                f"{display} needs {', '.join(missing)}, which {type(model).__name__} has not: give a fitted "
+                f"{display} needs {', '.join(missing)}, but {type(model).__name__} does not have it. Give a fitted "
                 "MatrixFactorizationRegressor, or a pipeline or search that ends in one."
             )
     return model
 
 
 def check_true_and_predicted(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Check that there are as many true as predicted ratings, at least one, and return them as float64."""
+    """Check true and predicted ratings, and return them as float64."""
     if as_array(y_true, "y_true").ndim == 0 or not len(y_true):
-        raise ValueError("y_true must be a list or array of one rating or more.")
+        raise ValueError("y_true must be a list or array of at least one rating.")
     n_rows = len(y_true)
     true = check_ratings(y_true, n_rows, "y_true", "y_true")
     _check_predictions(y_pred)
@@ -195,15 +195,15 @@ def check_true_and_predicted(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.n
 
 
 def as_array(values: Any, name: str) -> np.ndarray:
-    """Make an array of what a display is given, and refuse rows of different lengths."""
+    """Make an array of an argument, and refuse rows of different lengths."""
     try:
         return np.asarray(values)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} must be an array of numbers, all its rows of one length: {error}.") from error
+        raise ValueError(f"{name} must be an array of numbers with rows of equal length: {error}.") from error
 
 
 def as_floats(values: Any, name: str) -> np.ndarray:
-    """Make an array of float64 of what a display is given, and refuse what holds other than numbers."""
+    """Make a float64 array of an argument, and refuse values that are no numbers."""
     array = as_array(values, name)
     try:
         if array.dtype.kind not in "biufO":
@@ -215,14 +215,14 @@ def as_floats(values: Any, name: str) -> np.ndarray:
 
 
 def as_list(values: Any, name: str) -> list:
-    """List what a display is given, and refuse what has no order."""
+    """Make a list of an argument, and refuse values without an order."""
     if not isinstance(values, Iterable) or isinstance(values, (str, bytes)):
         raise TypeError(f"{name} must be a list or array, not {type(values).__name__}.")
     return list(values)
 
 
 def _check_predictions(y_pred: Any) -> None:
-    """Refuse predictions that are NaN or infinite, and say where they come from."""
+    """Refuse predictions that are NaN or infinite, and say why a model may predict them."""
     if np.ma.isMaskedArray(y_pred):
         return
     try:
@@ -238,7 +238,7 @@ def _check_predictions(y_pred: Any) -> None:
 
 
 def check_whole_number(value: Any, name: str, at_least: int) -> None:
-    """Refuse what is not a whole number of Python or NumPy; True is not one."""
+    """Refuse values that are no whole numbers. True is not one."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
         raise ValueError(f"{name}={value!r} must be a whole number, {at_least} or more.")
 

@@ -27,7 +27,11 @@ Y = [1.0, 2.0]
             {"loss_curve": [1.0], "validation_scores": [0.1, 0.2]},
             "validation_scores has 2 values and loss_curve 1",
         ),
-        (PredictedRatingsDisplay, {"y_true": [], "y_pred": []}, "y_true must be a list or array of one rating or more"),
+        (
+            PredictedRatingsDisplay,
+            {"y_true": [], "y_pred": []},
+            "y_true must be .* of at least one rating",
+        ),
         (PredictedRatingsDisplay, {"y_true": 3, "y_pred": 3}, "y_true must be a list or array"),
         (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0]}, "y_true and y_pred have inconsistent numbers"),
         (
@@ -37,10 +41,10 @@ Y = [1.0, 2.0]
         ),
         (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [None, 1]}, 'at row 0. A model with handle_unknown="nan"'),
         (PredictedRatingsDisplay, {"y_true": Y, "y_pred": [1.0, np.inf]}, "NaN or infinite, the first at row 1"),
-        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": ["a", "b"]}, "y_pred holds text"),
+        (PredictedRatingsDisplay, {"y_true": Y, "y_pred": ["a", "b"]}, "y_pred has text or dates"),
         (PredictedRatingsDisplay, {"y_true": Y, "y_pred": np.ma.array(Y, mask=[0, 1])}, "y_pred has 1 masked"),
-        (PredictedRatingsDisplay, {"y_true": [1, np.nan], "y_pred": Y}, "y_true contains NaN .* a row to leave out"),
-        (PredictedRatingsDisplay, {"y_true": ["a", "b"], "y_pred": Y}, "y_true holds text"),
+        (PredictedRatingsDisplay, {"y_true": [1, np.nan], "y_pred": Y}, "y_true contains NaN .* Leave out rows"),
+        (PredictedRatingsDisplay, {"y_true": ["a", "b"], "y_pred": Y}, "y_true has text or dates"),
         (
             ErrorByActivityDisplay,
             {"y_true": Y, "y_pred": Y, "item_counts": [1], "user_counts": [1, 2]},
@@ -61,7 +65,7 @@ Y = [1.0, 2.0]
             for given, message in [
                 ({"y_pred": [1.0]}, "y_true and y_pred have inconsistent numbers"),
                 ({"y_pred": [1.0, np.nan]}, "y_pred has 1 of 2 predictions that are NaN or inf"),
-                ({"y_std": [1.0]}, r"y_std.shape == \(1,\), expected \(2,\): one deviation a rating"),
+                ({"y_std": [1.0]}, r"y_std.shape == \(1,\), expected \(2,\): give one deviation for each rating"),
                 ({"y_std": 1.0}, r"y_std.shape == \(\), expected \(2,\)"),
                 (
                     {"y_std": [1.0, np.nan]},
@@ -70,8 +74,8 @@ Y = [1.0, 2.0]
                 ({"y_std": np.ma.array(Y, mask=[0, 1])}, "1 of 2 deviations are missing"),
                 ({"y_std": [0.0, -1.0]}, r"2 of 2 deviations are zero or negative, the first at row 0 \(0\)"),
                 ({"y_std": ["a", "b"]}, "y_std must be an array of numbers"),
-                ({"y_true": [1e200, 0.0]}, "so large that their squares are no float64"),
-                ({"y_std": [1e200, 1.0]}, "so large that their squares are no float64"),
+                ({"y_true": [1e200, 0.0]}, "so large that their squares overflow"),
+                ({"y_std": [1e200, 1.0]}, "so large that their squares overflow"),
                 *(
                     ({"confidence": value}, "confidence=.* must be a number above 0 and below 1")
                     for value in (0, 1, 90, -0.1, np.nan, True, None, "0.9")
@@ -167,7 +171,7 @@ def test_what_holds_no_numbers_is_named(display, name, value):
 
 @pytest.mark.parametrize("best", [(1,), (-1,), (0, 0), (0.5,), (None,), (2**70,)])
 def test_places_of_the_best_that_are_none(best):
-    with pytest.raises(ValueError, match=r"best=.* is no place in scores of shape \(1,\)"):
+    with pytest.raises(ValueError, match=r"best=.* is no position in scores of shape \(1,\)"):
         SearchHeatMapDisplay(scores=[1.0], x_values=[1], x_name="", score_name="", best=best)
 
 

@@ -166,7 +166,7 @@ def test_colors_of_edges_and_lines_are_those_asked_for():
 
 @pytest.mark.parametrize("name", ["ha", "verticalalignment", "xytext"])
 def test_places_of_labels_are_not_for_the_caller(name):
-    with pytest.raises(ValueError, match=r"text_kw has .*: labels are given their places here"):
+    with pytest.raises(ValueError, match=r"text_kw has .*: the display chooses the positions of labels"):
         DRAWN["map"](text_kw={name: "center"})
     assert plt.get_fignums() == []
 
@@ -188,13 +188,13 @@ def test_unfitted_estimators_are_refused():
 
 def test_other_estimators_are_refused():
     ridge = Ridge().fit(X, Y)
-    with pytest.raises(AttributeError, match="LossCurveDisplay needs loss_curve_, which Ridge has not"):
+    with pytest.raises(AttributeError, match="LossCurveDisplay needs loss_curve_, but Ridge does not have it"):
         LossCurveDisplay.from_estimator(ridge)
-    with pytest.raises(AttributeError, match="categories_, item_factors_, item_biases_, which Ridge has not"):
+    with pytest.raises(AttributeError, match="categories_, item_factors_, item_biases_, but Ridge does not have it"):
         ItemMapDisplay.from_estimator(make_pipeline(ridge))
-    with pytest.raises(TypeError, match=r"IntervalDisplay needs predict\(X, return_std=True\), which Ridge has not"):
+    with pytest.raises(TypeError, match=r"needs predict\(X, return_std=True\), but Ridge does not have it"):
         IntervalDisplay.from_estimator(make_pipeline(StandardScaler(), ridge).fit(X, Y), X, Y)
-    with pytest.raises(AttributeError, match="needs cv_results_, which Ridge has not"):
+    with pytest.raises(AttributeError, match="needs cv_results_, but Ridge does not have it"):
         SearchHeatMapDisplay.from_search(ridge)
 
 

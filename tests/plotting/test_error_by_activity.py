@@ -265,7 +265,7 @@ def test_a_pipeline_that_orders_columns_itself_is_followed():
 
 def test_other_names_are_refused_with_both():
     other = NAMED.set_axis(["who", "what"], axis=1)
-    message = r"columns of X_train are \['who', 'what'\], and those expected are \['user', 'item'\]"
+    message = r"X_train has the columns \['who', 'what'\], but needs \['user', 'item'\]"
     with pytest.raises(ValueError, match=message):
         ErrorByActivityDisplay.from_estimator(BY_NAME, NAMED_TEST, Y_TEST, X_train=other)
     with pytest.raises(ValueError, match=message):

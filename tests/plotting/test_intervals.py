@@ -226,7 +226,7 @@ def test_frames_are_matched_by_name():
 
 def test_estimators_without_deviations_are_refused():
     model = WithoutDeviations().fit(X_TRAIN, Y_TRAIN)
-    with pytest.raises(TypeError, match="of WithoutDeviations returned a ndarray, and IntervalDisplay needs a tuple"):
+    with pytest.raises(TypeError, match="of WithoutDeviations returned a ndarray, but IntervalDisplay needs a tuple"):
         IntervalDisplay.from_estimator(model, X_TEST, Y_TEST)
     with pytest.raises(ValueError, match="give both or none"):
         IntervalDisplay.from_predictions(Y_TEST, Y_PRED, Y_STD, X=X_TEST)

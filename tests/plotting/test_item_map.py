@@ -297,11 +297,11 @@ def test_the_map_refuses(given, message):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_map_needs_two_directions(rank):
     model = MatrixFactorizationRegressor(rank=rank, max_iter=2).fit(X, Y)
-    with pytest.raises(ValueError, match=f"rank={rank}, and a map has two directions"):
+    with pytest.raises(ValueError, match=f"rank={rank}, but a map needs rank >= 2"):
         ItemMapDisplay.from_estimator(model)
 
 
 def test_a_map_of_one_item_is_refused():
     model = MatrixFactorizationRegressor(rank=2, max_iter=2).fit([[1, 1], [2, 1]], [1, 2])
-    with pytest.raises(ValueError, match="no direction"):
+    with pytest.raises(ValueError, match="there is no map to draw"):
         ItemMapDisplay.from_estimator(model)

@@ -63,7 +63,7 @@ def test_steps_of_a_pipeline_need_not_be_named():
     np.testing.assert_array_equal(short.scores, full.scores)
     assert short.greater_is_better
     assert short.ax_.get_xlabel() == "alpha"
-    with pytest.raises(ValueError, match=f"x='learning_rate' was not varied .* Varied were: .*{prefix}rank"):
+    with pytest.raises(ValueError, match=f"x='learning_rate' did not vary .* These varied: .*{prefix}rank"):
         SearchHeatMapDisplay.from_search(search, x="learning_rate")
     chosen = SearchHeatMapDisplay.from_search(search)
     np.testing.assert_array_equal(chosen.scores, full.scores)
@@ -72,7 +72,7 @@ def test_steps_of_a_pipeline_need_not_be_named():
 
 def test_names_that_fit_several_steps_are_refused():
     results = {"params": [{"one__a": 1, "two__a": 2, "b": 3}], "mean_test_score": [0.5]}
-    with pytest.raises(ValueError, match="x='a' may be any of one__a, two__a"):
+    with pytest.raises(ValueError, match=r"x='a' is not unique\. Give one of these names: one__a, two__a"):
         SearchHeatMapDisplay.from_search(search_of(results), x="a", y="b")
     assert SearchHeatMapDisplay.from_search(search_of(results), x="one__a", y="b").x_values == [1]
 
@@ -298,7 +298,7 @@ def test_keywords_reach_the_heat_map():
 
 
 def test_one_parameter_is_not_two():
-    with pytest.raises(ValueError, match=r"x='a' and y='a' are the same parameter. Varied were: a, b"):
+    with pytest.raises(ValueError, match=r"x='a' and y='a' are the same parameter. These varied: a, b"):
         SearchHeatMapDisplay.from_search(search_of(GRID), x="a", y="a")
     results = {"params": [{"a": 1}, {"b": 2}], "mean_test_score": [1, 2]}
     with pytest.raises(ValueError, match="No candidate with a value of a and b"):
@@ -396,11 +396,11 @@ def test_points_of_values_that_are_no_numbers():
 def test_of_three_parameters_it_must_be_said_which():
     three = {**LOG_UNIFORM, "max_iter": lambda rng: int(rng.integers(1, 4))}
     search = search_over(**three)
-    with pytest.raises(ValueError, match=r"3 .* varied .*: alpha, rate, max_iter\. Say which .* x='alpha', y='rate'"):
+    with pytest.raises(ValueError, match=r"3 .*: alpha, rate, max_iter\. Choose which .* x='alpha', y='rate'"):
         SearchHeatMapDisplay.from_search(search)
-    with pytest.raises(ValueError, match=r"2 parameters varied .*: alpha, max_iter\. Say which .*y='alpha'"):
+    with pytest.raises(ValueError, match=r"2 parameters varied .*: alpha, max_iter\. Choose which .*y='alpha'"):
         SearchHeatMapDisplay.from_search(search, x="rate")
-    with pytest.raises(ValueError, match=r"3 parameters varied .* such as x='alpha'; of the others"):
+    with pytest.raises(ValueError, match=r"3 parameters varied .* for example x='alpha'"):
         SearchHeatMapDisplay.from_search(search, kind="line")
     display = draw(SearchHeatMapDisplay.from_search(search, x="alpha", y="rate"))
     assert display.score_name == "r2\n(best over max_iter)"
@@ -431,7 +431,7 @@ def test_names_that_only_steps_tell_apart_are_written_in_full():
         ([{}], {}, r"No parameter has several values in this search \(of nothing\)"),
         ([{"a": 1}, {"a": 2}], {"kind": "heatmap"}, 'One parameter has .*kind="heatmap" needs two: give x and y'),
         ([{"a": 1}, {"a": 2}], {"kind": "scatter", "x": "a"}, 'kind="scatter" needs two'),
-        ([{"a": 1}, {"a": 2}], {"kind": "line", "y": "a"}, "draws over one parameter: leave out y, or x='a'"),
+        ([{"a": 1}, {"a": 2}], {"kind": "line", "y": "a"}, "has one parameter: leave out y, or give x='a'"),
         ([{"a": 1}, {"a": 2}], {"kind": "bar"}, "kind='bar' must be"),
         ([{"a": 1}, {"a": 2}], {"imshow_kw": {"alpha": 1}}, 'imshow_kw is not for kind="line".* give errorbar_kw'),
         ([{"a": 1}, {"a": 2}], {"scatter_kw": {"s": 1}}, 'scatter_kw is not for kind="line"'),
@@ -480,7 +480,7 @@ def test_keywords_reach_lines_and_points(kind, keywords):
         ({"scores": [1, 2], "x_values": [1]}, r"scores.shape == \(2,\), expected \(1,\): one for each of x_values"),
         ({"scores": [1, 2], "x_values": [1, 2], "y_values": [1]}, "y_values has 1 values and x_values 2"),
         ({"scores": [1, 2], "x_values": [1, 2], "spread": [1]}, r"spread.shape == \(1,\): give one for each"),
-        ({"scores": [[1]], "x_values": [1], "y_values": [1], "spread": [[1]]}, "to a line alone"),
+        ({"scores": [[1]], "x_values": [1], "y_values": [1], "spread": [[1]]}, "to a line only"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(given, message):
