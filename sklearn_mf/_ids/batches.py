@@ -26,7 +26,7 @@ class Column:
 
     label: str
     values: np.ndarray | list | Categorical
-    has_zone: bool = False  # of datetimes that are in UTC here, and had a time zone; objects tell it themselves
+    has_zone: bool = False  # whether datetimes, which are in UTC here, had a time zone; objects have this themselves
 
     def __len__(self) -> int:
         return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
@@ -43,7 +43,7 @@ class Column:
 class Batch:
     """Hold a run of consecutive ratings, checked."""
 
-    place: str  # which rows or lines they are, for messages
+    place: str  # name of these rows or lines in messages
     columns: list[Column]
     y: np.ndarray  # float64 (n_rows,), finite
     weights: np.ndarray | None  # float64 (n_rows,), finite and at least 0

@@ -29,7 +29,7 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
         raise ValueError(
             f"{name} has text or dates, but ratings must be numbers. Convert it, for example with {name}.astype(float)."
         )
-    if not _is_plain(y):  # what is plain is converted a part at a time
+    if not _is_plain(y):  # plain arrays are converted later, part by part
         y = _as_floats(y, name)
     if len(y) != n_rows:
         raise ValueError(
@@ -47,7 +47,7 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
 
 def _as_floats(values: np.ndarray, name: str) -> np.ndarray:
     """Convert a 1D array to float64, and name the first row that has no such number."""
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+    with np.errstate(over="ignore"):  # too large numbers become infinite, which raises an error
         try:
             return values.astype(np.float64)
         except (TypeError, ValueError, OverflowError):
@@ -75,7 +75,7 @@ def _is_plain(array: Any) -> bool:
 def _not_finite(values: np.ndarray) -> np.ndarray:
     """Find the places of NaN and infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):  # no temporary array for what is nearly always so
+        if np.isfinite(values.sum()):  # avoids a temporary array in the usual case
             return np.empty(0, dtype=np.intp)
     return np.flatnonzero(~np.isfinite(values))
 
@@ -181,7 +181,7 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
             "Leave them out, or set update_known=True to solve their users again, from the ratings given here alone "
             "(give all that they have).",
         )
-    # The factors of a user cannot be solved and held in the same call.
+    # The factors of a user cannot be solved and be fixed in the same call.
     solved = np.unique(users[(n_new == 0) | is_new[:, 0]])
     both = np.flatnonzero((n_new == 1) & ~is_new[:, 0] & np.isin(users, solved))
     if len(both):

@@ -30,7 +30,7 @@ from sklearn_mf._kernel.hashing import (
     mark_integers,
 )
 
-_MIN_TABLE_SPAN = 2**16  # of whole numbers that a table is made for, however few rows there are
+_MIN_TABLE_SPAN = 2**16  # range of whole numbers for which a table is made even if there are few rows
 
 
 def factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
@@ -170,7 +170,7 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
         raise_mixed(label, {kind: next(v for v in values if type(v) in types) for kind, types in kinds.items()})
     numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
     if numpy_scalars and "datetime" not in kinds:
-        # NumPy's scalars do not compare exactly with each other; Python's do.
+        # NumPy scalars do not compare exactly with each other; Python numbers do.
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if "datetime" in kinds:
         if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:

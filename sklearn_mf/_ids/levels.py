@@ -27,11 +27,19 @@ from sklearn_mf._kernel.hashing import find_integers, floats_as_integers, look_u
 from sklearn_mf._utils.threads import Threads, chunks
 from sklearn_mf._utils.warnings import warn_user
 
-_MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # below, a column of many levels says little about what the column is
+_MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels do not show what the column is
 _MAX_ROWS_TO_JUDGE_BY = 4096
-_CHUNK = 2**16  # rows that are looked at at a time
-_MIN_DIFFERENCES_BY_CHANCE = 100  # of ratings with the same value of a column, if it had nothing to do with them
-_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # for no id
+_CHUNK = 2**16  # rows that are read at a time
+_MIN_DIFFERENCES_BY_CHANCE = (
+    100  # expected differences between ratings of one level, if column and ratings are unrelated
+)
+_FILLS = {
+    "i": -1,
+    "u": np.iinfo(np.uint64).max,
+    "f": np.nan,
+    "M": np.datetime64("NaT"),
+    "O": None,
+}  # fill values for a missing id
 
 
 @dataclass(frozen=True)
@@ -39,8 +47,8 @@ class Levels:
     """Hold the ids of all columns, in the order of their indices. Immutable: ``grow`` returns another object."""
 
     ids: list[np.ndarray]
-    sorters: list[np.ndarray | None]  # what sorts the ids of a column; None where they are sorted
-    kinds: list[str] | None = None  # of the ids of each column; None compares no time zones
+    sorters: list[np.ndarray | None]  # sorts the ids of a column; None if they are sorted
+    kinds: list[str] | None = None  # kinds of the ids of each column; with None, time zones are not compared
 
     @classmethod
     def fit(
@@ -313,9 +321,11 @@ def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is:
                 return False
             numbers = ids[codes].astype(np.float64)
             n_values = len(np.unique(numbers))
-            enough = n_values <= len(ratings) / 10 if as_is else n_values > 2  # two are for _determines
+            enough = (
+                n_values <= len(ratings) / 10 if as_is else n_values > 2
+            )  # columns of two values are checked by _determines
             return bool(enough and np.allclose(numbers, start + slope * ratings, **close))
-    except ValueError:  # text of no numbers
+    except ValueError:  # text that is not a number
         return False
 
 

@@ -60,5 +60,5 @@ def _have_same_end(name: str, other: str) -> bool:
     return name.rpartition("__")[2] == other.rpartition("__")[2]
 
 
-# The closest first: of ``user`` and ``old__user``, ``user`` is meant by ``user``.
+# The closest match first: ``user`` matches ``user`` rather than ``old__user``.
 _WAYS_TO_BE_THE_SAME: list[Callable[[str, str], bool]] = [str.__eq__, _differ_by_prefix, _have_same_end]

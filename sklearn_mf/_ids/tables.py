@@ -17,7 +17,7 @@ _NO_IDS = (nw.Struct, nw.List, nw.Array, nw.Int128, nw.UInt128, nw.Decimal, nw.D
 
 def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]:
     """Split a table into its columns, each with its own type; nothing is converted or copied."""
-    if type(X) is np.ndarray:  # asked first: what follows takes longer than to learn a rating
+    if type(X) is np.ndarray:  # checked first, because the other checks take longer than learning a rating
         return _array_columns(X, table)
     if type(X) is list and X and all(map(_is_row, X)):
         return _row_columns(X, table)
@@ -89,7 +89,7 @@ def _convert(convert: Callable[[], Any], label: str, what: str) -> Any:
         return convert()
     except MemoryError:
         raise
-    except Exception as error:  # libraries raise what they like
+    except Exception as error:  # libraries raise different errors
         reason = " ".join(str(error).split())[:200]
         raise TypeError(
             f"{capital(label)} cannot be read as ids, because it is {what}. Convert it, for example to "
@@ -111,7 +111,7 @@ def split_ids(ids: Any, label: str) -> Column:
     try:
         column = split_column(ids, label)
         is_mask = _is_mask(column.values)
-    except ValueError:  # of missing values, which a mask may have
+    except ValueError:  # raised for missing values, which a mask may have
         series = _as_series(ids)
         is_mask = series is not None and series.dtype == nw.Boolean
         if not is_mask:
@@ -147,7 +147,7 @@ def split_column(ids: Any, label: str) -> Column:
         if series is not None:
             return _series_column(series, label)
         _refuse_what_is_no_column(ids, label)
-    values = ids if isinstance(ids, np.ndarray) else _as_array(ids, label)  # masks are looked at below
+    values = ids if isinstance(ids, np.ndarray) else _as_array(ids, label)  # masks are handled below
     if values.dtype.names is not None:
         raise ValueError(
             f"{label} is a structured array with the fields {', '.join(map(repr, values.dtype.names))}: give the ids "

@@ -17,10 +17,10 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._utils.warnings import warn_user
 
-# What times can be; messages say it in these words.
+# Kinds of times, as messages name them.
 _NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetimes with a time zone"
 
-# How to make both of one kind, by the kinds of ``at`` and of ``times``.
+# Advice to convert ``at`` and ``times`` to the same kind, by their kinds.
 _REMEDIES = {
     (_NAIVE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s") if they are seconds since 1970, or give at in '
     "seconds, pd.Timestamp(...).timestamp().",
@@ -138,7 +138,7 @@ def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
     if shape:
         raise ValueError(f"at must be a single number or datetime, not an array of shape {shape}.")
     if kind == _NUMBERS and isinstance(at, (float, np.floating)) and times.dtype.kind in "iu" and math.isfinite(at):
-        at = math.ceil(at)  # the same for ints, and not rounded
+        at = math.ceil(at)  # gives the same result for ints, without rounding
     if isinstance(at, str):
         instant, at_kind = np.array([_parse_instant(at, kind)]), _NAIVE
     else:
@@ -156,7 +156,7 @@ def _are_at_or_after_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
     times, at = _in_plain_unit(times), _in_plain_unit(at)
     if np.can_cast(at.dtype, times.dtype, "safe"):
         return times.astype(at.dtype) >= at
-    # A time of whole units is not before ``at`` if it is not before ``at`` rounded up to units.
+    # A time in whole units is at or after ``at`` if it is at or after ``at`` rounded up to whole units.
     just_before = at - np.timedelta64(1, np.datetime_data(at.dtype)[0])
     return times >= just_before.astype(times.dtype) + np.timedelta64(1, np.datetime_data(times.dtype)[0])
 
@@ -178,7 +178,7 @@ def _parse_instant(at: str, kind: str) -> np.datetime64:
         raise ValueError(f'at={at!r} is text, and times have a time zone. Give pd.Timestamp({at!r}, tz="UTC").')
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy warns of a time zone, which it does not keep
+            warnings.simplefilter("error")  # NumPy warns about time zones, which it drops
             instant = np.datetime64(at) if re.match(r"\d{4}(-|$)", at) else None
     except (ValueError, Warning):
         instant = None

@@ -37,7 +37,7 @@ class ItemContexts:
         """Find the levels that ``items`` have in each field; -1 for unknown values, which are reported."""
         n_items = fitted.levels.counts[1]
         rows = fitted.levels.encode_field(1, self.items, threads)
-        row_of = np.full(n_items + 1, -1)  # items never seen, -1, are at its end
+        row_of = np.full(n_items + 1, -1)  # the last entry is for unknown items, -1
         row_of[rows] = np.arange(len(rows))
         missing = items[row_of[items] < 0]
         if len(missing):
@@ -171,9 +171,9 @@ def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list
         return order_columns(columns, context, names, "context"), True
     if nw.dependencies.is_into_series(context):
         context = nw.from_native(context, series_only=True).to_list()
-    elif hasattr(context, "to_pylist"):  # an Array of pyarrow, which narwhals does not take
+    elif hasattr(context, "to_pylist"):  # a pyarrow Array, which narwhals does not support
         context = context.to_pylist()
-    # Arrays stay as they are: as objects, datetimes would be whole numbers.
+    # Arrays are not converted: as objects, datetimes would become whole numbers.
     values = np.asarray(context, dtype=None if isinstance(context, (np.ndarray, np.generic)) else object)
     if values.size == 0 and n_users == 0:
         return [Column(f"column {j} of context", []) for j in range(len(fields))], True
@@ -181,7 +181,7 @@ def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list
         return split_columns(context, fitted.estimator_name, "context"), True
     if len(fields) == 1 and n_users > 1 and values.size == n_users:
         return [split_column(context, "context")], True
-    row = [values[()]] if values.ndim == 0 else list(values)  # for all
+    row = [values[()]] if values.ndim == 0 else list(values)  # one row for all users
     return [Column(f"column {j} of context", [value] * n_users) for j, value in enumerate(row)], False
 
 

@@ -15,7 +15,7 @@ from sklearn_mf._kernel.sgd import predict
 from sklearn_mf._prediction.model import MAX_CHUNK, Model
 from sklearn_mf._utils.threads import Threads, chunks
 
-_RATINGS_OF_USUAL_NOISE = 15.0  # that each user and item is taken to have had, beside its own
+_RATINGS_OF_USUAL_NOISE = 15.0  # ratings of usual noise that are added to those of each user and item
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sklearn_mf._utils.threads import Threads
 
 def explain(fitted: FittedModel, columns: list[Column], threads: Threads) -> dict[str, np.ndarray]:
     """Split predictions into their parts, as ``MatrixFactorizationRegressor.explain`` documents."""
-    rating = fitted.predict(columns, threads)  # with what it reports
+    rating = fitted.predict(columns, threads)  # also reports unknown ids
     model, indices = fitted.model, fitted.levels.encode(columns, threads)
     known = [
         np.where(column < 0, np.float32(0), bias[np.maximum(column, 0)] if len(bias) else np.float32(0))

@@ -27,10 +27,10 @@ class FittedModel:
     estimator_name: str
     inverse_link: Callable[[np.ndarray], np.ndarray] | None = None  # None leaves scores as they are
     rating_range: tuple[float, float] | None = None  # bounds of ratings; None does not bound them
-    own_contexts: dict[str, Any] | None = None  # what own_contexts.py learned; None of models stored before it was
+    own_contexts: dict[str, Any] | None = None  # from own_contexts.py; None for models of older versions
     has_average_rows: bool = False  # the last row of each field stands for ids never seen
     is_mirrored: bool = False  # users and items have changed places
-    uncertainty: Uncertainty | None = None  # of models that tell how sure they are
+    uncertainty: Uncertainty | None = None  # for standard deviations, if they are needed
 
     def predict(self, columns: list[Column], threads: Threads) -> np.ndarray:
         """Predict the ratings of rows of ids, float64 (n_rows,)."""

@@ -20,7 +20,7 @@ class Lists:
     asked: Column
     found: np.ndarray  # int32 (n_asked, k): indices, -1 for none
     values: np.ndarray  # float64 (n_asked, k), NaN where there is none
-    fields: tuple[int, int] = (0, 1)  # of what is asked about, and of what is found
+    fields: tuple[int, int] = (0, 1)  # fields of what is asked about, and of what is found
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids that were found, and their values."""

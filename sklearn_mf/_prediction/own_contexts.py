@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 _FIELDS = {"user": 0, "item": 1}
-_MAX_CHANCE = 0.01  # that values which have nothing to do with users or items agree in all ratings
-_CHUNK = 2**16  # ratings that are compared at a time: most columns are told from the first ones
+_MAX_CHANCE = 0.01  # probability that values that are unrelated to users or items agree in all ratings
+_CHUNK = 2**16  # ratings that are compared at a time; for most columns the first ones suffice
 
 
 def no_own_contexts(n_fields: int) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def own_values(known: dict[str, Any] | None, owner: str, field: int) -> np.ndarr
     values = None if known is None else known[owner][field - 2]
     if values is None:
         return None
-    # That two of them have the same value, to the power of how often one was rated again.
+    # Probability that two ratings have the same value, to the power of the number of repeats.
     agreement = np.sum((np.bincount(values) / len(values)) ** 2)
     return values if agreement ** (known["n_ratings"] - len(values)) <= _MAX_CHANCE else None
 

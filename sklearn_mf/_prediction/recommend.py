@@ -44,7 +44,7 @@ class Question:
     seen: SeenPairs | None = None  # pairs to leave out, instead of ``exclude``
     field: int = 0
     caller: str = "recommend"
-    n_deviations: float = 0.0  # that are added to a rating to rank by
+    n_deviations: float = 0.0  # number of deviations that is added to a rating for the ranking
 
     @property
     def names(self) -> tuple[str, str]:
@@ -61,7 +61,7 @@ def recommend(fitted: FittedModel, question: Question, threads: Threads) -> List
     if question.field == 1:
         fitted, pairs = fitted.mirrored(), pairs and pairs[::-1]
     items = _candidate_indices(fitted, question, threads)
-    n_items = min(question.n, len(items))  # before anything of this size is made
+    n_items = min(question.n, len(items))  # before arrays of this size are made
     among = Candidates(items, {} if table is None else table.levels(fitted, items, threads))
     if len(column) == 0:
         return Lists(fitted, column, np.empty((0, n_items), dtype=np.int32), np.empty((0, n_items)))
@@ -111,7 +111,7 @@ def _report_unknown(
         then = None
     if fitted.handle_unknown != "ignore":
         fitted.report_unknown([users, *contexts.columns], asked, unknown, what, then)
-    elif contexts.columns:  # of users it is documented what they get
+    elif contexts.columns:  # unknown users are handled as documented
         report_unknown_contexts(fitted, contexts.columns, asked[:, 1:], what, then)
     return unknown
 
@@ -156,7 +156,7 @@ def _excluded_places(
     asked, codes = factorize(users)
     kinds = levels.kinds and levels.kinds[:1]
     rows = Levels([asked], [None], kinds).encode_field(0, pairs[0], threads)
-    place = np.full(levels.counts[1] + 1, -1, dtype=np.int32)  # -1, an unknown item, is at its end
+    place = np.full(levels.counts[1] + 1, -1, dtype=np.int32)  # the last entry is for unknown items, -1
     place[items] = np.arange(len(items), dtype=np.int32)
     places = place[levels.encode_field(1, pairs[1], threads)]
     counts = (rows >= 0) & (places >= 0)

@@ -83,7 +83,7 @@ class SeenPairs:
     def excluded(self, users: np.ndarray, items: np.ndarray, n_items: int) -> Excluded:
         """Return the places in ``items`` that each of ``users`` has seen; an unknown user, -1, has none."""
         if not self.changed and len(items) == n_items:
-            bounds = np.append(self.start, self.start[-1])  # users never seen, -1, are at its end
+            bounds = np.append(self.start, self.start[-1])  # the last entry is for unknown users, -1
             last = len(self.start) - 1
             rows = np.where(users < 0, last, users)
             return Excluded(bounds[rows], bounds[rows + 1], self.index)

@@ -24,7 +24,7 @@ def find_similar(fitted: FittedModel, field: int, ids: ArrayLike, n: int, thread
         raise ValueError("factors_ are not finite, so they cannot be compared.")
     if rows.shape[1] == 0:
         raise ValueError(f"A model of rank=0 has no factors, so no {name} are similar. Fit it with a rank above 0.")
-    n = min(n, len(rows) - 1)  # before anything of this size is made; none is like itself
+    n = min(n, len(rows) - 1)  # before arrays of this size are made; an item is not similar to itself
     found = np.full((len(column), n), -1, dtype=np.int32)
     cosines = np.full((len(column), n), np.nan)
     if len(column) == 0:

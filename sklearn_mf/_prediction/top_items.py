@@ -17,13 +17,16 @@ from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
 
 _MAX_TILE_ROWS, _MAX_TILE_COLUMNS = 1024, 256  # the scores of a tile stay in the cache
-_MAX_ROWS_OF_EVERY_ITEM = {True: 4, False: 8}  # with rounding or without: it would not pay for what it needs
+_MAX_ROWS_OF_EVERY_ITEM = {
+    True: 4,
+    False: 8,
+}  # with rounding or without; for so few rows, setting up another method costs more than it saves
 _ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
-_N_SLACK = 128  # entries of a row's buffer beyond twice those that are wanted, and one for each factor
+_N_SLACK = 128  # entries of a row's buffer beyond twice the wanted number and the rank
 _MAX_BUFFER_ENTRIES = 2**19  # of all rows of a task
-_MAX_PLACES_OF_ROUNDING = 128  # most of a longer list's time goes to candidates, and rounding finds more of them
+_MAX_PLACES_OF_ROUNDING = 128  # longer lists spend most time on candidates, and rounding finds more of them
 _MAX_LENGTH, _MAX_SIZE = 1e25, 1e36  # of items, and of scores: nothing overflows when they are rounded
-_SMALLEST_SQUARE = 1e-30  # of a row whose length single precision can tell
+_SMALLEST_SQUARE = 1e-30  # smallest squared length that single precision can represent
 _ONE_THREAD = Threads(1)
 
 
@@ -102,7 +105,7 @@ def top_items(
         rows = _rank(_Rounding(model, candidates), indices, excluded, found, values, threads)
     if len(rows):
         own = found[rows], values[rows]
-        with one_blas_thread():  # the threads are those of the rows
+        with one_blas_thread():  # rows are already shared by threads
             _rank(_Products(model, candidates), indices[rows], excluded.part(rows), *own, threads)
         found[rows], values[rows] = own
     return found, values
@@ -122,7 +125,7 @@ def _rank(
         pairs = way.candidates.pairs(indices[part], np.diff(start), places)
         best(k, start, pairs[:, 1].copy(), way.given.scores(pairs, _ONE_THREAD), found[part], values[part])
 
-    # Rows of a task: all threads get some, and their buffers stay small for a large k. It changes no result.
+    # Rows per task: all threads get some, and buffers stay small for a large k. This does not change results.
     n_wanted = min(k, len(way.candidates))
     per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + way.n_slack)
     threads.map(rank_rows, chunks(len(indices), max(1, min(_MAX_TILE_ROWS, per_thread, per_buffer))))
@@ -155,7 +158,7 @@ class _EveryItem:
             return places
         limit = np.partition(values, len(values) - k)[len(values) - k]
         above, tied = places[values > limit], places[values == limit]
-        return np.concatenate([above, tied[: k - len(above)]])  # of equal ones those that come first
+        return np.concatenate([above, tied[: k - len(above)]])  # of equal items, the first ones
 
 
 class _Tiles(_EveryItem):
@@ -189,7 +192,7 @@ class _Tiles(_EveryItem):
         size = left.norms * right.norms.max(initial=0.0) + right.sizes.max(initial=0.0) + left.sizes
         error = n_terms * np.finfo(np.float32).eps * size
         error += 4 * np.spacing(abs(model.intercept) + size)  # it is added in double precision
-        with np.errstate(over="ignore", under="ignore"):  # a margin of 0 would leave out what is as good as the k-th
+        with np.errstate(over="ignore", under="ignore"):  # a margin of 0 would leave out items that equal the k-th
             margin = np.maximum((4 * error).astype(np.float32), np.finfo(np.float32).tiny)
         _check_finite(margin)
         return left, margin, size
@@ -202,7 +205,7 @@ class _Rounding(_Tiles):
         super().__init__(model, candidates)
         self._items = None
         if self._right.norms.max() <= _MAX_LENGTH:
-            # Their mean adds the same to all scores of a row. Bounds are closer together without it.
+            # Their mean adds the same number to all scores of a row. Without it, bounds are tighter.
             rows = self._right.rows
             rows -= rows.mean(axis=0)
             self._items = CoarseItems(rows, self._constants)
@@ -213,7 +216,7 @@ class _Rounding(_Tiles):
         left, margin, size = self._left(indices)
         if self._items is None or size.max() > _MAX_SIZE:
             return np.empty(0, dtype=np.int32), np.full(len(indices), -1)
-        # The rounding of single precision that the bounds do not know of is a few parts of what is in the margin.
+        # The margin is much larger than the rounding in single precision, which the bounds leave out.
         selector = TileSelector(k, margin, excluded, self.n_slack)
         selector.take_all(left.rows, self._items)
         return selector.finish()
@@ -272,9 +275,9 @@ class _Sums:
     def __init__(self, model: Model, n_rows: int):
         self._model = model
         self.rows = np.zeros((n_rows, model.rank), dtype=np.float32)  # sum of the factors
-        self.constants = np.zeros(n_rows)  # of the biases, and of the products of factors with each other
-        self.norms = np.zeros(n_rows)  # of the lengths of the factors
-        self.sizes = np.zeros(n_rows)  # as the constants, of absolute values
+        self.constants = np.zeros(n_rows)  # sums of biases and of products of factors
+        self.norms = np.zeros(n_rows)  # sums of the lengths of factors
+        self.sizes = np.zeros(n_rows)  # like the constants, but of absolute values
         self._is_empty = True
 
     def add(self, of_field: int, levels: np.ndarray) -> None:
@@ -298,7 +301,7 @@ class _Sums:
 def _lengths(rows: np.ndarray) -> np.ndarray:
     """Return the length of each row, or slightly more."""
     with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("ij,ij->i", rows, rows)  # off by one rounding a factor, at most
+        squares = np.einsum("ij,ij->i", rows, rows)  # with an error of at most one rounding per factor
     if (squares > _SMALLEST_SQUARE).all() and (squares < 1.0 / _SMALLEST_SQUARE).all():
         return np.sqrt(squares * (1.0 + rows.shape[1] * float(np.finfo(np.float32).eps)), dtype=np.float64)
     return np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))

@@ -14,12 +14,12 @@ from sklearn_mf._training.pairs import PairsBySide
 from sklearn_mf._training.sections import Sections, add_counts, add_in_order
 from sklearn_mf._training.shard import Shard
 
-_N_STEPS = 2  # of conjugate gradients in an alternation: a third takes time and makes lists no better
-_MAX_FINAL_STEPS = 100  # of the users at the end
-_TOLERANCE = 1e-12  # of the squared residual of a row: what is below is rounding
-_START_LENGTH = 0.1  # of the row of an item before the first alternation
-_CHUNK_WORK = 2**18  # of a task, in pairs; a row counts as some more
-_LARGEST_RIDGE = 1e12  # beyond, single precision overflows, and nothing is left of a row anyway
+_N_STEPS = 2  # steps of conjugate gradients in an alternation; a third one takes time and does not improve lists
+_MAX_FINAL_STEPS = 100  # most steps for the users at the end
+_TOLERANCE = 1e-12  # relative squared residual of a row; lower values are rounding
+_START_LENGTH = 0.1  # length of an item's row before the first alternation
+_CHUNK_WORK = 2**18  # pairs in a task; a row also counts as some pairs
+_LARGEST_RIDGE = 1e12  # above, single precision overflows, and rows are almost zero anyway
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class PreferenceHyperparameters:
     """Describe what a preference model minimizes, and how long to train. Names are those of the ranker."""
 
     rank: int
-    alpha: float | None  # None is chosen on held-out pairs, before a solver is told
+    alpha: float | None  # None is replaced by a choice on held-out pairs before the solver is made
     damping: float | None
     unobserved_weight: float
     max_iter: int

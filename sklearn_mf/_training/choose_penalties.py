@@ -13,11 +13,11 @@ from sklearn_mf._training.pairs import PairsBySide, pairs_of_items
 from sklearn_mf._training.sections import Sections, add_counts, add_in_order
 from sklearn_mf._training.shard import Shard
 
-BASE_ALPHA, BASE_DAMPING = 0.01, 2.0  # what is multiplied by one of the factors
-_FACTORS = 1.0, 0.7, 1.4  # the first is kept where no other is better
+BASE_ALPHA, BASE_DAMPING = 0.01, 2.0  # multiplied by one of the factors
+_FACTORS = 1.0, 0.7, 1.4  # the first is kept if no other one is better
 _HELD_OUT = 0.1  # share of the pairs
-_WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # pairs in all; with few, others are held out in further rounds
-_LARGEST_RANK, _N_ITERATIONS, _MAX_USERS = 64, 8, 2000  # enough to tell factors apart
+_WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # total pairs; small data need several rounds
+_LARGEST_RANK, _N_ITERATIONS, _MAX_USERS = 64, 8, 2000  # large enough to distinguish the factors
 
 # Score users: their rows and those of all items, the users' training pairs and held-out pairs; gives a score for each.
 Score = Callable[[np.ndarray, np.ndarray, PairsBySide, PairsBySide], np.ndarray]

@@ -10,11 +10,11 @@ from scipy.special import ndtri
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
-_MAX_KNOTS = 4096  # ratings that the rule keeps, at even shares
+_MAX_KNOTS = 4096  # ratings that the rule stores, at even quantiles
 _LARGEST_SCORE = 3.0  # in standard deviations
-_LARGEST_EXPONENT = 40.0  # beyond, single precision overflows
+_LARGEST_EXPONENT = 40.0  # above, single precision overflows
 _CHUNK = 2**20  # rows that are counted at a time
-_EXACT = 2.0**53  # integers below are exact in double precision, so that their sums have no order
+_EXACT = 2.0**53  # smaller integers are exact in double precision, so the order of their sums does not matter
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _summed(levels: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Add up the masses of each level; return the levels in increasing order."""
     if (levels[1:] > levels[:-1]).all():
         return levels, masses
-    order = np.argsort(levels, kind="stable")  # quick, as they consist of sorted parts
+    order = np.argsort(levels, kind="stable")  # fast, because they consist of sorted parts
     levels, masses = levels[order], masses[order]
     first = np.flatnonzero(np.concatenate([[True], levels[1:] != levels[:-1]]))
     return levels[first], np.add.reduceat(masses, first)

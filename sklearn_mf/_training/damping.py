@@ -27,14 +27,14 @@ from sklearn_mf._training.shard import Shard
 _SMALLEST, _LARGEST = 0.05, 100.0
 # Of counts, times their mean: logs of rates hardly vary by more than 0.5, and where all is noise, there is no limit.
 _SMALLEST_OF_COUNTS, _LARGEST_OF_COUNTS = 4.0, 1e12
-_RATINGS_PER_UNIT = 10.0  # few ratings cannot tell that a damping is large
-_MAX_SWEEPS, _MAX_CHANGE = 30, 0.02  # of an estimate in a sweep, relative: then it ends
-_N_SWEEPS_OF_SEARCH = 4  # from the biases of the pair before
+_RATINGS_PER_UNIT = 10.0  # with few ratings, a large damping cannot be recognized
+_MAX_SWEEPS, _MAX_CHANGE = 30, 0.02  # sweeps end when an estimate changes by less than this share
+_N_SWEEPS_OF_SEARCH = 4  # start from the biases of the previous pair of dampings
 _SEARCH_RATIO = 2.0
-_SUSPICIOUS_ERROR = 0.85  # with each rating left out, relative to the variance of ratings
-_MIN_GAIN_OF_SEARCH = 0.05  # of the error with each rating left out: below, the estimate stays
-_ROUNDING, _TINY = 1e-10, 1e-30  # squares below are no variance
-_LARGEST_SHARE = 0.95  # of a rating in its own prediction
+_SUSPICIOUS_ERROR = 0.85  # leave-one-out error, relative to the variance of ratings
+_MIN_GAIN_OF_SEARCH = 0.05  # smallest gain in leave-one-out error for which the estimate is replaced
+_ROUNDING, _TINY = 1e-10, 1e-30  # smaller squares do not count as variance
+_LARGEST_SHARE = 0.95  # largest share of a rating in its own prediction
 
 
 def with_damping(hyper: Hyperparameters, grid: BlockGrid, shard: Shard) -> Hyperparameters:
@@ -118,7 +118,7 @@ class _Effects:
     def search(self, dampings: np.ndarray, least: float) -> np.ndarray:
         """Find the dampings with the lowest leave-one-out error, by factors of 2, one side after the other."""
         field, n_failures = 0, 0
-        while n_failures < 4:  # up and down on both sides
+        while n_failures < 4:  # larger and smaller values on both sides
             ratio = _SEARCH_RATIO if n_failures < 2 else 1 / _SEARCH_RATIO
             tried = dampings.copy()
             tried[field] = np.clip(tried[field] * ratio, *self._bounds)

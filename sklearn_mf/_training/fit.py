@@ -22,7 +22,7 @@ from sklearn_mf._training.schedules import (
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._training.tape import Tape
 
-_RATINGS_OF_USUAL_DAMPING = 1000.0  # what it counts as, beside the estimate of a first batch
+_RATINGS_OF_USUAL_DAMPING = 1000.0  # weight of the usual damping, in ratings, against the estimate of a first batch
 
 
 def learn(steps: Steps[tuple[TrainingRun, TrainingHistory]], callback: Callback) -> Learned:

@@ -15,7 +15,7 @@ from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import one_blas_thread
 
-_MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
+_MIN_RELATIVE_EIGENVALUE = 1e-8  # relative to the largest; directions with less count as undetermined
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class PreferenceState:
     """Hold what is needed to solve and explain later pairs."""
 
     hyper: PreferenceHyperparameters
-    rule: ConfidenceRule | None  # of ratings; None where the fit had none
+    rule: ConfidenceRule | None  # rule for ratings; None if the fit had none
     weight_scale: float  # largest sample weight of the fit: confidences are relative to it
-    unit: float  # of the confidences: their mean over pairs in the fit
+    unit: float  # mean confidence over the pairs of the fit
     w0: float
     grams: list[np.ndarray]  # float64 (rank, rank) of users and of items: the sum of each row's product with itself
 
@@ -38,7 +38,7 @@ class Preferences:
     state: PreferenceState
     n_items_of_fit: int
     objectives: list[float] = field(default_factory=list)
-    n_items_of_users: dict[int, int] = field(default_factory=dict)  # when users who came later were solved
+    n_items_of_users: dict[int, int] = field(default_factory=dict)  # number of items when later users were solved
 
     def solver_of(self, target_field: int) -> RowSolver:
         """Return the solver for rows of a side, given those of the other side."""
@@ -119,11 +119,13 @@ class PartOfPreferences:
 class Alternation:
     """Describe an alternation; all shards get the same."""
 
-    objective: float  # after its users, per distinct pair
-    decrease: float  # of the objective, as a share of it
+    objective: float  # after the update of users, per distinct pair
+    decrease: float  # relative decrease of the objective
     is_last: bool
-    learned: Callable[[], PartOfPreferences] | None  # until the next one; all shards call it, or none
-    save: Callable[[], dict[str, np.ndarray]] | None  # copies what begin_alternations goes on from
+    learned: (
+        Callable[[], PartOfPreferences] | None
+    )  # valid until the next alternation; either all shards call it or none
+    save: Callable[[], dict[str, np.ndarray]] | None  # copies the state from which begin_alternations resumes
 
     def __str__(self) -> str:
         return f"objective {self.objective:.5f}  decrease {self.decrease:.1e}"

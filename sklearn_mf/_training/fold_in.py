@@ -14,8 +14,8 @@ from sklearn_mf._training.precision import LARGEST_SUM, SMALLEST_DAMPING
 from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
-_MAX_NUMBERS_AT_ONCE = 2**21  # of the matrices that are solved together
-_MIN_RELATIVE_EIGENVALUE = 1e-8  # of the largest: below, a direction is taken for undetermined
+_MAX_NUMBERS_AT_ONCE = 2**21  # numbers in the matrices that are solved together
+_MIN_RELATIVE_EIGENVALUE = 1e-8  # relative to the largest; directions with less count as undetermined
 
 
 def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarray, hyper: Hyperparameters) -> Learned:
@@ -66,7 +66,7 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
     s, t = _regression_of(grown, f, ratings, unit)
     if hyper.fit_bias:
         s = np.column_stack([s, np.ones(len(t))])
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # an error is raised below
         n = np.add.reduceat(ratings.weights, ratings.bounds[:-1])
     if not (np.isfinite(n).all() and np.abs(t).max() < LARGEST_SAFE_NUMBER):
         raise ValueError(OUT_OF_SCALE_MESSAGE)
@@ -118,7 +118,7 @@ def _regression_of(grown: Learned, f: int, ratings: _SortedRatings, unit: np.nda
             v = grown.model.factors[g][indices[:, g]] / unit[:rank]
             c += grown.model.biases[g][indices[:, g]] / unit[rank] + np.einsum("ij,ij->i", s, v)
             s += v
-    with np.errstate(over="ignore"):  # told by the caller
+    with np.errstate(over="ignore"):  # the caller raises an error
         return s, y / unit[rank] - c
 
 
@@ -147,7 +147,7 @@ def _solve_each(gram: np.ndarray, right: np.ndarray, is_regular: bool) -> np.nda
     if is_regular:
         try:
             return np.linalg.solve(gram, right[:, :, None])[:, :, 0]
-        except np.linalg.LinAlgError:  # the penalty is lost in the rounding of the ratings
+        except np.linalg.LinAlgError:  # the penalty is smaller than the rounding of the ratings
             pass
     inverse = np.linalg.pinv(gram, _MIN_RELATIVE_EIGENVALUE, hermitian=True)
     return np.einsum("kij,kj->ki", inverse, right)

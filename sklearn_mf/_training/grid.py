@@ -14,8 +14,8 @@ from sklearn_mf._training.scaling import TargetScale
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
-_MAX_CHUNK = 2**18  # ratings a task: temporary arrays are of this length
-_MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # of a context row: its visits times the step of each
+_MAX_CHUNK = 2**18  # ratings per task, the length of temporary arrays
+_MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # most steps of a context row: its visits times the step of each
 
 
 @dataclass
@@ -189,7 +189,7 @@ def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.n
         rows.append(rows_of_block[:n_numbered].copy())
         weights.append(weights_of_block[:n_numbered].astype(np.float32))
         context_start[b + 1] = context_start[b] + n_numbered
-    context_rows = np.concatenate(rows)  # one after the other, for memory
+    context_rows = np.concatenate(rows)  # one after the other, to save memory
     share = np.concatenate(weights)
     weights.clear()
     for lo, hi in zip(context_start[:-1:n_groups], context_start[n_groups::n_groups], strict=True):

@@ -22,10 +22,10 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import slices
 
 _MAX_BYTES_OF_BLOCK_ROWS = 512 * 1024  # factor rows of one block: half of a usual L2 cache
-_MIN_RATINGS_OF_BLOCK = 256  # in the mean; below, calls and cache misses cost more than they save
-_MAX_RATINGS_OF_BLOCK = 2**18  # in the mean; above, what ordering a block needs beside it is much memory
-_MIN_VISITS_OF_ROW = 6  # in a block, in the mean; below, fetching rows for a block costs more than the cache saves
-_MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups where both sides have 64 levels: room for 8 threads
+_MIN_RATINGS_OF_BLOCK = 256  # on average; with fewer, calls and cache misses cost more than they save
+_MAX_RATINGS_OF_BLOCK = 2**18  # on average; with more, sorting a block needs much memory
+_MIN_VISITS_OF_ROW = 6  # per block, on average; with fewer, loading rows costs more than the cache saves
+_MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups if both sides have 64 levels, enough for 8 threads
 # In the mean; below, small arrays and, of several shards, messages cost more than is gained.
 _MIN_ROWS_OF_SECTION, _MIN_RATINGS_OF_SECTION = 2**12, 2**19
 

@@ -27,7 +27,7 @@ class TrainingState:
     """
 
     hyper: Hyperparameters
-    scale: float  # of the targets
+    scale: float  # scale of the targets
     weight_unit: float
     level_sums: list[RowTable]  # (n_levels, N_SUMS): weights, squares, partners; standardized
     centers: list[RowTable | None]  # (n_levels, rank + 1): what factors and the bias shrink to; or None
@@ -47,7 +47,7 @@ class TrainingState:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if "knowledge" in state:  # an older version kept other things, and can only predict
+        if "knowledge" in state:  # a model of an older version can only predict
             self.__post_init__()
 
     def without_users(self) -> TrainingState:
@@ -110,7 +110,7 @@ class Learned:
             return [None if table is None else table.version(own, n) for table, own, n in given]
 
         coefficients = list(state.coefficients)
-        for f in range(2):  # these are not written to, but have rows of all levels
+        for f in range(2):  # these are not changed, but have rows of all levels
             if coefficients[f] is not None and len(coefficients[f]) < n_levels[1 - f]:
                 new = levels[1 - f][levels[1 - f] >= len(coefficients[f])]
                 coefficients[f] = coefficients[f].version(new, n_levels[1 - f])

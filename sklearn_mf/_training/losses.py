@@ -20,11 +20,11 @@ from sklearn_mf._utils.storage import Storage
 from sklearn_mf._utils.threads import chunks
 
 _LARGEST_COUNT = float(np.finfo(np.float32).max)
-_SMALLEST_UNIT = 1e-150  # of penalties
-_SMALLEST_MEAN_LOSS = 1e-6  # of a model, on the standardized scale
-_MAX_CHUNK = 2**18  # ratings: temporary arrays are of this length
+_SMALLEST_UNIT = 1e-150  # smallest unit of penalties
+_SMALLEST_MEAN_LOSS = 1e-6  # smallest mean loss of a model, on the standardized scale
+_MAX_CHUNK = 2**18  # ratings per task, the length of temporary arrays
 _IN_MEMORY = Storage()
-_MAX_ROOT_STEPS = 5000  # more than halving the range of double precision down to its smallest number takes
+_MAX_ROOT_STEPS = 5000  # more than bisecting the whole range of double precision needs
 
 
 class _Average:
@@ -46,10 +46,13 @@ class _Average:
 class Baseline:
     """Hold the best constant, from which the model starts."""
 
-    offset: float  # on the scale of the loss: 0 where targets are centered
+    offset: float  # on the scale of the loss; 0 if targets are centered
     loss: float  # its mean loss
-    curvature: float = 1.0  # of the loss, about: steps are divided by it
-    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors, of biases: 1 on the standardized scale
+    curvature: float = 1.0  # approximate curvature of the loss; steps are divided by it
+    penalty_units: tuple[float, float] = (
+        1.0,
+        1.0,
+    )  # units of penalties of factors and biases; 1 on the standardized scale
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,10 @@ class Loss(ABC):
     """Define the cost of an error. The fields of a loss are the parameters of the estimator that it uses."""
 
     name: ClassVar[str]
-    is_standardized: ClassVar[bool] = True  # whether y is centered and divided by its standard deviation inside
+    is_standardized: ClassVar[bool] = True  # whether y is centered and divided by its standard deviation
     is_least_squares: ClassVar[bool] = False  # whether rows can be solved exactly
-    has_deviations: ClassVar[bool] = True  # whether errors have a spread that says how sure predictions are
-    score_name: ClassVar[str] = "D^2"  # of 1 - loss / loss of the best constant
+    has_deviations: ClassVar[bool] = True  # whether standard deviations of predictions are defined
+    score_name: ClassVar[str] = "D^2"  # name of the score 1 - loss / loss of the best constant
 
     @property
     def code(self) -> int:
@@ -350,7 +353,7 @@ def _quantile(values: np.ndarray, weights: np.ndarray | None, q: float, storage:
         sums = np.ones(len(places)) if weights is None else weights[places]
         sums[0] += total
         total = np.cumsum(sums, out=ordered.imag[part])[-1]
-    rounding = 1e-12  # a share that is q but for rounding is q
+    rounding = 1e-12  # shares that differ from q only by rounding count as q
     low, high = (
         min(bisect_left(range(n), bound, key=lambda place: ordered.imag[place] / total), n - 1)
         for bound in (q - rounding, q + rounding)

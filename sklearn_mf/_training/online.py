@@ -21,7 +21,7 @@ from sklearn_mf._training.parameters import small_norm
 from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.records import with_fields
 
-_MAX_LOSSES = 10_000  # that are kept: each call copies them
+_MAX_LOSSES = 10_000  # losses that are kept, because each call copies them
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)  # SplitMix64
 
 
@@ -197,7 +197,7 @@ def _gained_partners(batch: Batch, n_known: list[int]) -> np.ndarray:
         return np.array([[is_new_pair and code < n for code, n in list(pair)[:2]]], dtype=np.uint8)
     users, items = batch.indices[:, 0].astype(np.int64), batch.indices[:, 1]
     is_first = np.ones(len(users), dtype=bool)
-    if batch.indices.shape[1] == 2:  # ratings of a pair follow each other
+    if batch.indices.shape[1] == 2:  # ratings of a pair are adjacent
         is_first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
     else:
         is_first[:] = False

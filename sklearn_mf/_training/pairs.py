@@ -13,7 +13,7 @@ from sklearn_mf._training.sections import Sections, add_in_order
 from sklearn_mf._training.shard import Shard
 
 _CHUNK = 2**20  # pairs that are merged at a time
-_LARGEST_WEIGHT = 1e12  # relative to the mean of the fit: beyond, single precision overflows
+_LARGEST_WEIGHT = 1e12  # relative to the mean of the fit; above, single precision overflows
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PairsBySide:
 
     def table(self, n_other: int) -> sparse.csr_array:
         """Return the pairs as a table with ``n_other`` columns."""
-        # SciPy gives all indices one type.
+        # SciPy uses one type for all indices.
         start = self.start.astype(np.int32) if len(self.index) < 2**31 else self.start
         return sparse.csr_array((self.weights, self.index, start), shape=(self.n_rows, n_other))
 
@@ -173,7 +173,7 @@ def _merged(given: list[np.ndarray], first: int, shape: tuple[int, int]) -> spar
         rows = rows - np.int32(first)
     table = sparse.coo_array((weights, (rows, columns)), shape=shape)
     del rows, columns, weights
-    table.has_canonical_format = True  # it is not, but SciPy's sums of repeated pairs would depend on their order
+    table.has_canonical_format = True  # not true, but otherwise SciPy adds up repeated pairs, in their order
     by_column = table.tocsc()
     del table
     return _merge_repeated(by_column.tocsr())  # in counting passes; columns are in order now
@@ -184,7 +184,7 @@ def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard)
     data, start = by_user.data, by_user.indptr
     extremes = shard.gather(np.array([[data.min(initial=np.inf), data.max(initial=-np.inf)]]))
     smallest, largest = float(extremes[:, 0].min()), float(extremes[:, 1].max())
-    if smallest == largest:  # of weights that are alike, the mean is not exactly one of them in every order of the sum
+    if smallest == largest:  # because the computed mean of equal weights may differ from them by rounding
         return smallest
     parts = [data[start[rows.start] : start[rows.stop]] for rows in sections]
     sums = np.array([[part.sum(dtype=np.float64), len(part)] for part in parts]).reshape(-1, 2)
@@ -202,7 +202,7 @@ def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
         )
         first, sums = _sums_of_repeated(own, table.indices[part], table.data[part])
         counts[rows] = np.bincount(own[first] - rows.start, minlength=rows.stop - rows.start)
-        # What is kept never reaches beyond what was read.
+        # The kept part never reaches beyond what was read.
         kept = slice(n_kept, n_kept + len(first))
         table.indices[kept], table.data[kept] = table.indices[part][first], sums
         n_kept = kept.stop

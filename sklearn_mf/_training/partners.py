@@ -14,7 +14,7 @@ class Partners:
 
     def __init__(self, grid: BlockGrid, shard: Shard):
         self._layout, self._shard = grid.layout, shard
-        self.n_rows = [grid.n_users, grid.n_pair_rows - grid.n_users]  # users that are here, items
+        self.n_rows = [grid.n_users, grid.n_pair_rows - grid.n_users]  # users of this shard, and items
         self._runs = PartnerRuns(grid, self._layout.n_rows, shard.storage.empty)
         shard.threads.map(self._runs.find, self._layout.blocks_of_users)
 

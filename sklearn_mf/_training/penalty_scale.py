@@ -26,11 +26,11 @@ from sklearn_mf._utils.threads import chunks
 class _Trial:
     """Describe which scales are compared, and by which fits."""
 
-    scales: tuple[float, ...]  # the first is chosen whose score is nearly the best
-    tolerance: float  # what nearly is
+    scales: tuple[float, ...]  # the first one with nearly the best score is chosen
+    tolerance: float  # meaning of nearly
     largest_rank: int
     has_centers: bool
-    min_ratings: int  # above 0, of counts; with fewer the choice would be chance, and the first is taken
+    min_ratings: int  # for counts, those above 0; with fewer, the choice would be random, and the first is used
 
 
 _OF_COUNTS = _Trial((4.0, 1.0, 0.25, 0.06, 0.015), 0.01, 16, False, 500)

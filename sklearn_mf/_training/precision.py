@@ -19,11 +19,11 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads, chunks
 
 _MAX_RATINGS_SAMPLED, _MAX_CHUNK = 2**14, 2**10
-_MAX_ROWS = 2**16  # that are squared at a time
-LARGEST_SUM = 1e30  # of what is kept in single precision
+_MAX_ROWS = 2**16  # rows that are squared at a time
+LARGEST_SUM = 1e30  # largest sum that is stored in single precision
 # Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
-# Of factors and of biases: with less, what is not known of rows with few ratings would have no bound.
+# Of factors and of biases. With less, the uncertainty of rows with few ratings would have no bound.
 SMALLEST_DAMPING = 1.0, 0.05
 
 
@@ -33,9 +33,9 @@ class Knowledge:
 
     weight_sum: float  # of all ratings
     fitted_weight: float  # of the ratings that a fit learned from
-    noise_sum: float  # sum of w e^2 of all ratings, each as if it were left out
+    noise_sum: float  # sum of w e^2 of all ratings, with leave-one-out errors e
     square_sums: np.ndarray  # float64 (n_fields,): of w |s - V_f|^2 of all ratings
-    curvature: float  # of the loss of a rating, on average
+    curvature: float  # average curvature of the loss of a rating
     penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases, relative to standardized targets
     offset: float = 0.0  # what the loss adds to a prediction
 
@@ -74,7 +74,7 @@ class Knowledge:
         for rows, sums in zip(factors, level_sums, strict=True):
             rows = rows.whole().astype(np.float64)
             norms.append(float((np.einsum("ij,ij->i", rows, rows) * sums.whole()[:, WEIGHTS]).sum()) / unit)
-        norms = np.nan_to_num(norms)  # nothing can be predicted with factors that are not finite
+        norms = np.nan_to_num(norms)  # factors that are not finite cannot predict anyway
         return replace(self, square_sums=norms.sum() - norms)
 
 
@@ -102,7 +102,7 @@ def measure_knowledge(
         block = layout.block(stratum, group)
         gained[block] = errors.add_block(block)
 
-    # Blocks of a stratum have no user or item in common; context rows are summed of counts alone.
+    # Blocks of a stratum share no user or item. Context rows are sums of counts only.
     at_once = shard if grid.index.shape[1] == 2 or hyper.loss.is_standardized else Shard(Threads(1))
     at_once.visit_blocks(layout, range(grid.n_groups), [errors.squares[items]], add)
     sums = np.zeros((len(grid.row_weights), N_SUMS), dtype=np.float32)

@@ -35,7 +35,7 @@ class EpochEnded:
     step: float
     loss: float  # on the scale of y
     score: float | None  # on held-out ratings
-    learned: Callable[[], Any] | None  # gives what is learned by now, where it is at hand
+    learned: Callable[[], Any] | None  # returns what is learned so far, if available
 
     def without_model(self) -> EpochEnded:
         """Return the numbers alone."""
@@ -43,7 +43,7 @@ class EpochEnded:
 
 
 Event = Mark | Message | EpochEnded
-Steps = Generator[Event, bool, Result]  # a fit, which is told after each epoch whether it shall stop
+Steps = Generator[Event, bool, Result]  # a fit, which is sent after each epoch whether to stop
 
 
 class Callback:

@@ -23,7 +23,7 @@ from sklearn_mf._training.layout import GridLayout, assign_groups, choose_n_grou
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
-_MAX_CHUNK = 2**18  # rows a task: temporary arrays are of this length
+_MAX_CHUNK = 2**18  # rows per task, the length of temporary arrays
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Ratings:
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,), relative to the unit; or None when all are 1
     block_start: np.ndarray  # int64 (n_blocks + 1,)
-    weight_unit: float = 1.0  # of the weights that were given: their mean after merging
+    weight_unit: float = 1.0  # mean of the given weights after merging
 
     @property
     def blocks(self) -> RatingBlocks:
@@ -119,7 +119,7 @@ class HeldOut:
     indices: np.ndarray  # int32 (n, n_fields): levels, or stacked rows; -1 where unknown
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,)
-    layout: GridLayout | None = None  # of ratings that were drawn from canonical ones, whose indices are stacked rows
+    layout: GridLayout | None = None  # of ratings drawn from canonical ones; their indices are stacked rows
     block_start: np.ndarray | None = None  # of these, int64 (n_blocks + 1,)
 
     @property
@@ -158,7 +158,7 @@ def canonical_ratings(
         layout = assign_groups(n_levels, permutations, P, n_sections, shard)
         ratings, n_equal = _scatter_ratings(_to_their_shards(coded, layout, shard), layout, seed, scale, shard)
         n_rows = int(shard.gather(np.array([len(ratings.values) - n_equal])).sum())
-        # The numbers of groups and sections must not tell merged ratings from repeated ones.
+        # The numbers of groups and sections must be the same for merged and for repeated ratings.
         P = n_groups or choose_n_groups(n_rows, *n_levels[:2], rank)
         if (P, choose_n_sections(n_rows, *n_levels[:2], P)) == (layout.n_groups, n_sections):
             break

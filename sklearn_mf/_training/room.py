@@ -6,9 +6,9 @@ from sklearn_mf._kernel.sgd import LANES
 from sklearn_mf._training.hyperparameters import Hyperparameters
 
 _CODE, _NUMBER, _FLOAT = 4, 8, 4  # bytes
-_GRID = 4.25  # of a rating in the grid that the kernel takes; its weight takes 4 more
-_PARTNERS = 12  # of a rating: who rated what
-_LOSS = 24  # of a rating, at most: what a loss other than the squared one sorts
+_GRID = 4.25  # bytes of a rating in the grid for the kernel; its weight takes 4 more
+_PARTNERS = 12  # bytes of a rating in the lists of who rated what
+_LOSS = 24  # most bytes of a rating for the sort of a loss other than the squared one
 
 
 def bytes_of_fit(
@@ -17,7 +17,7 @@ def bytes_of_fit(
     """Return the approximate maximum size of the arrays in the storage of a single shard."""
     has_centers, has_trial = hyper.implicit_features is not None, not hyper.loss.is_standardized
     as_they_came = _CODE * len(n_levels) + _NUMBER * (2 if has_weights else 1)
-    in_blocks = _CODE * len(n_levels) + _NUMBER * 2  # merging gives weights to ratings that are repeated
+    in_blocks = _CODE * len(n_levels) + _NUMBER * 2  # merging gives weights to repeated ratings
     n_copies = 2 if early_stopping or has_trial else 1
     of_grid = _GRID + _FLOAT + (_PARTNERS if has_centers else 0)
     of_loss = 0 if hyper.loss.is_least_squares else _LOSS

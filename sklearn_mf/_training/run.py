@@ -22,7 +22,7 @@ from sklearn_mf._training.sgd import SGDSolver
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._training.tape import Tape
 
-_LARGEST_START = 1e17  # of standardized factors and biases; their squares are within single precision
+_LARGEST_START = 1e17  # largest standardized factors and biases; their squares fit into single precision
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class EpochResult:
 
     loss: float
     step: float
-    value: float  # what to stop by: 1 - loss / loss of the best constant, held out or in training
+    value: float  # score for stopping: 1 - loss / loss of the best constant, held out or in training
     score: float | None  # on held-out ratings
 
 
@@ -173,7 +173,7 @@ class TrainingRun:
         factors = self._parameters.rows[rows, : self._hyper.rank]
         if isinstance(rows, slice):
             factors = factors.copy()
-        if self._hyper.positive:  # rounding of merged changes
+        if self._hyper.positive:  # because merged changes are rounded
             np.maximum(factors, 0.0, out=factors)
         return self._target_scale.to_y(factors, self._parameters.bias[rows], out=factors)
 
@@ -228,7 +228,7 @@ class TrainingRun:
 
 def _check_of_same_scale(*arrays: np.ndarray) -> None:
     """Raise a ValueError if standardized parameters to start from are too large for the loss to be finite."""
-    if not all(np.abs(array).max(initial=0.0) <= _LARGEST_START for array in arrays):  # NaN is none, either
+    if not all(np.abs(array).max(initial=0.0) <= _LARGEST_START for array in arrays):  # NaN fails this check, too
         raise ValueError(
             "warm_start continues from a model of ratings that spread far more than those in y. Rescale y "
             "like the earlier ratings, or set warm_start=False."

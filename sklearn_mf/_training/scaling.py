@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_mf._training.ratings import Ratings, extremes
 from sklearn_mf._training.shard import Shard
 
-_SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # that factors in single precision hold
+_SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # limits of factors in single precision
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def mean_scale_and_range(ratings: Ratings, fit_bias: bool, shard: Shard) -> tupl
     rounding = float(4 * np.finfo(np.float64).eps * abs(location))
     is_constant = scale <= rounding
     location, scale = location * largest, max(scale, rounding) * largest or _SMALLEST_SCALE
-    if bounds[0] == bounds[1] and fit_bias:  # nothing is left to scale
+    if bounds[0] == bounds[1] and fit_bias:  # all ratings are the same
         scale = min(scale, _LARGEST_SCALE)
     elif not (is_constant or scale > _SMALLEST_SCALE) or scale >= _LARGEST_SCALE:
         raise ValueError(

@@ -9,8 +9,8 @@ import numpy as np
 
 from sklearn_mf._training.shard import Shard
 
-_MIN_ROWS = 2**10  # of a section, where there is more than one
-_MOST_SECTIONS = 64  # more of them share work more evenly, but each has a Gram matrix until they are added up
+_MIN_ROWS = 2**10  # smallest section, if there is more than one
+_MOST_SECTIONS = 64  # more sections share work more evenly, but each needs memory for a Gram matrix
 
 
 @dataclass(frozen=True)

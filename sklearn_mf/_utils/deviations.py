@@ -10,7 +10,7 @@ def predict_with_std(estimator: Any, X: Any, caller: str, return_std: bool | str
     """Return the result of ``predict(X, return_std=...)``: predictions and deviations; for a search, of its best
     estimator.
     """
-    while hasattr(estimator, "best_estimator_"):  # predict of a search passes nothing on
+    while hasattr(estimator, "best_estimator_"):  # predict of a search does not pass arguments on
         estimator = estimator.best_estimator_
     model = estimator
     while hasattr(model, "steps"):  # predict of a pipeline passes everything on to the last step

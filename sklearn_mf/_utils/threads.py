@@ -43,8 +43,10 @@ def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
         raise ValueError("n_jobs == 0 has no meaning. Give a number of threads, -1 for all processors, or None.")
     if not are_of_use:
         return 1
-    if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # which counts all cores of a cluster
-        with parallel_backend("threading", n_jobs=1):  # what None stands for
+    if (
+        type(get_active_backend()[0]).__name__ == "DaskDistributedBackend"
+    ):  # joblib would count all cores of the cluster
+        with parallel_backend("threading", n_jobs=1):  # the meaning of None
             return effective_n_jobs(n_jobs)
     return effective_n_jobs(n_jobs)
 
@@ -70,7 +72,7 @@ class _OneBlasThread:
         self._lock = Lock()
         self._inside: dict[int, int] = {}  # how often each thread has entered
         self._libraries: list[LibController] = []
-        self._n_modules = 0  # that were loaded when libraries were looked for
+        self._n_modules = 0  # number of modules at the last search for libraries
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._reset_in_child

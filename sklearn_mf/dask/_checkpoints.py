@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Form = tuple[tuple[int, ...], str]  # shape and dtype of an array that lies in a file
+Form = tuple[tuple[int, ...], str]  # shape and dtype of an array in a file
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Checkpoints:
         self._every = every
         self._root = None if folder is None else Path(folder).absolute() / name
         self._kept: tuple[int, list, Path | None, list[dict], bool] | None = None
-        self.folder: Path | None = None  # of this attempt
+        self.folder: Path | None = None  # folder of this attempt
         self._n_attempts = 0
         if self._root is not None:
             try:
@@ -114,7 +114,7 @@ class Checkpoints:
         if self._root is not None:
             gone = self._root.with_name(f"{self._root.name}-ended")
             with suppress(OSError):
-                self._root.rename(gone)  # so that workers which still write find it no more
+                self._root.rename(gone)  # so that workers that still write no longer find it
             shutil.rmtree(gone, ignore_errors=True)
 
 

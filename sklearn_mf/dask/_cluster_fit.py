@@ -65,8 +65,8 @@ class ClusterFit:
 
     def __init__(self, client: Client, partitions: Partitions, form: TableForm):
         self._client, self._partitions, self._form = client, partitions, form
-        self._held: list[Future] = []  # what the cluster keeps until the workers have taken it
-        self._epoch, self._answers = 0, []  # of this attempt; of on_event to each epoch
+        self._held: list[Future] = []  # data that the cluster keeps until the workers have taken it
+        self._epoch, self._answers = 0, []  # epoch of this attempt; answers of on_event to each epoch
         self.levels: Levels | None = None
         self.n_counted = 0
 
@@ -89,7 +89,7 @@ class ClusterFit:
         def take(events: Any) -> bool:
             self._release()
             self._epoch += 1
-            if self._epoch > len(self._answers):  # others were told of before workers were lost
+            if self._epoch > len(self._answers):  # earlier epochs were reported before workers were lost
                 self._answers.append(on_event(events))
             return self._answers[self._epoch - 1]
 
@@ -128,7 +128,7 @@ class ClusterFit:
             self._partitions.parts, workers=team.addresses, allow_other_workers=False, sync=False
         )
         self._held += parts
-        # Looked at where they are: the client would get the partitions themselves.
+        # Wait through small tasks: gathering the futures would send the partitions to the client.
         team.gather([self._submit(team, _number_of, part) for part in parts])
         return parts
 

@@ -19,7 +19,7 @@ from sklearn_mf._ids.merge import GrowingLevels
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._utils.threads import Threads
 
-N_JOINED = 8  # levels of partitions that a task joins
+N_JOINED = 8  # number of partitions whose levels a task joins
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _blocks_of(collection: Any) -> list[Delayed]:
         return np.ravel(np.array(collection.to_delayed(), dtype=object)).tolist()
     if not hasattr(collection, "simplify"):  # a frame without expressions
         return collection.to_delayed()
-    # Optimized further, frames of one source may have fewer partitions than they say, by the columns that each reads.
+    # With more optimization, frames of one source may get fewer partitions than they say.
     return collection.simplify().to_delayed(optimize_graph=False)
 
 

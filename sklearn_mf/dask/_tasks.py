@@ -79,7 +79,7 @@ def take_place(place: Place) -> None:
             f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r} that the client "
             "has made. checkpoint_folder must be a folder that the client and all workers share."
         )
-    with parallel_backend("threading"):  # joblib counts processes otherwise, of which most workers may start none
+    with parallel_backend("threading"):  # otherwise joblib counts processes, which most workers may not start
         n_threads = worker.state.nthreads if place.n_jobs is None else count_threads(place.n_jobs)
     shard = WorkerShard(place.index, place.addresses, place.fit, worker, Threads(n_threads), place.patience)
     sync(worker.loop, _plugin_of, worker).add(place.key("anchor"), place.fit, shard)
@@ -94,7 +94,7 @@ async def _plugin_of(worker: Worker) -> FitPlugin:
 
 def run_first_step(place: Place, epoch: int | None, program: Program, *args: Any) -> Step:
     """Start a program and run it to its first event; then save if an epoch is given."""
-    secede()  # so that steps which wait for each other never wait for a thread
+    secede()  # so that steps that wait for each other do not block threads
     seat = _plugin_here(place).seat(place.fit)
     return _step(place, epoch, *seat.begin(program(seat.shard, *args)))
 

@@ -17,7 +17,7 @@ from sklearn_mf.dask._checkpoints import Checkpoints
 from sklearn_mf.dask._tasks import Place, Program, run_first_step, run_step, take_place
 from sklearn_mf.dask._transport import TIMEOUTS, FitEndedError, Patience, WorkerLostError
 
-SLICE = 0.5  # seconds between two looks at which workers the scheduler still has
+SLICE = 0.5  # seconds between two checks which workers the scheduler still has
 END_LIMIT = 10.0  # seconds; a nanny takes four to end a process that is stopped
 
 
@@ -170,7 +170,7 @@ class Team:
                 if len({step.is_over for step in steps}) > 1:
                     raise RuntimeError("The shards of a fit do not end at the same step.")
                 if steps[0].is_over:
-                    with suppress(TeamLostError):  # the results are here
+                    with suppress(TeamLostError):  # the results have arrived
                         self._gather(following)  # they have nothing to do
                     return [step.result for step in steps]
                 events.append(steps[0].event)
@@ -225,7 +225,7 @@ class Team:
     async def _results(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
         """Wait for work while all workers are there."""
         results = asyncio.ensure_future(start())
-        results.add_done_callback(_forget_error)  # it ends by itself when the tasks are released
+        results.add_done_callback(_forget_error)  # the task ends when the tasks on the workers are released
         asked = monotonic()
         while not (await asyncio.wait([results], timeout=SLICE))[0]:
             lost = await self._gone()
@@ -253,7 +253,7 @@ class Team:
             waiting = {address for address in waiting if not pings[address].done()} - set(await self._gone())
         answers = {address: ping.result() for address, ping in pings.items() if ping.done()}
         for ping in pings.values():
-            ping.cancel()  # unless it is done
+            ping.cancel()  # has no effect if it is done
         if silent := [address for address in self._addresses if answers.get(address) is None]:
             await self._end(silent)
         return [address for address in self._addresses if answers.get(address) != self._ids[address]]

@@ -25,7 +25,7 @@ from sklearn_mf._utils.threads import Threads
 T = TypeVar("T")
 
 MOST_UNDER_WAY = 8  # messages that a shard has sent and that have not arrived
-LONGEST_WAIT = 60.0  # seconds at a time; threads cannot wait for very many
+LONGEST_WAIT = 60.0  # most seconds of a single wait; threads cannot wait much longer
 PLUGIN = "sklearn_mf"
 TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError)  # one class since Python 3.11
 
@@ -126,7 +126,7 @@ class WorkerShard(ConnectedShard):
 
     def put(self, sender: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
         """Keep a message until it is received."""
-        if self._worker.address.startswith("inproc"):  # there the arrays are those of the sender
+        if self._worker.address.startswith("inproc"):  # in this case, the arrays belong to the sender
             arrays = [np.array(array) for array in arrays]
         with self._changed:
             if self._error is None:
@@ -270,7 +270,7 @@ class FitPlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Register the handlers of messages."""
         self.worker, self.seats = worker, {}
-        self._fits: dict[str, str] = {}  # of each anchor
+        self._fits: dict[str, str] = {}  # fit of each anchor
         worker.handlers["sklearn_mf_message"] = self.take_message
         worker.handlers["sklearn_mf_ping"] = self.answer_ping
 

@@ -43,7 +43,7 @@ _ABOUT = {
 }
 # fmt: on
 _OF_CLOCKS = {"unix", "epoch", "timestamp", "ts"}  # preferred where a file has dates, too
-_TYPES = re.compile(r":(token|float)(_seq)?$")  # that RecBole writes behind names
+_TYPES = re.compile(r":(token|float)(_seq)?$")  # suffixes that RecBole adds to names
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # the beginning of one, such as s3://
 

@@ -152,7 +152,7 @@ def pairs_to_sparse(
             "X[:, :2]."
         )
     y = check_ratings(y, len(columns[0]))
-    if y.dtype == np.float16 or not y.dtype.isnative:  # which scipy does not store
+    if y.dtype == np.float16 or not y.dtype.isnative:  # scipy cannot store these
         y = y.astype(np.float64)
     row, user_ids = _encode(columns[0], users, "users")
     col, item_ids = _encode(columns[1], items, "items")

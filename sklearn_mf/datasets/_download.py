@@ -22,9 +22,9 @@ from sklearn_mf.datasets._messages import quote, shorten
 
 TIMEOUT = 30.0  # seconds in which the server must send something
 _BLOCK_BYTES = 2**20  # read at a time
-_HOSTS = ("files.grouplens.org", "grouplens.org")  # that a redirect may lead to, beside the host that was asked
+_HOSTS = ("files.grouplens.org", "grouplens.org")  # allowed hosts of redirects, besides the requested host
 
-# Worth another try: request timeout and too many requests, besides all from 500 on; not a full disk.
+# Retried: request timeout and too many requests, and all codes from 500 on; not a full disk.
 _TEMPORARY_STATUS_CODES = (408, 429)
 _TEMPORARY_ERRORS = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
 
@@ -122,7 +122,7 @@ def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_r
             problem: Exception = error
         except _TEMPORARY_ERRORS as error:
             problem = error
-        except ValueError as error:  # what urllib says of redirects to addresses that are none
+        except ValueError as error:  # urllib raises it for redirects to invalid addresses
             raise OSError(f"{url} cannot be downloaded: {shorten(error)}. {advice}") from error
         if n_left:
             warn_user(f"Retry downloading from url: {url} ({shorten(problem)})", UserWarning)

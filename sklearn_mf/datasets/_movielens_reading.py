@@ -39,7 +39,7 @@ LAYOUTS = {
     "20m": Layout("ml-20m", 20_000_263, 199_000_000),
     "25m": Layout("ml-25m", 25_000_095, 262_000_000),
     "32m": Layout("ml-32m", 32_000_204, 239_000_000),
-    "latest-small": Layout("ml-latest-small", 1_000_000, 10_000_000),  # ten times what it has: it is replaced
+    "latest-small": Layout("ml-latest-small", 1_000_000, 10_000_000),  # ten times its current size, because it changes
 }
 
 # The flags of u.item in their order, from the README of 100k.
@@ -120,13 +120,15 @@ def _parse_block(
     shapes = block.translate(None, _DIGITS + b"\r")
     n_rows = shapes.count(b"\n")
     points = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("."))
-    is_good = len(shapes) >= n_rows * len(shape_of_whole)  # else what is compared would be larger than the block
+    is_good = len(shapes) >= n_rows * len(
+        shape_of_whole
+    )  # otherwise the comparison would need more memory than the block
     is_good = is_good and shapes.replace(shape_with_point, shape_of_whole) == shape_of_whole * n_rows
     is_good = is_good and _have_one_decimal(block, points)
     if is_good:
         text = block.translate(bytes.maketrans(sep[:1], b" "), b".")
         numbers = np.fromstring(text, dtype=np.int64, sep=" ")
-        # A value that is empty makes it shorter, one beyond 64 bits becomes the largest.
+        # An empty value makes it shorter; a value beyond 64 bits becomes the largest.
         is_good = numbers.size == n_rows * n_values and numbers.max() < np.iinfo(np.int64).max
     if not is_good:
         _raise_bad_line(block, sep, n_values, name, n_lines_before)
@@ -207,7 +209,7 @@ def _split_movies(text: str, sep: bytes) -> list:
             raise ValueError(f"line 1 is {quote(rows[0])} instead of movieId,title,genres")
         return rows[1:]
     lines = _split_lines(text)
-    if sep == b"::":  # which a title may have in it
+    if sep == b"::":  # titles may contain it
         return [(*line.split("::", 1)[:1], *line.split("::", 1)[1].rsplit("::", 1)) for line in lines]
     rows = [line.split("|") for line in lines]  # id, title, two dates, address, a flag for each genre
     return [(row[0], row[1], "|".join(compress(_GENRES_100K, map(int, row[5:])))) for row in rows]

@@ -14,10 +14,10 @@ from typing import ClassVar
 
 from sklearn_mf.datasets._messages import quote, shorten
 
-_SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # that are found by themselves, the first ones first
+_SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # found automatically, in this order of preference
 _N_LINES_TRIED, _N_CHARACTERS_TRIED = 20, 2**16  # of a file, to find the separator
 
-_PRIVATE = re.compile("[\ue000-\uf8ff]")  # characters that texts hardly have
+_PRIVATE = re.compile("[\ue000-\uf8ff]")  # characters that are rare in texts
 _QUOTED = re.compile(r'"[^"]*"')
 _LINE_WITH_END = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 # The star cannot match what follows it, so that both take one pass.
@@ -34,8 +34,8 @@ class Rows:
     n_values: int  # in each row
     values: list[str]
     line_numbers: Sequence[int]
-    n_lines_before: int = 0  # lines that are not counted by them
-    # What messages call the values of a row, and what they say where there are too few.
+    n_lines_before: int = 0  # lines before the first of these rows
+    # Name of the values of a row in messages, and advice if there are too few.
     WORD: ClassVar[str] = "values"
     ADVICE: ClassVar[str] = (
         "A line needs a user, an item and a rating; give sep or columns if the file is laid out otherwise."
@@ -68,7 +68,7 @@ class Layout:
 
     path: str
     sep: str
-    mark: str  # what stands for the separator where it must be one character
+    mark: str  # replaces the separator if it must be a single character
     is_quoted: bool
     may_escape: bool  # whether a backslash is before a quote or separator
     escape: str | None = None

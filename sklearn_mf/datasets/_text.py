@@ -11,10 +11,10 @@ from pathlib import Path
 from sklearn_mf.datasets._messages import shorten
 from sklearn_mf.datasets._unpack import open_maybe_gzipped
 
-_CHARACTERS_OF_A_PART = 2**21  # as rows of three short values, about 2**18 or somewhat more
+_CHARACTERS_OF_A_PART = 2**21  # about 2**18 rows of three short values, or somewhat more
 _BYTES_OF_A_BLOCK = 2**20
 _ADVICE = "Unpack it to read it all the same."
-_MARKS = "\ufeff", codecs.BOM_UTF8.decode("latin-1")  # that some programs put before a text
+_MARKS = "\ufeff", codecs.BOM_UTF8.decode("latin-1")  # some programs write it before a text
 
 
 def read_text(path: Path, encoding: str | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_mf.datasets._rows import Rows
 from sklearn_mf.datasets._tokens import is_number, read_digits
 
-# Seconds and milliseconds since 1970 of the years 1985 to 2128: what a column of times without a name is known by.
+# Seconds and milliseconds since 1970 of the years 1985 to 2128, to recognize times in files without a header.
 _SECONDS = (5 * 10**8, 5 * 10**9)
 _MISSING = ("", "na", "n/a", "nan", "nat", "null", "none")
 _DATETIME = re.compile(

@@ -192,8 +192,8 @@ def score_catalog(
     rows = np.flatnonzero(counts)
     if not len(rows):
         warn_user(
-            "The catalog score is undefined and set to NaN: no relevant held-out pair has a user and an item that the "
-            "model knows.",
+            "The score of the catalog is undefined and set to NaN: no relevant held-out pair has a user and an item "
+            "that the model knows.",
             UndefinedMetricWarning,
         )
         return float("nan")

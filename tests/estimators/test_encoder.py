@@ -204,7 +204,7 @@ def test_a_warning_of_all_rows_is_not_repeated_for_each_fold(ratings):
         ({"regressor": Ridge()}, "The 'regressor' parameter .* must be an instance of .*MatrixFactorizationRegressor"),
         ({"cv": ShuffleSplit(3, random_state=0)}, "The test parts of cv must contain each row once, but row"),
         ({"cv": None}, "The 'cv' parameter of MatrixFactorizationEncoder must be"),
-        ({"cv": [(np.arange(4000), np.arange(4000))]}, "cv has row 0 in the training and in the test part of a fold"),
+        ({"cv": [(np.arange(4000), np.arange(4000))]}, "cv has row 0 in both the training and the test part of a fold"),
         ({"cv": [(np.arange(9), np.arange(9, 20))]}, "row 0 is in 0 of them"),
         ({"cv": 5000}, "Cannot have number of splits n_splits=5000 greater"),
     ],

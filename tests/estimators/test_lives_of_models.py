@@ -336,7 +336,7 @@ def test_factors_of_another_rank_can_predict_alone():
     model.set_params(rank=2)
     assert np.isfinite(model.predict(X)).all()
     for call in (lambda: model.partial_fit(X, y), lambda: model.fold_in([[-1, 3]], [4.0])):
-        with pytest.raises(ValueError, match="fitted with rank=4, and factors_ of rank 2 were put"):
+        with pytest.raises(ValueError, match="fitted with rank=4, but its factors_ were replaced by factors of rank 2"):
             call()
 
 

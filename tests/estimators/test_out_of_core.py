@@ -150,9 +150,9 @@ def test_other_estimators_fit_with_a_memory_map(tmp_path, frame):
 def test_y_and_weights_are_in_the_file(tmp_path, frame):
     frame.to_csv(tmp_path / "ratings.csv", index=False)
     opened = open_ratings(tmp_path / "ratings.csv")
-    with pytest.raises(ValueError, match=r"^y is given, and X is RatingsFile\(.*leave y out"):
+    with pytest.raises(ValueError, match=r"^y is given, but X is RatingsFile\(.*Leave y out"):
         fit(opened, frame["rating"])
-    with pytest.raises(ValueError, match=r"^sample_weight is given, and X is RatingsFile"):
+    with pytest.raises(ValueError, match=r"^sample_weight is given, but X is RatingsFile"):
         fit(opened, None, frame["n"])
     with pytest.raises(ValueError, match="y"):
         fit(frame[["user", "item"]])
@@ -293,7 +293,7 @@ def test_a_file_that_changes_between_the_readings(tmp_path, frame, monkeypatch):
         fit(opened)
 
 
-COUNTED = r"\(row numbers in this message count from the first of them\)"
+COUNTED = r"\(row numbers in this message count from the first of these rows\)"
 
 
 def test_wrong_rows_are_counted_from_the_first_of_their_batch(frame):
@@ -314,7 +314,7 @@ def test_negative_counts_of_a_file_are_those_of_a_batch(tmp_path, frame, first, 
     ratings = np.where(np.arange(N_ROWS) >= first, -1.0, 1.0)
     frame.assign(rating=ratings).to_parquet(tmp_path / "ratings.parquet")
     message = (
-        rf"^In rows {rows} of .*ratings.parquet {COUNTED}: loss='poisson' .*: y of these rows has {n} negative "
+        rf"^In rows {rows} of .*ratings.parquet {COUNTED}: loss='poisson' .*, but y of these rows has {n} negative "
         rf"values, the first at row {row} "
     )
     with pytest.raises(ValueError, match=message):

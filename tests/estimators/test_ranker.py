@@ -415,7 +415,7 @@ def test_visitors_whose_pairs_weigh_nothing_are_left_out():
 def test_names_that_frames_need_are_told():
     X, _ = pairs()
     fitted = model().fit(pd.DataFrame(X, columns=["user", "place"]))
-    with pytest.raises(ValueError, match="as_frame=True has a column 'place' of its own"):
+    with pytest.raises(ValueError, match="as_frame=True adds a column 'place'"):
         fitted.recommend([3], as_frame=True)
 
 

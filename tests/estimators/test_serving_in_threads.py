@@ -106,6 +106,6 @@ def test_an_encoder_that_fails_in_its_folds_is_as_it_was():
     encoder = MatrixFactorizationEncoder(MatrixFactorizationRegressor(2, max_iter=2), random_state=0).fit(X, y)
     before = dict(vars(encoder))
     encoder.cv = [(np.arange(10), np.arange(5, 15))]
-    with pytest.raises(ValueError, match="training and in the test part"):
+    with pytest.raises(ValueError, match="both the training and the test part"):
         encoder.fit_transform(np.column_stack([X, X[:, 0]]), y)
     assert {**vars(encoder), "cv": 5} == before
