@@ -1,7 +1,7 @@
 """Tune a model on MovieLens, recommend ten films to a user, and print films that are similar to the one rated most.
 
-    python benchmarks/recommendations.py --movielens 100k   # or 1m: downloaded, or found in --data-home FOLDER
-    python benchmarks/recommendations.py                    # on made ratings
+python benchmarks/recommendations.py --movielens 100k   # or 1m: downloaded, or found in --data-home FOLDER
+python benchmarks/recommendations.py                    # on made ratings
 """
 
 import argparse

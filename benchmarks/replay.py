@@ -1,7 +1,7 @@
 """Replay ratings day by day with three models: one never learns, one learns each day, one is fitted again each day.
 
-    python benchmarks/replay.py --ratings ratings.csv   # a file with a column of times
-    python benchmarks/replay.py                         # on made ratings
+python benchmarks/replay.py --ratings ratings.csv   # a file with a column of times
+python benchmarks/replay.py                         # on made ratings
 """
 
 import argparse
