@@ -98,8 +98,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     keep_pairs : bool, default=True
         Whether the model keeps the pairs of ``fit``, which ``exclude="seen"``, ``explain`` and ``score`` need. A pair
-        takes 4 bytes, plus 1 to 4 bytes if there are ratings or weights. **A saved model then contains who chose
-        what.**
+        takes 4 bytes, plus 1 to 4 bytes if there are ratings or weights. **Privacy**: a saved model then contains who
+        chose what.
 
     handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
         What ``predict`` does with ids that ``fit`` has not seen: use the mean row of all users or all items for them
@@ -461,8 +461,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         n_users : int, default=10
             Number of users for each item, at least 1.
 
-        exclude, candidates, as_frame
-            As in :meth:`recommend`; candidates are users.
+        exclude, candidates, as_frame : as in :meth:`recommend`
+            Pairs to leave out, users to choose from, and whether to return a data frame.
 
         Returns
         -------
@@ -512,6 +512,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Returns
         -------
         parts : :class:`~sklearn.utils.Bunch`
+            Bunch with these attributes:
+
             items : ndarray of shape (n_pairs, k)
                 The user's own items. Rows are filled up as those of :meth:`recommend`. k is ``n_items``, or the largest
                 number of items that a user in X has, if that is less.

@@ -73,8 +73,7 @@ def load_ratings(
           ``"0012"`` stays text;
         * ``target`` (n_ratings,) float64: the ratings;
         * ``times`` (n_ratings,) or None: the time of each rating, if the file has times. The dtype is int64 or float64
-        for
-          numbers, datetime64 for ISO 8601 dates (in UTC if they have time zones), otherwise object, with the texts.
+          for numbers, datetime64 for ISO 8601 dates (in UTC if they have time zones), otherwise object, with the texts.
           Missing times are NaN, NaT or empty;
         * ``feature_names`` (list of str): names of the id columns, from the header or ``["user", "item", ...]``.
 

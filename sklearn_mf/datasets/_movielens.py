@@ -111,15 +111,13 @@ def fetch_movielens(
         * ``target`` (n_ratings,) float64: the ratings, in stars;
         * ``feature_names``: ``["user", "item"]``;
         * ``times`` (n_ratings,) int64: the time of each rating, in seconds since 1970 UTC. None if the file has no
-        times.
-          ``pd.to_datetime(ratings.times, unit="s")`` converts them to dates;
+          times. ``pd.to_datetime(ratings.times, unit="s")`` converts them to dates;
         * ``movies``: a Bunch with one entry per film in ``id`` (int64), ``title`` (object, str) and ``genres`` (object,
           str such as ``"Comedy|Drama"``, ``""`` for none). It includes films without ratings. None if the folder has no
           such file. ``dict(zip(movies.id, movies.title))`` gives the title of each id. Titles may repeat: in 100k,
           Chasing Amy (1997) has the ids 246 and 268;
         * ``users``: for 100k and 1m, a Bunch of ``id`` (int64), ``gender`` (object, "F" or "M"), ``age`` (int64; in 1m
-        the
-          lower end of a range, where 1 is under 18), ``occupation`` (object, str; in 1m a number that its README
+          the lower end of a range, where 1 is under 18), ``occupation`` (object, str; in 1m a number that its README
           explains) and ``zip`` (object, str). None for other variants;
         * ``frame``: with ``as_frame=True`` a DataFrame of user, item, rating and, if known, time. Otherwise None;
         * ``DESCR``: source, license and citation.

@@ -69,7 +69,13 @@ class RatingsFile(RatingBatches):
         return f"{type(self).__name__}({fspath(self._ratings.path)!r}, {self.n_ratings} ratings)"
 
     def batches(self) -> Iterator[Batch]:
-        """Yield all ratings in order, one batch at a time."""
+        """Yield all ratings in order, one batch at a time.
+
+        Yields
+        ------
+        batch : object
+            Consecutive ratings, with their ids and weights.
+        """
         with self._noted.unchanged():
             yield from self._ratings.batches(self.labels)
 

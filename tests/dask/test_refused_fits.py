@@ -32,20 +32,20 @@ def change_second(array, change):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ((LAZY_X, LAZY_Y.rechunk(450)), ValueError, r"X has 3 partitions, and y has 2: cut y as X is cut"),
-        ((LAZY_X, LAZY_Y, LAZY_Y.rechunk(900)), ValueError, "X has 3 partitions, and sample_weight has 1"),
-        ((X, LAZY_Y), TypeError, r"X is a ndarray, and DaskMatrixFactorizationRegressor takes Dask .*from_array"),
+        ((LAZY_X, LAZY_Y.rechunk(450)), ValueError, r"X has 3 partitions, but y has 2. Divide y like X"),
+        ((LAZY_X, LAZY_Y, LAZY_Y.rechunk(900)), ValueError, "X has 3 partitions, but sample_weight has 1"),
+        ((X, LAZY_Y), TypeError, r"X is a ndarray, but DaskMatrixFactorizationRegressor takes Dask .*from_array"),
         ((LAZY_X, y), TypeError, "y is a ndarray"),
         ((LAZY_X, None), ValueError, "requires y to be passed, but the target y is None"),
         ((LAZY_X[:, 0], LAZY_Y), ValueError, r"X has 1 dimension\(s\)"),
         ((LAZY_X, LAZY_X), ValueError, r"y has 2 dimension\(s\)"),
         ((FRAME, FRAME["rating"]), ValueError, "X has 3 columns. A fit on a cluster takes two columns: user and item"),
         ((LAZY_X[:, :1], LAZY_Y), ValueError, "X has 1 columns. A fit on a cluster takes two"),
-        ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), ValueError, r"Partition 1 has 300 .* 200 of y: .*y\.rechunk\(X"),
+        ((LAZY_X, LAZY_Y.rechunk(((300, 200, 400),))), ValueError, r"Partition 1 has 300 .* 200 of y. .*y\.rechunk\(X"),
         (
             (dask.delayed(X, name="table"), LAZY_Y),
             TypeError,
-            "X is a Delayed.*, and DaskMatrixFactorizationRegressor takes",
+            "X is a Delayed.*, but DaskMatrixFactorizationRegressor takes",
         ),
         ((LAZY_X, LAZY_Y), ValueError, r"There is no Dask client. Make one with"),
     ],
@@ -60,8 +60,8 @@ def test_tables_refused_before_a_client_is_looked_for(given, error, message):
     ("parameters", "message"),
     [
         ({"loss": "huber"}, r"needs loss='squared_error'. Got loss='huber', which only MatrixFactorizationRegressor"),
-        ({"warm_start": True}, "takes warm_start=False only"),
-        ({"memory_map": True}, "takes memory_map=None only"),
+        ({"warm_start": True}, "needs warm_start=False"),
+        ({"memory_map": True}, "needs memory_map=None"),
         ({"checkpoint_every": 0}, "The 'checkpoint_every' parameter of DaskMatrixFactorizationRegressor must be"),
         ({"timeout": -1}, "The 'timeout' parameter of DaskMatrixFactorizationRegressor must be"),
         ({"timeout": 0}, "The 'timeout' parameter"),
@@ -99,12 +99,12 @@ MISSING = change_second(LAZY_X.astype(float), lambda block: block * np.nan)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((LAZY_X, CUT_OTHERWISE), r"In partition [12]: It has 300 rows of X and [24]00 of y: cut y as X is cut"),
-        ((LAZY_X[LAZY_Y > 9], None, LAZY_Y), r"In partition [012]: It has 0 rows of X and 300 of sample_weight"),
+        ((LAZY_X, CUT_OTHERWISE), r"In partition [12]: It has 300 rows of X, but [24]00 of y. Divide y like X"),
+        ((LAZY_X[LAZY_Y > 9], None, LAZY_Y), r"In partition [012]: It has 0 rows of X, but 300 of sample_weight"),
         ((LAZY_X, change_second(LAZY_Y, lambda block: block * np.nan)), "In partition 1: .*y contains NaN"),
         ((LAZY_X, LAZY_Y, change_second(LAZY_Y, lambda block: -block)), "In partition 1: .*sample_weight"),
-        ((LAZY_X, LAZY_Y, LAZY_Y * 0), "X has no rows that count: .*all of sample_weight is 0"),
-        ((LAZY_X[LAZY_Y > 9], LAZY_Y[LAZY_Y > 9]), "X has no rows that count: all partitions are empty"),
+        ((LAZY_X, LAZY_Y, LAZY_Y * 0), "X has no rows with positive weight: .*all of sample_weight is 0"),
+        ((LAZY_X[LAZY_Y > 9], LAZY_Y[LAZY_Y > 9]), "X has no rows with positive weight: all partitions are empty"),
         ((OTHER_COLUMNS, FRAME["rating"]), r"In partition 1: The columns of X are \['user', 'thing'\]"),
         ((TEXT, LAZY_Y), "(?i)In partition 1, beside those before: column 0 of X.*number.*text"),
         ((MISSING, LAZY_Y), "In partition 1: .*column 0 of X"),
@@ -145,9 +145,9 @@ def test_folders_refused(client_of_threads, parameters, message):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        ((X,), TypeError, "X is a ndarray, and DaskMatrixFactorizationRanker takes Dask arrays"),
+        ((X,), TypeError, "X is a ndarray, but DaskMatrixFactorizationRanker takes Dask arrays"),
         ((FRAME,), ValueError, "X has 3 columns. A fit on a cluster takes two"),
-        ((LAZY_X, LAZY_Y.rechunk(450)), ValueError, "X has 3 partitions, and y has 2"),
+        ((LAZY_X, LAZY_Y.rechunk(450)), ValueError, "X has 3 partitions, but y has 2"),
     ],
     ids=["array", "columns", "partitions"],
 )
