@@ -290,7 +290,7 @@ def model_of(frozen: Any) -> Model:
 def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) -> None:
     """Store in ``frozen`` which context values belong to users or items, before training takes over the codes.
 
-    A model that stores none of these (an older one) stays so.
+    A model of an older version, which does not store them, is left as it is.
     """
     known = vars(frozen).get("_own_contexts") if goes_on else no_own_contexts(len(coded.codes))
     if known is not None:

@@ -22,17 +22,17 @@ _NUMBERS, _NAIVE, _AWARE = "numbers", "datetimes without a time zone", "datetime
 
 # Advice to convert ``at`` and ``times`` to the same kind, by their kinds.
 _REMEDIES = {
-    (_NAIVE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s") if they are seconds since 1970, or give at in '
-    "seconds, pd.Timestamp(...).timestamp().",
-    (_AWARE, _NUMBERS): 'Convert times, pd.to_datetime(times, unit="s", utc=True) if they are seconds since 1970, or '
-    "give at in seconds, pd.Timestamp(...).timestamp().",
-    (_NUMBERS, _NAIVE): 'Give at as a datetime, such as np.datetime64("2020-01-01"); pd.to_datetime(at, unit="s") if '
-    "it is in seconds since 1970.",
-    (_NUMBERS, _AWARE): 'Give at as a datetime, such as pd.Timestamp("2020-01-01", tz="UTC"); '
-    'pd.to_datetime(at, unit="s", utc=True) if it is in seconds since 1970.',
-    (_AWARE, _NAIVE): 'Give times the zone that they are in, such as times.tz_localize("UTC") (of a pandas Series '
-    "times.dt.tz_localize), or take it from at with at.tz_localize(None).",
-    (_NAIVE, _AWARE): 'Give at the zone that it is in, such as pd.Timestamp(at).tz_localize("UTC").',
+    (_NAIVE, _NUMBERS): 'Convert times with pd.to_datetime(times, unit="s") if they are seconds since 1970, or give at '
+    "in seconds: pd.Timestamp(...).timestamp().",
+    (_AWARE, _NUMBERS): 'Convert times with pd.to_datetime(times, unit="s", utc=True) if they are seconds since 1970, '
+    "or give at in seconds: pd.Timestamp(...).timestamp().",
+    (_NUMBERS, _NAIVE): 'Give at as a datetime, such as np.datetime64("2020-01-01"). If it is in seconds since 1970, '
+    'use pd.to_datetime(at, unit="s").',
+    (_NUMBERS, _AWARE): 'Give at as a datetime, such as pd.Timestamp("2020-01-01", tz="UTC"). If it is in seconds '
+    'since 1970, use pd.to_datetime(at, unit="s", utc=True).',
+    (_AWARE, _NAIVE): 'Add a time zone to times, such as times.tz_localize("UTC") (times.dt.tz_localize for a pandas '
+    "Series), or remove that of at with at.tz_localize(None).",
+    (_NAIVE, _AWARE): 'Add a time zone to at, such as pd.Timestamp(at).tz_localize("UTC").',
 }
 
 
