@@ -30,16 +30,8 @@ from sklearn_mf._utils.warnings import warn_user
 _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels do not show what the column is
 _MAX_ROWS_TO_JUDGE_BY = 4096
 _CHUNK = 2**16  # rows that are read at a time
-_MIN_DIFFERENCES_BY_CHANCE = (
-    100  # expected differences between ratings of one level, if column and ratings are unrelated
-)
-_FILLS = {
-    "i": -1,
-    "u": np.iinfo(np.uint64).max,
-    "f": np.nan,
-    "M": np.datetime64("NaT"),
-    "O": None,
-}  # fill values for a missing id
+_MIN_DIFFERENCES_BY_CHANCE = 100  # expected differences within levels, if column and ratings are unrelated
+_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # missing ids
 
 
 @dataclass(frozen=True)
@@ -321,9 +313,7 @@ def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is:
                 return False
             numbers = ids[codes].astype(np.float64)
             n_values = len(np.unique(numbers))
-            enough = (
-                n_values <= len(ratings) / 10 if as_is else n_values > 2
-            )  # columns of two values are checked by _determines
+            enough = n_values <= len(ratings) / 10 if as_is else n_values > 2  # _determines checks two values
             return bool(enough and np.allclose(numbers, start + slope * ratings, **close))
     except ValueError:  # text that is not a number
         return False

@@ -17,10 +17,7 @@ from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
 
 _MAX_TILE_ROWS, _MAX_TILE_COLUMNS = 1024, 256  # the scores of a tile stay in the cache
-_MAX_ROWS_OF_EVERY_ITEM = {
-    True: 4,
-    False: 8,
-}  # with rounding or without; for so few rows, setting up another method costs more than it saves
+_MAX_ROWS_OF_EVERY_ITEM = {True: 4, False: 8}  # with rounding or without; other methods have a setup cost
 _ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
 _N_SLACK = 128  # entries of a row's buffer beyond twice the wanted number and the rank
 _MAX_BUFFER_ENTRIES = 2**19  # of all rows of a task

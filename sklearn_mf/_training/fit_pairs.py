@@ -122,9 +122,7 @@ class Alternation:
     objective: float  # after the update of users, per distinct pair
     decrease: float  # relative decrease of the objective
     is_last: bool
-    learned: (
-        Callable[[], PartOfPreferences] | None
-    )  # valid until the next alternation; either all shards call it or none
+    learned: Callable[[], PartOfPreferences] | None  # until the next alternation; all shards call it, or none
     save: Callable[[], dict[str, np.ndarray]] | None  # copies the state from which begin_alternations resumes
 
     def __str__(self) -> str:

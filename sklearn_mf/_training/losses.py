@@ -49,10 +49,7 @@ class Baseline:
     offset: float  # on the scale of the loss; 0 if targets are centered
     loss: float  # its mean loss
     curvature: float = 1.0  # approximate curvature of the loss; steps are divided by it
-    penalty_units: tuple[float, float] = (
-        1.0,
-        1.0,
-    )  # units of penalties of factors and biases; 1 on the standardized scale
+    penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases; 1 on the standardized scale
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 from sklearn_mf._utils.storage import Storage
 from sklearn_mf._utils.threads import Threads
 
-_PARTS_OF_A_CHAIN = 4  # for each shard: so many parts of the items hide most of the time that the others wait
+_PARTS_OF_A_CHAIN = 4  # parts of the items per shard; with so many, other shards hardly wait
 
 
 class Places(Protocol):
@@ -124,7 +124,7 @@ class ConnectedShard(Shard, ABC):
     def gather(self, values: np.ndarray) -> np.ndarray:
         """Concatenate the arrays of all shards, in their order."""
         lists = self.exchange([[np.array(values)]] * self.n_shards)
-        filled = [arrays[0] for arrays in lists if arrays[0].size]  # the others do not know how many columns there are
+        filled = [arrays[0] for arrays in lists if arrays[0].size]  # the other shards do not know the number of columns
         return np.concatenate(filled) if filled else values
 
     def exchange(self, arrays: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
@@ -172,7 +172,7 @@ class ConnectedShard(Shard, ABC):
 
         send(0)
         for t in range(1, len(route.path) - 1):
-            # First what is here: while it is visited, the others come. Of these, first what others wait for.
+            # First blocks that are here; the others arrive meanwhile. Of these, first those that others wait for.
             here, leaving, staying = route.users_by_way(t)
             run(t, here)
             receive(t - 1)
@@ -190,7 +190,7 @@ class ConnectedShard(Shard, ABC):
         """
         self._n_steps += 1
         P, own = places.n_groups, np.arange(places.own_groups.start, places.own_groups.stop, dtype=np.int64)
-        shards = np.unique(places.owner).tolist()  # the others have no groups
+        shards = np.unique(places.owner).tolist()  # the other shards have no groups
         n_parts = min(P, _PARTS_OF_A_CHAIN * len(shards))
         parts = [range(part * P // n_parts, (part + 1) * P // n_parts) for part in range(n_parts)]
         if self.index in shards:
@@ -205,7 +205,7 @@ class ConnectedShard(Shard, ABC):
                 self.threads.map(lambda item_group: add((item_group - own) % P, own), groups)
                 if at + 1 < len(shards):
                     self.send(shards[at + 1], tag, _rows_of(arrays, groups, places))
-        # The last one has the sums: they go where sweeps begin.
+        # The last shard has the sums. It sends them to where sweeps begin.
         owners = places.owner
         for shard in shards[:-1]:
             groups = np.flatnonzero(owners == shard).tolist()

@@ -33,7 +33,7 @@ class Tape:
     def __init__(self, records: np.ndarray | None = None, arrays: dict[str, np.ndarray] | None = None):
         self._records = [] if records is None else [tuple(record) for record in records.tolist()]
         self._arrays, self._n_played = arrays, 0
-        self._solver: ref[Solver] | None = None  # a tape does not keep the one of a run that is over
+        self._solver: ref[Solver] | None = None  # weak, so that the tape does not keep a finished solver
 
     @property
     def n_epochs(self) -> int:

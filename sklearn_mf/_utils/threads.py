@@ -43,9 +43,7 @@ def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
         raise ValueError("n_jobs == 0 has no meaning. Give a number of threads, -1 for all processors, or None.")
     if not are_of_use:
         return 1
-    if (
-        type(get_active_backend()[0]).__name__ == "DaskDistributedBackend"
-    ):  # joblib would count all cores of the cluster
+    if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # would count all cores of a cluster
         with parallel_backend("threading", n_jobs=1):  # the meaning of None
             return effective_n_jobs(n_jobs)
     return effective_n_jobs(n_jobs)

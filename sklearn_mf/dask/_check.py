@@ -58,7 +58,7 @@ def find_client(client: Client | None) -> Client:
 def outside_of_slots() -> Iterator[None]:
     """Leave the slot of the current task, if any, because the tasks of a fit may need it."""
     has_left = False
-    with suppress(ValueError, AttributeError, KeyError):  # in no task, or outside of its slot
+    with suppress(ValueError, AttributeError, KeyError):  # not in a task, or outside of its slot
         get_worker()
         secede()
         has_left = True
@@ -117,7 +117,7 @@ def _describe(client: Client, addresses: list[str], limit: float) -> dict[str, d
         asked = {a: asyncio.ensure_future(client.run(namespace["describe"], workers=[a])) for a in addresses}
         await asyncio.wait(asked.values(), timeout=limit)
         for answer in asked.values():
-            answer.cancel()  # unless it is done
+            answer.cancel()  # has no effect if it is done
         return asked
 
     def is_silent(answer: asyncio.Future) -> bool:

@@ -30,8 +30,8 @@ _WORDS = {
     _NO_RATING: "year month week day hour minute age zip",
 }
 _ROLES = {word: role for role, words in _WORDS.items() for word in words.split()}
-_LETTERS = {"u": USER, "i": ITEM, "r": RATING, "t": TIME}  # as whole names
-# What leaves a name as plain as it was; and what makes it the name of something about a user, item or rating.
+_LETTERS = {"u": USER, "i": ITEM, "r": RATING, "t": TIME}  # names of a single letter
+# Words that do not change the meaning of a name, and words for statistics of users, items or ratings.
 # fmt: off
 _NEUTRAL = {
     "id", "key", "code", "index", "unix", "utc", "epoch", "review", "reviewed", "rated", "given", "created",
@@ -42,14 +42,14 @@ _ABOUT = {
     "expected",
 }
 # fmt: on
-_OF_CLOCKS = {"unix", "epoch", "timestamp", "ts"}  # preferred where a file has dates, too
+_OF_CLOCKS = {"unix", "epoch", "timestamp", "ts"}  # preferred if a file also has dates
 _TYPES = re.compile(r":(token|float)(_seq)?$")  # suffixes that RecBole adds to names
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # the beginning of one, such as s3://
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # the start of a URL, such as s3://
 
-_LONGEST_NAME = 100  # characters; beyond, it is no name, and taking it apart would take long
+_LONGEST_NAME = 100  # characters; longer texts are not names, and take long to split
 
-_WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # of a rating: such a line is no header
+_WORDS_FOR_MISSING = ("", "na", "n/a", "nan", "null", "none")  # missing ratings; such a line is not a header
 _DEFAULT_PLACES = (0, 1, 2)
 
 
@@ -70,8 +70,8 @@ class Chosen:
     rating: int
     weight: int | None
     start: int  # the first row of ratings: 1 after a header
-    names: list[str] | None  # of the columns of ids
-    rating_is_named: bool  # by the caller
+    names: list[str] | None  # names of the id columns
+    rating_is_named: bool  # whether the caller gave the rating column by name
 
 
 def read_name(name: str) -> Name:

@@ -85,7 +85,7 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     item_ids = np.arange(n_items) if items is None else _check_ids(items, "items", n_items, "columns")
     entries = matrix.tocoo()
     ones = np.ones(len(entries.data), dtype=np.int8)
-    if sparse.csr_array((ones, (entries.row, entries.col)), shape=matrix.shape).nnz < len(ones):  # it sums repeats
+    if sparse.csr_array((ones, (entries.row, entries.col)), shape=matrix.shape).nnz < len(ones):  # sums repeats
         first, again = _find_repeat(entries.row, entries.col, n_items)
         pair = _format_pair(user_ids[entries.row[again]], item_ids[entries.col[again]])
         raise ValueError(
@@ -156,7 +156,7 @@ def pairs_to_sparse(
         y = y.astype(np.float64)
     row, user_ids = _encode(columns[0], users, "users")
     col, item_ids = _encode(columns[1], items, "items")
-    matrix = sparse.csr_array((y, (row, col)), shape=(len(user_ids), len(item_ids)))  # sums entries of one place
+    matrix = sparse.csr_array((y, (row, col)), shape=(len(user_ids), len(item_ids)))  # scipy adds up repeated pairs
     if matrix.nnz < len(y):
         first, again = _find_repeat(row, col, len(item_ids))
         raise ValueError(

@@ -21,7 +21,7 @@ from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.datasets._messages import quote, shorten
 
 TIMEOUT = 30.0  # seconds in which the server must send something
-_BLOCK_BYTES = 2**20  # read at a time
+_BLOCK_BYTES = 2**20  # bytes that are read at a time
 _HOSTS = ("files.grouplens.org", "grouplens.org")  # allowed hosts of redirects, besides the requested host
 
 # Retried: request timeout and too many requests, and all codes from 500 on; not a full disk.
@@ -68,7 +68,7 @@ def download_archive(url: str, path: Path, md5: str | None, *, limit: int, n_ret
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     advice = f"Try again later, or get the file by other means and put it into {path.parent}."
-    part = path.with_name(f"{path.name}.part_{uuid.uuid4().hex}")  # a unique name, as others may download the same
+    part = path.with_name(f"{path.name}.part_{uuid.uuid4().hex}")  # unique, for parallel downloads
     try:
         with part.open("x+b") as file:
             found = _try_several_times(lambda: _copy_archive(url, file, limit), url, advice, n_retries, delay)
@@ -115,7 +115,7 @@ def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_r
             return attempt()
         except HTTPError as error:
             error.close()
-            if error.code < 500 and error.code not in _TEMPORARY_STATUS_CODES:  # the answer would be the same
+            if error.code < 500 and error.code not in _TEMPORARY_STATUS_CODES:  # a retry would give the same answer
                 raise OSError(
                     f"{url} cannot be downloaded: the server answers {error.code} ({shorten(error.reason)}). {advice}"
                 ) from error
@@ -144,7 +144,7 @@ def _read_announced_length(response: Any) -> int | None:
 
 def _copy_archive(url: str, file: BinaryIO, limit: int) -> str:
     """Write the archive at ``url`` to ``file``, but no more than ``limit`` bytes; return its MD5 checksum."""
-    file.seek(0)  # an attempt before may have left something
+    file.seek(0)  # an earlier attempt may have written something
     file.truncate()
     digest, n_bytes = hashlib.md5(usedforsecurity=False), 0
     with _open_url(url) as response:

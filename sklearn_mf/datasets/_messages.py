@@ -9,7 +9,7 @@ LONGEST_QUOTE = 100  # characters of any input in a message
 
 def quote(value: Any) -> str:
     """Return the repr of a value, cut off after ``LONGEST_QUOTE`` characters."""
-    if isinstance(value, (str, bytes)):  # cut first: the repr of a long text is longer still
+    if isinstance(value, (str, bytes)):  # cut first, because the repr of a long text is even longer
         value = value[: LONGEST_QUOTE + 1]
     elif isinstance(value, (list, tuple)):
         value = type(value)(map(_cut, value[: LONGEST_QUOTE + 1])) if type(value) in (list, tuple) else value

@@ -22,8 +22,8 @@ class Layout:
     """Describe the files of a variant: their names, and how the values of a line of ratings are separated."""
 
     folder: str  # in the archive
-    n_ratings: int  # as the publisher says, or more than it will ever be
-    archive_bytes: int  # the same
+    n_ratings: int  # as published, or an upper limit
+    archive_bytes: int  # as published, or an upper limit
     ratings: str = "ratings.csv"
     movies: str = "movies.csv"
     users: str | None = None
@@ -115,14 +115,12 @@ def _parse_block(
     table). If the digits are removed, the rest of the lines shows whether each line has the right shape, and which have
     a point.
     """
-    shape_of_whole = sep * (n_values - 1) + b"\n"  # of a line whose rating is a whole number
+    shape_of_whole = sep * (n_values - 1) + b"\n"  # a line whose rating is a whole number
     shape_with_point = sep * 2 + b"." + sep * (n_values - 3) + b"\n"
     shapes = block.translate(None, _DIGITS + b"\r")
     n_rows = shapes.count(b"\n")
     points = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("."))
-    is_good = len(shapes) >= n_rows * len(
-        shape_of_whole
-    )  # otherwise the comparison would need more memory than the block
+    is_good = len(shapes) >= n_rows * len(shape_of_whole)  # otherwise comparing needs too much memory
     is_good = is_good and shapes.replace(shape_with_point, shape_of_whole) == shape_of_whole * n_rows
     is_good = is_good and _have_one_decimal(block, points)
     if is_good:
@@ -157,7 +155,7 @@ def _raise_bad_line(block: bytes, sep: bytes, n_values: int, name: str, n_lines_
     if n_values == 4:
         values.append(rb"\d{1,18}")
     good_line = re.compile(re.escape(sep).join(values) + rb"\r?")
-    # A file gives one line at a time: a list of millions of short ones would be many times the block.
+    # Read line by line, because a list of millions of short lines would need many times the memory of the block.
     lines = (line.removesuffix(b"\n") for line in io.BytesIO(block))
     wrong, line = next((i, line) for i, line in enumerate(lines) if not good_line.fullmatch(line))
     text = quote(line[:_LONGEST_LINE_SHOWN].decode("utf-8", "replace"))

@@ -17,7 +17,7 @@ from sklearn_mf.datasets._messages import quote, shorten
 from sklearn_mf.datasets._rows import Rows
 
 _SUFFIXES = ".parquet", ".pq"
-_BYTES_OF_A_BLOCK = 2**20  # of a column that is read at a time: a row group may be large
+_BYTES_OF_A_BLOCK = 2**20  # bytes of a column that are read at a time, because row groups may be large
 _MAGIC = b"PAR1"
 
 

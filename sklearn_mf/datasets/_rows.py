@@ -15,7 +15,7 @@ from typing import ClassVar
 from sklearn_mf.datasets._messages import quote, shorten
 
 _SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # found automatically, in this order of preference
-_N_LINES_TRIED, _N_CHARACTERS_TRIED = 20, 2**16  # of a file, to find the separator
+_N_LINES_TRIED, _N_CHARACTERS_TRIED = 20, 2**16  # read to find the separator
 
 _PRIVATE = re.compile("[\ue000-\uf8ff]")  # characters that are rare in texts
 _QUOTED = re.compile(r'"[^"]*"')
@@ -31,7 +31,7 @@ class Rows:
 
     path: str
     sep: str
-    n_values: int  # in each row
+    n_values: int  # number of values in each row
     values: list[str]
     line_numbers: Sequence[int]
     n_lines_before: int = 0  # lines before the first of these rows
@@ -108,7 +108,7 @@ def choose_escape(layout: Layout, split: Callable[[Layout], Iterable[Rows]]) -> 
     if error is not None:
         if error_of_escaped is None:
             return escaped
-        raise error  # it says more than the other
+        raise error  # this error is more helpful than the other one
     if error_of_escaped is not None:
         return layout
     values, others = (chain.from_iterable(rows.values for rows in split(each)) for each in (layout, escaped))
@@ -163,7 +163,7 @@ def _find_separator(text: str) -> str:
     for sample in (_QUOTED.sub("", head), head):
         lines = [line for line in re.split(r"[\r\n]+", sample) if line.strip()][:_N_LINES_TRIED]
         if len(lines) > 2 and len(text) > len(head):
-            lines.pop()  # it may be cut
+            lines.pop()  # the last line may be cut off
         found = [sep for sep in _SEPARATORS if lines and lines[0].count(sep) >= 2]
         if found:
             even = (sep for sep in found if sep != " " and len({line.count(sep) for line in lines}) == 1)
@@ -181,7 +181,7 @@ def _split_plain(texts: Iterable[str], layout: Layout) -> Iterator[Rows]:
         if not text:
             continue
         lines = text.split("\n")
-        if sep == " ":  # several spaces may line up columns
+        if sep == " ":  # several spaces may align columns
             lines = [" ".join(line.split()) for line in lines]
             text = "\n".join(lines)
         n_seps = lines[0].count(sep) if n_seps is None else n_seps
@@ -199,7 +199,7 @@ def _take_blank_lines_out(text: str) -> tuple[str, Sequence[int]]:
     if not first_is_blank and not _BLANK_LINE.search(text):
         return text, range(1, text.count("\n") + 2)
     lines, numbers, number, position = [], [], 1, 0
-    for match in _FULL_LINE.finditer(text):  # a list of all lines would be many times a file of line ends
+    for match in _FULL_LINE.finditer(text):  # a list of lines would need many times the memory of a file of empty lines
         number += text.count("\n", position, match.start())
         position = match.start()
         lines.append(match[0])

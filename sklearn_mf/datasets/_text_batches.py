@@ -27,7 +27,7 @@ class TextRatings:
     encoding: str
     layout: Layout
     chosen: Chosen
-    are_ints: list[bool]  # of the columns of ids
+    are_ints: list[bool]  # whether each id column has only ints
     n_ratings: int
 
     def batches(self, labels: list[str]) -> Iterator[Batch]:

@@ -30,7 +30,9 @@ def look_like_times(values: np.ndarray) -> bool:
 def find_nameless_times(rows: Rows, others: list[int]) -> list[int]:
     """Find columns, except the given ones, that look like times in a file without a header."""
     places = [place for place in range(rows.n_values) if place not in others]
-    likely = [place for place in places if look_like_times(read_times([rows.values[place]]))]  # by the first row
+    likely = [
+        place for place in places if look_like_times(read_times([rows.values[place]]))
+    ]  # checked in the first row
     return [place for place in likely if look_like_times(read_times(rows.get_column(place, 0)))]
 
 
@@ -72,7 +74,7 @@ def _read_datetimes(tokens: list[str], is_missing: list[bool]) -> np.ndarray | N
     if len(zones) > 1:
         return None
     try:
-        datetimes = np.array(texts, dtype="M8")  # in the unit of the finest
+        datetimes = np.array(texts, dtype="M8")  # in the finest of their units
     except ValueError:  # a 13th month
         return None
     return datetimes - np.array(shifts, dtype="m8[m]") if any(shifts) else datetimes

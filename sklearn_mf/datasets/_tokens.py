@@ -27,7 +27,7 @@ def read_digits(tokens: list[str]) -> np.ndarray | None:
     if not text.isascii() or not text.replace(" ", "").isdigit() or max(map(len, tokens)) > _MOST_DIGITS:
         return None
     numbers = np.fromstring(text, dtype=np.int64, sep=" ")
-    if len(numbers) != len(tokens):  # one is empty, or has a space in it
+    if len(numbers) != len(tokens):  # a token is empty or contains a space
         return None
     n_digits = 1 + np.searchsorted(10 ** np.arange(1, _MOST_DIGITS + 1), numbers, side="right")
     return numbers if n_digits.sum() + len(numbers) - 1 == len(text) else None

@@ -112,7 +112,7 @@ def rank_and_count_relevant(
     k, relevant = check_k(k), check_relevant(relevant)
     rankings = rank_groups(y_true, y_score, groups, sample_weight)
     with np.errstate(over="ignore"):  # a relevant beyond float32 is above every float32 rating
-        is_relevant = rankings.y_true >= relevant  # in the type of y_true: the float32 nearest to 3.3 is at least 3.3
+        is_relevant = rankings.y_true >= relevant  # in the type of y_true, so that float32(3.3) counts as 3.3
     return k, rankings, np.add.reduceat(is_relevant, rankings.tie_starts, dtype=np.int64)
 
 
