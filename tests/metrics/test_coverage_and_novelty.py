@@ -104,7 +104,7 @@ def test_bad_catalogs_are_refused():
     with pytest.raises(ValueError, match="catalog must be a list or 1D array"):
         catalog_coverage([[1]], catalog=np.ones((2, 2)))
     for X in (np.empty((0, 2)), [[1], [2]]):
-        with pytest.raises(ValueError, match="X must have a row for each rating, and the columns user and item"):
+        with pytest.raises(ValueError, match="X must have a row for each rating, with the columns user and item"):
             novelty([[1]], X=X)
     unknown = np.array([["2030-01-01"]], dtype="datetime64[ns]")
     with pytest.raises(ValueError, match="not in catalog: '2030-01-01"):

@@ -314,7 +314,7 @@ GOOD = {"y_true": [5, 1, 3], "y_score": [3.0, 2, 1], "groups": ["a", "a", "b"]}
         ({"y_true": [5, np.nan, 1]}, ValueError, "Input y_true contains NaN or infinity: 1 of 3 ratings.*row 1"),
         ({"y_score": [5, 2, np.nan]}, ValueError, "Input y_score .* 1 of 3 predictions.*row 2.*handle_unknown='nan'"),
         ({"y_score": [5, 2, np.inf]}, ValueError, "Input y_score contains NaN or infinity"),
-        ({"y_true": ["5", "1", "3"]}, ValueError, "y_true holds text"),
+        ({"y_true": ["5", "1", "3"]}, ValueError, "y_true has text"),
         ({"y_true": [[5, 1], [3, 2], [1, 1]]}, ValueError, "1d array"),
         ({"y_true": 5.0}, TypeError, "Expected sequence or array-like"),
         ({"groups": "user"}, ValueError, r"groups must have one id for each rating, for .* X\['user'\], not 'user'\."),

@@ -136,7 +136,7 @@ def test_where_nobody_has_anything_held_out_the_metrics_say_so():
         ({"recommended": ["x", "y"]}, "recommended must have a row of item ids for each"),
         ({"recommended": (np.array([[1]]), np.array([[4.5]]))}, "not the pair"),
         ({"recommended": [["x"], ["y", "x", "y"]]}, "an item more than once in a list: 'y' for user 'b'"),
-        ({"X_test": [["a"], ["b"]]}, "X_test must have a row for each rating, and the columns user and item"),
+        ({"X_test": [["a"], ["b"]]}, "X_test must have a row for each rating, with the columns user and item"),
         ({"X_test": np.empty((0, 2)), "y_test": []}, "X_test must have a row for each rating"),
         ({"X_test": [["a", "x"], ["b", None]]}, "missing ids in column 1 of X_test: 1 of 2 rows, the first at row 1"),
         ({"y_test": [1, 2, 3]}, "X_test and y_test have inconsistent numbers of samples: 2 pairs and 3 ratings"),

@@ -270,8 +270,8 @@ def test_what_is_no_metric_with_groups_is_refused(no_metric):
         (ndcg_at_k, {"gain": "log"}, ValueError, "gain='log' must be"),
         (ndcg_at_k, {"groups": [1, 2]}, TypeError, "groups must not be given: the scorer passes it"),
         (ndcg_at_k, {"sample_weight": [1, 2]}, TypeError, "sample_weight must not be given: the scorer passes it"),
-        (ndcg_at_k, {"user_column": 1.0}, TypeError, r"user_column must be the place \(int\) or the name"),
-        (ndcg_at_k, {"user_column": True}, TypeError, r"user_column must be the place \(int\) or the name"),
+        (ndcg_at_k, {"user_column": 1.0}, TypeError, r"user_column must be the position \(int\) or name"),
+        (ndcg_at_k, {"user_column": True}, TypeError, r"user_column must be the position \(int\) or name"),
         (ndcg_at_k, {"user_column": -1}, ValueError, "user_column == -1, must be >= 0"),
     ],
 )
