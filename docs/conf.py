@@ -5,6 +5,8 @@ import inspect
 import re
 from pathlib import Path
 
+from sphinx_gallery.sorting import ExplicitOrder
+
 import sklearn_mf
 
 HERE = Path(__file__).parent
@@ -138,16 +140,25 @@ numpydoc_validation_exclude = {
 
 # --- The gallery: every script of docs/examples is run ---------------------------------------------------------------
 
-FIRST_EXAMPLES = ["quickstart.py", "recommendations.py", "training_control.py", "replay.py", "seeds_and_context.py"]
-from sphinx_gallery.sorting import ExplicitOrder  # noqa: E402
+FIRST_EXAMPLES = ["quickstart", "recommendations", "ranking", "cold_start", "seeds_and_context", "search_heat_map"]
+
+
+def use_style(gallery_conf, name):
+    """Give the figures of the gallery the style of the other pictures."""
+    import matplotlib.pyplot as plt
+
+    plt.style.use(HERE / "pictures" / "sklearn_mf.mplstyle")
+
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": ExplicitOrder([*FIRST_EXAMPLES, "*"]),
+    "within_subsection_order": ExplicitOrder([*(f"{name}.py" for name in FIRST_EXAMPLES), "*"]),
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("sklearn_mf",),
+    "reset_modules": ("matplotlib", use_style),
+    "image_srcset": ["2x"],
     "reference_url": {"sklearn_mf": None},
     "capture_repr": (),
     "download_all_examples": False,
@@ -157,7 +168,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "abort_on_example_error": True,
 }
-suppress_warnings = ["config.cache"]  # the gallery's settings have an object in them
+suppress_warnings = ["config.cache"]  # the settings of the gallery have functions in them
 
 # --- Links to other projects -----------------------------------------------------------------------------------------
 

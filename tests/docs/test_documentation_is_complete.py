@@ -24,14 +24,23 @@ if importlib.util.find_spec("distributed"):
 PUBLIC = [thing for module in PUBLIC_MODULES for name in module.__all__ if callable(thing := getattr(module, name))]
 
 
+def listed_in_api():
+    """Names with their modules, such as sklearn_mf.metrics.ndcg_at_k, that the page of the API lists."""
+    page, found = (ROOT / "docs" / "api.md").read_text(), set()
+    for section in page.split(".. currentmodule:: ")[1:]:
+        module = section.split()[0]
+        found |= {
+            f"{module}.{name}" for name in re.findall(r"^(?:   |\.\. data:: )(\w+)$", section, flags=re.MULTILINE)
+        }
+    return found
+
+
 def is_ours(function):
     return function.__module__.startswith("sklearn_mf") and not function.__name__.startswith("set_")
 
 
 @pytest.mark.parametrize("thing", PUBLIC, ids=lambda thing: thing.__name__)
 def test_everything_public_is_documented_and_typed(thing):
-    page = (ROOT / "docs" / "api.md").read_text()
-    assert f".{thing.__name__}\n" in page
     functions = [thing]
     if inspect.isclass(thing):
         functions = [f for name, f in inspect.getmembers(thing, inspect.isroutine) if name[0] != "_" and is_ours(f)]
@@ -45,11 +54,12 @@ def test_everything_public_is_documented_and_typed(thing):
         assert f"{section}\n---" in inspect.getdoc(thing)
 
 
-def test_constants_are_documented():
-    page = (ROOT / "docs" / "api.md").read_text()
-    for module in PUBLIC_MODULES:
-        for name in module.__all__:
-            assert f".{name}\n" in page or callable(getattr(module, name)), name
+def test_the_page_of_the_api_lists_everything_public():
+    public = {f"{module.__name__}.{name}" for module in PUBLIC_MODULES for name in module.__all__}
+    if "sklearn_mf.dask" in {module.__name__ for module in PUBLIC_MODULES}:
+        assert listed_in_api() == public
+    else:
+        assert listed_in_api() >= public
 
 
 @pytest.mark.parametrize(

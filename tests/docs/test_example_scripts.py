@@ -1,5 +1,6 @@
-"""Check that the example scripts run, on made and on real ratings."""
+"""Check that the scripts of the gallery run and draw, and that those of benchmarks with real ratings run."""
 
+import ast
 import importlib
 import importlib.util
 import os
@@ -19,6 +20,9 @@ import sklearn_mf.model_selection
 import sklearn_mf.plotting
 
 pytestmark = pytest.mark.slow
+NAMES = sorted(path.stem for path in (ROOT / "docs" / "examples").glob("*.py"))
+# Tests below run these, on fewer ratings.
+WITH_ARGUMENTS = {"fit_on_dask", "larger_than_memory", "quickstart", "search_on_dask"}
 
 
 def run_script(name, arguments, monkeypatch, folder):
@@ -30,76 +34,83 @@ def run_script(name, arguments, monkeypatch, folder):
     runpy.run_path(str(ROOT / "docs" / "examples" / f"{name}.py"), run_name="__main__")
 
 
-def load_example(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "examples" / f"{name}.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    return example
-
-
-def test_the_example_of_training_runs(monkeypatch, capsys):
-    example = load_example("training_control")
-    monkeypatch.setattr(example, "make_ratings", lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 100, 4000, **k))
-    monkeypatch.setattr(sys, "argv", ["training_control.py"])
-    example.main()
-    out = capsys.readouterr().out
-    assert len(re.findall(r"after +\d+ epochs \d\.\d{4}", out)) == 22
-    assert "early_stopping: " in out
+def load_benchmark(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    return benchmark
 
 
 @pytest.mark.drawing
-def test_the_example_of_a_replay_runs(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITH_ARGUMENTS])
+def test_a_script_of_the_gallery_runs_and_draws(name, monkeypatch, capsys, tmp_path):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    run_script(name, [], monkeypatch, tmp_path)
+    assert capsys.readouterr().out
+    assert plt.get_fignums()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_of_the_gallery_has_a_title_and_texts(name):
+    source = (ROOT / "docs" / "examples" / f"{name}.py").read_text()
+    title, line = ast.get_docstring(ast.parse(source)).splitlines()[:2]
+    assert line == "=" * len(title)
+    assert source.count("# %%\n") >= 2
+
+
+@pytest.mark.drawing
+def test_pictures_are_drawn_from_the_gallery(monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
-    example, make = load_example("replay"), sklearn_mf.datasets.make_ratings
-    monkeypatch.setattr(example, "make_ratings", lambda *a, **k: make(300, 100, 10_000, **k))
-    monkeypatch.setattr(sys, "argv", ["replay.py", "--draw", str(tmp_path / "replay.svg")])
-    example.main()
+    drawing = runpy.run_path(str(ROOT / "docs" / "pictures" / "draw.py"))
+    drawn = {name for names in drawing["PICTURES"].values() for name in names if name}
+    there = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.svg")}
+    assert there == drawn | {"heat_maps", "scaling", "seeds_and_context"}  # benchmarks draw these, from real ratings
+    monkeypatch.setattr(sys, "argv", ["draw.py", "intervals", "--folder", str(tmp_path)])
+    drawing["main"]()
+    assert (tmp_path / "intervals.svg").exists()
+
+
+def test_the_replay_of_benchmarks_runs(monkeypatch, capsys):
+    benchmark, make = load_benchmark("replay"), sklearn_mf.datasets.make_ratings
+    monkeypatch.setattr(benchmark, "make_ratings", lambda *a, **k: make(300, 100, 10_000, **k))
+    monkeypatch.setattr(sys, "argv", ["replay.py"])
+    benchmark.main()
     out = capsys.readouterr().out
     still, learns, anew = (float(error) for error in re.findall(r"^  \D+(\d\.\d{4}) ", out, flags=re.MULTILINE))
     assert learns < still
     assert anew < still
-    assert (tmp_path / "replay.svg").exists()
 
 
-@pytest.mark.drawing
-def test_the_example_of_recommendations_runs(monkeypatch, capsys, tmp_path):
-    pytest.importorskip("matplotlib")
-    example = load_example("recommendations")
-    monkeypatch.setattr(example, "GRID", {"rank": [0, 4], "learning_rate": [0.1, 0.2]})
-    monkeypatch.setattr(
-        example,
-        "make_ratings",
-        lambda *a, **k: sklearn_mf.datasets.make_ratings(200, 80, 8_000, rank=4, random_state=0),
-    )
-    monkeypatch.setattr(sys, "argv", ["recommendations.py", "--draw", str(tmp_path)])
-    example.main()
-    out = capsys.readouterr().out
-    assert len(re.findall(r"^  \d\.\d\d  [A-Z][a-z]+ \d+$", out, flags=re.MULTILINE)) == 15
-    assert "from how the two suit each other" in out
-    assert re.search(r"^  ranker +0\.\d{4}$", out, flags=re.MULTILINE)
-    assert "is offered because of" in out
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (ROOT / "docs/pictures").iterdir()}
-
-
-def test_the_example_of_recommendations_runs_on_movielens(monkeypatch, capsys):
+def test_recommendations_from_movielens_run(monkeypatch, capsys):
     if not (REAL_DATA / "ml-100k" / "u.item").exists():
         pytest.skip(f"no real ratings at {REAL_DATA}")
-    example = load_example("recommendations")
-    monkeypatch.setattr(example, "GRID", {"rank": [0, 4], "learning_rate": [0.2]})
+    benchmark = load_benchmark("recommendations")
+    monkeypatch.setattr(benchmark, "GRID", {"rank": [0, 4], "learning_rate": [0.2]})
     monkeypatch.setattr(sys, "argv", ["recommendations.py", "--movielens", "100k", "--data-home", str(REAL_DATA)])
-    example.main()
+    benchmark.main()
     assert "Empire Strikes Back, The (1980)" in capsys.readouterr().out
 
 
-def test_the_example_of_seeds_and_contexts_runs(monkeypatch, capsys):
+def test_recommendations_from_made_ratings_run(monkeypatch, capsys):
+    benchmark, make = load_benchmark("recommendations"), sklearn_mf.datasets.make_ratings
+    monkeypatch.setattr(benchmark, "GRID", {"rank": [0, 4], "learning_rate": [0.1, 0.2]})
+    monkeypatch.setattr(benchmark, "make_ratings", lambda *a, **k: make(200, 80, 8_000, rank=4, random_state=0))
+    monkeypatch.setattr(sys, "argv", ["recommendations.py"])
+    benchmark.main()
+    out = capsys.readouterr().out
+    assert len(re.findall(r"^  \d\.\d\d  [A-Z][a-z]+ \d+$", out, flags=re.MULTILINE)) == 15
+    assert re.search(r"^  ranker +0\.\d{4}$", out, flags=re.MULTILINE)
+
+
+def test_seeds_and_contexts_run(monkeypatch, capsys):
     folder = REAL_DATA / "ml-100k"
     if not (folder / "u.item").exists():
         pytest.skip(f"no real ratings at {folder}")
-    example = load_example("seeds_and_context")
-    monkeypatch.setattr(example, "SETTINGS", {"short": {"rank": 2, "max_iter": 2, "learning_rate": 0.05}})
-    monkeypatch.setattr(example, "SEEDS", [1, 2])
+    benchmark = load_benchmark("seeds_and_context")
+    monkeypatch.setattr(benchmark, "SETTINGS", {"short": {"rank": 2, "max_iter": 2, "learning_rate": 0.05}})
+    monkeypatch.setattr(benchmark, "SEEDS", [1, 2])
     monkeypatch.setattr(sys, "argv", ["seeds_and_context.py", str(folder)])
-    example.main()
+    benchmark.main()
     assert "| year + genres + week | 0.9" in capsys.readouterr().out
 
 
