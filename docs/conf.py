@@ -133,7 +133,6 @@ numpydoc_validation_checks = {
 }
 # Docstrings that these checks cannot judge.
 numpydoc_validation_exclude = {
-    r"MatrixFactorizationRegressor\.score$",  # scikit-learn's
     r"ShuffleSplit\.get_n_splits$",  # scikit-learn's
     r"Dask\w+$",  # parameters of the local class are documented there
 }
