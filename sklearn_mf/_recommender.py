@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,10 +111,10 @@ class Recommender(WholeStates):
             Ratings. The regressor needs them. The ranker needs them if its ``fit`` had them.
 
         sample_weight : array-like of shape (n_pairs,), default=None
-            Weights, as in ``fold_in``.
+            Weights, as in ``fold_in``. A single number is refused.
 
         n_items : int, default=10
-            Number of items for each user, at least 1.
+            Number of items for each user, at least 1. Pass it by name: ``n_items=3``.
 
         candidates : array-like of shape (n_candidates,), default=None
             Ids of the items to choose from. None means all items that the model knows.
@@ -135,7 +135,7 @@ class Recommender(WholeStates):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If an item is unknown, or as in ``fold_in`` and ``recommend``.
+            If an item is unknown, if ``sample_weight`` is a single number, or as in ``fold_in`` and ``recommend``.
 
         See Also
         --------
@@ -158,6 +158,7 @@ class Recommender(WholeStates):
                 f"recommend_from needs a model of two columns, but this one has {frozen.n_features_in_}. Instead, "
                 "call fold_in on a copy (copy.deepcopy), then recommend with the contexts."
             )
+        _check_no_number(sample_weight)
         _check_items_known(frozen, check_query(frozen, X)[1])
         frozen._learn_users(X, y, sample_weight)
         ids = np.sort(frozen.categories_[0], kind="stable")  # only users with pairs of positive weight
@@ -361,6 +362,15 @@ class Recommender(WholeStates):
         tags.input_tags.categorical = _CATEGORICAL_TAG
         tags.input_tags.string = True
         return tags
+
+
+def _check_no_number(sample_weight: Any) -> None:
+    """Raise a ValueError for a number as sample_weight; it may be meant as n_items."""
+    number = sample_weight[()] if isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0 else sample_weight
+    if not isinstance(number, Real):
+        return
+    hint = f" For lists of {number} items, pass n_items={number}." if isinstance(number, Integral) else ""
+    raise ValueError(f"sample_weight must be an array with a weight for each row, not a single number.{hint}")
 
 
 def _check_items_known(frozen: Any, column: Column) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from helpers.recommending import model
 
+from sklearn_mf import MatrixFactorizationRanker
 from sklearn_mf.datasets import make_ratings
 
 
@@ -76,6 +77,19 @@ def test_visitors_need_ratings_and_known_items(fitted):
         fitted.recommend_from([[999, 3]])
     with pytest.raises(ValueError, match="items not seen in fit: 1 in column 1 of X \\(12345\\)"):
         fitted.recommend_from([[999, 12345]], [3.0])
+
+
+@pytest.mark.parametrize("kind", [model, MatrixFactorizationRanker])
+def test_number_of_visitors_items_is_no_weight(data, kind):
+    fitted = kind(rank=2, random_state=0).fit(*data)
+    new, ratings = [[901, 3], [901, 8]], [5.0, 1.0]
+    needed = "^sample_weight must be an array with a weight for each row, not a single number."
+    for number in (3, np.int64(3), np.array(3)):
+        with pytest.raises(ValueError, match=needed + " For lists of 3 items, pass n_items=3.$"):
+            fitted.recommend_from(new, ratings, number)
+    with pytest.raises(ValueError, match=needed + "$"):
+        fitted.recommend_from(new, ratings, 0.5)
+    assert fitted.recommend_from(new, ratings, [1, 3], n_items=3)[1].shape == (1, 3)
 
 
 def test_frames(data):
