@@ -148,7 +148,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     sklearn_mf.dask.DaskMatrixFactorizationRanker : The same model, fitted on a Dask cluster.
 
     Notes
-    ----- A fit depends only on the set of pairs and on ``random_state``. It does not depend on the order of the rows,
+    -----
+    A fit depends only on the set of pairs and on ``random_state``. It does not depend on the order of the rows,
     on the number of threads, or on what the ids are called, as long as their sorted order is the same. A weight of 3 is
     the same as three copies of the pair. A weight of 0 is the same as leaving the pair out. The scale of weights does
     not matter.

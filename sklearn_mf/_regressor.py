@@ -295,7 +295,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     sklearn_mf.dask.DaskMatrixFactorizationRegressor : The same model, fitted on a Dask cluster.
 
     Notes
-    ----- A fit depends only on the set of ratings and on ``random_state``. It does not depend on the order of the rows,
+    -----
+    A fit depends only on the set of ratings and on ``random_state``. It does not depend on the order of the rows,
     on the number of threads, or on what the ids are called. A weight of 3 is the same as three copies of the rating. A
     weight of 0 is the same as leaving the rating out.
 
@@ -565,7 +566,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         forget : Remove users.
 
         Notes
-        ----- One thread learns the ratings of a batch, in an order that depends only on the set of ratings. A call
+        -----
+        One thread learns the ratings of a batch, in an order that depends only on the set of ratings. A call
         copies the parts of the model that it changes, in chunks of a kilobyte, and shares the other parts with the
         model before. So other threads may read the model at any time. They see it as it was before the call, or as it
         is after.
@@ -805,7 +807,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         explain : The parts of a prediction.
 
         Notes
-        ----- The variance of a rating is :math:`s_u^2 s_i^2 / s^2 \\, (1 + h)`. Here :math:`s_u`, :math:`s_i` and s are
+        -----
+        The variance of a rating is :math:`s_u^2 s_i^2 / s^2 \\, (1 + h)`. Here :math:`s_u`, :math:`s_i` and s are
         the noise of the user, of the item and of all ratings. They come from the errors in ``fit``, each computed as if
         its rating had been left out [1]_. h comes from the precision of each row, which grows with the number of its
         ratings. ``partial_fit`` and ``fold_in`` update all of these. ``clip`` does not change the deviations.
@@ -932,7 +935,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         MatrixFactorizationRanker : Lists of what users are likely to choose.
 
         Notes
-        ----- For blocks of users, a matrix product finds the items that may be among the best (candidate generation).
+        -----
+        For blocks of users, a matrix product finds the items that may be among the best (candidate generation).
         These items are then sorted by what ``predict`` computes. So the result does not depend on ``n_jobs`` or on the
         other users of the call. ``n_jobs`` threads share the users. BLAS uses one thread in each of them.
 

@@ -90,7 +90,7 @@ def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
         fields = belonging
     if n_given < 1 or n_given != len(fields):
         raise ValueError(
-            f"item_context has {n_given + 1} columns, but the model has {len(contexts)} context columns, of "
+            f"item_context has {n_given + 1} columns, but the model has {_columns(len(contexts))}, of "
             f"which {len(belonging)} always had the same value for each item. Give the items first, then one "
             "column for each of the former or each of the latter. Or fit on a data frame, and give a data "
             "frame with the names of its context columns."
@@ -110,16 +110,16 @@ def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list
         belonging = [field for field in fields if own_values(fitted.own_contexts, "item", field) is not None]
         which = ", ".join(_name(fitted, field) for field in belonging)
         raise ValueError(
-            f"The model has {n_contexts} context columns{beside}: give context, one value for each of them, or a table "
-            "with a row for each user"
-            + (f"; and those that belong to the item ({which}) in item_context instead." if belonging else ".")
+            f"The model has {_columns(n_contexts)}{beside}. Give context: one value for each of them, or a table with a "
+            "row for each user."
+            + (f" Give columns that belong to the item ({which}) in item_context instead." if belonging else "")
         )
     columns, is_table = _split_context(fitted, context, n_users, fields)
     n_rows = len(columns[0]) if columns else 0
     if len(columns) != n_contexts or n_rows != n_users:
         shape = (n_rows, len(columns)) if is_table else (len(columns),)
         raise ValueError(
-            f"context has shape {shape}, but the model has {n_contexts} context columns{beside} and there are "
+            f"context has shape {shape}, but the model has {_columns(n_contexts)}{beside} and there are "
             f"{n_users} users. Give one value for each column, or a table with a row for each user."
         )
     return Contexts(columns, fields, not is_table)
@@ -194,3 +194,8 @@ def _shown(fitted: FittedModel, items: np.ndarray) -> str:
     """List the first few of some items, for a message."""
     ids = fitted.levels.ids[1][items[:5]].tolist()
     return ", ".join(map(repr, ids)) + (", ..." if len(items) > 5 else "")
+
+
+def _columns(n: int) -> str:
+    """Write a number of context columns."""
+    return f"{n} context column{'' if n == 1 else 's'}"

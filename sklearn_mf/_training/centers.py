@@ -1,36 +1,40 @@
-r"""Learn the centers that rows of users and items shrink to, from who rated what. Arrays, no ids.
+r"""Learn the centers that rows of users and items shrink to, from who rated what. It works on arrays, not on ids.
 
-A row's center is predicted from the set N of its partners, the items that a user rated or the users who rated an item:
+The center of a row is predicted from the set N of its partners: the items that a user rated, or the users who rated an
+item:
 
     z_u = |N(u)|^(-1/2) sum_{j in N(u)} s_j        z_i = |N(i)|^(-1/2) sum_{v in N(i)} t_v
 
-(SVD++ of Koren 2008 on both sides, "flipped" by Rendle, Zhang and Koren 2019). Given the rows, S is the ridge
-regression of the rows on the normalized matrix of who rated what, B: the alternating form of Agarwal and Chen (2009),
+This is SVD++ (Koren 2008) on both sides ("flipped" in Rendle, Zhang and Koren 2019). For given rows, the coefficients S
+are a ridge regression of the rows on B, the normalized matrix of who rated what. Agarwal and Chen (2009) alternate in
+the same way:
 
     minimize  sum_u d_u |p_u - z_u|^2 + beta sum_j |s_j|^2,    d_u = alpha n_u + delta,
 
-beta = alpha_implicit, for biases times max(delta / 4, 1).
+Here beta is alpha_implicit. For biases, it is alpha_implicit times max(delta / 4, 1).
 
-Its matrix G = B^T D B + alpha_implicit stays the same throughout a fit, only the rows move. So after every second epoch
-S takes one step, and z follows: two sums over the distinct pairs for each side. The step goes along the residual r of
-the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp and Udell 2023), and along the
-direction x of the step before (Polyak 1964):
+The matrix G = B^T D B + alpha_implicit stays the same throughout a fit. Only the rows move. So after every second epoch
+S takes one step, and z is computed again. Each side needs two sums over the distinct pairs. The step combines two
+directions: the residual r of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp and
+Udell 2023), and the direction x of the previous step (Polyak 1964):
 
     x <- M r + 0.4 x,    S <- S + 1.7 t x,    with t the best length for each column
 
-The rows follow the centers in the epochs to come, so a step beyond the best length comes closer to where both will be.
+The rows follow the centers in the next epochs. So a step longer than the best length ends closer to where both will be.
 Any factor below 2 lowers the objective.
 
-A rating's own pair is in both sets while it is trained on, but not when a rating is predicted that nobody gave. So what
-the pair itself adds to its prediction, o, is left out of the error. Because of i the center of u is moved by
-|N(u)|^(-1/2) s_i and its row by the share d_u / (d_u + n_u m) of that, with m the mean square of a factor of an item
-over all ratings. To first order, and the same for the biases, where m is 1,
+In training, the pair of a rating is itself in both sets N. When an unknown rating is predicted, it is not. So the error
+leaves out o, the part of the prediction that comes from the pair itself. Item i moves the center of u by
+|N(u)|^(-1/2) s_i, and the row of u by the share d_u / (d_u + n_u m) of this. Here m is the mean square of a factor of an
+item over all ratings. To first order,
 
     o = pull_u push_i + push_u pull_i,    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    push_i = <s_i, q_i>.
 
-Of a product what both add is counted twice by this. The pair's part of p_u is f_u = share / |N(u)| on average, so the
-factors of o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is at most 1/2: with a single partner all of the row
-would be due to it, and the error would no longer hold the row back.
+The same holds for biases, with m = 1.
+
+This counts the product of both moves twice. On average, the pair's part of p_u is f_u = share / |N(u)|. So the factors of
+o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is limited to 1/2. Otherwise a row with a single partner would be
+attributed to this partner alone, and the error would no longer limit the row.
 """
 
 from __future__ import annotations
@@ -58,16 +62,16 @@ from sklearn_mf._training.shard import Shard
 
 # Whose rows have centers.
 FIELDS_WITH_CENTERS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
-_MAX_CHUNK = 2**13  # rows a task: what one works on stays in the cache
+_MAX_CHUNK = 2**13  # rows per task: they stay in the cache
 _N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
-_MIN_RELATIVE_EIGENVALUE = 1e-6  # of the largest: below, single precision holds nothing
-_MAX_PART_OF_A_ROW = 0.5  # that is taken to be due to one pair
+_MIN_RELATIVE_EIGENVALUE = 1e-6  # of the largest: smaller ones are lost in single precision
+_MAX_PART_OF_A_ROW = 0.5  # that is attributed to one pair, at most
 _MOMENTUM, _RELAXATION = 0.4, 1.7  # of a step: chosen on ten real sets and three made ones
 _TINY = 1e-300
 
 
 class Centers:
-    """Move what rows and biases of users and items shrink to, in ``parameters``; zero until ``update`` is called."""
+    """Move the centers of users and items in ``parameters``; they are zero until ``update`` is called."""
 
     def __init__(
         self,
@@ -100,7 +104,7 @@ class Centers:
         self.share()
 
     def share(self) -> None:
-        """Give all shards what blocks read of items."""
+        """Send the data of items that blocks read to all shards."""
         items = self._grid.sides[1]
         arrays = [self._parameters.ties[items]]
         if any(side.field == 1 for side in self._sides):
@@ -114,7 +118,7 @@ class Centers:
 
     @property
     def state(self) -> list[np.ndarray]:
-        """Arrays that ``update`` changes beside ``parameters``."""
+        """Arrays that ``update`` changes besides ``parameters``."""
         return [array for side in self._sides for array in (side.coefficients, side.direction)]
 
     @property
@@ -128,14 +132,14 @@ class Centers:
             side.start_from(coefficients[side.field])
 
     def n_partners(self, field: int) -> np.ndarray | float:
-        """Give the number of partners of each row of a field, in the order of the grid; 0 without centers.
+        """Return the number of partners of each row of a field, in the order of the grid; 0 without centers.
 
-        Of items, those count that begin each sweep here.
+        For items, it counts only the items that begin each sweep in this shard.
         """
         return next((side.n_partners for side in self._sides if side.field == field), 0.0)
 
     def coefficients(self, field: int, others: slice | np.ndarray) -> np.ndarray | None:
-        """Copy the coefficients that predict the centers of a field, of rows of the other one, (n_others, rank + 1)."""
+        """Copy the coefficients of ``others``, which predict the centers of a field, (n_others, rank + 1)."""
         for side in self._sides:
             if side.field == field:
                 return side.without_padding(side.coefficients, others)
@@ -145,8 +149,8 @@ class Centers:
 class CenterRegression:
     """Predict the rows of one field, users (0) or items (1), by a ridge regression on their partners.
 
-    The coefficients are rows of the other field. Arrays of factors and bias are (n, width + LANES): factors, bias,
-    zeros.
+    There is a row of coefficients for each level of the other field. Arrays with factors and a bias have the shape
+    (n, width + LANES): factors, bias, zeros.
     """
 
     def __init__(
@@ -173,10 +177,10 @@ class CenterRegression:
 
         ones, counts = np.ones((n_other, LANES), np.float32), np.zeros((n_own, LANES), np.float32)
         partners.sum(field, ones, counts)
-        # |N|^(-1/2), of rows without ratings no matter what; a power would have other last bits on other processors.
+        # |N|^(-1/2); any number for rows without ratings. A power would differ in the last bits between processors.
         self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
         self.n_partners = counts[:, 0].copy()
-        # d, of factors and of the bias: two regressions. Only the ratio of d to the ridge strength counts in each.
+        # d of factors and of the bias, for two regressions. In each, only the ratio of d to the ridge strength matters.
         strengths = zip((hyper.alpha, hyper.alpha_bias), hyper.damping.of(field), strict=True)
         self._strength = [
             np.where(self._n > 0, self._n * min(alpha, LARGEST_SAFE_NUMBER) + min(damping, LARGEST_SAFE_NUMBER), 0.0)
@@ -241,7 +245,7 @@ class CenterRegression:
             array[...] = 0.0
 
     def start_from(self, coefficients: np.ndarray) -> None:
-        """Start from given coefficients, and from the centers that come of them."""
+        """Start from given coefficients and their centers."""
         rank = self._rank
         self.coefficients[:, :rank], self.coefficients[:, -LANES] = coefficients[:, :rank], coefficients[:, rank]
         self._partners.sum(self.field, self.coefficients, self._row_buffer)
@@ -253,7 +257,7 @@ class CenterRegression:
         return np.column_stack([rows[places, : self._rank], rows[places, -LANES]])
 
     def update(self) -> None:
-        """Take one preconditioned step of the regression; move the centers and ties that come of it."""
+        """Take one preconditioned step of the regression, and move the centers and ties with it."""
         own, other = self.field, 1 - self.field
         self._map(own, self._weigh_residuals)
         self._partners.sum(other, self._row_buffer, self._residual)
@@ -261,7 +265,7 @@ class CenterRegression:
         slope, length = self._total(other, lambda part: self._precondition(part, along))
         self._partners.sum(own, self.direction, self._row_buffer)
         curvature = self._total(own, self._curvature) + self._ridge * length
-        best = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0)  # for each column by itself
+        best = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0.0)  # for each column
         step = (_RELAXATION * best).astype(np.float32)
         self._map(own, lambda part: self._move_centers(part, step))
         squares = self._total(other, lambda part: self._move_coefficients(part, step))
@@ -277,11 +281,11 @@ class CenterRegression:
                 self.pair_part = part
 
     def _map(self, field: int, function: Callable[[slice], np.ndarray | float | None]) -> list:
-        """Call a function with each part of the rows of a field that are summed over here."""
+        """Call a function with each part of the rows of a field that this shard sums over."""
         return self._shard.threads.map(function, self._grid.parts(field, _MAX_CHUNK))
 
     def _total(self, field: int, function: Callable[[slice], np.ndarray | float]) -> np.ndarray:
-        """Sum what a function gives for the parts of all rows of a field, in double precision."""
+        """Sum the results of a function for the parts of all rows of a field, in double precision."""
         return np.sum(self._shard.gather(np.array(self._map(field, function))), axis=0, dtype=np.float64)
 
     def _weigh_residuals(self, part: slice) -> None:
@@ -335,9 +339,9 @@ class CenterRegression:
 
 
 def ridge_strengths(hyper: Hyperparameters, field: int) -> tuple[float, float]:
-    """Give the ridge strength of the regression of factors, and of that of biases.
+    """Return the ridge strengths of the regressions of factors and of biases.
 
-    Biases of a large damping hardly vary, and neither do the coefficients that they come from.
+    Biases with a large damping hardly vary, so their coefficients should hardly vary either.
     """
     return hyper.alpha_implicit, hyper.alpha_implicit * max(hyper.damping.of(field)[1] / USUAL_DAMPING, 1.0)
 
@@ -347,8 +351,8 @@ def predict_centers(
 ) -> tuple[np.ndarray | float, np.ndarray]:
     """Predict the centers of ``levels`` of a field from their partners N in ``codes``.
 
-    |N|^(-1/2) times the sum of the coefficients of the partners, (n_levels, rank + 1); partners without coefficients
-    add nothing. Without any coefficients, centers are 0. The sizes |N| come second, (n_levels,).
+    Return the centers, (n_levels, rank + 1), and the sizes |N|, (n_levels,). A center is |N|^(-1/2) times the sum of the
+    coefficients of the partners. Partners without coefficients add nothing. With ``coefficients=None``, centers are 0.
     """
     n_partners = int(codes[1 - field].max()) + 1
     place = np.minimum(np.searchsorted(levels, codes[field]), len(levels) - 1)
@@ -366,7 +370,7 @@ def predict_centers(
 
 
 def sorted_distinct(codes: np.ndarray) -> np.ndarray:
-    """Sort codes, each once, int64; faster than ``np.unique``, which hashes."""
+    """Return the sorted distinct codes, int64. This is faster than ``np.unique``, which hashes."""
     codes = np.sort(codes).astype(np.int64, copy=False)
     return codes if len(codes) < 2 else codes[np.concatenate([[True], codes[1:] != codes[:-1]])]
 
@@ -380,7 +384,7 @@ def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverse_root(symmetric: np.ndarray) -> np.ndarray:
-    """Find R with R^T A R = I, but zero in directions where A nearly is."""
+    """Find R with R^T A R = I; R is zero in directions in which A is nearly zero."""
     values, turn = _eigen(symmetric)
     kept = values > _MIN_RELATIVE_EIGENVALUE * values[-1]
     return np.where(kept, turn / np.sqrt(np.where(kept, values, 1.0)), 0.0)

@@ -1,4 +1,4 @@
-"""Keep what is learned as the kernel takes it: rows of all fields, stacked in the order of the grid."""
+"""Hold the learned parameters in the layout of the kernel: rows of all fields, stacked in the order of the grid."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads, chunks, slices
 
 _MAX_CHUNK = 2**14  # rows a task
-# Standard deviation of the interactions of two columns at the start, on the standardized scale: factors of levels with
-# few ratings grow slowly from small ones, and penalties take away what ratings do not confirm. Short steps and few
-# ratings take less.
+# Initial standard deviation of the interactions of two columns, on the standardized scale. It is large, because small
+# factors of levels with few ratings grow slowly, and penalties remove what ratings do not confirm. With short steps or
+# few ratings it is smaller.
 _INITIAL_SPREAD, _STEP_OF_FULL_SPREAD, _RATINGS_OF_FULL_SPREAD = 0.4, 0.1, 1000.0
-_SMALL_INITIAL_NORM = 0.3  # expected norm of a row that is visited few times, or whose factors cannot change sign
-_INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user: their levels have ratings enough to grow from little
+_SMALL_INITIAL_NORM = 0.3  # expected norm of a row if the loss is not standardized, or factors cannot change sign
+_INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user: context levels have enough ratings to grow from small factors
 _CACHE_LINE_FLOATS = 16
 
 
@@ -27,17 +27,18 @@ _CACHE_LINE_FLOATS = 16
 class Parameters:
     """Hold rows of all fields, stacked in the order of the grid and padded to the kernel's width.
 
-    With centers, a row's center stands behind the row, and users and items have ties: what the kernel needs to leave a
-    rating's own pair out of its error, and the center of the bias. Columns of the arrays have names here only.
+    With centers, the center of a row is stored after the row, and users and items have ties. Ties hold the center of the
+    bias, and what the kernel needs to leave the pair of a rating out of its own error. Only this class names the columns
+    of the arrays.
     """
 
-    table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), the center behind the row
+    table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), the center after the row
     scalars: np.ndarray  # float32 (n_rows, 2): bias; 1 / summed weight of the row's ratings
     ties: np.ndarray | None  # float32 (users and items, LANES), laid out as sgd.h says
 
     @property
     def width(self) -> int:
-        """Floats of a row."""
+        """Number of floats in a row."""
         return self.table.shape[1] if self.ties is None else self.table.shape[1] // 2
 
     @property
@@ -47,7 +48,7 @@ class Parameters:
 
     @property
     def centers(self) -> np.ndarray:
-        """With ties, what factors shrink to, float32 (n_rows, width): a view."""
+        """With ties, centers that factors shrink to, float32 (n_rows, width): a view."""
         return self.table[:, self.width :]
 
     @property
@@ -57,27 +58,27 @@ class Parameters:
 
     @property
     def per_rating(self) -> np.ndarray:
-        """Part of a row's damping that each of its ratings carries, 1 / n, float32 (n_rows,): a view."""
+        """Share of each rating in the damping of its row, 1 / n, float32 (n_rows,): a view."""
         return self.scalars[:, 1]
 
     def bias_centers(self, field: int) -> np.ndarray:
-        """With ties, what biases of users (field 0) or items (1) shrink to, float32 (users and items,): a view."""
+        """With ties, centers of the biases of users (field 0) or items (1), float32 (users and items,): a view."""
         return self.ties[:, BIAS_CENTER_COLUMNS[field]]
 
     def pair_ties(self, field: int) -> np.ndarray:
         """Two columns of the ties, float32 (users and items, 2): a view.
 
-        In rows of ``field`` they are the pull of factors and of bias, in rows of the other side the push of both; what
-        a pair adds to its own prediction is <ties of the user, ties of the item> over the columns of both fields.
+        In rows of ``field`` they are the pull of factors and of the bias. In rows of the other side they are the push of
+        both. A pair adds <ties of the user, ties of the item>, over the columns of both fields, to its own prediction.
         """
         return self.ties[:, 2 * field : 2 * field + 2]
 
     def without_ties(self) -> Parameters:
-        """Give the same rows with all ties at zero."""
+        """Return the same rows, with all ties at zero."""
         return Parameters(self.table, self.scalars, None if self.ties is None else np.zeros_like(self.ties))
 
     def copy_from(self, other: Parameters, threads: Threads) -> None:
-        """Take over the rows and scalars of others."""
+        """Copy the rows and scalars of other parameters."""
 
         def copy_part(part: slice) -> None:
             np.copyto(self.rows[part], other.rows[part])
@@ -86,7 +87,7 @@ class Parameters:
         threads.map(copy_part, chunks(len(self.rows), _MAX_CHUNK))
 
     def of_items(self, items: slice) -> list[np.ndarray]:
-        """Give what blocks change of the rows of items: factors and biases, as views."""
+        """Return views of what blocks change in rows of items: factors and biases."""
         return [self.rows[items], self.bias[items]]
 
     def halve(self) -> None:
@@ -100,7 +101,7 @@ class Parameters:
         self.bias[:] = 0.0
 
     def are_finite(self, rows: list[slice]) -> bool:
-        """Return whether no factor and no bias of these rows is NaN or infinite."""
+        """Return whether all factors and biases of these rows are finite."""
         return all(all_finite(self.rows[own]) and all_finite(self.bias[own, None]) for own in rows)
 
 
@@ -111,10 +112,10 @@ def initial_parameters(
     shard: Shard,
     curvature: float = 1.0,
 ) -> Parameters:
-    """Start with biases at zero and normal factors, drawn section by section in the order of places.
+    """Make initial parameters: biases of zero, and normal factors drawn section by section in the order of places.
 
-    Rows without ratings are zero: they contribute nothing. The higher the ``curvature`` of the loss, the smaller they
-    start.
+    Rows without ratings are zero, so they contribute nothing. If the ``curvature`` of the loss is higher, the initial
+    factors of losses that are not standardized are smaller.
     """
     n_rows, rank = len(grid.row_weights), hyper.rank
     is_small = hyper.positive or not hyper.loss.is_standardized
@@ -143,7 +144,7 @@ def initial_parameters(
 
 
 def _parts_to_draw(grid: BlockGrid, field: int) -> list[tuple[int, tuple[int, int], slice]]:
-    """Give the field, a number of its own (section, part of the section) and the rows of each part of a field."""
+    """Return the field, the number (section, part of the section) and the rows of each part of a field."""
     layout = grid.layout
     first = int(layout.offset[field])
     if field >= 2:
@@ -159,7 +160,7 @@ def _parts_to_draw(grid: BlockGrid, field: int) -> list[tuple[int, tuple[int, in
 
 
 def small_norm(n_fields: int, curvature: float = 1.0) -> float:
-    """Give the expected norm of an initial row that starts near zero.
+    """Return the expected norm of an initial row that starts near zero.
 
     The sum of n (n - 1) / 2 interactions starts with the same variance, whatever the number n of columns.
     """
@@ -167,7 +168,7 @@ def small_norm(n_fields: int, curvature: float = 1.0) -> float:
 
 
 def _usual_norms(grid: BlockGrid, hyper: Hyperparameters) -> list[float]:
-    """Give the expected norm of an initial row of each field, such that <p, q> has the spread wanted."""
+    """Return the expected norm of initial rows of each field, so that <p, q> has the intended spread."""
     n_ratings = grid.total_weight
     of_step = min(hyper.learning_rate / _STEP_OF_FULL_SPREAD, 1.0)
     of_ratings = min(n_ratings / _RATINGS_OF_FULL_SPREAD, 1.0) ** 0.5
@@ -176,13 +177,13 @@ def _usual_norms(grid: BlockGrid, hyper: Hyperparameters) -> list[float]:
 
 
 def shares_of_ratings(n: np.ndarray) -> np.ndarray:
-    """Give 1 / n for levels whose ratings have a summed weight ``n``; 0 without ratings."""
+    """Return 1 / n for levels whose ratings have a summed weight ``n``; 0 without ratings."""
     with np.errstate(over="ignore", divide="ignore"):
         return np.where(n > 0, np.minimum(1 / n, LARGEST_SAFE_NUMBER), 0.0)
 
 
 def _aligned_zeros(n_rows: int, width: int, shard: Shard) -> np.ndarray:
-    """Give zeros whose rows do not straddle more cache lines than they must."""
+    """Return zeros, aligned so that each row touches as few cache lines as possible."""
     buffer = shard.storage.zeros(n_rows * width + _CACHE_LINE_FLOATS, np.float32)
     begin = -buffer.ctypes.data % (4 * _CACHE_LINE_FLOATS) // 4
     return buffer[begin : begin + n_rows * width].reshape(n_rows, width)

@@ -1,8 +1,8 @@
-"""Decide how long to train: run a schedule to its end, or search for the end on held-out ratings or the loss.
+"""Decide how long to train: run a schedule to its end, or choose the end by held-out ratings or the training loss.
 
-Stopping in the middle of a falling step leaves a model that never settled. So where the end is to be found, the step
-stays as it is until the score stalls; then the best epoch is taken up again with half the step, and so on until the
-step is small. The epochs that led to the result, and their steps, are the schedule that a refit runs on all ratings.
+If training stopped while the step is still large, the model would not have settled. So in a search the step stays
+constant until the score stalls. Then training goes back to the best epoch and continues with half the step, and so on
+until the step is small. A refit on all ratings runs the epochs that led to the result, with their steps.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from sklearn_mf._training.hyperparameters import StoppingRule
 from sklearn_mf._training.progress import EpochEnded, Mark, Message, Steps
 from sklearn_mf._training.run import TrainingRun
 
-_SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last ones rows settle, and centers would gain little more
-_EPOCHS_A_MOVE = 2  # of centers, which change slowly
-_SHARE_WITH_FALLING_STEP = 0.5  # of max_iter, at its end: the step falls to zero there, whatever the score does
-_PLATEAU_FACTOR = 0.5  # of the step, when the score stalls
-_MIN_STEP_FACTOR = 0.01  # of the learning rate: below, the score has stalled for the last time
+_SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last epochs rows settle, and centers would improve little
+_EPOCHS_A_MOVE = 2  # centers change slowly, so they move only in every second epoch
+_SHARE_WITH_FALLING_STEP = 0.5  # the last part of max_iter: the step falls to zero there, whatever the score
+_PLATEAU_FACTOR = 0.5  # multiplies the step when the score stalls
+_MIN_STEP_FACTOR = 0.01  # of the learning rate: the search ends when the step would be smaller
 
-# Part of the learning rate in epoch t of max_iter.
+# Step of epoch t of max_iter, as a part of the learning rate.
 SCHEDULES: dict[str, Callable[[int, int], float]] = {
     "linear": lambda epoch, max_iter: 1.0 - epoch / max_iter,
     "constant": lambda epoch, max_iter: 1.0,
@@ -30,7 +30,7 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
 
 
 class Epoch(NamedTuple):
-    """Say what an epoch does."""
+    """Describe an epoch."""
 
     step_factor: float  # its step is this part of the learning rate
     centers_move: bool
@@ -46,17 +46,17 @@ class TrainingHistory:
     stopped: bool = False  # by the callback
 
     def truncate(self, n_epochs: int) -> None:
-        """Keep the first ``n_epochs`` only."""
+        """Keep only the first ``n_epochs``."""
         del self.losses[n_epochs:], self.scores[n_epochs:], self.epochs[n_epochs:]
 
 
 def centers_ever_move(max_iter: int) -> bool:
-    """Return whether a schedule of that length leaves time for centers to move."""
+    """Return whether a schedule of this length is long enough for centers to move."""
     return max_iter * _SHARE_WITH_MOVING_CENTERS >= 1
 
 
 def fixed_epochs(schedule: str, max_iter: int) -> list[Epoch]:
-    """Give the epochs of a schedule that runs to its end."""
+    """Return the epochs of a schedule that runs to its end."""
     step_factor = SCHEDULES[schedule]
     return [
         Epoch(
@@ -81,7 +81,7 @@ def run_schedule(run: TrainingRun, epochs: list[Epoch]) -> Steps[TrainingHistory
 def search_schedule(
     run: TrainingRun, stopping: StoppingRule, score: Callable[[], tuple[float, float]] | None
 ) -> Steps[TrainingHistory]:
-    """Run epochs until the score, or without one the training loss, stalls; leave the parameters of the best."""
+    """Run epochs until the score (without ``score``, that of the training loss) stalls; keep the best parameters."""
     solver, max_iter, n_patient = run.solver, stopping.max_iter, stopping.n_iter_no_change
     history, best_value, n_best = TrainingHistory(), -float("inf"), 0
     plateau_factor, n_stalled = 1.0, 0
@@ -116,7 +116,7 @@ def search_schedule(
 def _run_epoch(
     run: TrainingRun, epoch: Epoch, score: Callable[[], tuple[float, float]] | None, history: TrainingHistory
 ) -> Steps[float]:
-    """Run one epoch; return what to stop by."""
+    """Run one epoch; return the value that decides when to stop."""
     yield Mark.EPOCH_BEGINS
     found = run.epoch(epoch.step_factor, epoch.centers_move, score)
     history.losses.append(found.loss)

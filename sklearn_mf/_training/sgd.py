@@ -1,4 +1,4 @@
-"""Run stochastic gradient descent on a block grid, and take back epochs that diverge."""
+"""Run stochastic gradient descent on a block grid, and undo epochs that diverge."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._training.shard import Shard
 
-_MAX_FINAL_HALVINGS = 50  # at the end: then nothing but the constant is left
+_MAX_FINAL_HALVINGS = 50  # at the end; after so many, only the constant is left
 _MAX_FAILURES_OF_EPOCH = 200  # 2**-200 of a row is zero in single precision
 # Relative to the loss of the best constant:
-_MAX_UNSUSPICIOUS_LOSS = 0.9  # above, the loss at the end is measured
-_MAX_FINAL_LOSS = 1.004  # above, rows are halved at the end
+_MAX_UNSUSPICIOUS_LOSS = 0.9  # above this, the loss at the end is measured
+_MAX_FINAL_LOSS = 1.004  # above this, rows are halved at the end
 _MAX_FINAL_LOSS_WITHOUT_WARNING = 1.1
 
 
 class SGDSolver:
     """Run epochs on ``parameters``, in place; the result is the same for any number of threads and shards.
 
-    Between calls, rows of items are up to date where they begin each sweep.
+    Between calls, each shard has up-to-date rows only of the items that begin each sweep there.
 
-    An epoch whose loss explodes or is not finite is taken back and run again with half the step. That ends: steps and
-    rows tend to zero, and with both at zero the loss is that of the best constant.
+    If the loss of an epoch explodes or is not finite, the epoch is undone and run again with half the step. This loop
+    ends: steps and rows tend to zero, and with both at zero the loss is that of the best constant.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SGDSolver:
     def epoch(self, factor: float) -> tuple[float, float]:
         """Visit all ratings once with a step of ``factor`` learning rates.
 
-        Return the mean loss seen, each rating's as it was when the rating was visited, and the step.
+        Return the mean loss and the step. The loss of each rating is taken when the rating is visited.
         """
         parameters, before = self.parameters, self._before
         before.copy_from(parameters, self._shard.threads)
@@ -78,7 +78,7 @@ class SGDSolver:
                     "beyond single precision, or far from those that the model began with. Rescale them."
                 )
             if n_failures > 1:
-                # Half the step did not help: the last epoch had left the rows too large already.
+                # Half the step did not help: the rows were already too large after the last epoch.
                 before.halve()
                 if self.centers is not None:
                     self.centers.reset()
@@ -88,17 +88,17 @@ class SGDSolver:
         return loss, step
 
     def skip_epoch(self, divergence_factor: float, failed: float, used: float) -> None:
-        """Pass over an epoch that was run before; parameters are those of a later one, or will be loaded.
+        """Skip an epoch that was run before; parameters are those of a later epoch, or will be loaded.
 
-        It left ``divergence_factor`` of all steps; a step that ``failed`` was followed by the one that was ``used``, or
-        both are NaN.
+        After this epoch, all steps are multiplied by ``divergence_factor``. If the epoch diverged, ``failed`` is its
+        first step and ``used`` its last one; otherwise both are NaN.
         """
         self._rng.permutation(self.grid.n_groups)
         self._n_epochs += 1
         self._note_failure(divergence_factor, failed, used)
 
     def _note_failure(self, divergence_factor: float, failed: float, used: float) -> None:
-        """Note how an epoch went."""
+        """Record the steps of an epoch, and whether it diverged."""
         self.last_failure = divergence_factor, failed, used
         self._divergence_factor = divergence_factor
         if not np.isnan(failed):
@@ -121,7 +121,7 @@ class SGDSolver:
             loss = self._evaluate_loss(kernel)
             if loss <= _MAX_FINAL_LOSS * self.baseline.loss:
                 return
-            if n_halvings == 0:  # a little above is what few epochs or few ratings leave
+            if n_halvings == 0:  # with few epochs or few ratings, a loss a little above is normal
                 self._was_far_above = not loss <= _MAX_FINAL_LOSS_WITHOUT_WARNING * self.baseline.loss
             self.parameters.halve()
         self.parameters.clear()
@@ -135,7 +135,7 @@ class SGDSolver:
         copy_arrays(self._kept, self.state)
 
     def save(self) -> dict[str, np.ndarray]:
-        """Give what this shard owns of the parameters, now and as they were kept, by name: views of them."""
+        """Return views of the parameters that this shard owns, by name: the current ones and the kept ones."""
         saved = {}
         for name, arrays in (("now", self.state), ("kept", self._kept or [])):
             for at, (array, fields) in enumerate(zip(arrays, self._fields_of_state, strict=False)):
@@ -144,7 +144,7 @@ class SGDSolver:
         return saved
 
     def load(self, saved: dict[str, np.ndarray]) -> None:
-        """Take over parameters that all shards have saved, one below the other, by name."""
+        """Load parameters by name. Each array has the saved rows of all shards, one shard below the other."""
         layout = self.grid.layout
         own = layout.own_users, slice(0, layout.n_levels[1])
         if "kept-0-0" in saved:
@@ -171,31 +171,31 @@ class SGDSolver:
         return of_parameters + ([] if self.centers is None else self.centers.fields_of_state)
 
     def _rows_of_state(self, fields: tuple[int, ...]) -> list[slice]:
-        """Give the rows that this shard owns of an array with the rows of these fields."""
+        """Return the rows that this shard owns, of an array that has the rows of these fields."""
         users, items = self.grid.layout.own_pair_rows
         return [users, items] if len(fields) == 2 else [users if fields[0] == 0 else self.grid.layout.own_items]
 
     @property
     def warning(self) -> str | None:
-        """What a user has to know of how it went."""
+        """Warning for the user if training diverged, else None."""
         if self._failures:
             epoch, failed, used = self._failures[0]
             rest = self.hyper.learning_rate * self._divergence_factor
             return (
-                f"Training diverged in epoch {epoch} at a step of {failed:.3g}; the epoch was taken back and run again "
-                f"with a step of {used:.3g}, and the rest as with learning_rate={rest:.3g}. Set learning_rate to that "
-                "value or below."
+                f"Training diverged in epoch {epoch} at a step of {failed:.3g}. The epoch was undone and run again "
+                f"with a step of {used:.3g}. The rest ran as with learning_rate={rest:.3g}. Set learning_rate to "
+                f"{rest:.3g} or less."
             )
         if self._was_far_above:
             return (
                 "Training ended with a loss above that of the best constant: "
-                f"learning_rate={self.hyper.learning_rate:.3g} is too high for these ratings, or max_iter too low. "
-                "Factors and biases were halved until it was not."
+                f"learning_rate={self.hyper.learning_rate:.3g} is too high for these ratings, or max_iter is too low. "
+                "Factors and biases were halved until the loss was lower."
             )
         return None
 
     def _make_kernel(self, parameters: Parameters) -> SGDKernel:
-        """Give a kernel that updates ``parameters`` by the ratings of the grid."""
+        """Return a kernel that updates ``parameters`` with the ratings of the grid."""
         hyper, loss = self.hyper, self.hyper.loss
         alpha, alpha_bias, damping = hyper.strengths(self.baseline.penalty_units)
         rule = UpdateRule(
@@ -211,13 +211,13 @@ class SGDSolver:
         return SGDKernel(self.grid, parameters, rule)
 
     def _evaluate_loss(self, kernel: SGDKernel) -> float:
-        """Measure the mean loss of the ratings, none of them changing anything or leaving out its own pair."""
+        """Measure the mean loss of the ratings. Nothing changes, and no rating leaves out its own pair."""
         return self._run(kernel, np.arange(self.grid.n_groups, dtype=np.int64), 0.0, np.inf)
 
     def _run(self, kernel: SGDKernel, strata: np.ndarray, step: float, limit: float) -> float:
-        """Run the strata of an epoch, in the order given; return the mean loss, infinite where rows or it exploded."""
+        """Run the strata of an epoch in the given order; return the mean loss, infinite if it or the rows exploded."""
         grid, step = self.grid, min(step, LARGEST_SAFE_NUMBER)
-        limit_of_block = limit * grid.total_weight  # no block has less than zero, so one above it is enough
+        limit_of_block = limit * grid.total_weight  # losses of blocks are at least 0, so one above the limit is enough
         if grid.layout.is_whole:
             threads, sync_state = self._shard.threads, kernel.new_sync_state()
             threads.map(
@@ -238,7 +238,7 @@ class SGDSolver:
 
 
 def copy_arrays(arrays: list[np.ndarray], into: list[np.ndarray] | None = None) -> list[np.ndarray]:
-    """Copy arrays, into others where these are given."""
+    """Copy arrays, into the arrays ``into`` if given."""
     if into is None:
         return [array.copy() for array in arrays]
     for target, array in zip(into, arrays, strict=True):

@@ -71,7 +71,8 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     sklearn_mf.dask.DaskMatrixFactorizationRanker : Lists instead of ratings.
 
     Notes
-    ----- Ratings are divided into blocks as in [1]_. The number of workers that take part is limited: one for about
+    -----
+    Ratings are divided into blocks as in [1]_. The number of workers that take part is limited: one for about
     4,096 users and items, or for half a million ratings.
 
     References

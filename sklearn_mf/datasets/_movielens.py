@@ -140,7 +140,8 @@ def fetch_movielens(
     make_ratings : Make ratings from a known model.
 
     Notes
-    ----- A download is compared with an MD5 checksum. This module has the checksums of 100k, 1m, 20m and 25m, as public
+    -----
+    A download is compared with an MD5 checksum. This module has the checksums of 100k, 1m, 20m and 25m, as public
     repositories quote them from the files that GroupLens publishes. No such source was found for 10m and 32m, and
     latest-small changes. For these three, the checksum file next to the archive (such as ``ml-10m.zip.md5``) is
     downloaded from GroupLens. If this fails, a warning says so, and the archive is used without a check. Archives found

@@ -73,7 +73,8 @@ def make_catalog_scorer(
     make_ranking_scorer : Ranks only the held-out ratings of each user.
 
     Notes
-    ----- These are left out: unknown users and pairs that are both in the test fold and outside of it, with a warning;
+    -----
+    These are left out: unknown users and pairs that are both in the test fold and outside of it, with a warning;
     unknown items, and users without a relevant pair. The score is NaN, with an ``UndefinedMetricWarning``, if no user
     is left. The weight of a user is the mean weight of the user's remaining pairs.
 

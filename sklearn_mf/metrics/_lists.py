@@ -79,7 +79,8 @@ def ranking_of_lists(
     make_catalog_scorer : The same as a scorer, for cross-validation and search.
 
     Notes
-    ----- Use a ``k`` of at most the length of the longest list, because items after the lists are in no order.
+    -----
+    Use a ``k`` of at most the length of the longest list, because items after the lists are in no order.
     ``relevant`` must be above 0. Do not use :func:`auc_by_group` here, because most of the catalog is not in the table.
 
     The ranking includes users without held-out pairs. The metrics leave them out, except :func:`precision_at_k`, where

@@ -185,7 +185,8 @@ class WarmShuffleSplit(_RandomSplit):
     sklearn.model_selection.ShuffleSplit : Hold out random ratings; users and items may be missing from training.
 
     Notes
-    ----- Ratings are taken in random order until ``test_size`` are held out. The last remaining rating of a user or
+    -----
+    Ratings are taken in random order until ``test_size`` are held out. The last remaining rating of a user or
     item stays in training. Apart from this condition, the test part is a random sample. Ratings of users and items with
     few ratings are in it less often. The only rating of a user or item is never in it.
 
