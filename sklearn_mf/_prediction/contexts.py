@@ -110,8 +110,8 @@ def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list
         belonging = [field for field in fields if own_values(fitted.own_contexts, "item", field) is not None]
         which = ", ".join(_name(fitted, field) for field in belonging)
         raise ValueError(
-            f"The model has {_columns(n_contexts)}{beside}. Give context: one value for each of them, or a table with a "
-            "row for each user."
+            f"The model has {_columns(n_contexts)}{beside}. Give context: one value for each of them, or a table with "
+            "a row for each user."
             + (f" Give columns that belong to the item ({which}) in item_context instead." if belonging else "")
         )
     columns, is_table = _split_context(fitted, context, n_users, fields)

@@ -9,14 +9,14 @@ This is SVD++ (Koren 2008) on both sides ("flipped" in Rendle, Zhang and Koren 2
 are a ridge regression of the rows on B, the normalized matrix of who rated what. Agarwal and Chen (2009) alternate in
 the same way:
 
-    minimize  sum_u d_u |p_u - z_u|^2 + beta sum_j |s_j|^2,    d_u = alpha n_u + delta,
+    minimize  sum_u d_u |p_u - z_u|^2 + beta sum_j |s_j|^2,    d_u = alpha n_u + delta.
 
 Here beta is alpha_implicit. For biases, it is alpha_implicit times max(delta / 4, 1).
 
 The matrix G = B^T D B + alpha_implicit stays the same throughout a fit. Only the rows move. So after every second epoch
 S takes one step, and z is computed again. Each side needs two sums over the distinct pairs. The step combines two
-directions: the residual r of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp and
-Udell 2023), and the direction x of the previous step (Polyak 1964):
+directions: the residual r of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp
+and Udell 2023), and the direction x of the previous step (Polyak 1964):
 
     x <- M r + 0.4 x,    S <- S + 1.7 t x,    with t the best length for each column
 
@@ -24,17 +24,17 @@ The rows follow the centers in the next epochs. So a step longer than the best l
 Any factor below 2 lowers the objective.
 
 In training, the pair of a rating is itself in both sets N. When an unknown rating is predicted, it is not. So the error
-leaves out o, the part of the prediction that comes from the pair itself. Item i moves the center of u by
-|N(u)|^(-1/2) s_i, and the row of u by the share d_u / (d_u + n_u m) of this. Here m is the mean square of a factor of an
-item over all ratings. To first order,
+leaves out o, the part of the prediction that comes from the pair itself. Item i moves the center of u by |N(u)|^(-1/2)
+s_i, and the row of u by the share d_u / (d_u + n_u m) of this. Here m is the mean square of a factor of an item over
+all ratings. To first order,
 
     o = pull_u push_i + push_u pull_i,    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    push_i = <s_i, q_i>.
 
 The same holds for biases, with m = 1.
 
-This counts the product of both moves twice. On average, the pair's part of p_u is f_u = share / |N(u)|. So the factors of
-o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is limited to 1/2. Otherwise a row with a single partner would be
-attributed to this partner alone, and the error would no longer limit the row.
+This counts the product of both moves twice. On average, the pair's part of p_u is f_u = share / |N(u)|. So the factors
+of o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is limited to 1/2. Otherwise a row with a single partner would
+be attributed to this partner alone, and the error would no longer limit the row.
 """
 
 from __future__ import annotations
@@ -351,8 +351,9 @@ def predict_centers(
 ) -> tuple[np.ndarray | float, np.ndarray]:
     """Predict the centers of ``levels`` of a field from their partners N in ``codes``.
 
-    Return the centers, (n_levels, rank + 1), and the sizes |N|, (n_levels,). A center is |N|^(-1/2) times the sum of the
-    coefficients of the partners. Partners without coefficients add nothing. With ``coefficients=None``, centers are 0.
+    Return the centers, (n_levels, rank + 1), and the sizes |N|, (n_levels,). A center is |N|^(-1/2) times the sum of
+    the coefficients of the partners. Partners without coefficients add nothing. With ``coefficients=None``, centers are
+    0.
     """
     n_partners = int(codes[1 - field].max()) + 1
     place = np.minimum(np.searchsorted(levels, codes[field]), len(levels) - 1)

@@ -18,7 +18,7 @@ _MAX_CHUNK = 2**14  # rows a task
 # factors of levels with few ratings grow slowly, and penalties remove what ratings do not confirm. With short steps or
 # few ratings it is smaller.
 _INITIAL_SPREAD, _STEP_OF_FULL_SPREAD, _RATINGS_OF_FULL_SPREAD = 0.4, 0.1, 1000.0
-_SMALL_INITIAL_NORM = 0.3  # expected norm of a row if the loss is not standardized, or factors cannot change sign
+_SMALL_INITIAL_NORM = 0.3  # expected norm of a row with few visits, or with factors that cannot change sign
 _INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user: context levels have enough ratings to grow from small factors
 _CACHE_LINE_FLOATS = 16
 
@@ -27,9 +27,9 @@ _CACHE_LINE_FLOATS = 16
 class Parameters:
     """Hold rows of all fields, stacked in the order of the grid and padded to the kernel's width.
 
-    With centers, the center of a row is stored after the row, and users and items have ties. Ties hold the center of the
-    bias, and what the kernel needs to leave the pair of a rating out of its own error. Only this class names the columns
-    of the arrays.
+    With centers, the center of a row is stored after the row, and users and items have ties. Ties hold the center of
+    the bias, and what the kernel needs to leave the pair of a rating out of its own error. Only this class names the
+    columns of the arrays.
     """
 
     table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), the center after the row
@@ -68,8 +68,9 @@ class Parameters:
     def pair_ties(self, field: int) -> np.ndarray:
         """Two columns of the ties, float32 (users and items, 2): a view.
 
-        In rows of ``field`` they are the pull of factors and of the bias. In rows of the other side they are the push of
-        both. A pair adds <ties of the user, ties of the item>, over the columns of both fields, to its own prediction.
+        In rows of ``field`` they are the pull of factors and of the bias. In rows of the other side they are the push
+        of both. A pair adds <ties of the user, ties of the item>, over the columns of both fields, to its own
+        prediction.
         """
         return self.ties[:, 2 * field : 2 * field + 2]
 
@@ -114,8 +115,8 @@ def initial_parameters(
 ) -> Parameters:
     """Make initial parameters: biases of zero, and normal factors drawn section by section in the order of places.
 
-    Rows without ratings are zero, so they contribute nothing. If the ``curvature`` of the loss is higher, the initial
-    factors of losses that are not standardized are smaller.
+    Rows without ratings are zero, so they contribute nothing. With ``positive`` or a loss that is not standardized,
+    factors are small, and smaller for a higher ``curvature`` of the loss.
     """
     n_rows, rank = len(grid.row_weights), hyper.rank
     is_small = hyper.positive or not hyper.loss.is_standardized
