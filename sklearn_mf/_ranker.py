@@ -80,7 +80,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         chosen for ``alpha="auto"``.
 
     unobserved_weight : float, default=10.0
-        Total weight of all unobserved pairs, relative to all observed pairs; at least 0. With 0 the model only knows
+        Weight of all pairs together, relative to that of the observed pairs; at least 0. With 0 the model only knows
         what was chosen, and predicts a high preference for everything.
 
     confidence : float, default=0.7
@@ -313,10 +313,12 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
         sample_weight : array-like of shape (n_pairs,), default=None
             Weights, on the scale of those of ``fit``. None means a weight of 1 for each pair, whatever the weights of
-            ``fit``.
+            ``fit``. So if ``fit`` had weights, give weights of the same size.
 
         update_known : bool, default=False
-            Whether to allow rows without a new id. Their users are then solved again, from the pairs in X only.
+            Whether to allow rows without a new id. Their users are then solved again, from the pairs in X only: give
+            all pairs of these users, old and new, or they lose their history. Items that are known never change. To
+            learn from new pairs of such items, fit again.
 
         Returns
         -------
@@ -393,7 +395,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
         exclude : "seen", None, or array-like or dataframe of shape (n_pairs, 2), default="seen"
             (user, item) pairs that are not recommended: the pairs of ``fit`` and ``fold_in`` ("seen"), no pairs (None),
-            or the pairs of this table.
+            or only the pairs of this table.
 
         candidates : array-like of shape (n_candidates,), default=None
             Ids of the items to choose from. None means all items that the model knows.
@@ -517,7 +519,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
             items : ndarray of shape (n_pairs, k)
                 The user's own items. Rows are filled up as those of :meth:`recommend`. k is ``n_items``, or the largest
-                number of items that a user in X has, if that is less.
+                number of items that a user in X has, if that is less. An unknown user has none.
             shares : ndarray of shape (n_pairs, k), float64
                 What each item adds to the preference; NaN where there is no item. All shares of a pair add up to its
                 preference, except for rounding in single precision.

@@ -105,13 +105,14 @@ class Recommender(WholeStates):
         ----------
         X : array-like or dataframe of shape (n_pairs, 2)
             Users, with any ids, and items that the model knows. A user whom the model knows is treated as a new user
-            who has only these pairs.
+            who has only these pairs. So give all pairs of such a user.
 
         y : array-like of shape (n_pairs,), default=None
             Ratings. The regressor needs them. The ranker needs them if its ``fit`` had them.
 
         sample_weight : array-like of shape (n_pairs,), default=None
-            Weights, as in ``fold_in``. A single number is refused.
+            Weights, on the scale of those of ``fit``. None means a weight of 1 for each pair. So if ``fit`` had
+            weights, give weights of the same size. A single number is refused.
 
         n_items : int, default=10
             Number of items for each user, at least 1. Pass it by name: ``n_items=3``.

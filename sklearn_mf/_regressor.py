@@ -719,10 +719,12 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             Ratings.
 
         sample_weight : array-like of shape (n_ratings,), default=None
-            Weights, on the scale of those of ``fit``. None means a weight of 1 for each rating.
+            Weights, on the scale of those of ``fit``. None means a weight of 1 for each rating. So if ``fit`` had
+            weights, give weights of the same size.
 
         update_known : bool, default=False
-            Whether to allow rows without a new id. Their users are then solved again, from the ratings in X only.
+            Whether to allow rows without a new id. Their users are then solved again, from the ratings in X only: give
+            all ratings of these users, old and new, or they lose their history. Items that are known never change.
 
         Returns
         -------

@@ -104,7 +104,7 @@ class Levels:
         if (places < 0).any():
             raise ValueError(
                 f"{column.label} has ids that the model does not know: {describe_unknown([column], places[:, None])}. "
-                f"Leave them out: ids[numpy.isin(ids, model.categories_[{field}])] has the others."
+                f"Leave them out: numpy.asarray(ids)[numpy.isin(ids, model.categories_[{field}])] has the others."
             )
         places = np.unique(places)
         if len(places) == len(self.ids[field]):

@@ -138,8 +138,8 @@ def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads
     if (found < 0).any():
         raise ValueError(
             f"{found_name.capitalize()} not seen in fit: {describe_unknown([ids], found[:, None])}. Leave "
-            f"them out: candidates[numpy.isin(candidates, model.categories_[{1 - question.field}])] has the "
-            "others."
+            "them out: numpy.asarray(candidates)[numpy.isin(candidates, "
+            f"model.categories_[{1 - question.field}])] has the others."
         )
     return np.unique(found)
 

@@ -41,8 +41,8 @@ def make_catalog_scorer(
         Greater is better.
 
     X : array-like or dataframe of shape (n_pairs, >= 2)
-        All pairs that are cross-validated: the X of the search. Pairs that are not in the test fold are left out of the
-        lists. So the estimator need not keep its pairs.
+        All pairs, of training and test: the X of the search. Pairs that are not in the test fold are left out of the
+        lists. So the estimator need not keep its pairs. If training and test are two tables, concatenate them.
 
     relevant : float or None, default=None
         Held-out ratings of at least this value count 1, all others count 0. None means that every held-out pair counts

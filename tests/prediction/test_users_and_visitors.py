@@ -37,7 +37,7 @@ def test_best_users_are_those_that_predict_says(fitted, data):
 
 
 def test_messages_name_users_and_items(fitted):
-    with pytest.raises(ValueError, match=r"Users not seen in fit: .*categories_\[0\]"):
+    with pytest.raises(ValueError, match=r"Users not seen in fit: .*asarray\(candidates\)\[.*categories_\[0\]"):
         fitted.recommend_users([7], candidates=[999])
     with pytest.raises(ValueError, match=r"candidates is empty. Give the users"):
         fitted.recommend_users([7], candidates=[])
