@@ -194,11 +194,18 @@ def link_to_others(app, env, node, contnode):
     return None
 
 
+def link_to_gallery(app, docname, source):
+    """Lead links to scripts of the gallery, which work in a clone, to the pages that are built from them."""
+    pages = re.sub(r"\]\(((?:\.\./)*)examples/(\w+)\.py\)", r"](\1gallery/\2.rst)", source[0])
+    source[0] = re.sub(r"\]\(((?:\.\./)*)examples/README\.rst\)", r"](\1gallery/index.rst)", pages)
+
+
 def shorten_signature(app, what, name, obj, options, signature, returns):
     """Hide how to make what only `open_ratings` makes."""
     return ("", None) if name.endswith(".RatingsFile") else (signature, returns)
 
 
 def setup(app):
+    app.connect("source-read", link_to_gallery)
     app.connect("missing-reference", link_to_others)
     app.connect("autodoc-process-signature", shorten_signature)
