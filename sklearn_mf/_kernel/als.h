@@ -1,13 +1,13 @@
-/* Alternating least squares over all pairs of user and item, those that were not observed too: rows of one side are
- * solved with those of the other side held. Plain C: no Python, no threads, no allocation.
+/* Alternating least squares over all pairs of user and item, observed or not. The rows of one side are solved while the
+ * rows of the other side are held fixed. Plain C: no Python, no threads, no allocation.
  *
- * Row x of a side minimizes, over the pairs j that were observed of it, with rows q_j of the other side,
+ * Row x of a side minimizes, over its observed pairs j, with rows q_j of the other side,
  *
  *     sum_j c_j (1 - <x, q_j>)^2 + w0 sum_all <x, q>^2 + ridge |x|^2
  *
  * so (w0 Q^T Q + ridge 1 + sum_j c_j q_j q_j^T) x = sum_j c_j q_j (Hu, Koren and Volinsky 2008). A few steps of
- * conjugate gradients from the row as it was are enough in each alternation (Takacs, Pilaszy and Tikk 2011), and need no
- * matrix of the row's own. What is done for a row depends on no other row of its side.
+ * conjugate gradients from the current row are enough in each alternation (Takacs, Pilaszy and Tikk 2011). They need no
+ * matrix for each row. The result for a row does not depend on the other rows of its side.
  */
 #ifndef SKLEARN_MF_ALS_H
 #define SKLEARN_MF_ALS_H
@@ -21,12 +21,12 @@ enum {
     ALS_VECTORS = 4 * ALS_ROWS, /* of `rank` floats that als_solve needs as scratch */
 };
 
-/* One side, and what it is solved from. */
+/* One side, and the data from which it is solved. */
 typedef struct {
     int rank;
     int n_steps;           /* of conjugate gradients, at most */
     float tolerance;       /* a row ends when its squared residual is below this share of its scale */
-    const int64_t *start;  /* IN    (n_rows + 1,): a row's part of the next two */
+    const int64_t *start;  /* IN    (n_rows + 1,): start of a row's part of the next two */
     const int32_t *index;  /* IN    (n_pairs,): rows of the other side */
     const float *weight;   /* IN    (n_pairs,): c; NULL: all are 1 */
     const float *ridge;    /* IN    (n_rows,) */
@@ -35,10 +35,10 @@ typedef struct {
     float *own;            /* INOUT (n_rows, rank): x */
 } als_side;
 
-/* What the rows have brought, to add up over rows. */
+/* Sums over the solved rows. */
 typedef struct {
-    double objective; /* of the rows as they were, w0 and ridge included */
-    double decrease;  /* by which the steps have lowered it */
+    double objective; /* before the steps, with w0 and ridge */
+    double decrease;  /* of the objective, by the steps */
     double penalty;   /* ridge |x|^2 after them */
 } als_sums;
 

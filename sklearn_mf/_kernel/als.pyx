@@ -1,4 +1,4 @@
-"""Hold the typed boundary to als.c: rows of one side solved with those of the other side held."""
+"""Provide als.c to Python: solve the rows of one side, with the rows of the other side held fixed."""
 
 import numpy as np
 
@@ -37,7 +37,7 @@ LANES = ALS_LANES
 
 
 def select_simd(str name):
-    """Use this instruction set from now on, which the processor has."""
+    """Use this instruction set from now on. The processor must have it."""
     als_select_simd(name.encode())
 
 
@@ -49,7 +49,7 @@ cdef class ALSSide:
     Parameters
     ----------
     start : int64 array (n_rows + 1,)
-        A row's part of the next two.
+        Start of the part of each row in ``index`` and ``weight``.
 
     index : int32 array (n_pairs,)
         Rows of the other side.
@@ -89,8 +89,8 @@ cdef class ALSSide:
     ):
         """Take up to ``n_steps`` steps with the rows from ``first`` up to ``last``.
 
-        ``gram`` (rank, rank), ``other`` (n_other, rank), ``own`` (n_rows, rank), the rank a multiple of LANES. Returns
-        the objective of these rows as they were, by how much it has fallen, and their penalties now.
+        ``gram`` is (rank, rank), ``other`` (n_other, rank) and ``own`` (n_rows, rank); the rank is a multiple of LANES.
+        Return the objective of these rows before the steps, its decrease, and their penalties after the steps.
         """
         cdef als_side side
         cdef als_sums sums
@@ -118,7 +118,7 @@ cdef class ALSSide:
 
 
 def gram(const float[:, ::1] rows):
-    """Give rows^T rows, float64 (rank, rank); the rank is a multiple of LANES."""
+    """Return rows^T rows, float64 (rank, rank); the rank is a multiple of LANES."""
     cdef int rank = rows.shape[1]
     if rank % ALS_LANES:
         raise ValueError(f"rows have {rank} floats, no multiple of {ALS_LANES}.")

@@ -12,8 +12,8 @@
 void effects_add_residuals(ptrdiff_t n, int n_fields, int field, const int32_t *index, const float *target,
                            const float *weight, const double *other_effects, double *sums);
 
-/* sum w (e / (1 - h))^2, e = t - b_u - b_i - intercept and h = w (share_u + share_i) at most `largest`: about what each
- * rating's error would be without the rating itself. */
+/* sum w (e / (1 - h))^2, e = t - b_u - b_i - intercept and h = w (share_u + share_i) at most `largest`: approximately
+ * the error of each rating if it had been left out. */
 double effects_left_out_squares(ptrdiff_t n, int n_fields, const int32_t *index, const float *target,
                                 const float *weight, double intercept, const double *user_effects,
                                 const double *item_effects, const double *user_shares, const double *item_shares,

@@ -1,4 +1,4 @@
-"""Hold the typed boundary to effects.c: sums over ratings for additive effects of users and items."""
+"""Provide effects.c to Python: sums over ratings for additive effects of users and items."""
 
 import numpy as np
 
@@ -20,8 +20,8 @@ cdef extern from "effects.h" nogil:
 cdef class EffectSums:
     """Sum over the ratings of a block grid, block by block.
 
-    The constructor compares every index with the rows of its block. All arrays of rows have one for each user and then
-    for each item, in the order of the grid.
+    The constructor compares every index with the rows of its block. All arrays of rows have a row for each user,
+    then a row for each item, in the order of the grid.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ cdef class EffectSums:
         self, const int64_t[::1] blocks, double intercept, const double[::1] effects, const double[::1] shares,
         double largest,
     ):
-        """Sum the squared errors that the ratings of blocks would have if each were left out, about."""
+        """Sum the approximate squared errors of the ratings of blocks, as if each rating had been left out."""
         cdef double total = 0.0
         cdef ptrdiff_t t, lo, n
         cdef int64_t b, u, i

@@ -1,4 +1,4 @@
-"""Hold the typed boundary to grid.c: scatter ratings to the blocks of a grid, and work on the ratings of a block."""
+"""Provide grid.c to Python: scatter ratings to the blocks of a grid, and work on the ratings of a block."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ cdef extern from "grid.h" nogil:
                           double *total)
 
 
-BATCH = SGD_BATCH  # ratings that are visited together where they have no row in common
+BATCH = SGD_BATCH  # number of ratings that are visited together if they have no row in common
 
 
 cdef class RatingPartitioner:
@@ -97,9 +97,9 @@ cdef class RatingPartitioner:
         free(self.codes)
 
     def count(self, ptrdiff_t start, ptrdiff_t stop, const double[::1] weights, int64_t[::1] count):
-        """Add the rows ``start..stop``, of these ``weights`` or None, to the ``count`` of their blocks.
+        """Add the rows ``start..stop``, with these ``weights`` or None, to the ``count`` of their blocks.
 
-        Rows of weight 0 are absent.
+        Rows of weight 0 are not counted.
         """
         self._check_part(start, stop, weights, count)
         cdef const int32_t *codes[2]
@@ -119,7 +119,7 @@ cdef class RatingPartitioner:
         int64_t[::1] next,              # INOUT (n_blocks,): place of the next rating of each block
         RatingBlocks out,               # OUT   its places from next on
     ):
-        """Write the rows ``start..stop`` to their blocks, as ``count`` has counted them."""
+        """Write the rows ``start..stop`` to their blocks; ``count`` must have counted them."""
         self._check_part(start, stop, weights, next)
         if values.shape[0] != stop - start or out.n_fields != self.n_fields or (weights is None) != (out.weights is None):
             raise ValueError("values or the blocks do not fit the rows.")
@@ -210,7 +210,7 @@ cdef class RatingBlocks:
         return self.block_start[block + 1] - self.block_start[block]
 
     def order(self, const int64_t[::1] blocks, uint64_t seed):
-        """Put blocks into canonical order; return how many of their ratings equal the one before."""
+        """Put blocks into canonical order; return how many of their ratings equal the previous rating."""
         cdef ptrdiff_t largest = 0, n_equal = 0, t, lo, n
         for t in range(blocks.shape[0]):
             largest = max(largest, self.size_of(blocks[t]))
@@ -228,7 +228,7 @@ cdef class RatingBlocks:
         return n_equal
 
     def merge(self, const int64_t[::1] blocks, int64_t[::1] n_left):
-        """Merge ratings of blocks that equal the one before; ``n_left[b]`` of block b are left, at its front."""
+        """Merge equal ratings of blocks; ``n_left[b]`` ratings remain at the start of block b."""
         cdef ptrdiff_t t, lo, n
         if self.weights is None or n_left.shape[0] != self.block_start.shape[0] - 1:
             raise ValueError("Merging needs weights, and a number for each block.")
@@ -245,8 +245,8 @@ cdef class RatingBlocks:
     def number_context_rows(self, int64_t block, int32_t[::1] context_rows, double[::1] weight):
         """Number the context rows within a block, in ``index``; return how many there are.
 
-        ``context_rows`` takes their stacked rows and ``weight`` the summed weight of each. Both have a place for every
-        stacked row.
+        ``context_rows`` is filled with their stacked rows, ``weight`` with the summed weight of each. Both have room
+        for all stacked rows.
         """
         n_rows = min(context_rows.shape[0], weight.shape[0])
         if self.number is None or self.number.shape[0] < n_rows:
@@ -273,7 +273,7 @@ cdef class RatingBlocks:
         return n_context_rows
 
     def set_rows(self, const int64_t[:, ::1] n_rows):
-        """Say how many user rows, item rows and context rows each block has, (n_blocks, 3); no index is beyond them."""
+        """Set the numbers of user, item and context rows of each block, (n_blocks, 3); check all indices."""
         n_blocks = self.block_start.shape[0] - 1
         if n_rows.shape[0] != n_blocks or n_rows.shape[1] != 3:
             raise ValueError(f"n_rows has shape {(n_rows.shape[0], n_rows.shape[1])}, not {(n_blocks, 3)}.")
@@ -283,10 +283,11 @@ cdef class RatingBlocks:
         self.n_rows = n_rows
 
     def spread(self, const int64_t[::1] blocks, const float[::1] context_step_factor, uint8_t[::1] batch_kinds):
-        """Move ratings with a row in common apart; say in ``batch_kinds`` which batches can be visited together.
+        """Move ratings with a row in common apart; fill ``batch_kinds``: how each batch can be visited.
 
-        ``set_rows`` comes before. ``context_step_factor`` (n_context_rows,) has the part of each step that context rows
-        take, block after block: rows of small steps may be in common. ``batch_kinds`` has n // BATCH + n_blocks numbers.
+        Call ``set_rows`` first. ``context_step_factor`` (n_context_rows,) has the part of each step that context rows
+        take, block after block. Ratings of a batch may share rows that take small steps. ``batch_kinds`` has n // BATCH
+        + n_blocks numbers.
         """
         cdef const int64_t[:, ::1] n_rows = self.n_rows
         cdef int f
@@ -330,8 +331,8 @@ cdef class RatingBlocks:
     ):
         """Add the weights of the ratings of blocks to the ``total`` of their user (field 0) or item (field 1).
 
-        ``set_rows`` comes before. ``first_row`` (n_blocks, 2): first user row and first item row of each block, of
-        those that ``total`` has.
+        Call ``set_rows`` first. ``first_row`` (n_blocks, 2) has the first user row and the first item row of each
+        block, as rows of ``total``.
         """
         cdef ptrdiff_t t, lo, n
         if self.n_rows is None or field not in (0, 1):

@@ -1,6 +1,6 @@
-"""Pass over a column of ids: tables for dense integers, hashing for wide ones and for strings.
+"""Turn a column of ids into codes: by tables for dense integers, by hashing for other integers and strings.
 
-Codes are int32, in the order of first appearance where ids are hashed; sorting the few levels is left to Python.
+Codes are int32. Hashing gives codes in the order of first appearance. Python then sorts the levels, which are few.
 """
 
 import os
@@ -27,7 +27,7 @@ cdef int _check_length(Py_ssize_t n, Py_ssize_t expected) except -1:
 
 
 def integer_range(const integer[:] values):
-    """Find the smallest and the largest of the values; 0 and -1 of none."""
+    """Find the smallest and the largest value; 0 and -1 if there are no values."""
     cdef Py_ssize_t r
     if values.shape[0] == 0:
         return 0, -1
@@ -41,7 +41,7 @@ def integer_range(const integer[:] values):
 
 
 def mark_integers(const integer[:] values, int64_t low, int32_t[::1] table):
-    """Set ``table[value - low]`` to 1 for each value; values beyond the table are left out."""
+    """Set ``table[value - low]`` to 1 for each value; skip values beyond the table."""
     cdef Py_ssize_t r
     cdef uint64_t place, size = table.shape[0]
     with nogil:
@@ -52,7 +52,7 @@ def mark_integers(const integer[:] values, int64_t low, int32_t[::1] table):
 
 
 def look_up_integers(const integer[:] values, int64_t low, const int32_t[::1] table, int32_t[:] out):
-    """Fill ``out`` with ``table[value - low]``, or -1 beyond the table."""
+    """Fill ``out`` with ``table[value - low]``, or -1 for values beyond the table."""
     cdef Py_ssize_t r
     cdef uint64_t place, size = table.shape[0]
     _check_length(out.shape[0], values.shape[0])
@@ -63,7 +63,7 @@ def look_up_integers(const integer[:] values, int64_t low, const int32_t[::1] ta
 
 
 def find_integers(const integer[:] values, const int64_t[::1] levels, const int64_t[::1] sorter, int32_t[:] out):
-    """Fill ``out`` with the place of each value among the levels, which ``sorter`` sorts unless it is None; or -1."""
+    """Fill ``out`` with the place of each value in the levels, -1 if absent; ``sorter`` sorts them unless None."""
     cdef Py_ssize_t r, n = levels.shape[0]
     cdef const int64_t *place_of = NULL
     cdef int64_t low, size, place
@@ -93,7 +93,7 @@ def find_integers(const integer[:] values, const int64_t[::1] levels, const int6
 
 
 def floats_as_integers(const double[:] values, int64_t[::1] out):
-    """Convert whole numbers within 64 bits; return whether all values are that."""
+    """Convert whole numbers of at most 64 bits; return whether all values are such numbers."""
     cdef Py_ssize_t r
     cdef double x
     cdef bint whole = True
@@ -128,12 +128,12 @@ hashing_seed(secrets[0], secrets[1])
 
 
 def hash_of_integer(int64_t value):
-    """Give the hash of an id: another one in each process, so that nobody can choose ids that collide."""
+    """Return the hash of an id. It differs between processes, so that nobody can choose ids that collide."""
     return hashing_of_integer(<uint64_t>value)
 
 
 cdef take_first(int failed, hashing_table *table):
-    """Give the rows of first appearance, int64 (n_levels,), and free the table."""
+    """Return the rows of first appearance, int64 (n_levels,), and free the table."""
     try:
         if failed == -2:
             raise ValueError("A column of X has 2**31 levels or more.")
@@ -148,7 +148,7 @@ cdef take_first(int failed, hashing_table *table):
 
 
 def hash_integers(const int64_t[:] values, int32_t[::1] codes):
-    """Fill ``codes``; return the row where each level is first, int64 (n_levels,)."""
+    """Fill ``codes``; return the row of the first appearance of each level, int64 (n_levels,)."""
     cdef hashing_table table
     cdef int failed
     _check_length(codes.shape[0], values.shape[0])
@@ -160,7 +160,7 @@ def hash_integers(const int64_t[:] values, int32_t[::1] codes):
 
 
 def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1] codes):
-    """Fill ``codes`` for the strings ``data[offsets[i]:offsets[i + 1]]``; return the row where each level is first."""
+    """Fill ``codes`` for the strings ``data[offsets[i]:offsets[i + 1]]``; return the first row of each level."""
     cdef hashing_table table
     cdef int failed
     cdef const char *text = <const char *>&data[0] if data.shape[0] else NULL
@@ -178,7 +178,7 @@ def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1]
 
 
 cdef class _Slots:
-    """Keep codes in an open hash table: slots of -1 are free; it grows before it is half full."""
+    """Keep codes in an open hash table. A slot of -1 is free. The table grows before it is half full."""
 
     cdef int32_t[::1] code
     cdef uint64_t[::1] hash_of
@@ -217,7 +217,7 @@ cdef class _Slots:
 def hash_strings(values, int32_t[::1] codes):
     """Fill ``codes`` for an object array (n,); return the levels as a list in the order of first appearance.
 
-    None when a value is not exactly a ``str``.
+    Return None if the type of a value is not exactly ``str``.
     """
     if values.dtype != object or values.ndim != 1:
         raise TypeError(f"An array of {values.ndim} dimensions and {values.dtype} is no column of objects.")

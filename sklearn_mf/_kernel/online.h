@@ -1,18 +1,19 @@
-/* Learning from ratings one after another, each by what its rows do not know yet: plain C, no Python, no threads.
+/* Learning from ratings one after another: plain C, no Python, no threads.
  *
  * Recursive least squares with one number a row (precision.h has k, kb, n, c, h and s):
  *
  *   g    = w psi / (1 + w kappa h),   h = sum_f (k_f |s - V_f|^2 + kb_f)
  *   V_f <- V_f + g k_f (s - V_f),     b_f <- b_f + g kb_f,     n_f <- n_f + w,    c_f <- c_f + w c
  *
- * with psi and kappa of sgd.h, so for the squared loss g = w e / (1 + w h), and c as precision.h has it. Where a rating replaces one of the same pair, the
- * rows are what they would be without the old one, n and c, and psi is the difference of both; sums stay.
+ * with psi and kappa of sgd.h, so for the squared loss g = w e / (1 + w h); c is that of precision.h. If a rating
+ * replaces an old rating of the same pair, n and c are taken without the old one, and psi is the difference of both.
+ * Sums stay.
  *
  * A user or an item that gains a partner has another center: z = |N|^(-1/2) sum_{j in N} s_j of _training/centers.py. The row
- * shrank to it by the share d / (d + c m), d = alpha n + delta, and moves by half of that share: the other half of what the
- * partner tells is in the rating.
+ * shrinks to its center by the share d / (d + c m), d = alpha n + delta. It moves by half of that share, because the
+ * other half of the information is in the rating itself.
  *
- * With `forgetting`, a row forgets that part of n and c before each of its ratings.
+ * With `forgetting`, a row loses this part of n and c before each of its ratings.
  */
 #ifndef SKLEARN_MF_ONLINE_H
 #define SKLEARN_MF_ONLINE_H
@@ -56,7 +57,8 @@ typedef struct {
     double *squares;        /* (n_fields,) */
 } online_scratch;
 
-/* Returns the sum of w loss, each as it was when its rating came. The mean squares of `rule` follow the sums of the model. */
+/* Returns the sum of w loss, each taken before its rating is learned. The mean squares of `rule` follow the sums of the
+ * model. */
 double online_update(const online_ratings *ratings, const online_model *model, const sgd_config *config,
                      precision_rule *rule, const online_scratch *scratch);
 

@@ -1,4 +1,4 @@
-"""Hold the typed boundary to online.c: ratings learned one after another."""
+"""Provide online.c to Python: learn ratings one after another."""
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def update(
     double[::1] square_sums,            # INOUT (n_fields,): of |s - V_f|^2 over all ratings
     double[::1] totals,                 # INOUT (2,): sums over all ratings of w, and of w e^2
 ):
-    """Learn the ratings in their order; return their summed loss, each as it was when it came."""
+    """Learn the ratings in their order; return the sum of their losses, each taken before its rating is learned."""
     cdef int n_fields = index.shape[1], f
     cdef ptrdiff_t n = index.shape[0]
     cdef online_model model
@@ -122,7 +122,7 @@ def update(
 
 
 def _check(tables, index, is_partner, square_sums, totals):
-    """Raise an error unless the tables have a row for each index, and the shapes that belong to them."""
+    """Raise an error unless the tables have the right shapes and a row for each index."""
     n, n_fields = index.shape[0], index.shape[1]
     if n_fields < 2 or len(tables.factors) != n_fields or len(tables.sums) != n_fields:
         raise ValueError("There are not as many tables as columns of index.")

@@ -1,4 +1,4 @@
-"""Hold the typed boundary to partners.c: sums over who rated what, thin matrix products and small eigenproblems."""
+"""Provide partners.c to Python: sums over who rated what, thin matrix products and small eigenproblems."""
 
 import numpy as np
 
@@ -51,12 +51,12 @@ cdef extern from "centers.h" nogil:
 
 
 def select_wide(bint wide):
-    """Use 256-bit vectors from now on, or the portable loops."""
+    """Choose 256-bit vectors or the portable loops, from now on."""
     partners_select_simd(wide)
 
 
 cdef class PartnerRuns:
-    """Hold the distinct pairs of a block grid, as runs of the items of one user, and sum over them.
+    """Hold the distinct pairs of a block grid, and sum over them. Pairs are stored as runs of the items of one user.
 
     The constructor compares every index with the rows of its block.
 
@@ -69,7 +69,7 @@ cdef class PartnerRuns:
         User rows and item rows of each block.
 
     empty : callable, default=numpy.empty
-        Gives room for arrays, of a shape and a type.
+        Function of a shape and a type that returns an array, not filled.
     """
 
     cdef const int32_t[:, ::1] index
@@ -125,8 +125,8 @@ cdef class PartnerRuns:
     def sum(self, const int64_t[::1] blocks, int to_field, const float[:, ::1] given, float[:, ::1] out):
         """Add to each row of one side the rows of its partners in these blocks, in order.
 
-        ``to_field`` 0: to users the sum over their items; 1: to items the sum over their users. ``given`` and ``out``
-        have a row for each of the other side and of this one, of a multiple of 8 floats.
+        With ``to_field`` 0, users get the sum over their items. With 1, items get the sum over their users. ``given``
+        has the rows of the other side, ``out`` those of this side. The length of rows is a multiple of 8 floats.
         """
         cdef partners_block block
         cdef int width = given.shape[1]
@@ -161,18 +161,18 @@ cdef class PartnerRuns:
 cdef class CenteredRows:
     """Hold rows of one side with their centers, and move the centers.
 
-    A wide row has the factors, then LANES floats: of the bias, and zeros.
+    A wide row has the factors, then LANES floats: the bias and zeros.
 
     Parameters
     ----------
     rows, centers : float32 arrays (n, width)
-        Factors and what they shrink to; rows may be apart.
+        Factors and their centers. There may be a gap between rows.
 
     bias, bias_centers : float32 arrays (n,)
-        The same of the biases.
+        Biases and their centers.
 
     norm, strength, of_bias : float32 arrays (n,)
-        One by the root of the number of partners; the strengths of the penalties of factors and of biases.
+        1 / sqrt(number of partners), and the strengths of the penalties of factors and of biases.
     """
 
     cdef object arrays  # keeps the memory
@@ -228,7 +228,7 @@ cdef class CenteredRows:
                 centers_move(stop - start, self.width, &near[start, 0], &step[0], &side)
 
     cdef centers_side _from(self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t n_near, Py_ssize_t width) except *:
-        """Give the rows from ``start`` on."""
+        """Return the rows from ``start`` on."""
         cdef centers_side side = self.side
         if not 0 <= start <= stop <= self.n or n_near != self.n:
             raise IndexError("There are no such rows.")
@@ -284,7 +284,7 @@ def precondition(
     float[::1] slope,                   # INOUT (wide,): sum of direction times residual
     float[::1] length,                  # INOUT (wide,): sum of direction times itself
 ):
-    """Find the direction of a step, and add up what its length depends on."""
+    """Find the direction of a step, and the sums that its length depends on."""
     n, k, wide = directions.shape[0], directions.shape[1], residual.shape[1]
     _check_product(along, k, direction, n)
     if residual.shape[0] != n or direction.shape[1] != wide or slope.shape[0] != wide or length.shape[0] != wide:
@@ -326,7 +326,7 @@ def project(
     const float[:, ::1] right,          # IN    (n, width), width a multiple of LANES
     float[:, ::1] out,                  # INOUT (k, width)
 ):
-    """Add left^T right."""
+    """Add left^T right to ``out``."""
     _check_product(right, left.shape[0], out, left.shape[1])
     if left.shape[0] and left.shape[1]:
         with nogil:
@@ -338,7 +338,7 @@ def expand(
     const float[:, ::1] right,          # IN    (k, width), width a multiple of LANES
     float[:, ::1] rows,                 # INOUT (n, width)
 ):
-    """Add left right."""
+    """Add left right to ``rows``."""
     _check_product(right, left.shape[1], rows, left.shape[0])
     if left.shape[0] and left.shape[1]:
         with nogil:
@@ -358,7 +358,7 @@ def eigen(
     double[:, ::1] matrix,              # INOUT (k, k), symmetric; on return its diagonal has the eigenvalues
     double[:, ::1] vectors,             # OUT   (k, k): eigenvectors, as columns
 ):
-    """Fill in eigenvalues and eigenvectors, in no order."""
+    """Fill in eigenvalues and eigenvectors, in any order."""
     k = matrix.shape[0]
     if matrix.shape[1] != k or vectors.shape[0] != k or vectors.shape[1] != k:
         raise ValueError("matrix and vectors must be square and of one size.")

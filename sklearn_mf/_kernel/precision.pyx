@@ -1,4 +1,4 @@
-"""Hold the typed boundary to precision.c: how well rows are known, from errors in training, and how sure predictions are."""
+"""Provide precision.c to Python: precision of rows, from errors in training, and variances of predictions."""
 
 from typing import NamedTuple
 
@@ -18,12 +18,12 @@ COUPLING, SMALLEST = PRECISION_COUPLING, PRECISION_SMALLEST
 
 
 def select_simd(str name):
-    """Use this instruction set from now on, which the processor has."""
+    """Use this instruction set from now on. The processor must have it."""
     precision_select_simd(name.encode())
 
 
 class PrecisionRule(NamedTuple):
-    """Say how precise a row is after its ratings, as in precision.h, and which loss the ratings have."""
+    """Define the loss, and how the precision of a row follows from its ratings (see precision.h)."""
 
     alpha: float  # L2 strength of factors, per rating
     alpha_bias: float  # L2 strength of biases, per rating
@@ -39,7 +39,7 @@ class PrecisionRule(NamedTuple):
 
 
 cdef fill_rule(precision_rule *to, rule, float[::1] mean_square):
-    """Fill in the C side of a PrecisionRule; ``mean_square`` is what its numbers are written to."""
+    """Fill in the C struct of a PrecisionRule; its mean squares are written to ``mean_square``."""
     cdef int f
     if len(rule.damping) != 3 or mean_square.shape[0] != len(rule.mean_squares) or mean_square.shape[0] < 2:
         raise ValueError("A rule has three dampings, and a mean square for each field.")
@@ -61,7 +61,7 @@ cdef fill_config(sgd_config *to, rule):
 
 
 cdef class Scratch:
-    """Hold what a thread works with."""
+    """Hold the scratch memory of a thread."""
 
     cdef precision_scratch parts
     cdef void *memory
@@ -81,9 +81,9 @@ cdef class Scratch:
 
 
 cdef class LeftOutErrors:
-    """Sum the squared errors of ratings, each as if it were left out of its rows, over the blocks of a grid.
+    """Sum the squared errors of ratings over the blocks of a grid, each as if the rating had been left out of its rows.
 
-    The constructor compares lengths and indices. Nothing but ``squares`` changes.
+    The constructor checks lengths and indices. Only ``squares`` changes.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ cdef class LeftOutErrors:
         Rows, biases and ties.
 
     rule : PrecisionRule
-        How precise rows are.
+        How the precision of rows is computed.
     """
 
     cdef readonly object squares  # float64 (n_rows,): of counts the summed curvature

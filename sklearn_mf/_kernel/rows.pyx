@@ -1,6 +1,7 @@
-"""Hold rows of levels in chunks, so that another version of a table shares all chunks but those that it changes.
+"""Hold rows of levels in chunks: a new version of a table copies only the chunks that it changes, and shares others.
 
-Chunks are counted in pages, and pages in tables: a version copies the pages whose chunks it changes, and counts the others.
+Tables point to pages, and pages to chunks. Each page counts its tables, and each chunk its pages. A version copies the
+pages whose chunks it changes. For each other page, it increases the count.
 """
 
 import numpy as np
@@ -11,9 +12,9 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-CHUNK_BYTES = 1024  # a chunk has as many rows as are in these, a power of 2: fewer copy less, more need fewer counts
+CHUNK_BYTES = 1024  # rows of a chunk fit in these, a power of 2. Small chunks: less to copy. Large: fewer counts
 SMALLEST_PAGE_SHIFT = 8  # pages of 256 chunks
-LARGEST_N_PAGES = 2048  # beyond, pages are longer: a version counts each page
+LARGEST_N_PAGES = 2048  # larger tables have longer pages, because a version counts each page
 
 
 cdef extern from *:
@@ -79,9 +80,9 @@ cdef float nothing = 0.0  # where rows of no columns are
 
 
 cdef class ChunkPool:
-    """Give versions room for chunks of one size, which others gave back; it is freed with the last of the versions.
+    """Hold a pool of chunks of one size for the versions of a table. It is freed with the last version.
 
-    A stream takes and gives back as many chunks as it has ratings, and malloc would take a third of its time.
+    A stream takes and gives back about one chunk per rating. With malloc, this would be a third of its time.
     """
 
     def __cinit__(self, size_t n_bytes):
@@ -94,7 +95,7 @@ cdef class ChunkPool:
             free(slab)
 
     cdef void *take(self) except NULL:
-        """Give room for a chunk, with anything in it."""
+        """Return memory for a chunk, not filled."""
         cdef void *room = self.first_free
         if not HAS_LOCK or room is NULL:
             room = self._make_room()
@@ -103,7 +104,7 @@ cdef class ChunkPool:
         return room
 
     cdef void give_back(self, void *room) noexcept:
-        """Take room back."""
+        """Take back the memory of a chunk."""
         if not HAS_LOCK:
             free(room)
             return
@@ -111,7 +112,7 @@ cdef class ChunkPool:
         self.first_free = room
 
     cdef void *_make_room(self) except NULL:
-        """Make room for chunks, each of which points to the next one; of one chunk where there is no lock."""
+        """Allocate a list of chunks, each with a pointer to the next one; a single chunk if there is no lock."""
         cdef Py_ssize_t n = self.n_next if HAS_LOCK else 1, k
         cdef char *slab = <char *>malloc(n * self.n_bytes + (sizeof(row_chunk) if HAS_LOCK else 0))
         if slab is NULL:
@@ -131,7 +132,7 @@ cdef inline row_chunk *head_of(const float *rows) noexcept nogil:
 
 
 def all_finite(const float[:, :] rows):
-    """Tell whether rows have no NaN and no infinity."""
+    """Return whether all numbers of rows are finite."""
     cdef Py_ssize_t t, n_columns = rows.shape[1]
     cdef int32_t largest = 0
     if rows.shape[0] and n_columns > 1 and rows.strides[1] != sizeof(float):
@@ -144,10 +145,10 @@ def all_finite(const float[:, :] rows):
 
 @cython.no_gc_clear  # for __dealloc__
 cdef class RowTable:
-    """Hold a float32 row for each level; a table does not change once another object has it.
+    """Hold a float32 row for each level. A table does not change after another object has received it.
 
-    A version is made with ``version``: it has chunks of its own where its rows change, and shares the others. So
-    whoever reads the table before keeps what it had, and nobody copies the whole.
+    ``version`` makes a new version. It has its own chunks for rows that change, and shares the others. So readers of
+    the old table keep the old rows, and the whole table is never copied.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ cdef class RowTable:
         return out
 
     def whole(self):
-        """Give all rows as one array that cannot be written to; a table of several versions is put together for it."""
+        """Return all rows as one read-only array; rows in chunks are copied into it."""
         cdef Py_ssize_t k, lo, n_chunks, n_chunk = 1 << self.table.shift, n_rows = self.n_rows
         cdef float[:, ::1] to
         array = self.origin
@@ -226,9 +227,9 @@ cdef class RowTable:
         return array
 
     def version(self, levels, Py_ssize_t n_rows):
-        """Give a table of ``n_rows`` rows, at least as many, whose rows of ``levels`` may be written to; new ones are 0.
+        """Return a version with ``n_rows`` rows, at least as many as now. New rows are 0. ``levels`` may be written to.
 
-        ``levels`` rise, each once, and have all rows that are new. Without levels it is the table itself.
+        ``levels`` are distinct, in rising order, and include all new rows. Without levels, return the table itself.
         """
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         cdef RowTable other = RowTable.__new__(RowTable)
@@ -269,7 +270,7 @@ cdef class RowTable:
         return other
 
     def put(self, levels, values):
-        """Write rows of a version that nobody else reads yet, whose levels were given when it was made."""
+        """Write rows of a version that nobody else reads yet. Their levels must have been given to ``version``."""
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         self._check(places)
         given = np.broadcast_to(values, (places.shape[0], *self.shape[1:]))
@@ -286,7 +287,7 @@ cdef class RowTable:
                 memcpy(row_at(&self.table, <int32_t>places[t]), &rows[t, 0], self.table.n_columns * sizeof(float))
 
     def add_up(self, levels, const double[::1] weights, places, double[:, ::1] out):
-        """Add the rows of levels, times weights, to the rows of ``out`` in these places, in order."""
+        """Add the rows of levels, times weights, to the rows of ``out`` at these places, in order."""
         cdef const int64_t[::1] rows = np.ascontiguousarray(levels, dtype=np.int64)
         cdef const int64_t[::1] to = np.ascontiguousarray(places, dtype=np.int64)
         cdef Py_ssize_t t
@@ -307,7 +308,7 @@ cdef class RowTable:
                     out[to[t], j] += weights[t] * row[j]
 
     def are_finite(self, levels):
-        """Tell whether the rows of an array of levels have no NaN and no infinity."""
+        """Return whether all numbers in the rows of an array of levels are finite."""
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         self._check(places)
         cdef Py_ssize_t t
@@ -318,7 +319,7 @@ cdef class RowTable:
         return largest < BITS_OF_INFINITY
 
     def n_bytes_beside(self, RowTable other):
-        """Count the bytes of the chunks that it does not share with another version of it."""
+        """Count the bytes of the chunks that it does not share with another version."""
         cdef Py_ssize_t k, n = 0
         for k in range(self.n_chunks()):
             if k >= other.n_chunks() or self.chunk_at(k) != other.chunk_at(k):
@@ -332,17 +333,17 @@ cdef class RowTable:
         return (self.n_chunks() + (1 << self.table.page_shift) - 1) >> self.table.page_shift
 
     cdef float *chunk_at(self, Py_ssize_t k) noexcept nogil:
-        """Give the rows of chunk k."""
+        """Return the rows of chunk k."""
         if self.table.pages is NULL:
             return self.table.whole + (k << self.table.shift) * self.table.n_columns
         return self.table.pages[k >> self.table.page_shift].chunks[k & ((1 << self.table.page_shift) - 1)]
 
     cdef inline bint is_counted(self, const float *chunk) noexcept nogil:
-        """Tell whether a version made the chunk: what is in the origin is not counted."""
+        """Return whether a version made the chunk. Chunks of the original array are not counted."""
         return chunk is not NULL and not self.origin_start <= chunk < self.origin_end
 
     cdef _take_pages(self, RowTable before):
-        """Share the pages of the table before; make those that it does not have."""
+        """Share the pages of the previous table; make the missing ones."""
         cdef Py_ssize_t p, k, n_old = before.n_chunks(), n_page = 1 << self.table.page_shift
         self.table.pages = <row_page **>calloc(self.n_pages(), sizeof(row_page *))
         if self.table.pages is NULL:
@@ -366,7 +367,7 @@ cdef class RowTable:
         return page
 
     cdef row_page *_own_page(self, Py_ssize_t p) except NULL:
-        """Put a copy in the place of a page that others have too."""
+        """Replace a shared page by a copy."""
         cdef row_page *shared = self.table.pages[p]
         cdef row_page *page
         cdef Py_ssize_t k, n_page = 1 << self.table.page_shift
@@ -382,7 +383,7 @@ cdef class RowTable:
         return page
 
     cdef _own_chunk(self, RowTable before, row_page *page, Py_ssize_t k):
-        """Put a copy in the place of a chunk; rows beyond those before are 0."""
+        """Replace a chunk by a copy; additional rows are 0."""
         cdef size_t n_row = self.table.n_columns * sizeof(float), n_chunk = <size_t>1 << self.table.shift, n_copied
         cdef row_chunk *head = <row_chunk *>self.pool.take()
         cdef Py_ssize_t place = k & ((1 << self.table.page_shift) - 1), n_before = before.n_rows - k * n_chunk
@@ -399,7 +400,7 @@ cdef class RowTable:
             self.n_in_origin -= 1
 
     cdef void _release_page(self, row_page *page) noexcept:
-        """Count a page once less; free what nobody has any more."""
+        """Lower the count of a page; free it, and its chunks, if no table uses them."""
         cdef Py_ssize_t k
         if count_by(&page.n_users, -1) > 0:
             return
@@ -409,7 +410,7 @@ cdef class RowTable:
         free(page)
 
     cdef void _release_chunk(self, float *chunk) noexcept:
-        """Count a chunk once less; free it when nobody has it any more."""
+        """Lower the count of a chunk; free it if no page uses it."""
         if count_by(&head_of(chunk).n_users, -1) == 0:
             self.pool.give_back(head_of(chunk))
 

@@ -1,9 +1,9 @@
 /* The best of many scores, row by row, a tile of columns at a time: plain C, no Python, no threads, no allocation.
  *
  * Of a score that is not known exactly there are bounds. Every column whose upper bound is above (k-th best lower bound -
- * margin) is kept: the k best by true value are among them. A row keeps them in a buffer; when that is full, what is below
- * the limit goes. A row with more columns near its k-th best than its buffer has room for is marked, and left to the
- * caller.
+ * margin) is kept: the k best by true value are among them. A row keeps them in a buffer. When the buffer is full,
+ * columns below the limit are dropped. If too many columns are near the k-th best for the buffer, the row is marked,
+ * and the caller must handle it.
  */
 #ifndef SKLEARN_MF_SELECT_H
 #define SKLEARN_MF_SELECT_H

@@ -1,4 +1,4 @@
-"""Hold the typed boundary to select.c and coarse.c: the best of many scores, without the GIL."""
+"""Provide select.c and coarse.c to Python: find the best of many scores, without the GIL."""
 
 import numpy as np
 
@@ -74,13 +74,13 @@ cdef bint coarse_is_chosen = False
 
 
 def select_simd(str name):
-    """Use this instruction set from now on, which the processor has."""
+    """Use this instruction set from now on. The processor must have it."""
     global coarse_is_chosen
     coarse_is_chosen = coarse_is_available(name.encode())
 
 
 def can_round(int rank):
-    """Tell whether there are `CoarseItems` of this rank."""
+    """Return whether `CoarseItems` supports this rank."""
     return coarse_is_chosen and 1 <= rank <= COARSE_MOST_FACTORS
 
 
@@ -93,7 +93,7 @@ cdef aligned(ptrdiff_t n, dtype):
 
 
 cdef class CoarseItems:
-    """Hold items whose factors are rounded to integers of 8 bits, with what bounds of scores are made of.
+    """Hold items with factors rounded to integers of 8 bits, and the numbers that bounds of scores need.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ cdef class CoarseItems:
         Finite, with lengths of at most 1e25.
 
     constant : float32 array (n_items,)
-        What is added to the product of a row and an item.
+        Constant that is added to the product of a row and an item.
     """
 
     cdef int rank
@@ -132,15 +132,15 @@ cdef class CoarseItems:
 
 
 cdef class TileSelector:
-    """Keep the columns that may be among the k best of each row, from scores that come a tile of columns at a time.
+    """Keep the columns that may be among the k best of each row. Scores arrive one tile of columns at a time.
 
     Parameters
     ----------
     k : int
-        How many are wanted, at least 1.
+        Number of columns wanted per row, at least 1.
 
     margin : float32 array (n_rows,)
-        Twice what a score of the row may be off by.
+        Twice the largest error of a score of the row.
 
     excluded : Excluded
         Columns to leave out: for row r ``place[start[r]:stop[r]]``, in rising order.
@@ -187,7 +187,7 @@ cdef class TileSelector:
         return state
 
     def take(self, const float[:, ::1] scores):
-        """Take in the scores of the next columns."""
+        """Add the scores of the next columns."""
         cdef ptrdiff_t n_rows = scores.shape[0], n_columns = scores.shape[1]
         cdef int first = self.next_column
         if n_rows != self.margin.shape[0]:
@@ -200,7 +200,7 @@ cdef class TileSelector:
         self.next_column = first + n_columns
 
     def take_all(self, const float[:, ::1] factors, CoarseItems items):
-        """Take in the scores of all columns, which are ``items``, from the factors of the rows."""
+        """Add the scores of all columns, the ``items``, from the factors of the rows."""
         cdef ptrdiff_t n = factors.shape[0], n_rows = (n + COARSE_ROWS - 1) // COARSE_ROWS * COARSE_ROWS
         cdef int rank = items.rank
         if n != self.margin.shape[0] or factors.shape[1] != rank or self.next_column:
@@ -219,7 +219,7 @@ cdef class TileSelector:
         self.next_column = items.n_items
 
     def finish(self):
-        """Give the columns that are kept, row after row, and how many each row has; -1 of a row that has too many."""
+        """Return the kept columns, row after row, and the number of each row; -1 for a row with too many."""
         cdef select_state state = self._state()
         cdef ptrdiff_t n_rows = self.margin.shape[0], n, at = 0, r
         cdef int32_t e
@@ -241,7 +241,7 @@ def best(
     int32_t[:, ::1] columns_out,        # INOUT (n_rows, k), filled by the caller
     double[:, ::1] values_out,          # INOUT (n_rows, k), filled by the caller
 ):
-    """Find the k best of each row, best first, of equal ones the lower column."""
+    """Find the k best columns of each row, best first. Among equal scores, the lower column comes first."""
     cdef ptrdiff_t n_rows = columns_out.shape[0], longest = 1, n = column.shape[0], r
     if not (start.shape[0] == n_rows + 1 == values_out.shape[0] + 1 and n == value.shape[0]):
         raise ValueError("start, column, value and the outputs do not fit each other.")

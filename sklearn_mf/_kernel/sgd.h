@@ -32,9 +32,9 @@
  *   c = kappa (sum_f |s - V_f|^2 + (number of biases))   from the square of the prediction's gradient
  *     + (m - 1) |psi|                                    from the interactions, which are bilinear in the m rows
  *
- * and eta = step w / (1 + step w c) < 1 / c keeps every step short of overshooting, whatever step, w and m are. It is the
- * first-order form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011) and leaves fixed
- * points alone.
+ * and eta = step w / (1 + step w c) < 1 / c, so no step overshoots, whatever step, w and m are. It is the first-order
+ * form of the implicit step (Toulis and Airoldi 2017; cf. Karampatziakis and Langford 2011). It does not change fixed
+ * points.
  */
 #ifndef SKLEARN_MF_SGD_H
 #define SKLEARN_MF_SGD_H
@@ -49,9 +49,9 @@
 
 /* Ratings that have no row in common are visited SGD_BATCH at a time; grid_spread finds which.
  *
- * A column of a few levels would leave none. So ratings may have context rows in common that take at most this part of
- * each step. psi, eta and s of a rating are then those of the rows before its batch, or before the batch before. So up to
- * 2 SGD_BATCH ratings are on their way at once, and what they do to a row together is no more than one whole step. */
+ * If a column has few levels, there would be no such ratings. So ratings may share context rows that take at most this
+ * part of each step. psi, eta and s of a rating then come from the rows before its batch, or before the previous batch.
+ * Up to 2 SGD_BATCH ratings are in progress at once. Together they move a row by at most one whole step. */
 #define SGD_BATCH 4
 #define SGD_LARGEST_SHARED_STEP (1.0f / (2 * SGD_BATCH))
 enum {
@@ -115,14 +115,14 @@ typedef struct {
     const float *context_step_factor;   /* IN    (context rows,): part of each step that such a row takes, at most 1 */
 } sgd_block;
 
-/* Visits the ratings of a block in the order given. Returns sum of w loss, each as it was when its rating came.
+/* Visits the ratings of a block in the order given. Returns the sum of w loss, each taken when its rating is visited.
  * `sum` is scratch of SGD_SUM_FLOATS, used with three fields or more. */
 #define SGD_SUM_FLOATS(n_fields, width) (2 * SGD_BATCH * ((width) + 4 * (n_fields)))
 double sgd_update_block(const sgd_block *block, const sgd_config *config, float *sum);
 
-/* Rows of context columns are shared by the blocks of a stratum, so each block works on copies of those it touches:
- * copied before, turned into changes after, and added to the shared rows, which are `stride` floats apart, once all
- * blocks of the stratum are done. */
+/* Rows of context columns are shared by the blocks of a stratum, so each block works on its own copies. After the
+ * block, the copies are turned into changes. When all blocks of the stratum are done, the changes are added to the
+ * shared rows, which are `stride` floats apart. */
 void sgd_copy_rows(ptrdiff_t n, int width, int stride, const int32_t *which, const float *rows,
                    const sgd_scalars *scalars, float *own_rows, sgd_scalars *own_scalars);
 /* own <- own - shared */

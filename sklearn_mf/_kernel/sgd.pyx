@@ -1,6 +1,6 @@
-"""Hold the typed boundary to sgd.c and strata.c: epochs on a block grid, and predictions.
+"""Provide sgd.c and strata.c to Python: epochs on a block grid, and predictions.
 
-Python allocates; these functions and objects compare lengths and indices once, release the GIL and fill.
+Python allocates all arrays. This module checks lengths and indices once, releases the GIL, and fills the arrays.
 """
 
 from typing import NamedTuple
@@ -103,7 +103,7 @@ def select_simd(name):
 
 
 class UpdateRule(NamedTuple):
-    """Say what a visit of a rating does to its rows: penalties, loss and constraints, as in sgd.h."""
+    """Define how a visit of a rating changes its rows: penalties, loss and constraints, as in sgd.h."""
 
     alpha: float  # L2 strength of factors, per rating
     alpha_bias: float  # L2 strength of biases, per rating
@@ -116,7 +116,7 @@ class UpdateRule(NamedTuple):
 
 
 cdef class SyncState:
-    """Say which blocks of a run are claimed and done, for the threads that share it."""
+    """Hold which blocks of a run are claimed and done. The threads of the run share it."""
 
     cdef int64_t[::1] numbers
 
@@ -130,10 +130,10 @@ cdef class SyncState:
 
 
 cdef class SGDKernel:
-    """Update parameters by the ratings of a block grid, block by block.
+    """Update parameters with the ratings of a block grid, block by block.
 
-    The constructor compares the lengths of all arrays with each other, and every index with the length of what it
-    indexes. The arrays stay those of ``grid`` and ``parameters``: parameters change in place.
+    The constructor checks that the lengths of all arrays match, and that every index is in range. Nothing is copied:
+    the arrays of ``parameters`` change in place.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ cdef class SGDKernel:
         ``table``, ``scalars`` and ``ties``; sklearn_mf/_training/parameters.py has their shapes.
 
     rule : UpdateRule
-        What a visit does.
+        How a visit changes rows.
     """
 
     cdef readonly object losses  # float64 (n_blocks,): summed loss of each block, in the run before
@@ -198,14 +198,14 @@ cdef class SGDKernel:
         self.grid.loss = &losses[0]
 
     def new_sync_state(self):
-        """Give what the threads of one ``run`` share."""
+        """Return the state that the threads of one ``run`` share."""
         return SyncState(STRATA_STATE_SIZE(self.grid.n_groups))
 
     def run(self, const int64_t[::1] strata, float step, double limit, SyncState sync_state):
-        """Run the blocks of ``strata``, in order, in turn with the other threads that have the same ``sync_state``.
+        """Run the blocks of ``strata``, in order. Threads with the same ``sync_state`` share the blocks.
 
-        A block whose loss is above ``limit``, or not a number, ends the run; ``losses`` has the loss of each block.
-        The grid has all user groups.
+        The run ends early if the loss of a block is above ``limit`` or NaN. ``losses`` has the loss of each block. The
+        grid must have all user groups.
         """
         cdef strata_grid grid = self.grid
         cdef int64_t t
@@ -228,9 +228,9 @@ cdef class SGDKernel:
         free(scratch)
 
     def run_block(self, int64_t block, float step):
-        """Update the rows of one block by its ratings; return its summed loss.
+        """Update the rows of one block with its ratings; return its summed loss.
 
-        Grids of two fields only: rows of context fields are shared by the blocks of a stratum.
+        The grid must have two fields, because the blocks of a stratum share the rows of context fields.
         """
         cdef strata_grid grid = self.grid
         if grid.n_fields > 2:
@@ -259,7 +259,7 @@ cdef class SGDKernel:
 
 
 def _check_lengths(grid, parameters):
-    """Raise a ValueError that names the first array whose shape does not fit the others."""
+    """Raise a ValueError for the first array whose shape does not match the others."""
     n, n_context_rows, n_blocks = len(grid.index), len(grid.context_rows), len(grid.own_groups) * grid.n_groups
     width = parameters.table.shape[1] // (1 if parameters.ties is None else 2)
     expected = {
@@ -289,7 +289,7 @@ def _check_lengths(grid, parameters):
 
 
 def aligned_rows(n, width):
-    """Give float32 rows, not filled, that do not straddle more cache lines than they must."""
+    """Return float32 rows, not filled, aligned so that each row touches as few cache lines as possible."""
     floats = np.empty(n * width + CACHE_LINE_FLOATS, dtype=np.float32)
     first = -floats.ctypes.data // 4 % CACHE_LINE_FLOATS
     return floats[first : first + n * width].reshape(n, width)
@@ -306,7 +306,7 @@ def check_starts(name, const int64_t[::1] start, int64_t end):
 
 
 def _check_indices(grid, int64_t n_rows):
-    """Raise an IndexError unless the rows of every rating are among those of its block's groups."""
+    """Raise an IndexError unless the rows of every rating belong to the groups of its block."""
     cdef int64_t P = grid.n_groups, A = len(grid.own_groups), first_group = grid.own_groups.start
     cdef int64_t n_users = grid.n_users, n_pair_rows = grid.n_pair_rows, b, item_group, user_end, item_end
     cdef const int64_t[:, ::1] first_row = grid.first_row
@@ -337,7 +337,7 @@ def _check_indices(grid, int64_t n_rows):
 
 
 def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start):
-    """Find 1 + the largest index of each field in each block, int64 (n_blocks, n_fields); beyond 2**31 if negative."""
+    """Find 1 + the largest index by block and field, int64 (n_blocks, n_fields). Negative ones give above 2**31."""
     cdef int n_fields = index.shape[1], f
     cdef ptrdiff_t b
     cdef uint32_t[::1] of_block = np.empty(max(n_fields, 1), dtype=np.uint32)
@@ -385,7 +385,7 @@ def predict(
 
 
 def check_tables(list factors, list biases):
-    """Raise a ValueError unless there is a table of biases to each table of factors, and all have one rank."""
+    """Raise a ValueError unless each table of factors has a table of biases, and all have the same rank."""
     cdef RowTable rows, bias
     if len(biases) != len(factors):
         raise ValueError("There are not as many tables of biases as of factors.")
@@ -395,7 +395,7 @@ def check_tables(list factors, list biases):
 
 
 def check_index(const int32_t[:, ::1] index, list tables):
-    """Raise an IndexError unless all indices are -1, or below the number of rows of their field's table."""
+    """Raise an IndexError unless each index is -1 or below the number of rows of the table of its field."""
     cdef int n_fields = index.shape[1], f
     cdef uint32_t *largest = <uint32_t *>malloc((n_fields + 1) * sizeof(uint32_t))
     if largest is NULL:

@@ -1,9 +1,10 @@
 /* The loops over ratings, in the vector operations of sgd_vector.h; included by sgd.c once for each instruction set.
  *
- * Ratings are visited in order, BATCH at a time where no two of a batch have a row in common: then all errors are known
- * before the first row changes, sums over the factors and the scalar work are shared, and the result is that of one
- * after another. A batch's errors are found before the rows of the batch before it are written, where these have no row
- * in common either, since most of the time of a rating is the wait from its factors to its error.
+ * Ratings are visited in order. If no two ratings of a batch have a row in common, BATCH of them are visited together:
+ * all errors are computed before the first row changes, and ratings share the sums over factors and the scalar work.
+ * The result is the same as one after another. If two successive batches have no row in common either, the errors of
+ * the second are computed before the rows of the first are written. This saves time: most of it is the wait for the
+ * errors.
  *
  * Context rows of small steps do not count as rows in common (sgd.h): errors are found by these rows as they are before
  * the batch, or before the batch before it, and the steps of the ratings change them one after another.

@@ -1,9 +1,10 @@
-/* The blocks of an epoch, run by any number of threads with the result of one: plain C, no Python, no allocation.
+/* Runs the blocks of an epoch in any number of threads, with the result of one thread. Plain C, no Python, no
+ * allocation.
  *
- * Blocks have an order: stratum by stratum, user group by user group. A thread claims the next block and runs it once all
- * earlier blocks that share its user group or its item group are done; with three fields or more, once all blocks of the
- * strata before are done and their changes to shared rows are added up. So whatever a block reads was written by the same
- * blocks as in a run of one thread (Gemulla et al. 2011, without a barrier for each stratum).
+ * Blocks have an order: stratum by stratum, user group by user group. A thread claims the next block. It waits until
+ * all earlier blocks of the same user group or item group are done, then runs the block. With three fields or more, it
+ * waits until all blocks of earlier strata are done and their changes to shared rows are added up. So a block reads the
+ * same values as in a run of one thread (Gemulla et al. 2011, without a barrier for each stratum).
  */
 #ifndef SKLEARN_MF_STRATA_H
 #define SKLEARN_MF_STRATA_H

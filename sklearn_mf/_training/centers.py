@@ -24,9 +24,9 @@ The rows follow the centers in the next epochs. So a step longer than the best l
 Any factor below 2 lowers the objective.
 
 In training, the pair of a rating is itself in both sets N. When an unknown rating is predicted, it is not. So the error
-leaves out o, the part of the prediction that comes from the pair itself. Item i moves the center of u by |N(u)|^(-1/2)
-s_i, and the row of u by the share d_u / (d_u + n_u m) of this. Here m is the mean square of a factor of an item over
-all ratings. To first order,
+leaves out o, the part of the prediction that comes from the pair itself. Item i moves the center of u by
+|N(u)|^(-1/2) s_i. It moves the row of u by the share d_u / (d_u + n_u m) of this. Here m is the mean square of a factor
+of an item over all ratings. To first order,
 
     o = pull_u push_i + push_u pull_i,    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    push_i = <s_i, q_i>.
 
