@@ -38,9 +38,9 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
     from ``fit_transform(X, y)``. Use ``fit_transform`` for training; :class:`~sklearn.pipeline.Pipeline` and
     :class:`~sklearn.compose.ColumnTransformer` do so.
 
-    Factors are only determined up to a rotation, and each fit has another one. So the encoder rotates the factors of
-    each fold's model onto those of the model of all rows. With the stacked rows :math:`V_k` of the fold and :math:`V`
-    of all rows, over the ids that both models have, the rotation is
+    Factors are only determined up to a rotation, and the rotation differs between fits. So the encoder rotates the
+    factors of each fold's model onto those of the model of all rows. With the stacked rows :math:`V_k` of the fold and
+    :math:`V` of all rows, over the ids that both models have, the rotation is
 
     .. math:: R_k = \arg\min_{R^T R = 1} \| V_k R - V \|^2
 

@@ -71,9 +71,10 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     alpha : float or "auto", default="auto"
         L2 penalty per unit of confidence, of observed and unobserved pairs alike; at least 0. "auto" is 0.01 times 0.7,
-        1 or 1.4. Small fits of at most rank 64 choose this factor: the one whose lists find most of the tenth of the
-        pairs that is held out; in several rounds if there are fewer than 50,000 pairs. ``fit`` then takes 1.5 to 4
-        times as long. On a few thousand pairs it takes up to 20 times as long, which is tenths of a second.
+        1 or 1.4. To choose this factor, ``fit`` holds out a tenth of the pairs and trains small models (rank 64 or
+        less). The factor whose lists find most held-out pairs wins. With fewer than 50,000 pairs there are several such
+        rounds. ``fit`` then takes 1.5 to 4 times as long. On a few thousand pairs it takes up to 20 times as long,
+        which is tenths of a second.
 
     damping : float or "auto", default="auto"
         L2 penalty per user and item, whatever the number of their pairs; at least 0. "auto" is 2 times the factor

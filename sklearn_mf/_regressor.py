@@ -890,9 +890,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             For context columns that belong to the item, such as its year or genre. Each item is then ranked in its own
             context. Give a table with item ids in its first column and context values in further columns, with a row
             for each candidate. Or give a mapping or pandas Series from an item to its value or list of values. If the
-            table has column names, and so had X in ``fit``, the names tell the context columns. Otherwise the columns
-            are all context columns in the order of ``fit``, or all those in which each item always had the same value
-            in ``fit``.
+            table and the X of ``fit`` have column names, columns are matched by name. Otherwise give all context
+            columns in the order of ``fit``, or all those in which each item always had the same value in ``fit``.
 
         as_frame : bool, default=False
             Whether to return a pandas DataFrame with a row for each recommended item. Its columns are user, item, place
@@ -982,7 +981,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Returns
         -------
         parts : :class:`~sklearn.utils.Bunch` of ndarrays of shape (n_pairs,), float64
-            The parts, which ``pandas.DataFrame(parts)`` turns into a table. An unknown id adds 0.
+            The parts. ``pandas.DataFrame(parts)`` makes a table of them. An unknown id adds 0.
 
             - ``intercept``, ``user_bias``, ``item_bias``: these parameters of the model.
             - ``context``: everything that context columns add: their biases, and the products of their factors with
