@@ -32,7 +32,13 @@ nitpicky = True
 
 # --- Pages -----------------------------------------------------------------------------------------------------------
 
-myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = [
+    "amsmath",
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+]
 myst_heading_anchors = 4
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
@@ -56,7 +62,16 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages that stand alone have no list of pages beside them.
-ALONE = ["index", "get_started", "choose", "comparison", "other_tools", "faq", "contributing", "changes"]
+ALONE = [
+    "index",
+    "get_started",
+    "choose",
+    "comparison",
+    "other_tools",
+    "faq",
+    "contributing",
+    "changes",
+]
 html_sidebars = {page: [] for page in [*ALONE, "search", "genindex"]}
 
 # --- The API: a page an object ---------------------------------------------------------------------------------------
@@ -74,9 +89,33 @@ PARTS = ["dask", "datasets", "metrics", "model_selection", "plotting"]
 MODULES = ["sklearn_mf", *(f"sklearn_mf.{part}" for part in PARTS)]
 # Methods stand in this order; others follow by name.
 ORDER = [
-    *("fit", "fit_transform", "partial_fit", "fold_in", "forget", "predict", "transform", "score"),
-    *("recommend", "recommend_from", "recommend_users", "similar_items", "similar_users", "explain", "to_local"),
-    *("from_estimator", "from_predictions", "from_search", "plot", "split", "get_n_splits"),
+    *(
+        "fit",
+        "fit_transform",
+        "partial_fit",
+        "fold_in",
+        "forget",
+        "predict",
+        "transform",
+        "score",
+    ),
+    *(
+        "recommend",
+        "recommend_from",
+        "recommend_users",
+        "similar_items",
+        "similar_users",
+        "explain",
+        "to_local",
+    ),
+    *(
+        "from_estimator",
+        "from_predictions",
+        "from_search",
+        "plot",
+        "split",
+        "get_n_splits",
+    ),
 ]
 # What scikit-learn's classes give and users call: it has a docstring of scikit-learn's.
 BORROWED = {"score", "get_n_splits"}
@@ -94,7 +133,9 @@ def public_names(cls):
         if name.startswith("_") or name in NOT_CALLED:
             continue
         module = getattr(function, "__module__", None) or ""
-        if cls.__module__.startswith("sklearn_mf.dask") and not module.startswith("sklearn_mf.dask"):
+        if cls.__module__.startswith("sklearn_mf.dask") and not module.startswith(
+            "sklearn_mf.dask"
+        ):
             continue
         if module.startswith("sklearn_mf") or name in BORROWED:
             if name != "set_params":
@@ -102,12 +143,26 @@ def public_names(cls):
             properties += [name] * is_property
         if not module.startswith("sklearn_mf.") or name == "set_params":
             theirs += [name] * (name not in BORROWED)
-    ours.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name in properties, name))
+    ours.sort(
+        key=lambda name: (
+            ORDER.index(name) if name in ORDER else len(ORDER),
+            name in properties,
+            name,
+        )
+    )
     return ours, theirs, properties
 
 
-autosummary_context = {"public": {}, "inherited": {}, "properties": {}, "local": {}, "examples": []}
-CODE_OF_EXAMPLES = "".join(path.read_text() for path in (HERE / "examples").glob("*.py"))
+autosummary_context = {
+    "public": {},
+    "inherited": {},
+    "properties": {},
+    "local": {},
+    "examples": [],
+}
+CODE_OF_EXAMPLES = "".join(
+    path.read_text() for path in (HERE / "examples").glob("*.py")
+)
 for module in map(importlib.import_module, MODULES):
     for name in module.__all__:
         thing, path = getattr(module, name), f"{module.__name__}.{name}"
@@ -119,7 +174,9 @@ for module in map(importlib.import_module, MODULES):
             autosummary_context["inherited"][path] = theirs
             autosummary_context["properties"][path] = properties
             if name.startswith("Dask"):
-                autosummary_context["local"][path] = f"sklearn_mf.{name.removeprefix('Dask')}"
+                autosummary_context["local"][path] = (
+                    f"sklearn_mf.{name.removeprefix('Dask')}"
+                )
 
 # What numpydoc checks of docstrings: everything but these. A test runs it, too.
 numpydoc_validation_checks = {
@@ -139,7 +196,14 @@ numpydoc_validation_exclude = {
 
 # --- The gallery: every script of docs/examples is run ---------------------------------------------------------------
 
-FIRST_EXAMPLES = ["quickstart", "recommendations", "ranking", "cold_start", "seeds_and_context", "search_heat_map"]
+FIRST_EXAMPLES = [
+    "quickstart",
+    "recommendations",
+    "ranking",
+    "cold_start",
+    "seeds_and_context",
+    "search_heat_map",
+]
 
 
 def use_style(gallery_conf, name):
@@ -153,7 +217,9 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": ExplicitOrder([*(f"{name}.py" for name in FIRST_EXAMPLES), "*"]),
+    "within_subsection_order": ExplicitOrder(
+        [*(f"{name}.py" for name in FIRST_EXAMPLES), "*"]
+    ),
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("sklearn_mf",),
     "reset_modules": ("matplotlib", use_style),
@@ -167,7 +233,9 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "abort_on_example_error": True,
 }
-suppress_warnings = ["config.cache"]  # the settings of the gallery have functions in them
+suppress_warnings = [
+    "config.cache"
+]  # the settings of the gallery have functions in them
 
 # --- Links to other projects -----------------------------------------------------------------------------------------
 
@@ -190,14 +258,20 @@ def link_to_others(app, env, node, contnode):
         target = "sklearn.metrics.r2_score"
     for pattern, address in PAGES_OF_OTHERS:
         if node.get("refdomain") in ("py", "std") and re.fullmatch(pattern, target):
-            return reference("", "", contnode, internal=False, refuri=address.format(target))
+            return reference(
+                "", "", contnode, internal=False, refuri=address.format(target)
+            )
     return None
 
 
 def link_to_gallery(app, docname, source):
     """Lead links to scripts of the gallery, which work in a clone, to the pages that are built from them."""
-    pages = re.sub(r"\]\(((?:\.\./)*)examples/(\w+)\.py\)", r"](\1gallery/\2.rst)", source[0])
-    source[0] = re.sub(r"\]\(((?:\.\./)*)examples/README\.rst\)", r"](\1gallery/index.rst)", pages)
+    pages = re.sub(
+        r"\]\(((?:\.\./)*)examples/(\w+)\.py\)", r"](\1gallery/\2.rst)", source[0]
+    )
+    source[0] = re.sub(
+        r"\]\(((?:\.\./)*)examples/README\.rst\)", r"](\1gallery/index.rst)", pages
+    )
 
 
 def shorten_signature(app, what, name, obj, options, signature, returns):

@@ -36,14 +36,25 @@ def draw(script, folder):
         runpy.run_path(str(EXAMPLES / f"{script}.py"), run_name="__main__")
         for number, name in zip(plt.get_fignums(), PICTURES[script], strict=True):
             if name is not None:
-                plt.figure(number).savefig(folder / f"{name}.svg", metadata={"Date": None})
+                plt.figure(number).savefig(
+                    folder / f"{name}.svg", metadata={"Date": None}
+                )
         plt.close("all")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scripts", nargs="*", metavar="NAME", help=f"one of {', '.join(PICTURES)}; default: all")
-    parser.add_argument("--folder", type=Path, default=HERE, help="where the pictures go")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "scripts",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join(PICTURES)}; default: all",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=HERE, help="where the pictures go"
+    )
     arguments = parser.parse_args()
     mpl.use("svg")
     for script in arguments.scripts or PICTURES:
