@@ -55,8 +55,8 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
         )
     if from_constructor is None and from_split is None:
         raise ValueError(
-            f"{name} needs the time of each rating: {name}(times=times), or split(X, y, times=times). In "
-            "cross_validate or a search, the latter is params={'times': times} or fit(X, y, times=times), after "
+            f"{name} needs the time of each rating: {name}(times=times), or split(X, y, times=times). "
+            "cross_validate takes params={'times': times}, and a search takes fit(X, y, times=times), both after "
             "sklearn.set_config(enable_metadata_routing=True)."
         )
     times = from_constructor if from_split is None else from_split

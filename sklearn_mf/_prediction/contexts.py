@@ -91,9 +91,9 @@ def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
     if n_given < 1 or n_given != len(fields):
         raise ValueError(
             f"item_context has {n_given + 1} columns, but the model has {_columns(len(contexts))}, of "
-            f"which {len(belonging)} always had the same value for each item. Give the items first, then one "
-            "column for each of the former or each of the latter. Or fit on a data frame, and give a data "
-            "frame with the names of its context columns."
+            f"which {len(belonging)} always had the same value for each item. Give the items first, then all context "
+            "columns, or only those with the same value for each item. Or fit on a data frame, and give a data frame "
+            "with the names of its context columns."
         )
     return ItemContexts(columns[0], columns[1:], fields)
 

@@ -41,7 +41,7 @@ class ItemMapDisplay:
 
     Items that the same users like are close together. The axes are the first two principal components [1]_ of
     ``item_factors_``, which show the most of their variance. Colors are item biases. The darker a point, the more
-    all users like the item. On a dark background, it is the lighter.
+    all users like the item. On a dark background, lighter points are liked more.
 
     A label that would cover another label is moved, or left out if there is no free place. A note above the map says
     how many labels fit. Use :meth:`from_estimator` to create a display of a fitted model. All parameters are stored as
