@@ -1,4 +1,4 @@
-"""Share what all estimators need: check input, return the fitted model, store what was learned."""
+"""Provide helpers for all estimators: check input, return the fitted model, store what was learned."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ class CheckedInput:
 def frozen_copy(estimator: Any) -> Any:
     """Copy an estimator in its current state, for a method to work on.
 
-    Methods that change an estimator replace the dictionary of its attributes in one step (see ``adopt``). So a copy has
-    either all attributes from before a change or all from after it, whatever other threads do.
+    Methods that change an estimator replace the dictionary of its attributes in one step (see ``adopt``). So all
+    attributes of a copy are from the same moment, whatever other threads do: before a change, or after it.
     """
     frozen = object.__new__(type(estimator))
     frozen.__dict__ = dict(vars(estimator))
@@ -96,7 +96,7 @@ def seed_of(estimator: Any) -> int:
 
 
 def generator_of(estimator: Any, *count: int) -> np.random.Generator:
-    """Return a random generator seeded by ``random_state``; ``count`` gives each batch its own."""
+    """Return a random generator seeded by ``random_state``; with a different ``count`` it is another generator."""
     return np.random.default_rng([seed_of(estimator), *count])
 
 
@@ -110,7 +110,7 @@ def float_of(estimator: Any, name: str) -> float:
 
 
 def validate_parameters(frozen: Any) -> None:
-    """Validate the parameters of a copy of an estimator, unless the same ones were validated last time."""
+    """Validate the parameters of a copy of an estimator, unless they are the same as at the last validation."""
     own = vars(frozen)
     checked, values = own.get("_validated"), [own[name] for name in frozen._parameter_constraints]
     if checked is None or not all(map(is_, values, checked)):
@@ -124,8 +124,9 @@ class WholeStates(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """Return a separate dictionary for pickle, copy and the like.
 
-        By default, Python would iterate over the dictionary of the estimator itself, which may change meanwhile: during
-        a fit, scikit-learn stores its callback context there. A copy has no part in that fit.
+        By default, Python iterates over the dictionary of the estimator itself. This dictionary may change meanwhile,
+        because scikit-learn stores its callback context there during a fit. A copy does not take part in that fit, so
+        it does not get the context.
         """
         return {name: value for name, value in dict(vars(self)).items() if name not in _NOT_STORED}
 
@@ -216,9 +217,9 @@ def check_query(frozen: Any, X: Any) -> list[Column]:
 
 
 def _is_as_in_fit(frozen: Any, X: Any, columns: list[Column]) -> bool:
-    """Check whether a plain table has as many columns as that of ``fit``, and neither has column names.
+    """Check whether a plain table has as many columns as the X of ``fit``, and neither of them has column names.
 
-    Then nothing else needs checking. Calling scikit-learn's check would take as long as predicting a rating.
+    If so, nothing else needs checking. Calling scikit-learn's check would take as long as predicting a rating.
     """
     own = vars(frozen)
     if type(X) not in (np.ndarray, list) or "feature_names_in_" in own:
@@ -234,7 +235,7 @@ def check_validation(
         return None
     if isinstance(X_val, RatingBatches):
         raise TypeError(
-            f"{X_val!r} is not a table. Load the file with load_ratings, and pass its X as X_val and its y as y_val."
+            f"X_val={X_val!r} is not a table. Load the file with load_ratings, and pass X as X_val and y as y_val."
         )
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together, and sample_weight_val only with them.")
@@ -254,7 +255,7 @@ def check_validation(
 
 
 def encode_validation(given: CheckedInput, levels: Levels, threads: Threads) -> HeldOut:
-    """Encode the ratings for early stopping; warn if most of them have users or items that X does not have."""
+    """Encode the ratings for early stopping; warn if the user or the item of most of them is not in X."""
     with name_table_in_errors("X_val"):
         indices = levels.encode(given.columns, threads)
     n_rows, n_known = len(indices), np.count_nonzero((indices[:, :2] >= 0).all(axis=1))
@@ -288,9 +289,9 @@ def model_of(frozen: Any) -> Model:
 
 
 def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) -> None:
-    """Store in ``frozen`` which context values belong to users or items, before training takes over the codes.
+    """Store in ``frozen`` which context values belong to users or items. Call it before training, which uses up codes.
 
-    A model of an older version, which does not store them, is left as it is.
+    A model of an older version does not store these values. It is left as it is.
     """
     known = vars(frozen).get("_own_contexts") if goes_on else no_own_contexts(len(coded.codes))
     if known is not None:
@@ -298,7 +299,7 @@ def learn_own_contexts(frozen: Any, coded: CodedRatings, goes_on: bool = False) 
 
 
 def fitted_model(frozen: Any) -> FittedModel:
-    """Return the fitted model for the reading methods; ``frozen`` is a copy of a fitted regressor."""
+    """Return the fitted model for methods that do not change it; ``frozen`` is a copy of a fitted regressor."""
     return FittedModel(
         levels_of(frozen),
         model_of(frozen),
@@ -336,9 +337,9 @@ def uncertainty_of(frozen: Any) -> Uncertainty:
 
 
 def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
-    """Replace tables by these arrays in one step, and compute again what depends on factors.
+    """Replace tables by these arrays in one step, and update the values that depend on factors.
 
-    Arrays of wrong shape are stored as they are; ``model_of`` raises an error when they are used.
+    Arrays of wrong shape are stored as they are. ``model_of`` raises an error when they are used.
     """
     frozen = frozen_copy(estimator)
     setattr(frozen, name, [np.array(rows, dtype=np.float32) for rows in arrays])
@@ -377,7 +378,7 @@ def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
 
 
 def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, Any]:
-    """Return the attributes of an estimator that has learned this; ``frozen`` has the names of the columns."""
+    """Return the attributes of an estimator with these learned values; ``frozen`` has the names of the columns."""
     own = vars(frozen)
     return {
         **{name: own[name] for name in _LEARNED_FROM_INPUT if name in own},

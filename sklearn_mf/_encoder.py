@@ -27,43 +27,46 @@ _ONE_THREAD = Threads(1)
 
 
 class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
-    r"""Encode columns of ids by the biases and factors that a factorization of ``y`` learns for them.
+    r"""Encode columns of ids as biases and factors, learned by factorizing ``y``.
 
     Use it next to other features, with any downstream model. Each column of ids becomes ``1 + rank`` columns: the bias
     of the id and its factors.
 
     ``fit_transform`` uses cross-fitting, as :class:`~sklearn.preprocessing.TargetEncoder` does, to avoid leakage of
     ``y`` into the features. It encodes the rows of each fold by a model that was fitted on the other folds. So the
-    downstream model learns what the features are worth on new rows. This means that ``fit(X, y).transform(X)`` differs
-    from ``fit_transform(X, y)``. Use ``fit_transform`` for training; :class:`~sklearn.pipeline.Pipeline` and
-    :class:`~sklearn.compose.ColumnTransformer` do so.
+    downstream model learns how useful the features are on new rows. Because of cross-fitting,
+    ``fit(X, y).transform(X)`` differs from ``fit_transform(X, y)``. Use ``fit_transform`` for training data;
+    :class:`~sklearn.pipeline.Pipeline` and :class:`~sklearn.compose.ColumnTransformer` do so.
 
     Factors are only determined up to a rotation, and the rotation differs between fits. So the encoder rotates the
-    factors of each fold's model onto those of the model of all rows. With the stacked rows :math:`V_k` of the fold and
-    :math:`V` of all rows, over the ids that both models have, the rotation is
+    factors of each fold's model to match the model that was fitted on all rows. Let :math:`V_k` be the stacked factor
+    rows of the fold's model, and :math:`V` those of the model of all rows, for the ids that both models have. The
+    rotation is
 
     .. math:: R_k = \arg\min_{R^T R = 1} \| V_k R - V \|^2
 
     (orthogonal Procrustes problem [1]_). The rotation does not change the predictions of the model. With
     ``positive=True``, :math:`R_k` is the best permutation instead, which keeps factors positive.
 
-    The orientation of the factors, rank (rank - 1) / 2 numbers for each fold, therefore depends on all rows. Lengths
-    and angles of factors, and biases, do not. This leak is negligible at usual sizes, but keep ``rank`` well below the
-    number of users and the number of items. In a test with rank 30 on 300 ratings of 30 users, pure noise was predicted
-    with a correlation of 0.04.
+    So the orientation of a fold's factors depends on all rows. It consists of rank (rank - 1) / 2 numbers for each
+    fold. The lengths of factors, the angles between them, and the biases depend on the other folds only. This small
+    leak is negligible at usual sizes, but keep ``rank`` well below the number of users and the number of items. In a
+    test with rank 30 and 300 ratings of 30 users, pure noise was predicted with a correlation of 0.04.
 
     Parameters
     ----------
     regressor : MatrixFactorizationRegressor or None, default=None
-        The regressor to fit; it is cloned. None is ``MatrixFactorizationRegressor(rank=8)``. Give one to search over
-        its parameters (as ``regressor__rank``). Its ``handle_unknown`` says what ``transform`` does with unknown ids:
-        "ignore" encodes them as zeros and "nan" as NaN; "warn" also warns and "error" raises.
+        The regressor to fit; it is cloned. None means ``MatrixFactorizationRegressor(rank=8)``. To search over its
+        parameters (as ``regressor__rank``), give a regressor. Its ``handle_unknown`` says what ``transform`` does with
+        unknown ids: "ignore" encodes them as zeros, "warn" also gives a warning, "nan" encodes them as NaN, and
+        "error" raises an error.
 
     cv : int, splitter or list, default=5
         The folds of ``fit_transform``. An int, at least 2, is the number of shuffled folds. A splitter should shuffle,
-        because tables are often sorted by user, and a fold with all rows of a user encodes this user as unknown. A list
-        has pairs of row numbers, to train on and to encode, such as ``list(GroupKFold(5).split(X, y, groups))``. Each
-        row must be encoded exactly once, by a model that was not trained on it.
+        because tables are often sorted by user. If a fold has all rows of a user, it encodes this user as unknown. A
+        list has two arrays of row numbers for each fold: rows to train on, and rows to encode. An example is
+        ``list(GroupKFold(5).split(X, y, groups))``. Each row must be encoded exactly once, by a model that was not
+        trained on it.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the folds, and of the regressor if its own ``random_state`` is None.
@@ -192,8 +195,8 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         Returns
         -------
         features : ndarray of shape (n_rows, n_columns * (1 + rank)), float64
-            For each column its bias, then its factors. An id that occurs in only one fold is unknown to the model that
-            encodes it.
+            For each column: the bias of the id, then its factors. An id that occurs in only one fold is unknown to the
+            model that encodes this fold.
 
         Raises
         ------
@@ -207,7 +210,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         """
         rng = check_random_state(self.random_state)
         frozen, seeded = self._fit(X, y, sample_weight, rng)
-        # A fit does not depend on what ids are called. So the models of folds use row numbers as ids.
+        # A fit does not depend on the names of ids. So the models of folds use indices of categories as ids.
         whole = frozen.regressor_
         indices = fitted_model(whole).levels.encode(check_query(frozen, X), _ONE_THREAD)
         y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
@@ -234,7 +237,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         Returns
         -------
         features : ndarray of shape (n_rows, n_columns * (1 + rank)), float64
-            For each column its bias, then its factors. An unknown id has zeros, or NaN if the regressor has
+            For each column: the bias of the id, then its factors. An unknown id has zeros, or NaN if the regressor has
             ``handle_unknown="nan"``.
 
         Raises
@@ -291,7 +294,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
     def _folds(self, X: Any, y: np.ndarray, rng: np.random.RandomState) -> list:
         """Split the rows, and check that each is encoded once, by a model that was not trained on it."""
-        from sklearn.model_selection import KFold, check_cv  # here, because it takes a tenth of `import sklearn_mf`
+        from sklearn.model_selection import KFold, check_cv  # a tenth of the time of `import sklearn_mf`
 
         cv, n_rows = self.cv, len(y)
         if isinstance(cv, Integral):
@@ -316,8 +319,8 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         tags.input_tags = get_tags(MatrixFactorizationRegressor()).input_tags
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = []
-        # scikit-learn's checks expect fit_transform(X, y) to equal fit(X, y).transform(X). With cross-fitting it does
-        # not, and this tag switches the check off. (A seed does determine everything.)
+        # scikit-learn's checks expect fit_transform(X, y) to equal fit(X, y).transform(X). With cross-fitting they
+        # differ. This tag switches the check off. (With a seed, all results are deterministic.)
         tags.non_deterministic = True
         return tags
 
@@ -325,7 +328,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 def _rotation(fold: FittedModel, factors: list[np.ndarray], positive: bool) -> np.ndarray:
     """Find the orthogonal matrix (rank, rank) that rotates the factors of a fold onto ``factors``.
 
-    The ids of the fold's model are row numbers of ``factors``. With ``positive`` the matrix is a permutation.
+    The ids of the fold's model are the row numbers of ``factors``. With ``positive`` the matrix is a permutation.
     """
     own = np.concatenate([rows.whole() for rows in fold.model.factors]).astype(np.float64)
     others = [rows[ids] for rows, ids in zip(factors, fold.levels.ids, strict=True)]

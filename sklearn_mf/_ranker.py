@@ -51,38 +51,40 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     The first sum is over the observed pairs S, with their confidence c. The second sum is over all pairs, with a small
     weight :math:`w_0` [1]_ [2]_. :math:`n_u` and :math:`n_i` are the summed confidence of a user or item, and
-    :math:`\delta` is the ``damping``. So each item that a user did not choose counts a little against that item. Over a
-    whole catalog, such lists are far better than lists by predicted rating (see the
+    :math:`\delta` is the ``damping``. So each missing pair is weak evidence that the user does not like the item. Over
+    a whole catalog, such lists are far better than lists by predicted rating (see the
     :doc:`user guide </user_guide/ranking>`).
 
     Ratings are not predicted. They only say how likely it is that the user liked the item. The confidence of a rating y
-    is :math:`\exp(\gamma z)`, divided by its mean over the pairs. Here z is the normal score [3]_ of the rank of y: of
-    the share of ratings below y plus half the share equal to y. :math:`\gamma` is the parameter ``confidence``. Only
-    the order of the ratings matters. So any scale works, and so do counts with heavy tails. Without y, or if all y are
-    the same, every pair has the same confidence. If a pair is given several times, its confidences add up.
+    is :math:`\exp(\gamma z)`, divided by its mean over the pairs. Here z is the normal score [3]_ of the rank of y. The
+    rank is the share of ratings below y plus half the share of ratings equal to y. :math:`\gamma` is the parameter
+    ``confidence``. Only the order of the ratings matters. So any scale works, and so do counts with heavy tails.
+    Without y, or if all y are the same, every pair has the same confidence. If a pair is given several times, its
+    confidences add up.
 
-    ``fit`` alternates between users and items. In each turn, it improves each row by two steps of conjugate gradients
-    from its current value [4]_. At the end, the rows of users are solved to single precision.
+    ``fit`` alternates between users and items. In each turn, it starts from the current rows and improves each row by
+    two steps of conjugate gradients [4]_. At the end, it solves the rows of users to single precision.
 
     Parameters
     ----------
     rank : int, default=128
-        Number of latent factors, at least 1. Lists need more factors than predicted ratings.
+        Number of latent factors, at least 1. Good lists need more factors than good predictions of ratings.
 
     alpha : float or "auto", default="auto"
-        L2 penalty per unit of confidence, of observed and unobserved pairs alike; at least 0. "auto" is 0.01 times 0.7,
-        1 or 1.4. To choose this factor, ``fit`` holds out a tenth of the pairs and trains small models (rank 64 or
-        less). The factor whose lists find most held-out pairs wins. With fewer than 50,000 pairs there are several such
-        rounds. ``fit`` then takes 1.5 to 4 times as long. On a few thousand pairs it takes up to 20 times as long,
-        which is tenths of a second.
+        L2 penalty per unit of confidence; at least 0. It is the same for observed and unobserved pairs. "auto" is 0.01
+        times a factor of 0.7, 1 or 1.4. To choose the factor, ``fit`` holds out a tenth of the pairs and trains small
+        models (rank 64 or less). It takes the factor whose lists rank the held-out pairs best (NDCG@10). With 25,000
+        distinct pairs or fewer, ``fit`` repeats this with other held-out pairs, up to 10 times. With "auto", ``fit``
+        takes 1.5 to 4 times as long. On a few thousand pairs it takes up to 20 times as long, which is tenths of a
+        second.
 
     damping : float or "auto", default="auto"
         L2 penalty per user and item, whatever the number of their pairs; at least 0. "auto" is 2 times the factor
         chosen for ``alpha="auto"``.
 
     unobserved_weight : float, default=10.0
-        Weight of all pairs together, relative to that of the observed pairs; at least 0. With 0 the model only knows
-        what was chosen, and predicts a high preference for everything.
+        Weight of all pairs together, relative to that of the observed pairs; at least 0. With 0 the model learns
+        only from chosen items, and predicts a high preference for every item.
 
     confidence : float, default=0.7
         How much more a high rating counts than a low one; at least 0. With 0 all ratings count the same.
@@ -91,7 +93,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Maximum number of iterations, at least 1. Each iteration updates the rows of users and those of items.
 
     tol : float, default=1e-5
-        Training stops after an iteration that lowers the objective by less than this share of it; at least 0.
+        Training stops after an iteration that lowers the objective by less than this share of its value; at least 0.
 
     relevant : float or None, default=None
         Only for ``score``: held-out ratings of at least this value are relevant. None means that every held-out pair is
@@ -99,7 +101,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     keep_pairs : bool, default=True
         Whether the model keeps the pairs of ``fit``, which ``exclude="seen"``, ``explain`` and ``score`` need. A pair
-        takes 4 bytes, plus 1 to 4 bytes if there are ratings or weights. **Privacy**: a saved model then contains who
+        takes 4 bytes, plus 1 or 4 bytes if there are ratings or weights. **Privacy**: a saved model then contains who
         chose what.
 
     handle_unknown : {"ignore", "warn", "error", "nan"}, default="ignore"
@@ -151,7 +153,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
     Notes
     -----
     A fit depends only on the set of pairs and on ``random_state``. It does not depend on the order of the rows,
-    on the number of threads, or on what the ids are called, as long as their sorted order is the same. A weight of 3 is
+    on the number of threads, or on the names of the ids, as long as their sorted order is the same. A weight of 3 is
     the same as three copies of the pair. A weight of 0 is the same as leaving the pair out. The scale of weights does
     not matter.
 
@@ -306,8 +308,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, 2)
-            Ids, of which exactly one in each row is new. If new users chose new items, first fold in the users, with
-            the known items that they chose. Then fold in the items.
+            Ids. Each row must have exactly one new id. If new users chose new items, first fold in the users, with the
+            known items that they chose. Then fold in the items.
 
         y : array-like of shape (n_pairs,), default=None
             Ratings, on the scale of those of ``fit``. None if ``fit`` had none.
@@ -317,9 +319,9 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             ``fit``. So if ``fit`` had weights, give weights of the same size.
 
         update_known : bool, default=False
-            Whether to allow rows without a new id. Their users are then solved again, from the pairs in X only: give
-            all pairs of these users, old and new, or they lose their history. Items that are known never change. To
-            learn from new pairs of such items, fit again.
+            Whether to allow rows without a new id. The users of these rows are then solved again, from the pairs in X
+            only. So give all pairs of these users, old and new. Otherwise they lose their history. Known items never
+            change. To learn from new pairs of known items, fit again.
 
         Returns
         -------
@@ -395,8 +397,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             Number of items for each user, at least 1. If there are fewer candidates, all of them are returned.
 
         exclude : "seen", None, or array-like or dataframe of shape (n_pairs, 2), default="seen"
-            (user, item) pairs that are not recommended: the pairs of ``fit`` and ``fold_in`` ("seen"), no pairs (None),
-            or only the pairs of this table.
+            (user, item) pairs to leave out. "seen" leaves out the pairs of ``fit`` and ``fold_in``. None leaves out
+            nothing. A table leaves out the pairs of the table only.
 
         candidates : array-like of shape (n_candidates,), default=None
             Ids of the items to choose from. None means all items that the model knows.
@@ -471,7 +473,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         Returns
         -------
         users : ndarray of shape (n_items, min(n_users, n_candidates))
-            User ids, best first. Rows are filled up as those of :meth:`recommend`.
+            User ids, best first. Empty places at the end of a row are filled as in :meth:`recommend`.
 
         preferences : ndarray of shape (n_items, min(n_users, n_candidates)), float64
             Predicted preferences, equal to those of ``predict``; NaN where there is no user.
@@ -500,10 +502,10 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         return frozen._answer(question, as_frame)
 
     def explain(self, X: Any, n_items: int | None = 10) -> Bunch:
-        """Show which of a user's own items lead to a preference.
+        """Show how much each of a user's own items adds to a preference.
 
-        A user's row p solves A p = sum_j c_j q_j over the items j that the user chose. So the preference for an item i
-        is the sum of the shares c_j <q_i, A^-1 q_j> of these items [1]_.
+        A user's row p solves A p = sum_j c_j q_j, where j runs over the items that the user chose. So the preference
+        for an item i is a sum over these items. The share of item j in it is c_j <q_i, A^-1 q_j> [1]_.
 
         Parameters
         ----------
@@ -519,13 +521,13 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
             Bunch with these attributes:
 
             items : ndarray of shape (n_pairs, k)
-                The user's own items. Rows are filled up as those of :meth:`recommend`. k is ``n_items``, or the largest
-                number of items that a user in X has, if that is less. An unknown user has none.
+                The user's own items. Empty places are filled as in :meth:`recommend`. k is ``n_items``. If no user in X
+                has so many items, k is the largest number of items of a user in X. An unknown user has no items.
             shares : ndarray of shape (n_pairs, k), float64
-                What each item adds to the preference; NaN where there is no item. All shares of a pair add up to its
-                preference, except for rounding in single precision.
+                Part of the preference that comes from each item; NaN where there is no item. All shares of a pair add
+                up to its preference, except for rounding in single precision.
             preference : ndarray of shape (n_pairs,), float64
-                What ``predict`` returns.
+                The preferences, as ``predict`` returns them.
 
         Raises
         ------
@@ -567,8 +569,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
         The lists rank all items that a user has not seen in ``fit``. An item counts 1 if it is in a relevant held-out
         pair of the user, and 0 otherwise. Unknown items, unknown users, and users without a relevant pair are left out;
-        unknown users give a warning. Pairs that the model was fitted on are also left out, with a warning, because
-        lists do not repeat them. So the score of training pairs alone is NaN.
+        unknown users give a warning. Pairs that the model was fitted on are also left out, with a warning, because the
+        lists do not contain them. So the score is NaN if X has training pairs only.
 
         Parameters
         ----------
@@ -636,7 +638,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
         return columns
 
     def _view(self) -> FittedModel:
-        """Return the fitted model for the reading methods; ``self`` is a copy of a fitted estimator."""
+        """Return the fitted model for methods that do not change it; ``self`` is a copy of a fitted estimator."""
         return FittedModel(
             levels_of(self),
             Model(self._preferences.rows, self._no_biases, 0.0),
@@ -662,9 +664,9 @@ class MatrixFactorizationRanker(CallbackSupportMixin, Recommender):
 
     def _pairs_to_leave_out(self, exclude: Any) -> tuple[Any, SeenPairs | None]:
         """Return the table of pairs to exclude, or the pairs that the model keeps."""
-        if not isinstance(exclude, str):
+        if not np.isscalar(exclude):
             return exclude, None
-        if exclude != "seen":
+        if not isinstance(exclude, str) or exclude != "seen":
             raise ValueError(f"exclude must be 'seen', a table of pairs, or None. Got {exclude!r} instead.")
         return None, self._kept_pairs("exclude='seen'", "pass the X of fit, or None, as exclude")
 

@@ -1,4 +1,4 @@
-"""Read ratings in batches, twice: first to learn the levels, then to write codes to memory or to mapped files."""
+"""Read ratings in batches, twice: first to learn the levels, then to write the codes to memory or to mapped files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class StreamedInput:
         return levels, coded
 
     def _learn_levels(self, shard: Shard) -> tuple[Levels, int, int, bool]:
-        """Return the levels, the number of rows, of rows of positive weight, and whether there are weights."""
+        """Return the levels, the numbers of rows and of rows of positive weight, and whether there are weights."""
         growing, n_rows, n_counted, has_weights = GrowingLevels(self.labels, shard.threads), 0, 0, False
         for batch in self._batches.batches():
             self._check_targets(batch)
@@ -95,7 +95,7 @@ class StreamedInput:
         return CodedRatings(codes, values, weights, levels.counts)
 
     def _check_targets(self, batch: Batch) -> None:
-        """Raise an error for ratings that the loss does not allow; it concerns this batch only."""
+        """Raise an error if the loss does not allow a rating of this batch."""
         with _named(batch):
             self._hyper.loss.check_targets(batch.y, batch.weights, "y of these rows")
 
@@ -110,7 +110,7 @@ class StreamedInput:
 def check_fit_input(
     frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, hyper: Hyperparameters, is_mapped: bool
 ) -> CheckedInput | StreamedInput:
-    """Check the input of ``fit``; it is read in batches if X is a file, or if arrays are mapped to files."""
+    """Check the input of ``fit``. It is read in batches if X is a file, or if arrays are mapped to files."""
     if isinstance(X, RatingBatches):
         for name, given in [("y", y), ("sample_weight", sample_weight)]:
             if given is not None:
@@ -136,7 +136,7 @@ def _set_names(frozen: Any, batches: RatingBatches) -> None:
 def _named(batch: Batch, is_first: bool = False) -> Iterator[None]:
     """Add the place of the batch to an error message, because row numbers in it count from the start of the batch.
 
-    In the first batch the row numbers are right as they are.
+    The first batch needs no place, because its rows are the first rows of X.
     """
     try:
         yield

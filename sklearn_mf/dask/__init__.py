@@ -1,4 +1,4 @@
-"""Fit on a Dask cluster."""
+"""Fit models on a Dask cluster."""
 
 try:
     import dask  # noqa: F401

@@ -1,4 +1,4 @@
-"""Find the client and the workers, and check that the workers can fit together, before any work starts."""
+"""Find the client and the workers, and check that the workers can share a fit, before any work starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import sklearn_mf
 
 INSTRUCTION_SETS = ["baseline", "avx2", "avx512"]  # the lowest first
 
-# Sent as text, because a worker may lack this package. `id` shows whether a worker was started again under its address.
+# Sent as text, because a worker may lack this package. `id` shows whether a worker was restarted with the same address.
 _DESCRIBE = """
 async def describe(dask_worker):
     import asyncio, sys
@@ -27,7 +27,7 @@ async def describe(dask_worker):
             about["version"] = sklearn_mf.__version__
             from sklearn_mf._kernel.simd import SIMD
             about["simd"] = SIMD
-            import sklearn_mf.dask  # otherwise the first task would import it, and block messages for seconds
+            import sklearn_mf.dask  # now, because an import in the first task would block messages for seconds
         except ImportError as error:
             about["error"] = str(error)
 
@@ -56,9 +56,9 @@ def find_client(client: Client | None) -> Client:
 
 @contextmanager
 def outside_of_slots() -> Iterator[None]:
-    """Leave the slot of the current task, if any, because the tasks of a fit may need it."""
+    """Give back the thread of the current Dask task, if any, because the tasks of the fit may need it."""
     has_left = False
-    with suppress(ValueError, AttributeError, KeyError):  # not in a task, or outside of its slot
+    with suppress(ValueError, AttributeError, KeyError):  # not in a task, or its thread is already given back
         get_worker()
         secede()
         has_left = True
@@ -101,7 +101,7 @@ def find_workers(client: Client, workers: Iterable[str] | None = None, limit: fl
         raise ValueError("The Dask cluster has no workers. Start some, and wait with `client.wait_for_workers(1)`.")
     unknown = [address for address in addresses if address not in here]
     if unknown:
-        raise ValueError(f"workers names {', '.join(unknown)}, but the cluster has {', '.join(here) or 'no workers'}.")
+        raise ValueError(f"The cluster does not have {', '.join(unknown)}. Its workers: {', '.join(here) or 'none'}.")
     about = _describe(client, addresses, limit)
     _check_package(about)
     _check_machines(about)
@@ -138,8 +138,8 @@ def _check_package(about: dict[str, dict[str, Any]]) -> None:
     errors = {address: worker["error"] for address, worker in about.items() if "error" in worker}
     if errors:
         raise ImportError(
-            f"sklearn_mf cannot be imported on some Dask workers: {_list(errors)}. Install the version of the client "
-            f"there: sklearn-mf=={sklearn_mf.__version__}."
+            f"sklearn_mf cannot be imported on some Dask workers: {_list(errors)}. Install the version of "
+            f"the client on these workers: sklearn-mf=={sklearn_mf.__version__}."
         )
     versions = {address: worker["version"] for address, worker in about.items()}
     if set(versions.values()) != {sklearn_mf.__version__}:

@@ -1,4 +1,4 @@
-"""Keep the state from which an interrupted fit can resume, at the client or in a shared folder."""
+"""Save the state of a fit, at the client or in a shared folder, so that an interrupted fit can resume."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Checkpoint:
         Events of shard 0 in each of these epochs.
 
     arrays : dict of str to ndarray
-        What the shards saved under each name, concatenated in the order of shards.
+        Saved arrays by name. Each has the arrays of all shards, concatenated in the order of shards.
 
     is_stopped : bool
         Whether the fit was told to stop after that epoch.
@@ -41,23 +41,23 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Keep the last complete checkpoint of a fit, at the client.
+    """Keep the last complete checkpoint of a fit.
 
     Parameters
     ----------
     every : int or None
-        Epochs between checkpoints; None for no checkpoints.
+        Number of epochs between checkpoints. None means no checkpoints.
 
     folder : str, path or None
-        Folder that client and workers share; with None the arrays come to the client.
+        Folder that the client and the workers share. With None, the client keeps the arrays in memory.
 
     name : str
-        Name of the folder in it, which is made for this fit, and removed by ``close``.
+        Name of a new folder in ``folder``, for this fit. ``close`` removes it.
     """
 
     def __init__(self, every: int | None, folder: str | os.PathLike | None, name: str):
         if every is not None and every < 1:
-            raise ValueError(f"checkpoint_every == {every}, must be at least 1, or None for no checkpoints.")
+            raise ValueError(f"checkpoint_every == {every}, must be at least 1. None means no checkpoints.")
         if folder is not None and every is None:
             raise ValueError(
                 "checkpoint_folder is given, but checkpoint_every is None. Set checkpoint_every to a number of epochs."
@@ -77,7 +77,7 @@ class Checkpoints:
                 self._root.mkdir(mode=0o700)
             except OSError as error:
                 message = (
-                    f"checkpoint_folder={str(folder)!r} does not allow a new folder. Name one that can be written to"
+                    f"No folder can be made in checkpoint_folder={str(folder)!r}. Choose one that can be written to"
                 )
                 raise type(error)(error.errno, message, str(self._root)) from error
 
@@ -93,7 +93,7 @@ class Checkpoints:
         return self._every is not None and epoch % self._every == 0
 
     def keep(self, epoch: int, events: list, saved: Sequence[dict[str, Any]], is_stopped: bool) -> None:
-        """Keep what all shards have saved after an epoch, and drop the previous checkpoint."""
+        """Keep the arrays that all shards have saved after an epoch, and drop the previous checkpoint."""
         before, self._kept = self._kept, (epoch, list(events), self.folder, list(saved), is_stopped)
         if before is not None and before[2] is not None:
             shutil.rmtree(before[2] / str(before[0]), ignore_errors=True)
@@ -114,7 +114,7 @@ class Checkpoints:
         if self._root is not None:
             gone = self._root.with_name(f"{self._root.name}-ended")
             with suppress(OSError):
-                self._root.rename(gone)  # so that workers that still write no longer find it
+                self._root.rename(gone)  # so that workers that are still writing no longer find it
             shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -133,7 +133,7 @@ def write_arrays(folder: Path, epoch: int, shard: int, arrays: dict[str, np.ndar
 
 
 def read_arrays(folder: Path, forms: dict[str, Form]) -> dict[str, np.ndarray]:
-    """Read what a shard has written; raise a ValueError if it is not what was written."""
+    """Read the arrays of a shard; raise a ValueError if a file was changed after it was written."""
     arrays = {}
     for name, form in forms.items():
         path = folder / f"{name}.npy"

@@ -1,4 +1,4 @@
-"""Fit an estimator on a cluster, from the client: partitions, levels, programs and reports."""
+"""Run a fit on a cluster from the client: bring partitions, learn levels, run programs, report epochs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sklearn_mf.dask._transport import Patience
 
 @dataclass(frozen=True)
 class Guard:
-    """Describe how a fit uses workers and is protected against lost ones; names are those of the estimators."""
+    """Describe how a fit uses workers and is protected if workers are lost. Names are those of the estimators."""
 
     n_jobs: int | None
     checkpoint_every: int | None
@@ -38,7 +38,7 @@ class Guard:
 
     @property
     def recovery(self) -> Recovery:
-        """The same settings for ``run_with_recovery``."""
+        """These settings in the form for ``run_with_recovery``."""
         patience = Patience(self.timeout, min(self.timeout, Patience().ping_limit))
         return Recovery(self.checkpoint_every, self.checkpoint_folder, patience=patience)
 
@@ -57,16 +57,16 @@ class ClusterFit:
         Client of the cluster.
 
     partitions : Partitions
-        What to fit to.
+        The ratings or pairs to fit.
 
     form : TableForm
-        What each partition has.
+        The columns of each partition.
     """
 
     def __init__(self, client: Client, partitions: Partitions, form: TableForm):
         self._client, self._partitions, self._form = client, partitions, form
-        self._held: list[Future] = []  # data that the cluster keeps until the workers have taken it
-        self._epoch, self._answers = 0, []  # epoch of this attempt; answers of on_event to each epoch
+        self._held: list[Future] = []  # data that the cluster must keep until the workers have received it
+        self._epoch, self._answers = 0, []  # epoch of this attempt; what on_event returned for each epoch
         self.levels: Levels | None = None
         self.n_counted = 0
 
@@ -89,7 +89,7 @@ class ClusterFit:
         def take(events: Any) -> bool:
             self._release()
             self._epoch += 1
-            if self._epoch > len(self._answers):  # earlier epochs were reported before workers were lost
+            if self._epoch > len(self._answers):  # an earlier attempt has reported the other epochs
                 self._answers.append(on_event(events))
             return self._answers[self._epoch - 1]
 
@@ -108,12 +108,12 @@ class ClusterFit:
             self._release()
 
     def _hold(self, future: Future) -> Future:
-        """Register a future that is released with the others."""
+        """Add a future to those that ``_release`` releases."""
         self._held.append(future)
         return future
 
     def _release(self) -> None:
-        """Release data that the workers have taken over, because tracebacks may keep references to futures."""
+        """Release data that the workers have received. Without this, a traceback could keep its futures alive."""
         for future in self._held:
             future.release()
         self._held = []
@@ -128,7 +128,7 @@ class ClusterFit:
             self._partitions.parts, workers=team.addresses, allow_other_workers=False, sync=False
         )
         self._held += parts
-        # Wait through small tasks: gathering the futures would send the partitions to the client.
+        # Wait for small tasks on the partitions: gathering the futures would send the partitions to the client.
         team.gather([self._submit(team, _number_of, part) for part in parts])
         return parts
 
@@ -144,14 +144,14 @@ class ClusterFit:
         self.n_counted = found.n_counted
         if not self.n_counted:
             raise ValueError(
-                "X has no rows with positive weight: all partitions are empty, or all of sample_weight is 0. At "
-                "least one rating must count."
+                "X has no rows with positive weight: all partitions are empty, or all weights are 0. At least one "
+                "rating must count."
             )
         self.levels = found.growing.finish()
         warn_of_continuous_columns([Column(label, []) for label in self._form.labels], self.levels, self.n_counted)
 
     def _deal(self, team: Team, parts: list[Future]) -> list[list[Future]]:
-        """Give each partition to a shard whose worker has it, otherwise to the shard with the fewest."""
+        """Give each partition to a shard whose worker has it, or else to the shard with the fewest partitions."""
         holders = self._client.who_has(parts)
         dealt: list[list[Future]] = [[] for _ in team.addresses]
         for part in parts:

@@ -1,4 +1,4 @@
-"""Share what the Dask estimators need: parameters, lazy predictions and lists, local copies."""
+"""Provide the common part of the Dask estimators: parameters, lazy predictions and lists, local copies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLUSTER_PARAMETERS = ("client", "checkpoint_every", "checkpoint_folder", "timeou
 
 
 class DaskEstimator(Recommender):
-    """Fit on a cluster the model of the next base class; answer lazily if the input is lazy."""
+    """Fit the model of ``local_class`` on a cluster. For lazy input, predictions and lists are lazy."""
 
     local_class: ClassVar[type]
 
@@ -46,7 +46,7 @@ class DaskEstimator(Recommender):
         self.timeout = timeout
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Show scikit-learn, and people, the parameters of the local class and those of the cluster."""
+        """Give ``__init__`` a signature with the parameters of the local class and those of the cluster."""
         super().__init_subclass__(**kwargs)
         own = [signature(DaskEstimator.__init__).parameters[name] for name in CLUSTER_PARAMETERS]
         local = list(signature(cls.local_class.__init__).parameters.values())
@@ -58,13 +58,13 @@ class DaskEstimator(Recommender):
         cls.__init__ = __init__
 
     def to_local(self) -> Any:
-        """Return a fitted estimator of the local class with the same parameters, which needs no cluster.
+        """Return the fitted model as an estimator of the local class, which needs no cluster.
 
         Returns
         -------
         estimator : estimator
-            A :class:`~sklearn_mf.MatrixFactorizationRegressor` or a :class:`~sklearn_mf.MatrixFactorizationRanker`. It
-            equals what its own ``fit`` gives for the same rows, bit for bit, on the instruction set of the workers.
+            A :class:`~sklearn_mf.MatrixFactorizationRegressor` or a :class:`~sklearn_mf.MatrixFactorizationRanker` with
+            the same parameters. It equals a local fit of the same rows with the workers' instruction set, bit for bit.
 
         Raises
         ------
@@ -97,13 +97,13 @@ class DaskEstimator(Recommender):
             Ids, with the same columns and types as in ``fit``.
 
         **options : dict
-            Further arguments of ``predict`` of the local class. Only for tables that are not lazy.
+            More arguments of ``predict`` of the local class. They are allowed only if X is not lazy.
 
         Returns
         -------
         y : dask.array.Array, dask.dataframe.Series or ndarray of shape (n_pairs,), float64
-            Predictions, with the partitions of X. If there is a client, the model is stored on its cluster. Compute
-            lazy predictions there, with ``client.compute``.
+            Predictions, with the partitions of X. If there is a client, the model is stored on its cluster. So compute
+            lazy predictions on this cluster, with ``client.compute``.
 
         Raises
         ------
@@ -132,7 +132,7 @@ class DaskEstimator(Recommender):
         return X.map_blocks(_predict, model, drop_axis=1, dtype=np.float64, meta=np.empty(0))
 
     def recommend(self, users: Any, n_items: int = 10, **options: Any) -> Any:
-        """Find the items with the highest predictions for each user, lazily if users are lazy.
+        """Find the items with the highest predictions for each user, lazily if ``users`` is lazy.
 
         Parameters
         ----------
@@ -143,13 +143,13 @@ class DaskEstimator(Recommender):
             Number of items for each user, at least 1.
 
         **options : dict
-            Further arguments of ``recommend`` of the local class. With lazy users, lists are always data frames.
+            More arguments of ``recommend`` of the local class. With lazy users, the result is always a data frame.
 
         Returns
         -------
         lists : dask.dataframe.DataFrame, or what the local class returns
-            A row for each recommended item: user, item, place (from 1 on) and rating or preference. It has a partition
-            for each partition of users.
+            A row for each recommended item: user, item, place (from 1 on) and rating or preference. Each partition of
+            users gives one partition.
 
         Raises
         ------
@@ -189,7 +189,7 @@ class DaskEstimator(Recommender):
         Returns
         -------
         score : float
-            R^2 of the regressor, which predicts lazy pairs on the cluster. NDCG@10 of the ranker, which first brings
+            R^2 for the regressor, which predicts lazy pairs on the cluster. NDCG@10 for the ranker, which first brings
             lazy pairs to the client.
 
         Raises
@@ -208,18 +208,18 @@ class DaskEstimator(Recommender):
             return super().score(*self._given_to_score(X, y, sample_weight))
 
     def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Return what the local class scores; its predictions of lazy pairs are lazy."""
+        """Return the tables for ``score`` of the local class. Its predictions of lazy pairs are lazy."""
         return X, y, sample_weight
 
     def _model_for_tasks(self) -> Any:
-        """Return the local estimator for use in tasks: sent once to each worker, not with each task."""
+        """Return the local estimator for tasks. It is sent once to each worker, not with each task."""
         client = self._running_client()
         if client is None:
             return dask.delayed(self.to_local(), pure=False)
         return client.scatter(self.to_local(), hash=False)
 
     def _running_client(self) -> Client | None:
-        """Return the client of the cluster, or None if there is none that runs."""
+        """Return the client of the cluster, or None if no client is running."""
         client = self.client
         if client is None:
             with suppress(ValueError):
@@ -258,7 +258,7 @@ class DaskEstimator(Recommender):
         return ClusterFit(find_client(self.client), partitions, form), form
 
     def _guard(self) -> Guard:
-        """Return how the fit is protected against lost workers."""
+        """Return how the fit is protected if workers are lost."""
         return Guard(self.n_jobs, self.checkpoint_every, self.checkpoint_folder, float(self.timeout))
 
 

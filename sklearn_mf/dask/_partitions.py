@@ -1,4 +1,4 @@
-"""Split Dask collections into partitions, and turn these into levels and codes on the workers."""
+"""Split Dask collections into partitions; on the workers, turn the partitions into levels and codes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sklearn_mf._ids.merge import GrowingLevels
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._utils.threads import Threads
 
-N_JOINED = 8  # number of partitions whose levels a task joins
+N_JOINED = 8  # number of partitions whose levels one task joins
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class Partition:
 
 @dataclass(frozen=True)
 class KnownLevels:
-    """Hold the levels of some partitions, and the number of their rows."""
+    """Hold the levels of some partitions, and the number of rows that count."""
 
     growing: GrowingLevels
     n_counted: int  # rows of positive weight
-    place: str  # which partitions these are
+    place: str  # name of these partitions in messages
 
 
 @dataclass(frozen=True)
 class Partitions:
-    """Hold the input of a fit: a delayed ``Partition`` for each partition of X, and what they share.
+    """Hold the input of a fit: a delayed ``Partition`` for each partition of X, and the columns of X.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _check_is_collection(name: str, collection: Any, estimator_name: str) -> Non
 
 
 def _check_lengths(X: Any, name: str, collection: Any) -> None:
-    """Raise an error for an array whose partitions have other lengths than those of X, if lengths are known."""
+    """Raise an error if a partition of an array has another length than that of X. Unknown lengths are allowed."""
     if not isinstance(X, da.Array) or not isinstance(collection, da.Array):
         return
     for number, (n_X, n) in enumerate(zip(X.chunks[0], collection.chunks[0], strict=True)):
@@ -118,7 +118,7 @@ def _blocks_of(collection: Any) -> list[Delayed]:
         return np.ravel(np.array(collection.to_delayed(), dtype=object)).tolist()
     if not hasattr(collection, "simplify"):  # a frame without expressions
         return collection.to_delayed()
-    # With more optimization, frames of one source may get fewer partitions than they say.
+    # With more optimization, data frames of one source may get fewer partitions than they report.
     return collection.simplify().to_delayed(optimize_graph=False)
 
 
@@ -135,7 +135,7 @@ class TableForm:
         Names of the columns, if they have names.
 
     has_y, has_weights : bool
-        Whether there are ratings, and weights.
+        Whether there are ratings; whether there are weights.
 
     estimator_name : str
         Name of the estimator, for messages.
@@ -163,7 +163,7 @@ def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
     """Join the levels of partitions."""
     growing = GrowingLevels(form.labels, Threads(1))
     for own in known:
-        with _named(f"{own.place}, beside those before"):
+        with _named(f"{own.place}, compared with earlier partitions"):
             growing.join(own.growing)
     place = known[0].place if len(known) == 1 else f"{known[0].place} to {known[-1].place}"
     return KnownLevels(growing, sum(own.n_counted for own in known), place)
@@ -197,7 +197,7 @@ def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.
 def encode(
     parts: list[Partition], levels: Levels, form: TableForm, threads: Threads
 ) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
-    """Return codes by column, ratings and weights of the rows of positive weight in partitions."""
+    """Return the codes by column, the ratings and the weights of all rows of positive weight."""
     codes: list[list[np.ndarray]] = [[np.empty(0, np.int32)] for _ in form.labels]
     numbers: tuple[list, list] = ([np.empty(0)], [np.empty(0)])
     for part in parts:

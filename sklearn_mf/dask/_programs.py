@@ -1,4 +1,4 @@
-"""Run fits as programs that the shards of a team run in lockstep, one epoch at a time."""
+"""Define fits as programs. The shards of a team run a program together, one epoch at a time."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def fit_regressor(
 ) -> Steps:
     """Fit to the ratings of all partitions.
 
-    ``saved`` has what an earlier attempt has saved, if there was one. ``was_stopped`` says whether that attempt was
-    told to stop after its last saved epoch.
+    ``saved`` has the arrays that an earlier attempt saved; it is empty if there are none. ``was_stopped`` says whether
+    that attempt was told to stop after its last saved epoch.
 
-    Yields the events of each epoch, and a function that saves the parameters after it. Returns the rows that this shard
-    has learned; shard 0 also returns the places of all levels.
+    Yields the events of each epoch, and a function that saves the parameters after the epoch. Returns the rows that
+    this shard has learned; shard 0 also returns the places of all levels.
     """
     coded = CodedRatings(*encode(parts, levels, task.form, shard.threads), levels.counts)
     tape = _tape_of(saved, shard)
@@ -64,7 +64,7 @@ def fit_regressor(
     del parts, levels, saved, coded  # to free memory
 
     def save() -> Arrays:
-        """Copy the parameters; shard 0 also gives what the epochs have found."""
+        """Copy the parameters; shard 0 also returns the results of the epochs."""
         return {**tape.saved(), "records": tape.records if shard.index == 0 else tape.records[:0]}
 
     while True:
@@ -90,9 +90,9 @@ def _tape_of(saved: list[Arrays], shard: Shard) -> Tape:
 def fit_ranker(
     shard: Shard, task: RankerTask, parts: list[Partition], levels: Levels, saved: list[Arrays], was_stopped: bool
 ) -> Steps:
-    """Fit to the pairs of all partitions, as ``fit_regressor`` does to ratings.
+    """Fit to the pairs of all partitions. The arguments are those of ``fit_regressor``.
 
-    Returns the rows and, if the ranker keeps them, the pairs of this shard's users.
+    Returns the rows of this shard and, if the ranker keeps pairs, the pairs of its users.
     """
     coded = encode(parts, levels, task.form, shard.threads)
     pairs, rule, weight_scale = weigh_pairs(*coded, levels.counts, task.confidence, shard)

@@ -22,9 +22,9 @@ from sklearn_mf.dask._regressor import CLUSTER_CONSTRAINTS, no_model
 class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
     """Fit a :class:`~sklearn_mf.MatrixFactorizationRanker` on a Dask cluster, with the same result.
 
-    The fitted model equals that of the local class on the same rows, bit for bit. The number of workers does not
-    matter, if they use the instruction set of the client. Each worker solves some of the users and items, and stores
-    the factors of all of them.
+    If the workers and the client use the same instruction set, the fitted model equals a local fit of the same rows,
+    bit for bit. The number of workers does not matter. Each worker solves some of the users and items, and stores the
+    factors of all users and items.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         All its parameters. ``n_jobs=None`` uses the threads of each worker.
 
     client, checkpoint_every, checkpoint_folder, timeout : as in DaskMatrixFactorizationRegressor
-        The cluster, and how the fit is protected against lost workers.
+        The cluster, and how the fit is protected if workers are lost.
 
     Attributes
     ----------
@@ -42,11 +42,12 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
     See Also
     --------
     sklearn_mf.MatrixFactorizationRanker : The same model on one machine.
-    sklearn_mf.dask.DaskMatrixFactorizationRegressor : Ratings instead of lists.
+    sklearn_mf.dask.DaskMatrixFactorizationRegressor : Ratings instead of top-N lists.
 
     Notes
     -----
-    At most 64 workers take part, and at most one for 1,024 users or items.
+    The number of workers that take part is at most 64. It is at most one for each 1,024 users, or one for each 1,024
+    items, whichever is more.
 
     Examples
     --------
@@ -129,7 +130,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         return self
 
     def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
-        """Bring lazy tables to the client, because lists over the whole catalog are scored there."""
+        """Bring lazy tables to the client, which scores the lists over the whole catalog."""
         given = X, y, sample_weight
         are_lazy = any(dask.is_dask_collection(table) for table in given)
         return dask.compute(*given, traverse=False) if are_lazy else given

@@ -1,4 +1,4 @@
-"""Run a fit again without the workers that were lost, from the last checkpoint."""
+"""If workers are lost, run a fit again on the other workers, from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MakeArgs = Callable[[Team, "Checkpoint | None"], Sequence[Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Recovery:
-    """Describe how a fit is protected against lost workers.
+    """Describe how a fit is protected if workers are lost.
 
     Parameters
     ----------
     checkpoint_every : int or None, default=None
-        Epochs between checkpoints. With None, a fit that loses a worker starts again.
+        Number of epochs between checkpoints. With None, a fit that loses a worker starts from the beginning.
 
     checkpoint_folder : str, path or None, default=None
         Folder for checkpoints that the client and all workers share. None keeps them at the client.
@@ -70,20 +70,20 @@ def run_with_recovery(
         Client of the cluster. None means the default client of Dask.
 
     make_args : callable
-        Called for each attempt with its team and the last ``Checkpoint``, or None. Returns the arguments of each shard.
+        Called for each attempt, with its team and the last ``Checkpoint`` or None. Returns the arguments of each shard.
 
     program : callable
         A program for ``Team.run``.
 
     on_event : callable
-        Called with each event of shard 0. Returns whether to stop. After a loss, the epochs since the checkpoint run
-        again, and it is called again with their events.
+        Called with each event of shard 0. Returns whether to stop. If workers are lost, the epochs after the checkpoint
+        run again, and this function is called again with their events.
 
     n_jobs : int or None, default=None
-        Threads of a shard. None means those of the worker.
+        Number of threads of a shard. None means as many as the worker has.
 
     recovery : Recovery or None, default=None
-        How the fit is protected.
+        How the fit is protected if workers are lost.
 
     may_stop : bool, default=True
         Whether ``on_event`` may return True.
@@ -116,14 +116,15 @@ def run_with_recovery(
                 team = {address: server_id for address, server_id in team.items() if address not in error.lost}
                 if not team or attempt + 1 == recovery.max_attempts:
                     raise
-                logger.warning("%s The fit goes on with %d workers.", str(error), len(team))  # logs may be kept
+                # As text, because a log may keep the error.
+                logger.warning("%s The fit goes on with %d workers.", str(error), len(team))
                 _forget_frames(error)
     finally:
         checkpoints.close()
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Remove the frames from an error: they hold the partitions, and Dask's frames hold the error itself."""
+    """Remove the frames from an error. They keep the partitions in memory, and Dask's frames keep the error itself."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__

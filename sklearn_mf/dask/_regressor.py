@@ -31,11 +31,11 @@ CLUSTER_CONSTRAINTS: dict[str, list] = {
 class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegressor):
     """Fit a :class:`~sklearn_mf.MatrixFactorizationRegressor` on a Dask cluster, with the same result.
 
-    The fitted model equals that of the local class on the same rows, bit for bit. The number of workers does not
-    matter, if they use the instruction set of the client.
+    If the workers and the client use the same instruction set, the fitted model equals a local fit of the same rows,
+    bit for bit. The number of workers does not matter.
 
     Each worker keeps the ratings and factors of some groups of users. The factors of items move from worker to worker,
-    over the connections of Dask. If a worker dies, the fit takes longer but does not fail: the other workers take over
+    over the connections of Dask. If a worker dies, the fit takes longer but does not fail. The other workers take over
     its ratings.
 
     Parameters
@@ -48,17 +48,17 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         Client of the cluster. None means the default client of Dask.
 
     checkpoint_every : int or None, default=None
-        Number of epochs between checkpoints of the factors, at least 1. After the loss of a worker, the fit continues
-        from the last checkpoint. With None, it starts again from the beginning.
+        Number of epochs between checkpoints of the factors, at least 1. If a worker is lost, the fit continues from
+        the last checkpoint. With None, it starts again from the beginning.
 
     checkpoint_folder : str, path-like or None, default=None
         Folder for the checkpoints, which the client and all workers must share. The files are removed at the end. None
         keeps the checkpoints in the memory of the client.
 
     timeout : float, default=30
-        Time without news from a worker, in seconds, after which the worker is asked whether it is alive; at least 1. A
-        worker that does not answer within the same time, or within 20 seconds if that is less, counts as dead. It is
-        then stopped, because the cluster would wait for it. If it has a nanny, it is started again.
+        Seconds without news from a worker, at least 1. After this time, the fit asks the worker whether it is alive.
+        If there is no answer within another ``timeout`` seconds (at most 20), the worker counts as dead. It is then
+        stopped, because the cluster would wait for it. If it has a nanny, the nanny starts it again.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     See Also
     --------
     sklearn_mf.MatrixFactorizationRegressor : The same model on one machine.
-    sklearn_mf.dask.DaskMatrixFactorizationRanker : Lists instead of ratings.
+    sklearn_mf.dask.DaskMatrixFactorizationRanker : Top-N lists instead of ratings.
 
     Notes
     -----
-    Ratings are divided into blocks as in [1]_. The number of workers that take part is limited: one for about
-    4,096 users and items, or for half a million ratings.
+    Ratings are divided into blocks as in [1]_. The number of workers that take part is limited. It is at most one for
+    each 4,096 users and items, or one for each half a million ratings, whichever is more.
 
     References
     ----------
@@ -131,7 +131,7 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         ValueError
             If X does not have two columns; if partitions do not match; if ids are missing or of several types; if
             ratings or weights are not finite; if a parameter has a value that only the local class takes; if the
-            workers cannot fit together, or there is no client.
+            workers have different versions or instruction sets, or there is no client.
         ImportError
             If a worker does not have the package.
         TimeoutError
@@ -168,14 +168,14 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         return adopt(self, frozen, fit.levels, learned)
 
     def _refuse_local_parameters(self) -> None:
-        """Raise a ValueError for parameter values that a fit on a cluster does not take."""
+        """Raise a ValueError for parameter values that a fit on a cluster does not support."""
         wanted = {"loss": "squared_error", "warm_start": False, "memory_map": None}
         for name, value in wanted.items():
             given = getattr(self, name)
             if given != value and not (name == "memory_map" and given is False):
                 raise ValueError(
-                    f"A fit on a cluster needs {name}={value!r}. Got {name}={given!r}, which only "
-                    "MatrixFactorizationRegressor, on one machine, can use."
+                    f"A fit on a cluster needs {name}={value!r}. Got {name}={given!r}. Only "
+                    "MatrixFactorizationRegressor, on one machine, supports this value."
                 )
 
 

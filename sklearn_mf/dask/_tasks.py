@@ -37,13 +37,13 @@ class Place:
         Id of the worker process when the fit began.
 
     n_jobs : int or None
-        Threads of the shard. None means those of the worker.
+        Number of threads of the shard. None means as many as the worker has.
 
     patience : Patience
         How long to wait for other workers.
 
     folder : path or None
-        Folder where the shards save. None means at the client.
+        Folder where the shards save their arrays. None sends the arrays to the client.
     """
 
     fit: str
@@ -55,13 +55,13 @@ class Place:
     folder: Path | None
 
     def key(self, step: str) -> str:
-        """Return the name of a task; the dashboard groups tasks by its first words."""
+        """Return the name of a task. The dashboard groups tasks by the first words of their names."""
         return f"sklearn_mf-{step}-{self.fit}-{self.index}"
 
 
 @dataclass(frozen=True)
 class Step:
-    """Hold the result of a step of a program: an event and what was saved, or the final result."""
+    """Hold the result of a step of a program: an event and the saved arrays, or the final result."""
 
     event: Any = None
     saved: dict[str, Any] | None = None
@@ -70,16 +70,16 @@ class Step:
 
 
 def take_place(place: Place) -> None:
-    """Make this worker take part in a fit for as long as this task is wanted."""
+    """Make this worker take part in a fit, until the client no longer needs this task."""
     worker = get_worker()
-    if worker.id != place.server_id:  # started again under the same address
+    if worker.id != place.server_id:  # a worker that was started again with the same address
         raise WorkerLostError(worker.address)
     if place.folder is not None and not place.folder.is_dir():
         raise ValueError(
-            f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r} that the client "
+            f"The Dask worker {worker.address} does not see the folder {str(place.folder)!r}, which the client "
             "has made. checkpoint_folder must be a folder that the client and all workers share."
         )
-    with parallel_backend("threading"):  # otherwise joblib counts processes, which most workers may not start
+    with parallel_backend("threading"):  # otherwise joblib counts processes, and most workers must not start any
         n_threads = worker.state.nthreads if place.n_jobs is None else count_threads(place.n_jobs)
     shard = WorkerShard(place.index, place.addresses, place.fit, worker, Threads(n_threads), place.patience)
     sync(worker.loop, _plugin_of, worker).add(place.key("anchor"), place.fit, shard)
@@ -93,23 +93,23 @@ async def _plugin_of(worker: Worker) -> FitPlugin:
 
 
 def run_first_step(place: Place, epoch: int | None, program: Program, *args: Any) -> Step:
-    """Start a program and run it to its first event; then save if an epoch is given."""
+    """Start a program and run it to its first event. Then save its arrays if an epoch is given."""
     secede()  # so that steps that wait for each other do not block threads
     seat = _plugin_here(place).seat(place.fit)
     return _step(place, epoch, *seat.begin(program(seat.shard, *args)))
 
 
 def run_step(place: Place, epoch: int | None, number: int, stop: bool, before: Step | None = None) -> Step:
-    """Tell a program whether to stop and run it to its next event; then save if an epoch is given.
+    """Tell a program whether to stop, and run it to its next event. Then save its arrays if an epoch is given.
 
-    ``before`` is the previous step, if this step was given to Dask before the previous one had ended.
+    ``before`` is the previous step. It makes Dask wait for that step, if this one was submitted before its end.
     """
     secede()
     return _step(place, epoch, *_plugin_here(place).seat(place.fit).go_on(number, stop))
 
 
 def _plugin_here(place: Place) -> FitPlugin:
-    """Return the plugin of this worker; a worker that was started again does not have it."""
+    """Return the plugin of this worker. Raise an error if the worker was started again and has no plugin."""
     worker = get_worker()
     if PLUGIN not in worker.plugins:
         raise FitEndedError(f"The Dask worker {worker.address} does not have the fit.")
@@ -117,7 +117,7 @@ def _plugin_here(place: Place) -> FitPlugin:
 
 
 def _step(place: Place, epoch: int | None, is_over: bool, value: Any) -> Step:
-    """Save what a program has to save after an event."""
+    """Save the arrays of a program after an event, if an epoch is given."""
     if is_over:
         return Step(is_over=True, result=value)
     event, save = value

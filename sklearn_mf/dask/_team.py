@@ -1,4 +1,4 @@
-"""Run a program on workers of a Dask cluster, one shard on each, from the client."""
+"""Run a program from the client on workers of a Dask cluster, one shard on each worker."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sklearn_mf.dask._checkpoints import Checkpoints
 from sklearn_mf.dask._tasks import Place, Program, run_first_step, run_step, take_place
 from sklearn_mf.dask._transport import TIMEOUTS, FitEndedError, Patience, WorkerLostError
 
-SLICE = 0.5  # seconds between two checks which workers the scheduler still has
-END_LIMIT = 10.0  # seconds; a nanny takes four to end a process that is stopped
+SLICE = 0.5  # seconds between two checks of the workers that the scheduler still has
+END_LIMIT = 10.0  # seconds to end a worker; a nanny needs four for a suspended process
 
 
 class TeamLostError(RuntimeError):
@@ -27,7 +27,7 @@ class TeamLostError(RuntimeError):
     Parameters
     ----------
     lost : list of str
-        Their addresses; empty if all of them answer again.
+        Addresses of these workers. Empty if all workers answer again.
     """
 
     def __init__(self, lost: Sequence[str]):
@@ -35,7 +35,7 @@ class TeamLostError(RuntimeError):
         self.lost = list(lost)
 
     def __str__(self) -> str:
-        who = ", ".join(self.lost) or "some, which answer by now"
+        who = ", ".join(self.lost) or "all of them answer again now"
         return f"Dask workers died or did not answer during a fit: {who}."
 
 
@@ -48,13 +48,13 @@ class Team:
         Client of the cluster.
 
     workers : dict of str to str
-        Id of each worker by its address, from ``find_workers``. The first has shard 0.
+        Id of each worker by its address, from ``find_workers``. The first worker has shard 0.
 
     fit : str
         Unique name of this attempt of this fit.
 
     n_jobs : int or None
-        Threads of a shard. None means those of the worker.
+        Number of threads of a shard. None means as many as the worker has.
 
     patience : Patience
         How long to wait for workers.
@@ -116,23 +116,25 @@ class Team:
         Parameters
         ----------
         program : callable
-            Generator function. It yields pairs ``(event, save)`` at the end of each epoch and is sent whether to stop.
-            ``save()`` gives the rows of this shard as a dict of arrays; None when there is nothing to save.
+            Generator function. At the end of each epoch it yields a pair ``(event, save)``, and receives whether to
+            stop. ``save()`` returns the rows of this shard as a dict of arrays. ``save`` is None if there is nothing
+            to save.
 
         args : sequence of tuples
-            Arguments for each shard. They may have futures in them.
+            Arguments for each shard. They may contain futures.
 
         on_event : callable
             Is called with each event of shard 0; returns whether to stop.
 
         checkpoints : Checkpoints, default=None
-            Where shards save.
+            Where the shards save their rows.
 
         events : sequence, default=()
-            Events before those of this attempt.
+            Events of earlier attempts, up to the checkpoint.
 
         may_stop : bool, default=True
-            Whether ``on_event`` may return True. If not, workers begin a step before the client has heard of the last.
+            Whether ``on_event`` may return True. If not, workers begin the next step before the client has received
+            the event of the previous step.
 
         Raises
         ------
@@ -149,7 +151,7 @@ class Team:
             n_before = len(events)
 
             def to_save(number: int) -> int | None:
-                """Return the epoch of a step if it is one to save after."""
+                """Return the epoch of a step if the shards save after this epoch."""
                 epoch = n_before + number + 1
                 return epoch if checkpoints.is_due(epoch) else None
 
@@ -170,8 +172,8 @@ class Team:
                 if len({step.is_over for step in steps}) > 1:
                     raise RuntimeError("The shards of a fit do not end at the same step.")
                 if steps[0].is_over:
-                    with suppress(TeamLostError):  # the results have arrived
-                        self._gather(following)  # they have nothing to do
+                    with suppress(TeamLostError):  # lost workers do not matter: the results have arrived
+                        self._gather(following)  # these steps do nothing, because the program is over
                     return [step.result for step in steps]
                 events.append(steps[0].event)
                 stop = bool(on_event(steps[0].event))
@@ -184,7 +186,7 @@ class Team:
                 future.release()
 
     def _place(self, index: int, checkpoints: Checkpoints) -> Place:
-        """Return what the worker of a shard needs to know about the fit."""
+        """Describe the fit to the worker of a shard."""
         server_id = self._ids[self._addresses[index]]
         return Place(self._fit, index, self._addresses, server_id, self._n_jobs, self._patience, checkpoints.folder)
 
@@ -206,11 +208,11 @@ class Team:
         return self._sync(lambda: self._client.gather(futures, asynchronous=True))
 
     def _sync(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """Wait for work on the workers; if it fails because workers were lost, find out which."""
+        """Wait for work on the workers. If it fails because workers were lost, find out which workers."""
         try:
             return self._client.sync(self._results, start)
         except (WorkerLostError, FitEndedError, KilledWorker, CancelledError, OSError, *TIMEOUTS) as error:
-            self._leave()  # so that the others stop waiting
+            self._leave()  # so that the other workers stop waiting
             lost = self._client.sync(self._lost) if self._client.status == "running" else []
             if not lost and not isinstance(error, (WorkerLostError, FitEndedError, KilledWorker)):
                 raise
@@ -223,9 +225,9 @@ class Team:
         self._anchors = []
 
     async def _results(self, start: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """Wait for work while all workers are there."""
+        """Wait for work. Raise an error if a worker is lost meanwhile."""
         results = asyncio.ensure_future(start())
-        results.add_done_callback(_forget_error)  # the task ends when the tasks on the workers are released
+        results.add_done_callback(_forget_error)  # it may fail later, when the tasks on the workers are released
         asked = monotonic()
         while not (await asyncio.wait([results], timeout=SLICE))[0]:
             lost = await self._gone()
@@ -259,7 +261,7 @@ class Team:
         return [address for address in self._addresses if answers.get(address) != self._ids[address]]
 
     async def _end(self, silent: list[str]) -> None:
-        """Stop workers that the scheduler still has; those with a nanny are started again."""
+        """Stop workers that do not answer. A nanny starts its worker again."""
         await self._client.scheduler.restart_workers(
             workers=silent,
             timeout=END_LIMIT,
@@ -275,6 +277,6 @@ class Team:
 
 
 def _forget_error(task: asyncio.Task) -> None:
-    """Keep asyncio from reporting an error that nobody waits for."""
+    """Read the error of a task, so that asyncio does not report an error that nobody waits for."""
     if not task.cancelled():
         task.exception()

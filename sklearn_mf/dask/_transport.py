@@ -1,6 +1,6 @@
-"""Send arrays between Dask workers that share a fit, and keep the state of the fit on each of them.
+"""Send arrays between Dask workers that share a fit, and keep the state of the fit on each worker.
 
-Messages use the connections between Dask workers: each goes to a handler of the other worker.
+Messages use the connections between Dask workers. Each message goes to a handler of the other worker.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from sklearn_mf._utils.threads import Threads
 
 T = TypeVar("T")
 
-MOST_UNDER_WAY = 8  # messages that a shard has sent and that have not arrived
-LONGEST_WAIT = 60.0  # most seconds of a single wait; threads cannot wait much longer
+MOST_UNDER_WAY = 8  # most messages of a shard that are sent but have not arrived
+LONGEST_WAIT = 60.0  # longest single wait in seconds, because Python refuses very long ones
 PLUGIN = "sklearn_mf"
-TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError)  # one class since Python 3.11
+TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError)  # the same since Python 3.11
 
 
 class WorkerLostError(RuntimeError):
@@ -38,21 +38,21 @@ class WorkerLostError(RuntimeError):
         self.address = address
 
     def __str__(self) -> str:
-        return f"The Dask worker {self.address} does not answer: it has died, or it is stopped or cut off."
+        return f"The Dask worker {self.address} does not answer. It has died, is suspended, or has no connection."
 
 
 class FitEndedError(RuntimeError):
-    """Signal that a worker does not have a fit, or no longer."""
+    """Signal that a worker does not have a fit, or no longer has it."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """Describe how long to wait.
+    """Describe how long to wait for workers.
 
     Parameters
     ----------
     timeout : float, default=30
-        Seconds without news from a worker, after which it is asked whether it is alive.
+        Seconds without news from a worker. After this time, the worker is asked whether it is alive.
 
     ping_limit : float, default=20
         Seconds to wait for the answer.
@@ -80,7 +80,7 @@ class WorkerShard(ConnectedShard):
         The worker of this process.
 
     threads : Threads
-        Threads that share the work.
+        Threads that do the work of the shard.
 
     patience : Patience
         How long to wait for other workers.
@@ -92,14 +92,14 @@ class WorkerShard(ConnectedShard):
         super().__init__(index, len(addresses), threads)
         self._addresses, self._fit, self._worker, self._patience = addresses, fit, worker, patience
         self._loop = worker.loop.asyncio_loop
-        self._changed = Condition()  # holds the lock of all that follows
+        self._changed = Condition()  # its lock protects the attributes below
         self._messages: dict[tuple, list[np.ndarray]] = {}
         self._under_way: Counter[int] = Counter()  # messages to each shard that have not arrived
         self._deliveries: set[concurrent.futures.Future] = set()
         self._error: BaseException | None = None
 
     def send(self, shard: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
-        """Send arrays, which nobody may change until they are received; errors are raised by a later call."""
+        """Send arrays. Nobody may change them until they are received. Errors are raised by a later call."""
 
         def take_room() -> bool | None:
             if sum(self._under_way.values()) >= MOST_UNDER_WAY:
@@ -117,11 +117,11 @@ class WorkerShard(ConnectedShard):
             delivery.cancel()
 
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
-        """Wait for the message of a shard with this tag; raise an error if it can no longer come."""
+        """Wait for the message of a shard with this tag; raise an error if the message can no longer arrive."""
         return self._wait(lambda: self._messages.pop((shard, *tag), None), lambda: [shard])
 
     def flush(self) -> None:
-        """Wait until all that was sent has arrived."""
+        """Wait until all messages have arrived."""
         self._wait(lambda: not sum(self._under_way.values()) or None, self._receivers)
 
     def put(self, sender: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
@@ -134,7 +134,7 @@ class WorkerShard(ConnectedShard):
             self._changed.notify_all()
 
     def end(self, error: BaseException) -> None:
-        """Make everything that waits, now or later, raise an error: the first one that was given."""
+        """Make all waiting calls, now and later, raise an error. If ``end`` is called again, the first error stays."""
         with self._changed:
             self._error = self._error or error
             self._messages.clear()
@@ -144,7 +144,7 @@ class WorkerShard(ConnectedShard):
             delivery.cancel()
 
     def _wait(self, attempt: Callable[[], T | None], peers: Callable[[], list[int]]) -> T:
-        """Call ``attempt`` until it returns something; from time to time, ask ``peers`` whether they are alive."""
+        """Call ``attempt`` until its result is not None. From time to time, ask ``peers`` whether they are alive."""
         while True:
             with self._changed:
                 deadline = monotonic() + self._patience.timeout
@@ -159,7 +159,7 @@ class WorkerShard(ConnectedShard):
                 self._ping(shard)
 
     def _receivers(self) -> list[int]:
-        """Return the shards with messages under way to them."""
+        """Return the shards that have not yet received all messages to them."""
         return [shard for shard, n in self._under_way.items() if n]
 
     def _ping(self, shard: int) -> None:
@@ -224,13 +224,13 @@ class Seat:
             return self._run(next, program)
 
     def go_on(self, number: int, stop: bool) -> tuple[bool, Any]:
-        """Tell the program whether to stop, and run it to its next event. ``number`` counts the steps."""
+        """Tell the program whether to stop, and run it to its next event. ``number`` is the number of the step."""
         with self._running:
             self._count_step(number)
             return self._run(self._program.send, stop)
 
     def leave(self, error: Exception) -> None:
-        """Wake everything that waits, and drop the program after its current step."""
+        """Wake all waiting calls with an error, and drop the program after its current step."""
         self.shard.end(error)
         Thread(target=self._clean_up, daemon=True).start()
 
@@ -241,7 +241,7 @@ class Seat:
         self._n_steps += 1
 
     def _run(self, resume: Callable, *arguments: Any) -> tuple[bool, Any]:
-        """Return an event, or the end and the result of the program, once the messages of the step have arrived."""
+        """Run a step and wait until its messages have arrived. Return whether it is the last; its event or result."""
         try:
             is_over, value = False, resume(*arguments)
         except StopIteration as stop:
@@ -261,8 +261,9 @@ class Seat:
 class FitPlugin(WorkerPlugin):
     """Keep the fits that a worker takes part in.
 
-    A fit stays on a worker as long as its *anchor*: a task that only says that the fit is wanted. If the client cancels
-    the fit, closes or dies, Dask drops the task, and the worker drops the fit.
+    A fit stays on a worker as long as its *anchor* stays. The anchor is a task whose only purpose is to show that the
+    client still wants the fit. If the client cancels the fit, closes or dies, Dask drops the task. Then the worker
+    drops the fit.
     """
 
     name = PLUGIN
@@ -270,7 +271,7 @@ class FitPlugin(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """Register the handlers of messages."""
         self.worker, self.seats = worker, {}
-        self._fits: dict[str, str] = {}  # fit of each anchor
+        self._fits: dict[str, str] = {}  # the fit of each anchor
         worker.handlers["sklearn_mf_message"] = self.take_message
         worker.handlers["sklearn_mf_ping"] = self.answer_ping
 
@@ -280,7 +281,7 @@ class FitPlugin(WorkerPlugin):
             self._drop(anchor)
 
     def transition(self, key: str, start: str, finish: str, **kwargs: Any) -> None:
-        """Drop a fit together with its anchor."""
+        """Drop a fit when its anchor is dropped."""
         if finish in ("released", "forgotten") and key in self._fits:
             self._drop(key)
 
@@ -295,7 +296,7 @@ class FitPlugin(WorkerPlugin):
         return self.seats[fit]
 
     def take_message(self, fit: str, sender: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> bool:
-        """Keep a message of a fit, or drop it if the fit is not here; return which."""
+        """Keep a message if its fit is here; return whether it is."""
         seat = self.seats.get(fit)
         if seat is not None:
             seat.shard.put(sender, tag, arrays)

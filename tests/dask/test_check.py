@@ -1,4 +1,4 @@
-"""Check that workers which cannot fit together are refused before any work starts."""
+"""Check that workers which cannot share a fit are refused before any work starts."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def test_ids_of_workers(client):
 def test_worker_without_the_package(client, changed):
     address = changed("import sys; sys.modules['sklearn_mf'] = None")
     with pytest.raises(
-        ImportError, match=rf"{address}.*Install the version of the client there: sklearn-mf=={sklearn_mf.__version__}"
+        ImportError, match=rf"{address}.*Install the version of the client on these workers: sklearn-mf=={sklearn_mf.__version__}"
     ):
         find_workers(client)
 
@@ -65,7 +65,7 @@ def test_worker_with_another_instruction_set(client, changed):
 
 
 def test_workers_that_are_not_there(client):
-    with pytest.raises(ValueError, match=r"workers names tcp://127\.0\.0\.1:1, but the cluster has tcp://"):
+    with pytest.raises(ValueError, match=r"The cluster does not have tcp://127\.0\.0\.1:1\. Its workers: tcp://"):
         find_workers(client, ["tcp://127.0.0.1:1"])
     with pytest.raises(ValueError, match="has no workers"):
         find_workers(client, [])

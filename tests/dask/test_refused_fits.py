@@ -59,7 +59,7 @@ def test_tables_refused_before_a_client_is_looked_for(given, error, message):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"loss": "huber"}, r"needs loss='squared_error'. Got loss='huber', which only MatrixFactorizationRegressor"),
+        ({"loss": "huber"}, r"needs loss='squared_error'. Got loss='huber'. Only MatrixFactorizationRegressor"),
         ({"warm_start": True}, "needs warm_start=False"),
         ({"memory_map": True}, "needs memory_map=None"),
         ({"checkpoint_every": 0}, "The 'checkpoint_every' parameter of DaskMatrixFactorizationRegressor must be"),
@@ -103,10 +103,10 @@ MISSING = change_second(LAZY_X.astype(float), lambda block: block * np.nan)
         ((LAZY_X[LAZY_Y > 9], None, LAZY_Y), r"In partition [012]: It has 0 rows of X, but 300 of sample_weight"),
         ((LAZY_X, change_second(LAZY_Y, lambda block: block * np.nan)), "In partition 1: .*y contains NaN"),
         ((LAZY_X, LAZY_Y, change_second(LAZY_Y, lambda block: -block)), "In partition 1: .*sample_weight"),
-        ((LAZY_X, LAZY_Y, LAZY_Y * 0), "X has no rows with positive weight: .*all of sample_weight is 0"),
+        ((LAZY_X, LAZY_Y, LAZY_Y * 0), "X has no rows with positive weight: .*all weights are 0"),
         ((LAZY_X[LAZY_Y > 9], LAZY_Y[LAZY_Y > 9]), "X has no rows with positive weight: all partitions are empty"),
         ((OTHER_COLUMNS, FRAME["rating"]), r"In partition 1: The columns of X are \['user', 'thing'\]"),
-        ((TEXT, LAZY_Y), "(?i)In partition 1, beside those before: column 0 of X.*number.*text"),
+        ((TEXT, LAZY_Y), "(?i)In partition 1, compared with earlier partitions: column 0 of X.*number.*text"),
         ((MISSING, LAZY_Y), "In partition 1: .*column 0 of X"),
     ],
     ids=["lengths", "no rows but weights", "NaN", "weights", "no weight", "no rows", "columns", "kinds", "missing ids"],
