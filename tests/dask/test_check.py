@@ -45,7 +45,8 @@ def test_ids_of_workers(client):
 def test_worker_without_the_package(client, changed):
     address = changed("import sys; sys.modules['sklearn_mf'] = None")
     with pytest.raises(
-        ImportError, match=rf"{address}.*Install the version of the client on these workers: sklearn-mf=={sklearn_mf.__version__}"
+        ImportError,
+        match=rf"{address}.*Install the version of the client on these workers: sklearn-mf=={sklearn_mf.__version__}",
     ):
         find_workers(client)
 
