@@ -14,6 +14,7 @@ from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import WholeStates, check_query, frozen_copy, levels_of
+from sklearn_mf._ids.checks import as_single_number
 from sklearn_mf._ids.levels import describe_unknown
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.fitted import FittedModel
@@ -367,8 +368,8 @@ class Recommender(WholeStates):
 
 def _check_no_number(sample_weight: Any) -> None:
     """Raise a ValueError for a number as sample_weight; it may be meant as n_items."""
-    number = sample_weight[()] if isinstance(sample_weight, np.ndarray) and sample_weight.ndim == 0 else sample_weight
-    if not isinstance(number, Real):
+    number = as_single_number(sample_weight)
+    if not isinstance(number, Real) or isinstance(number, bool):  # check_weights refuses a bool
         return
     hint = f" For lists of {number} items, pass n_items={number}." if isinstance(number, Integral) else ""
     raise ValueError(f"sample_weight must be an array with a weight for each row, not a single number.{hint}")

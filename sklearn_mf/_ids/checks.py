@@ -80,12 +80,23 @@ def _not_finite(values: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~np.isfinite(values))
 
 
+def as_single_number(value: Any) -> Any:
+    """Return the number in an array without dimensions; return other values as they are."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
 def check_weights(
     sample_weight: Any, n_rows: int, name: str = "sample_weight", of: str = "X", may_all_be_zero: bool = False
 ) -> np.ndarray | None:
     """Check that weights are finite, at least 0 and not all 0, one per row of X; return them as an array, or None."""
     if sample_weight is None:
         return None
+    number = as_single_number(sample_weight)
+    if isinstance(number, (bool, np.bool_)):
+        raise ValueError(
+            f"{name} must be an array with a weight for each row, not {number}. If you mean another argument, give it "
+            "by name, such as update_known=True in fold_in."
+        )
     try:
         if isinstance(sample_weight, Real) and not isinstance(sample_weight, np.ndarray):
             sample_weight = np.full(n_rows, float(sample_weight))

@@ -190,6 +190,8 @@ def _refuse_what_is_no_column(ids: Any, label: str) -> None:
 
 def _raise_single_id(id_: Any, label: str) -> NoReturn:
     """Raise an error for an id that is not in a list."""
+    if id_ is None:
+        raise ValueError(f"{label} is None. Give a list or 1D array of ids.")
     shown = repr(id_)[:200]
     raise ValueError(f"{label} must be a list or 1D array of ids, not the single id {shown}. Give [{shown}].")
 

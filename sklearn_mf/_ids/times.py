@@ -65,8 +65,9 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
         advice = "Give one time per row."
         if from_split is None:
             advice = (
-                f"If X has only some of the rows, as in nested cross-validation, do not give times to {name}. "
-                f"Pass them as metadata, which is split together with X: params={{'times': times}} or fit(X, y, "
+                f"If X has only some of the rows, such as X[train], give the times of these rows: "
+                f"{name}(times=times[train]) (times.iloc[train] for a pandas Series). In nested cross-validation, pass "
+                "times as metadata instead, which is split together with X: params={'times': times} or fit(X, y, "
                 "times=times), after sklearn.set_config(enable_metadata_routing=True)."
             )
         raise ValueError(

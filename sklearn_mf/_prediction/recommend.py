@@ -96,7 +96,10 @@ def _pairs_found(rows: np.ndarray, among: Candidates, found: np.ndarray) -> np.n
 
 
 def id_column(ids: Any, label: str) -> Column:
-    """Read a list of ids; a boolean mask raises an error."""
+    """Read a list of ids; None and a boolean mask raise an error."""
+    if ids is None:
+        known = f"model.categories_[{('users', 'items').index(label)}]"
+        raise ValueError(f"{label} is None. Give a list or array of ids. For all {label} of the model, give {known}.")
     return split_ids(ids, label)
 
 
@@ -118,6 +121,11 @@ def _report_unknown(
 
 def _pair_columns(fitted: FittedModel, exclude: Any) -> list[Column]:
     """Return the user and item columns of ``exclude``, by the names of ``fit`` if it had names."""
+    if np.isscalar(exclude):
+        raise ValueError(
+            f"exclude must be a table of user and item pairs, or None. Got {exclude!r} instead. To leave out items that "
+            "users already have, give the X of fit: exclude=X."
+        )
     if isinstance(exclude, (list, tuple)) and len(exclude) == 0:
         exclude = np.empty((0, 2), dtype=np.int64)
     columns = split_columns(exclude, fitted.estimator_name, "exclude")

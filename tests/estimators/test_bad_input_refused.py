@@ -53,6 +53,8 @@ def test_bad_ratings(bad, message):
         ([0, 0, 0, 0], "Sample weights are all zero"),
         (["a", "b", "c", "d"], "sample_weight must be an array of numbers"),
         ([1, 1, 1], r"sample_weight.shape == \(3,\), expected \(4,\)"),
+        (True, "sample_weight must be an array with a weight for each row, not True. If you mean another argument"),
+        (np.array(False), "sample_weight must be an array with a weight for each row, not False"),
     ],
 )
 def test_bad_weights(bad, message):

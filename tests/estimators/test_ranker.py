@@ -110,6 +110,10 @@ def test_exclude():
     for exclude in ("seen", X):
         best = fitted.recommend_users([3, 5, 999], 7, exclude=exclude)
         assert np.array_equal(best[0], fitted.recommend_users([3, 5, 999], 7)[0])
+    with pytest.raises(ValueError, match=r"exclude must be 'seen'.*Got True"):
+        fitted.recommend([3], exclude=True)
+    with pytest.raises(ValueError, match=r"items is None\. .* For all items .* give model\.categories_\[1\]"):
+        fitted.recommend_users(None)
     with pytest.raises(ValueError, match=r"exclude must be 'seen'.*Got 'all'"):
         fitted.recommend([3], exclude="all")
 

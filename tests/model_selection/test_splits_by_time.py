@@ -248,9 +248,8 @@ def test_times_refused(cls, times, message):
 def test_times_of_another_length(cls):
     with pytest.raises(ValueError, match=r"4 times and 5 rows\. Give one time per row\."):
         next(cls().split(USERS, times=SECONDS[:4]))
-    with pytest.raises(
-        ValueError, match=r"5 times and 3 rows\. If X has only some of the rows.*enable_metadata_routing"
-    ):
+    of_rows = rf"5 times and 3 rows\. If X has only some of the rows.*{cls.__name__}\(times=times\[train\]\)"
+    with pytest.raises(ValueError, match=of_rows + ".*enable_metadata_routing"):
         next(cls(times=SECONDS).split(USERS[:3]))
 
 

@@ -92,6 +92,14 @@ def test_number_of_visitors_items_is_no_weight(data, kind):
     assert fitted.recommend_from(new, ratings, [1, 3], n_items=3)[1].shape == (1, 3)
 
 
+@pytest.mark.parametrize("kind", [model, MatrixFactorizationRanker])
+def test_update_known_is_no_weight(data, kind):
+    fitted = kind(rank=2, random_state=0).fit(*data)
+    for call in (fitted.fit, fitted.fold_in, fitted.recommend_from):
+        with pytest.raises(ValueError, match=r"^sample_weight must be an array .*, not True.*update_known=True"):
+            call(*data, True)
+
+
 def test_frames(data):
     X, y = data
     frame = pd.DataFrame({"who": X[:, 0].astype(str), "what": X[:, 1]})
