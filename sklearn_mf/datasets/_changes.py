@@ -14,7 +14,7 @@ class NotedFiles:
     Parameters
     ----------
     files : iterable of Path
-        The files. Their state is stored now, so do this before they are read.
+        The files. Their state is stored when the object is made, so make it before the files are read.
     """
 
     def __init__(self, files: Iterable[Path]):
@@ -22,8 +22,9 @@ class NotedFiles:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise a ValueError if a file changes before or during a reading, because other errors would then be
-        misleading.
+        """Raise a ValueError if a file changes before or during a reading.
+
+        This replaces an error of the reading itself, which would be misleading.
         """
         self._check()
         try:
@@ -34,7 +35,7 @@ class NotedFiles:
         self._check()
 
     def _check(self, error: Exception | None = None) -> None:
-        """Raise a ValueError if a file has changed; ``error`` is the error that came of it."""
+        """Raise a ValueError if a file has changed; ``error`` is the error that reading it raised."""
         for file, mark in self._marks.items():
             problem, cause = "", error
             try:

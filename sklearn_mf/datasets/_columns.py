@@ -18,7 +18,7 @@ from sklearn_mf.datasets._tokens import is_number
 USER, ITEM, RATING, TIME = "user", "item", "rating", "time"
 _NO_RATING = "number that is no rating"
 
-# Words of names, in the singular. A name with one of the later roles has that role: book_rating is a rating.
+# Words of column names, in the singular, by role. A name may have words of several roles: book_rating is a rating.
 _WORDS = {
     USER: "user reviewer customer member visitor client buyer reader viewer listener rater account uid consumer person "
     "people player subscriber student learner guest voter critic",
@@ -55,7 +55,7 @@ _DEFAULT_PLACES = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Name:
-    """Hold the meaning of a column's name: its role, and whether it says nothing else."""
+    """Hold the role that a column name gives, and whether all words of the name are known."""
 
     role: str | None
     is_plain: bool
@@ -75,7 +75,10 @@ class Chosen:
 
 
 def read_name(name: str) -> Name:
-    """Find the role of a column by the words of its name."""
+    """Find the role of a column by the words of its name.
+
+    If the name has words of several roles, times come first, then ratings, then users and items (the last word counts).
+    """
     name = _TYPES.sub("", name.strip()) if len(name) <= _LONGEST_NAME else ""
     if name.lower() in _LETTERS:
         return Name(_LETTERS[name.lower()], True, (name.lower(),))
@@ -105,8 +108,9 @@ def _split_word(word: str) -> list[str]:
 def has_header(rows: Rows, columns: Sequence[int | str] | None) -> bool:
     """Check whether the first row has column names; raise an error if it is not clear.
 
-    It has names if ids and rating are not numbers, and its words are words for ratings, or for two roles; also if the
-    next row has a number for an id. It has no names if the rating cannot be a name, such as ``4,5``, ``?`` and ``NA``.
+    The row has no names if an id or the rating is a number, or if the rating cannot be a name, such as ``4,5``, ``?``
+    and ``NA``. Otherwise it has names if one of its words means ratings, or if its words are of two roles. It also has
+    names if the second row has numbers for the rating and for an id.
     """
     if columns is not None and any(isinstance(column, str) for column in columns):
         return True
@@ -171,7 +175,10 @@ def choose_columns(
         return chosen
     (place,) = _find_places((weight,), first, rows)
     if place in places:
-        raise ValueError(f"{rows.locate(0)}: weight={quote(weight)} is already used as another column: {quote(first)}.")
+        raise ValueError(
+            f"{rows.locate(0)}: weight={quote(weight)} is already used for ids or ratings. Set weight to another "
+            f"column. The first row is {quote(first)}."
+        )
     return replace(chosen, weight=place)
 
 
@@ -230,7 +237,7 @@ def _find_places(columns: Sequence[int | str], names: list[str], rows: Rows) -> 
 def _choose_by_words(rows: Rows, names: list[str], takes_time: bool) -> list[int]:
     """Return the columns whose names are words for users, items and ratings, otherwise the first three.
 
-    If names are words for these but not clear, raise an error.
+    Raise an error if names have such words, but it is not clear which columns they mean.
     """
     read = list(map(read_name, names))
     found = {role: _find_role(read, role) for role in (USER, ITEM, RATING)}
@@ -246,7 +253,7 @@ def _choose_by_words(rows: Rows, names: list[str], takes_time: bool) -> list[int
 
 
 def _find_role(names: list[Name], role: str, only_plain: bool = False) -> list[int]:
-    """Find the columns of a role: those whose names say nothing else; if there are none, others."""
+    """Find the columns of a role: those with plain names or, if there are none, those with other names."""
     plain = [place for place, name in enumerate(names) if name.role == role and name.is_plain]
     if role == TIME and len(plain) > 1:
         of_clocks = [place for place in plain if _OF_CLOCKS.intersection(names[place].words)]
@@ -269,9 +276,9 @@ def _check_named(rows: Rows, names: list[str], places: list[int]) -> None:
 def _check_roles(
     rows: Rows, names: list[str], places: list[int], columns: Sequence[int | str], takes_time: bool
 ) -> None:
-    """Raise an error if the name of the last given column is not a rating, but another one is.
+    """Raise an error if the name of the last given column does not mean ratings, but the name of another column does.
 
-    A last column that is given by name may be intended, unless the rating is among the columns before it.
+    If the last column is given by name, only the other given columns can raise this error.
     """
     read = list(map(read_name, names))
     others = [place for place in _find_role(read, RATING) if place != places[-1]]
@@ -293,7 +300,7 @@ def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int], tak
     if all(found) and len({places[0] for places in found}) == 3:
         given = tuple(places[0] if names.count(names[places[0]]) > 1 else names[places[0]] for places in found)
         example = f", such as columns={quote(given)}"
-    times = " Times are given by time." if takes_time else ""
+    times = " For times, set time." if takes_time else ""
     raise ValueError(
         f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among "
         f"{quote(names)}. Set columns to names or positions: user, item, any contexts, and last the "

@@ -14,10 +14,10 @@ from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.tables import Column, split_columns, split_ids
 from sklearn_mf.datasets._messages import quote, shorten
 
-# Formats that cannot distinguish an entry that is not stored from a rating of 0, and what would happen to zeros.
+# Formats in which a rating of 0 looks like an entry that is not stored, and what happens to zeros in them.
 _FORMATS_WITHOUT_ZEROS = {
-    "bsr": "which pads its blocks with zeros: these would become ratings of 0, after tocsr() too",
-    "dia": "which stores whole diagonals: ratings of 0 are lost in it, and do not come back with tocsr()",
+    "bsr": "which pads its blocks with zeros. They would become ratings of 0, and tocsr() does not remove them",
+    "dia": "which stores whole diagonals. Ratings of 0 are lost in it, and tocsr() does not restore them",
 }
 
 
@@ -47,8 +47,8 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     TypeError
         If ``matrix`` is not sparse, or is in BSR or DIA format.
     ValueError
-        If a pair occurs twice (scipy would add up such entries); if the number of ids is not that of the rows or
-        columns; if an id repeats or is missing.
+        If a pair occurs twice (scipy would add up such entries); if the number of ids differs from the number of rows
+        or columns; if an id repeats or is missing; if ``matrix`` does not have two dimensions.
 
     See Also
     --------
@@ -76,7 +76,7 @@ def pairs_from_sparse(matrix: Any, *, users: Any = None, items: Any = None) -> t
     if matrix.format in _FORMATS_WITHOUT_ZEROS:
         raise TypeError(
             f"matrix is in {matrix.format.upper()} format, {_FORMATS_WITHOUT_ZEROS[matrix.format]}. Make a CSR matrix "
-            "of the ratings it was made from, for example csr_array((ratings, (rows, columns)))."
+            "from the original ratings, for example csr_array((ratings, (rows, columns)))."
         )
     if matrix.ndim != 2:
         raise ValueError(f"matrix must have two dimensions, users and items, but has {matrix.ndim}.")
@@ -185,7 +185,7 @@ def _raise_not_sparse(matrix: Any) -> NoReturn:
 
 
 def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str = "") -> np.ndarray:
-    """Return a new array of distinct ids: numbers or datetimes if all ids are such, otherwise objects."""
+    """Return a new array of distinct ids: numbers or datetimes if possible, otherwise objects."""
     column = split_ids(ids, name)
     if n_needed is not None and len(column) != n_needed:
         raise ValueError(f"{name} has {len(column)} ids, but matrix has {n_needed} {needed_for}. Give one id for each.")
@@ -201,7 +201,10 @@ def _check_ids(ids: Any, name: str, n_needed: int | None = None, needed_for: str
 
 
 def _convert_to_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Convert ids to cells of X; in object arrays, to Python ints and floats, but NumPy datetimes (nanoseconds)."""
+    """Convert ids to cells of X.
+
+    Object arrays get Python ints and floats. Datetimes stay those of NumPy, because Python's have no nanoseconds.
+    """
     if dtype.kind != "O" or ids.dtype.kind == "O":
         return ids
     cells = np.empty(len(ids), dtype=object)
@@ -210,7 +213,7 @@ def _convert_to_cells(ids: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _encode(column: Column, given: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Find the row or column number of the id of each row of X; return these numbers and the ids of the matrix."""
+    """Return the matrix row (or column) of each rating, and the ids of all matrix rows (or columns)."""
     levels, codes = factorize(column)
     if given is None:
         return codes, levels

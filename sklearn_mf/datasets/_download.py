@@ -1,4 +1,4 @@
-"""Download an archive completely and checked, or not at all."""
+"""Download an archive and check it. An incomplete or wrong archive is removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT = 30.0  # seconds in which the server must send something
 _BLOCK_BYTES = 2**20  # bytes that are read at a time
 _HOSTS = ("files.grouplens.org", "grouplens.org")  # allowed hosts of redirects, besides the requested host
 
-# Retried: request timeout and too many requests, and all codes from 500 on; not a full disk.
+# Retried are request timeout, too many requests, and all codes from 500 on. A full disk is not.
 _TEMPORARY_STATUS_CODES = (408, 429)
 _TEMPORARY_ERRORS = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
 
@@ -74,8 +74,8 @@ def download_archive(url: str, path: Path, md5: str | None, *, limit: int, n_ret
             found = _try_several_times(lambda: _copy_archive(url, file, limit), url, advice, n_retries, delay)
         if md5 is not None and found != md5:
             raise OSError(
-                f"The download of {url} is damaged or another file: expected the MD5 checksum {md5}, found "
-                f"{found}. The file was removed. Try again. If the error stays, look at grouplens.org whether the "
+                f"The download of {url} is damaged, or is another file: expected the MD5 checksum {md5}, found "
+                f"{found}. The file was removed. Try again. If the error stays, check on grouplens.org whether the "
                 f"data were replaced, or put your own archive into {path.parent}."
             )
         if not zipfile.is_zipfile(part):
@@ -133,7 +133,7 @@ def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_r
 
 
 def _read_announced_length(response: Any) -> int | None:
-    """Return the number of bytes that the server announces, or None; anything else is a temporary error."""
+    """Return the number of bytes that the server announces, or None; raise a temporary error if it is not a number."""
     announced = response.headers.get("Content-Length")
     if announced is None:
         return None
@@ -168,6 +168,6 @@ def _check_size(url: str, n_bytes: int, limit: int) -> None:
     """Raise an OSError, which is not retried, for more bytes than the archive can have."""
     if n_bytes > limit:
         raise OSError(
-            f"{url} sends more than {limit / 1e6:,.0f} MB, and the archive of the publisher is smaller; what came was "
-            "removed. Open the address in a browser to see what is there."
+            f"{url} sends more than {limit / 1e6:,.0f} MB, but the archive of the publisher is smaller. The download "
+            "was removed. Open the address in a browser to see what is there."
         )

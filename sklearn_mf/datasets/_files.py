@@ -47,7 +47,8 @@ def load_ratings(
 
     time : int, str or None, default=None
         Position or name of the column of times. None finds it by words in the header (``timestamp``, ``reviewTime``).
-        Without a header, it finds numbers that are seconds or milliseconds of the years 1985 to 2128.
+        Without a header, it finds ISO 8601 dates, and numbers that are seconds or milliseconds of the years 1985 to
+        2128.
 
     sep : str or None, default=None
         Separator of the values. None finds ``"::"``, a tab, ``","``, ``";"``, ``"|"`` or a space.
@@ -89,7 +90,7 @@ def load_ratings(
     TypeError
         If ``path``, ``sep``, ``header`` or ``encoding`` is not of the type described above.
     OSError
-        If the file cannot be opened, or is a gzip file that unpacks to far more than ratings do.
+        If the file cannot be opened; if it is a gzip file that is damaged, or unpacks to far more than it should.
 
     See Also
     --------

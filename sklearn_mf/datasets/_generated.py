@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
-_MAX_SHARE_DRAWN_IN_TURN = 0.05  # share of all pairs; a larger share is drawn at once, by random keys of all pairs
+_MAX_SHARE_DRAWN_IN_TURN = 0.05  # share of all pairs; above it, all pairs get a random key
 
 
 def make_ratings(
@@ -32,9 +32,9 @@ def make_ratings(
     .. math:: \mu + b_u + b_i + \langle p_u, q_i \rangle + \epsilon .
 
     Here :math:`\mu` is the middle of ``rating_range``. Ratings are clipped to the range and, with ``rating_step``,
-    rounded. Standard deviations are a tenth of the width of the range for biases of users, an eighth for biases of
-    items, and a seventh for interactions. Pairs are distinct. The k-th most popular item is drawn with probability
-    proportional to ``(k + 10) ** -tail``. The activity of users is lognormal.
+    rounded. The standard deviation of user biases is a tenth of the width of the range. It is an eighth for item
+    biases, and a seventh for interactions. Pairs are distinct. The k-th most popular item (k from 0) is drawn with
+    probability proportional to ``(k + 10) ** -tail``. The activity of users is lognormal.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _check_range(rating_range: tuple[float, float], rating_step: float | None) -
         raise ValueError(f"rating_range={rating_range!r} must be two numbers, the lowest and the highest rating.")
     low, high = rating_range
     if not abs(low) + abs(high) <= sys.float_info.max:
-        raise ValueError(f"rating_range={rating_range!r} must be of finite numbers, at most 1e308 in all.")
+        raise ValueError(f"rating_range={rating_range!r} must be two finite numbers, not close to the largest float.")
     if not low < high:
         raise ValueError(f"rating_range={rating_range} is empty: the first number must be below the second.")
     if rating_step is not None and rating_step > high - low:
@@ -154,7 +154,7 @@ def _check_range(rating_range: tuple[float, float], rating_step: float | None) -
 
 
 def _round_to_steps(y: np.ndarray, rating_range: tuple[float, float], rating_step: float) -> np.ndarray:
-    """Round ratings to the lowest one plus a whole number of steps within the range."""
+    """Round ratings to the lowest rating plus a whole number of steps, within the range."""
     low, high = rating_range
     n_steps = np.floor((high - low) / rating_step + 1e-9)
     return low + np.minimum(np.round((y - low) / rating_step), n_steps) * rating_step
@@ -166,7 +166,7 @@ def _draw_pairs(
     """Draw distinct pairs, with probability activity x popularity; return them in random order."""
     n_users, n_items = len(log_activity), len(log_popularity)
     pairs, n_drawn = np.empty(0, dtype=np.int64), 0
-    # Draw in turn as long as most drawn pairs are new. Stop if few pairs are left, or if a few pairs take most draws.
+    # Draw in rounds if the share of all pairs is small: most drawn pairs are new. Stop if a few pairs take most draws.
     while len(pairs) < n_pairs <= _MAX_SHARE_DRAWN_IN_TURN * n_users * n_items and n_drawn < 10 * n_pairs:
         n_more = int(1.2 * (n_pairs - len(pairs))) + 100
         users = rng.choice(n_users, n_more, p=_probabilities(log_activity))

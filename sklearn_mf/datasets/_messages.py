@@ -17,7 +17,7 @@ def quote(value: Any) -> str:
 
 
 def shorten(text: Any) -> str:
-    """Return a text, or that of an error, cut off after ``LONGEST_QUOTE`` characters."""
+    """Return a text, or the text of an error, cut off after ``LONGEST_QUOTE`` characters."""
     text = str(text)
     return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
 

@@ -37,7 +37,7 @@ Source: GroupLens Research, University of Minnesota, https://grouplens.org/datas
 
 License: for research. Acknowledge the data in publications, do not suggest that GroupLens or the university endorses
 you, and make no commercial use without permission from GroupLens. Do not redistribute without permission (the README of
-latest-small and of 32m allow it under the same terms). The README in the archive counts.
+latest-small and of 32m allow it under the same terms). The terms in the README of the archive apply.
 
 Citation: F. Maxwell Harper and Joseph A. Konstan, 2015. The MovieLens Datasets: History and Context. ACM Transactions
 on Interactive Intelligent Systems 5(4), article 19. https://doi.org/10.1145/2827872
@@ -86,7 +86,8 @@ def fetch_movielens(
         give the folder ``ml-1m`` itself.
 
     download_if_missing : bool, default=True
-        Whether to download data that are not on disk. With False, an OSError is raised, and no folder is created.
+        Whether to download data that are not on disk. With False, missing data raise an OSError, and no folder is
+        created.
 
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` only.
@@ -96,8 +97,8 @@ def fetch_movielens(
         Series.
 
     n_retries : int, default=3
-        How often a failed download is repeated, at least 0. Requests that the server rejects (such as 404, but not 408
-        and 429) are not repeated.
+        How often a failed download is repeated, at least 0. If the server rejects the request (status codes from 400 to
+        499, except 408 and 429), it is not repeated.
 
     delay : float, default=1.0
         Time between attempts, in seconds; at least 0.
@@ -117,7 +118,7 @@ def fetch_movielens(
           such file. ``dict(zip(movies.id, movies.title))`` gives the title of each id. Titles may repeat: in 100k,
           Chasing Amy (1997) has the ids 246 and 268;
         * ``users``: for 100k and 1m, a Bunch of ``id`` (int64), ``gender`` (object, "F" or "M"), ``age`` (int64; in 1m
-          the lower end of a range, where 1 is under 18), ``occupation`` (object, str; in 1m a number that its README
+          the lower end of a range, where 1 means under 18), ``occupation`` (object, str; in 1m a number that its README
           explains) and ``zip`` (object, str). None for other variants;
         * ``frame``: with ``as_frame=True`` a DataFrame of user, item, rating and, if known, time. Otherwise None;
         * ``DESCR``: source, license and citation.
@@ -128,9 +129,9 @@ def fetch_movielens(
         If there is no such variant, or a line cannot be read (the error names it).
     OSError
         If the data are not on disk and ``download_if_missing=False``; if they cannot be downloaded; if the download is
-        incomplete, has the wrong checksum, is larger than the publisher's or redirected elsewhere; if an archive is
-        damaged, encrypted or unpacks to more than the publisher's. No part of a failed download stays on disk. An
-        archive that was there before stays.
+        incomplete, has the wrong checksum, is much larger than the published archive, or is redirected to another
+        host; if an archive is damaged or encrypted, or unpacks to much more data than expected. No part of a failed
+        download stays on disk. An archive that was on disk before the call stays.
     ImportError
         If ``as_frame=True`` and pandas is not installed.
 

@@ -54,7 +54,7 @@ _GENRES_OF_NONE = ("unknown", "(no genres listed)")
 _LARGEST_LINE = 64  # bytes of a rating, on average; in the publisher's files it is below 28
 _LARGEST_TABLE = 2**24  # bytes of films or of people; the publisher's have 4 MB at most
 _LONGEST_LINE_SHOWN = 1000  # bytes that are decoded for a message, which shows fewer characters
-_ADVICE = "Remove it to have it downloaded again."
+_ADVICE = "Remove it. The next call downloads it again."
 
 _BLOCK_BYTES = 2**24  # bytes of ratings parsed at a time
 _DIGITS = b"0123456789"
@@ -112,8 +112,8 @@ def _parse_block(
     """Parse lines of user, item, rating and perhaps time into an int64 table and the ratings.
 
     This takes a few passes in C over the block. If the point of "3.5" is removed, all numbers are ints (35 in the
-    table). If the digits are removed, the rest of the lines shows whether each line has the right shape, and which have
-    a point.
+    table). If the digits are removed, the rest of the lines shows whether each line has the right shape, and which
+    lines have a point.
     """
     shape_of_whole = sep * (n_values - 1) + b"\n"  # a line whose rating is a whole number
     shape_with_point = sep * 2 + b"." + sep * (n_values - 3) + b"\n"
@@ -126,7 +126,7 @@ def _parse_block(
     if is_good:
         text = block.translate(bytes.maketrans(sep[:1], b" "), b".")
         numbers = np.fromstring(text, dtype=np.int64, sep=" ")
-        # An empty value makes it shorter; a value beyond 64 bits becomes the largest.
+        # An empty value makes the array shorter. A value beyond 64 bits becomes the largest int64.
         is_good = numbers.size == n_rows * n_values and numbers.max() < np.iinfo(np.int64).max
     if not is_good:
         _raise_bad_line(block, sep, n_values, name, n_lines_before)
@@ -142,7 +142,7 @@ def _parse_block(
 
 
 def _have_one_decimal(block: bytes, points: np.ndarray) -> bool:
-    """Check whether each point has a digit before it and a single one after it; the block ends with a line."""
+    """Check whether each point has a digit before it and one digit after it; the block ends with a line end."""
     characters = np.frombuffer(block, dtype=np.uint8)
     around = (characters[np.minimum(points + i, len(block) - 1)] for i in (-1, 1, 2))
     before, first, second = ((character >= ord("0")) & (character <= ord("9")) for character in around)
@@ -160,8 +160,8 @@ def _raise_bad_line(block: bytes, sep: bytes, n_values: int, name: str, n_lines_
     wrong, line = next((i, line) for i, line in enumerate(lines) if not good_line.fullmatch(line))
     text = quote(line[:_LONGEST_LINE_SHOWN].decode("utf-8", "replace"))
     raise ValueError(
-        f"{name}, line {n_lines_before + wrong + 1}: {text} is not {sep.decode()!r} between {len(values)} numbers: "
-        "ids of user and item, a rating with at most one decimal"
+        f"{name}, line {n_lines_before + wrong + 1}: {text} must be {len(values)} numbers with {sep.decode()!r} "
+        "between them: ids of user and item, a rating with at most one decimal"
         + (", and a time in seconds." if len(values) == 4 else ".")
     )
 
@@ -207,7 +207,7 @@ def _split_movies(text: str, sep: bytes) -> list:
             raise ValueError(f"line 1 is {quote(rows[0])} instead of movieId,title,genres")
         return rows[1:]
     lines = _split_lines(text)
-    if sep == b"::":  # titles may contain it
+    if sep == b"::":  # titles may contain the separator
         return [(*line.split("::", 1)[:1], *line.split("::", 1)[1].rsplit("::", 1)) for line in lines]
     rows = [line.split("|") for line in lines]  # id, title, two dates, address, a flag for each genre
     return [(row[0], row[1], "|".join(compress(_GENRES_100K, map(int, row[5:])))) for row in rows]

@@ -111,7 +111,7 @@ def open_ratings(
         Position or name of the column of weights, at least 0 and not all 0. None gives all ratings the same weight.
 
     sep, header, encoding : as in :func:`load_ratings`, default=None
-        How to read a text file. None finds out.
+        How to read a text file. None finds it automatically.
 
     Returns
     -------
@@ -123,9 +123,9 @@ def open_ratings(
     Raises
     ------
     ValueError
-        As in :func:`load_ratings`. A text file is read once here, and completely checked. Of Parquet files, only the
-        types of ratings and weights are checked here; ``fit`` checks the rows. ``fit`` also raises it if a file has
-        changed since it was opened.
+        As in :func:`load_ratings`. A text file is read once here, and completely checked. For Parquet files, only
+        the types of ratings and weights are checked here, and ``fit`` checks the rows. ``fit`` also raises it if a file
+        has changed since it was opened.
     TypeError
         If an argument is not of the type described above.
     ImportError

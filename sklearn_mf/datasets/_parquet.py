@@ -25,7 +25,7 @@ class _Header(Rows):
     """Hold the names of columns, which have no line number."""
 
     WORD: ClassVar[str] = "columns"
-    ADVICE: ClassVar[str] = "It needs a user, an item and a rating, each in a column of its own."
+    ADVICE: ClassVar[str] = "A file needs a user, an item and a rating, each in its own column."
 
     def locate(self, row: int) -> str:
         """Return the name of the file, for a message."""
@@ -109,17 +109,16 @@ def open_parquet(path: Path, files: list[Path], columns: Any, weight: Any) -> Pa
 
 
 def _is_hidden(path: Path) -> bool:
-    """Check whether a file within a folder is hidden, or lies in a folder that is."""
+    """Check whether a file within a folder is hidden, or lies in a hidden folder."""
     return any(part.startswith((".", "_")) for part in path.parts)
 
 
 def _choose_columns(path: Path, files: list[Path], names: list[str], columns: Any, weight: Any) -> Chosen:
-    """Choose among the columns of the files; mention columns in folder names such as year=2020, which are not read."""
+    """Choose the columns to read. Columns in folder names, such as year=2020, are not read, and errors say so."""
     parts = [part for file in files if file != path for part in file.relative_to(path).parts[:-1] if "=" in part]
     elsewhere = sorted({part.partition("=")[0] for part in parts}.difference(names))
     hint = (
-        f"The names of its folders hold columns, which are not read: {quote(elsewhere)}. Write the files with all "
-        "columns in them."
+        f"Columns in the names of folders are not read: {quote(elsewhere)}. Write the files with all columns in them."
     )
     try:
         chosen = choose_columns(_Header(fspath(path), ",", len(names), names, [1]), columns, True, weight)

@@ -1,6 +1,7 @@
 """Split the text of a file into rows of values: quotes, escapes, separators and line ends.
 
-The text is given as a whole, or in parts that end at line ends. What holds for all of it is found first (``Layout``).
+The text is given as a whole, or in parts that end at line ends. How to read it (``Layout``) is found first, from the
+whole text.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _N_LINES_TRIED, _N_CHARACTERS_TRIED = 20, 2**16  # read to find the separator
 _PRIVATE = re.compile("[\ue000-\uf8ff]")  # characters that are rare in texts
 _QUOTED = re.compile(r'"[^"]*"')
 _LINE_WITH_END = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
-# The star cannot match what follows it, so that both take one pass.
+# A star cannot match the character after it, so each pattern reads a text once.
 _BLANK_LINE = re.compile(r"\n[^\S\n]*(?:\n|\Z)")
 _FULL_LINE = re.compile(r"^[^\S\n]*\S.*$", re.MULTILINE)
 
@@ -38,7 +39,7 @@ class Rows:
     # Name of the values of a row in messages, and advice if there are too few.
     WORD: ClassVar[str] = "values"
     ADVICE: ClassVar[str] = (
-        "A line needs a user, an item and a rating; give sep or columns if the file is laid out otherwise."
+        "A line needs a user, an item and a rating. If the file has another format, give sep or columns."
     )
 
     def get_row(self, row: int) -> list[str]:
@@ -68,17 +69,17 @@ class Layout:
 
     path: str
     sep: str
-    mark: str  # replaces the separator if it must be a single character
+    mark: str  # a single character that replaces the separator
     is_quoted: bool
     may_escape: bool  # whether a backslash is before a quote or separator
     escape: str | None = None
 
 
 def find_layout(texts: Iterable[str], sep: str | None, path: str) -> Layout:
-    """Find out how to read a text, from all of it.
+    """Find out how to read a text. All of the text is checked.
 
-    Without quote characters, lines are rows. With quotes, and if a backslash may escape a quote or separator, the csv
-    module reads the rows.
+    The csv module reads the rows if there are quotes, or if a backslash may escape a quote or separator. Otherwise each
+    line is a row.
     """
     if sep is not None and (not sep or any(character in sep for character in '"\r\n')):
         raise ValueError(f"sep={quote(sep)} must be a text without quotes and line ends, or None.")
@@ -99,7 +100,7 @@ def find_layout(texts: Iterable[str], sep: str | None, path: str) -> Layout:
 def choose_escape(layout: Layout, split: Callable[[Layout], Iterable[Rows]]) -> Layout:
     """Find out whether backslashes are escapes; ``split`` returns all rows of a text, given its layout.
 
-    If backslashes may be escapes or text, and this changes where values end, raise an error.
+    Raise an error if backslashes can be read in both ways, and values then end in different places.
     """
     if not layout.may_escape:
         return layout
@@ -121,14 +122,17 @@ def choose_escape(layout: Layout, split: Callable[[Layout], Iterable[Rows]]) -> 
         if place < 0:
             break
     raise ValueError(
-        f"{rows.locate(row)}: a backslash before a quote or separator may be text or an escape, which "
-        f"gives different values: {rows.quote_row(row)}. Write the file again, with doubled quotes inside "
+        f"{rows.locate(row)}: a backslash before a quote or separator may be text or an escape. The two "
+        f"readings give different values: {rows.quote_row(row)}. Write the file again, with doubled quotes inside "
         "quoted values, and no backslash at the end of a value."
     )
 
 
 def split_rows(texts: Iterable[str], layout: Layout, n_rows: int | None = None) -> Iterator[Rows]:
-    """Split texts into rows that have as many values as the first row; one text, or ``n_rows`` rows, at a time."""
+    """Split texts into rows, and yield one text, or ``n_rows`` rows, at a time.
+
+    All rows must have as many values as the first row.
+    """
     parts = _split_quoted(texts, layout, n_rows) if layout.is_quoted else _split_plain(texts, layout)
     return (rows for rows in parts if rows.values)
 
@@ -242,10 +246,10 @@ def _split_quoted(texts: Iterable[str], layout: Layout, n_rows: int | None) -> I
 
 
 def _read_lines(texts: Iterable[str], sep: str, mark: str) -> Iterator[str]:
-    """Yield single lines with their line ends, and with marks between values; a line does not end within separating
-    spaces.
+    """Yield single lines with their line ends, and with marks instead of separators.
 
-    The csv module only supports separators of one character.
+    If the separator is a space, spaces at the end of a line are removed. The csv module only supports separators of one
+    character.
     """
     for text in texts:
         text = text if mark == sep else text.replace(sep, mark)
@@ -260,6 +264,6 @@ def _read_lines(texts: Iterable[str], sep: str, mark: str) -> Iterator[str]:
 def _raise_wrong_width(where: str, row: list[str], n_values: int, sep: str) -> None:
     """Raise a ValueError for a row that has more or fewer values than the first."""
     raise ValueError(
-        f"{where}: {len(row)} instead of {n_values} values between {quote(sep)}: {quote(sep.join(row))}. "
+        f"{where}: {len(row)} instead of {n_values} values, separated by {quote(sep)}: {quote(sep.join(row))}. "
         "Every line must have as many values as the first. Put values that contain a separator in quotes."
     )

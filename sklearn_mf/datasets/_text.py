@@ -13,8 +13,8 @@ from sklearn_mf.datasets._unpack import open_maybe_gzipped
 
 _CHARACTERS_OF_A_PART = 2**21  # about 2**18 rows of three short values, or somewhat more
 _BYTES_OF_A_BLOCK = 2**20
-_ADVICE = "Unpack it to read it all the same."
-_MARKS = "\ufeff", codecs.BOM_UTF8.decode("latin-1")  # some programs write it before a text
+_ADVICE = "To read it anyway, unpack it first."
+_MARKS = "\ufeff", codecs.BOM_UTF8.decode("latin-1")  # byte order marks, which some programs write before a text
 
 
 def read_text(path: Path, encoding: str | None) -> str:
@@ -41,7 +41,7 @@ def read_parts(path: Path, encoding: str) -> Iterator[str]:
         is_first = True
         while text := reader.read(_CHARACTERS_OF_A_PART):
             text, is_first = _without_mark(text) if is_first else text, False
-            # A return at the end may be the first half of a line end.
+            # A carriage return at the end may be the first half of a line end.
             end = max(text.rfind("\n"), text.rfind("\r", 0, max(len(text) - 1, 0))) + 1
             if end:
                 yield "".join([*pieces, text[:end]])
@@ -59,7 +59,9 @@ def _find_encoding(blocks: Iterable[bytes]) -> str:
             return "utf-16"
         is_first = False
         if b"\0" in block:
-            raise ValueError("it has NUL bytes. Is it UTF-16 (give encoding), or compressed other than by gzip?")
+            raise ValueError(
+                "it has NUL bytes. If it is UTF-16, give encoding. If it is compressed, but not by gzip, unpack it."
+            )
         try:
             if is_utf_8:
                 decoder.decode(block)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_mf.datasets._rows import Rows
 from sklearn_mf.datasets._tokens import is_number, read_digits
 
-# Seconds and milliseconds since 1970 of the years 1985 to 2128, to recognize times in files without a header.
+# Seconds since 1970 in the years 1985 to 2128, to recognize times in files without a header.
 _SECONDS = (5 * 10**8, 5 * 10**9)
 _MISSING = ("", "na", "n/a", "nan", "nat", "null", "none")
 _DATETIME = re.compile(
@@ -18,7 +18,7 @@ _DATETIME = re.compile(
 
 
 def look_like_times(values: np.ndarray) -> bool:
-    """Check whether they are datetimes, or whole numbers that are seconds or milliseconds of the years 1985 to 2128."""
+    """Check whether all are datetimes, or whole numbers that are seconds or milliseconds of the years 1985 to 2128."""
     if values.dtype.kind not in "if" or not len(values):
         return values.dtype.kind == "M"
     if not np.all(values == np.floor(values)):

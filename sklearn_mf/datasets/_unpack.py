@@ -1,4 +1,4 @@
-"""Read compressed files so that they cannot fill the memory, and so that all damage is an OSError."""
+"""Read compressed files up to a limit, so that they cannot fill the memory. All damage raises an OSError."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, BinaryIO, NoReturn
 
 from sklearn_mf.datasets._messages import shorten
 
-# What a file compressed by gzip may unpack to, when no publisher says how large it is. Ratings shrink to a third or a
-# tenth, and gzip can shrink nothing to less than a thousandth.
+# Largest ratio of unpacked to compressed bytes, for files of unknown size. Ratings shrink to between a third and a
+# tenth, and gzip cannot shrink data to much less than a thousandth.
 _LARGEST_RATIO = 50
-_ALWAYS_UNPACKED = 2**26  # bytes, whatever the ratio: repetitive small files shrink to very little
+_ALWAYS_UNPACKED = 2**26  # bytes that any file may unpack to, because small repetitive files shrink a lot
 
 
 class _BoundedReader(io.RawIOBase):
     """Read a compressed file up to a number of bytes.
 
-    Damaged, encrypted or unsupported data raises an OSError that names the file. The decompressors have many types of
-    errors for it; zipfile alone has six.
+    Damaged, encrypted or unsupported data raises an OSError that names the file. Decompressors raise errors of many
+    types for such data: zipfile alone has six.
     """
 
     def __init__(self, file: Any, name: str, limit: int, advice: str):
@@ -84,7 +84,7 @@ def open_member(archive: Path, member: str, limit: int, advice: str) -> BinaryIO
 def raise_damaged(name: str, error: Exception, advice: str) -> NoReturn:
     """Raise an OSError about a file that cannot be unpacked; errors of the disk stay as they are.
 
-    EINVAL is not an error of the disk: it means that a damaged directory points to a place before the file.
+    EINVAL is not an error of the disk: it means that a damaged zip directory points to a place before the file.
     """
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
         raise error

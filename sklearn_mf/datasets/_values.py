@@ -36,7 +36,7 @@ def parse_weights(rows: Rows, place: int, start: int) -> np.ndarray:
 
 
 def parse_ids(rows: Rows, place: int, start: int, as_text: bool = False) -> np.ndarray | list[str]:
-    """Convert ids to int64 if Python writes each int like its token, otherwise keep the texts."""
+    """Convert ids to int64 if each token equals ``str(int(token))``, otherwise keep the texts."""
     tokens = rows.get_column(place, start)
     numbers = None if as_text else read_digits(tokens)
     if numbers is not None:
@@ -68,8 +68,8 @@ def check_no_times(
         return
     if chosen.start and read_name(rows.get_row(0)[chosen.rating]).role == "rating":
         return
-    times = f"; times are given by time, such as time={chosen.rating}" if takes_time else ""
+    times = f" For times, set time, such as time={chosen.rating}." if takes_time else ""
     raise ValueError(
         f"{rows.locate(chosen.start)}: the ratings would be taken from column {chosen.rating}, which has "
-        f"times such as {y[0]:.0f}. Set columns: user, item, any contexts, and last the rating{times}."
+        f"times such as {y[0]:.0f}. Set columns: user, item, any contexts, and last the rating.{times}"
     )

@@ -21,7 +21,7 @@ from sklearn_mf.datasets import (
 def test_a_broken_archive_is_an_oserror_that_names_it(tmp_path, kind):
     path = tmp_path / "ml-1m.zip"
     path.write_bytes(BROKEN[kind])
-    with pytest.raises(OSError, match=r"ml-1m.zip (is damaged|has no ).*Remove it to have it downloaded again"):
+    with pytest.raises(OSError, match=r"ml-1m.zip (is damaged|has no ).*Remove it. The next call downloads it again"):
         fetch_movielens("1m", data_home=tmp_path)
     assert path.exists()  # it is the caller's
 
@@ -83,7 +83,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, data):
     path = tmp_path / "ratings.csv.gz"
     path.write_bytes(gzip_bomb(data * (2**20 // len(data)), 40))
     with pytest.raises(
-        OSError, match=r"ratings.csv.gz unpacks to more than [\d,]+ MB.* Unpack it to read it all the same"
+        OSError, match=r"ratings.csv.gz unpacks to more than [\d,]+ MB.* To read it anyway, unpack it first"
     ):
         load_ratings(path)
 
@@ -95,7 +95,7 @@ def test_a_file_of_line_ends_takes_little_memory(tmp_path):
     with pytest.raises(ValueError, match="has no ratings"):
         load_ratings(path)
     unpack(tmp_path, {"ml-1m/ratings.dat": b"\n" * 2**22})
-    with pytest.raises(ValueError, match=r"line 1: '' is not"):
+    with pytest.raises(ValueError, match=r"line 1: '' must be"):
         fetch_movielens("1m", data_home=tmp_path)
 
 

@@ -88,7 +88,7 @@ def test_columns_by_place_and_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("u,i,r\n1,2,3\n1,2\n4,5,6\n", r"ratings.csv, line 3: 2 instead of 3 values between ',': '1,2'"),
+        ("u,i,r\n1,2,3\n1,2\n4,5,6\n", r"ratings.csv, line 3: 2 instead of 3 values, separated by ',': '1,2'"),
         ("1,2,3\n\n1,2,good\n", r"line 3: the rating 'good' is not a finite number: '1,2,good'"),
         ("1,2,3\n1,2,nan\n", "line 2: the rating 'nan' is not a finite number"),
         ("1,2,3\n1,2,\n", "line 2: the rating '' is not a finite number"),

@@ -191,7 +191,7 @@ def test_a_wrong_line_is_named(tmp_path, monkeypatch, wrong, block):
     monkeypatch.setattr(_movielens_reading, "_BLOCK_BYTES", block)
     unpack(tmp_path, {"ml-10m/ratings.dat": f"1::2::3.5::4\n1::2::3::4\n{wrong}\n5::6::1::8\n".encode()})
     with pytest.raises(
-        ValueError, match=r"ratings.dat, line 3: .* is not '::' between 4 numbers: ids of user and item"
+        ValueError, match=r"ratings.dat, line 3: .* must be 4 numbers with '::' between them: ids of user and item"
     ):
         fetch_movielens("10m", data_home=tmp_path)
 
@@ -208,7 +208,9 @@ def test_a_wrong_line_is_named(tmp_path, monkeypatch, wrong, block):
 )
 def test_the_header_says_how_many_values_a_line_has(tmp_path, header, n, wrong):
     unpack(tmp_path, {"ml-25m/ratings.csv": f"{header}\n{wrong}\n{wrong}\n".encode()})
-    with pytest.raises(ValueError, match=rf"ratings.csv, line 2: '{wrong}' is not ',' between {n} numbers") as error:
+    with pytest.raises(
+        ValueError, match=rf"ratings.csv, line 2: '{wrong}' must be {n} numbers with ',' between them"
+    ) as error:
         fetch_movielens("25m", data_home=tmp_path)
     assert ("a time in seconds" in str(error.value)) == (n == 4)
 
@@ -216,7 +218,7 @@ def test_the_header_says_how_many_values_a_line_has(tmp_path, header, n, wrong):
 @pytest.mark.parametrize("wrong", ["", "1::2", "1::2::3::4::5"])
 def test_without_a_header_a_wrong_first_line_is_named(tmp_path, wrong):
     unpack(tmp_path, {"ml-1m/ratings.dat": f"{wrong}\n1::2::3::4\n".encode()})
-    with pytest.raises(ValueError, match=rf"ratings.dat, line 1: '{wrong}' is not '::' between 4 numbers"):
+    with pytest.raises(ValueError, match=rf"ratings.dat, line 1: '{wrong}' must be 4 numbers with '::' between them"):
         fetch_movielens("1m", data_home=tmp_path)
 
 
@@ -355,7 +357,7 @@ def test_a_damaged_archive_on_disk_is_named(tmp_path):
     damaged[60] ^= 255
     for data in (b"no zip", ARCHIVES["1m"][:-30], bytes(damaged)):
         (tmp_path / "ml-1m.zip").write_bytes(data)
-        with pytest.raises(OSError, match=r"ml-1m.zip is damaged: .* Remove it to have it downloaded again"):
+        with pytest.raises(OSError, match=r"ml-1m.zip is damaged: .* Remove it. The next call downloads it again"):
             fetch_movielens("1m", data_home=tmp_path)
     unpack(tmp_path, {"movielens/ml-1m/ratings.dat.gz": gzip.compress(b"1::2::3\n" * 99)[:-10]})
     (tmp_path / "ml-1m.zip").unlink()

@@ -119,7 +119,7 @@ def test_weights(tmp_path):
         _, y, weights, _ = put_together(open_ratings(path, weight=weight))
         np.testing.assert_array_equal(weights, np.arange(20) % 3)
         np.testing.assert_array_equal(y, np.arange(20) % 5)
-    with pytest.raises(ValueError, match="weight='stars' is already used as another column"):
+    with pytest.raises(ValueError, match="weight='stars' is already used for ids or ratings"):
         open_ratings(path, weight="stars")
     with pytest.raises(ValueError, match="no column 'm' among"):
         open_ratings(path, weight="m")
@@ -248,9 +248,7 @@ def test_a_folder_within_a_hidden_one(tmp_path):
 @pytest.mark.parametrize("kept", [["user", "item"], ["user", "item", "week"], ["user", "item", "n"]])
 def test_columns_in_names_of_folders_are_not_read(tmp_path, columns, kept):
     FRAME[[*kept, "stars"]].to_parquet(tmp_path / "ratings", partition_cols=["stars"])
-    message = (
-        r"The names of its folders hold columns, which are not read: \['stars'\]. Write the files with all columns"
-    )
+    message = r"Columns in the names of folders are not read: \['stars'\]. Write the files with all columns"
     with pytest.raises(ValueError, match=message):
         open_ratings(tmp_path / "ratings", columns=columns)
 
@@ -327,10 +325,10 @@ def test_parquet_of_ratings_that_are_bools(tmp_path):
 
 def test_messages_of_parquet_speak_of_no_lines(tmp_path):
     with pytest.raises(
-        ValueError, match=r"no column 2 .* among the 2 columns .*It needs a user, an item and a rating, "
+        ValueError, match=r"no column 2 .* among the 2 columns .*A file needs a user, an item and a rating, "
     ):
         open_ratings(write_parquet(tmp_path / "two.parquet", FRAME[["user", "item"]]))
-    with pytest.raises(ValueError, match=r"no column 9 .* among the 5 columns .*in a column of its own.$") as raised:
+    with pytest.raises(ValueError, match=r"no column 9 .* among the 5 columns .*each in its own column.$") as raised:
         open_ratings(write_parquet(tmp_path / "ratings.parquet"), columns=[0, 1, 9])
     assert "sep" not in str(raised.value)
     assert "line" not in str(raised.value)
@@ -364,9 +362,9 @@ def test_only_load_ratings_speaks_of_its_argument_time(tmp_path):
     for path in (unclear, times, parquet):
         with pytest.raises(ValueError, match="would be taken from") as raised:
             open_ratings(path)
-        assert "imes are given by" not in str(raised.value)
+        assert "set time" not in str(raised.value)
     for path in (unclear, times):
-        with pytest.raises(ValueError, match="imes are given by time"):
+        with pytest.raises(ValueError, match="For times, set time"):
             load_ratings(path)
 
 

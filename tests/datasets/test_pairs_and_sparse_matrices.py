@@ -48,7 +48,7 @@ def test_blocks_are_refused_as_their_padding_looks_like_ratings():
 def test_diagonals_are_refused_as_they_lose_ratings_of_zero():
     diagonals = sparse.dia_array(sparse.csr_array(([0.0, 2.0], ([0, 1], [0, 1])), shape=(2, 2)))
     assert diagonals.tocsr().nnz == 1  # of 2 ratings
-    with pytest.raises(TypeError, match=r"matrix is in DIA format.* ratings of 0 .* lost.* csr_array\("):
+    with pytest.raises(TypeError, match=r"matrix is in DIA format.* Ratings of 0 .* lost.* csr_array\("):
         pairs_from_sparse(diagonals)
 
 
