@@ -1,4 +1,4 @@
-"""Solve users and items in turn, with a few steps for each side while the other one is fixed."""
+"""Solve users and items in turn: a few steps for one side, while the other side is held fixed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sklearn_mf._training.pairs import PairsBySide
 from sklearn_mf._training.sections import Sections, add_counts, add_in_order
 from sklearn_mf._training.shard import Shard
 
-_N_STEPS = 2  # steps of conjugate gradients in an alternation; a third one takes time and does not improve lists
-_MAX_FINAL_STEPS = 100  # most steps for the users at the end
-_TOLERANCE = 1e-12  # relative squared residual of a row; lower values are rounding
+_N_STEPS = 2  # steps of conjugate gradients in an alternation; a third step takes time but does not improve lists
+_MAX_FINAL_STEPS = 100  # largest number of steps for users at the end
+_TOLERANCE = 1e-12  # relative squared residual at which a row is solved; lower values are only rounding
 _START_LENGTH = 0.1  # length of an item's row before the first alternation
-_CHUNK_WORK = 2**18  # pairs in a task; a row also counts as some pairs
-_LARGEST_RIDGE = 1e12  # above, single precision overflows, and rows are almost zero anyway
+_CHUNK_WORK = 2**18  # work of a task, in pairs; see _chunks_of_work
+_LARGEST_RIDGE = 1e12  # with more, single precision overflows, and rows are almost zero anyway
 
 
 @dataclass(frozen=True)
 class PreferenceHyperparameters:
-    """Describe what a preference model minimizes, and how long to train. Names are those of the ranker."""
+    """Hold the penalties of a preference model, and how long to train. Names are those of the ranker."""
 
     rank: int
-    alpha: float | None  # None is replaced by a choice on held-out pairs before the solver is made
+    alpha: float | None  # None: choose_penalties replaces it before the solver is made
     damping: float | None
     unobserved_weight: float
     max_iter: int
@@ -43,12 +43,12 @@ class PreferenceHyperparameters:
         return np.minimum(ridges, _LARGEST_RIDGE).astype(np.float32)
 
     def weight_of_unobserved(self, n_pairs: int, n_users: int, n_items: int) -> float:
-        """Return w0, the weight of each pair: ``unobserved_weight`` times the observed weight, over all pairs."""
+        """Return w0, the weight of each pair: ``unobserved_weight`` times the share of observed pairs."""
         return min(self.unobserved_weight * n_pairs / (n_users * n_items), _LARGEST_RIDGE)
 
 
 class ALSSolver:
-    """Hold the rows of users and items, and run alternations. Each shard solves its own rows, and stores all rows.
+    """Hold the rows of users and items, and run alternations. Each shard solves its own rows and stores all rows.
 
     Parameters
     ----------
@@ -102,14 +102,14 @@ class ALSSolver:
             self._chunks.append([(n, part) for n, rows in sections for part in _chunks_of_work(side.start, rows)])
 
     def alternate(self) -> tuple[float, float]:
-        """Solve users and then items; return the objective before the items, and its decrease in both."""
+        """Solve users and then items. Return the objective between the two, and its decrease in both together."""
         users = self._solve(0, _N_STEPS)
         items = self._solve(1, _N_STEPS)
         return float(items[0] + users[2]), float(users[1] + items[1])
 
     @contextmanager
     def users_solved(self, is_last: bool = True) -> Iterator[None]:
-        """Solve the users to single precision; undo this afterwards unless it is the last step."""
+        """Solve the users to single precision for a ``with`` block. Undo this afterwards unless it is the last step."""
         before = None if is_last else self._rows[0].copy()
         self._solve(0, _MAX_FINAL_STEPS)
         yield
@@ -117,7 +117,7 @@ class ALSSolver:
             self._rows[0] = before
 
     def solved_users(self, asked: np.ndarray, pairs: PairsBySide) -> np.ndarray:
-        """Return some of this shard's users as ``users_solved`` has them, float32 (n_asked, rank), from their pairs."""
+        """Solve some of this shard's users from ``pairs``, as ``users_solved`` does; float32 (n_asked, rank)."""
         other, held = self._rows[1], self._held(1)
         side = ALSSide(pairs.start, pairs.index, pairs.weight, self._ridges[0][asked], len(other))
         own = self._rows[0][self._sections[0].own_rows(self._shard)][asked]
@@ -139,7 +139,7 @@ class ALSSolver:
             own[:, : self._rank] = given
 
     def own_rows(self, field: int) -> np.ndarray:
-        """Return the rows of a side that this shard owns, float32 (n_own, rank); the next alternation changes them."""
+        """Return this shard's rows of a side, float32 (n_own, rank). The next alternation changes them."""
         return self.rows(field)[self._sections[field].own_rows(self._shard)]
 
     def rows(self, field: int) -> np.ndarray:
@@ -147,7 +147,7 @@ class ALSSolver:
         return self._rows[field][:, : self._rank]
 
     def gram(self, field: int) -> np.ndarray:
-        """Return the sum of the products of each row of a side with itself, float64 (rank, rank)."""
+        """Return the Gram matrix of the rows of a side, float64 (rank, rank)."""
         return self._gram(field)[: self._rank, : self._rank]
 
     def _gram(self, field: int) -> np.ndarray:
@@ -163,11 +163,11 @@ class ALSSolver:
         return add_in_order(grams, self._shard)
 
     def _held(self, field: int) -> np.ndarray:
-        """Return the Gram matrix of a side times w0, in the form for the kernel."""
+        """Return w0 times the Gram matrix of a side, in the form for the kernel."""
         return (self.w0 * self._gram(field)).astype(np.float32)
 
     def _solve(self, field: int, n_steps: int) -> np.ndarray:
-        """Solve the rows of a side; return the summed results of the kernel."""
+        """Take steps with the rows of a side; return the summed results of the kernel."""
         side, sections, other = self._sides[field], self._sections[field], self._rows[1 - field]
         own = self._rows[field][sections.own_rows(self._shard)]
         held = self._held(1 - field)

@@ -1,40 +1,40 @@
-r"""Learn the centers that rows of users and items shrink to, from who rated what. It works on arrays, not on ids.
+r"""Learn the centers that rows of users and items shrink to, from who rated what. Works on arrays, not on ids.
 
 The center of a row is predicted from the set N of its partners: the items that a user rated, or the users who rated an
 item:
 
     z_u = |N(u)|^(-1/2) sum_{j in N(u)} s_j        z_i = |N(i)|^(-1/2) sum_{v in N(i)} t_v
 
-This is SVD++ (Koren 2008) on both sides ("flipped" in Rendle, Zhang and Koren 2019). For given rows, the coefficients S
-are a ridge regression of the rows on B, the normalized matrix of who rated what. Agarwal and Chen (2009) alternate in
-the same way:
+This is SVD++ (Koren 2008) on both sides ("flipped" in Rendle, Zhang and Koren 2019). If the rows are given, the
+coefficients S come from a ridge regression of the rows on B, the normalized matrix of who rated what. Agarwal and Chen
+(2009) alternate in the same way:
 
     minimize  sum_u d_u |p_u - z_u|^2 + beta sum_j |s_j|^2,    d_u = alpha n_u + delta.
 
 Here beta is alpha_implicit. For biases, it is alpha_implicit times max(delta / 4, 1).
 
-The matrix G = B^T D B + alpha_implicit stays the same throughout a fit. Only the rows move. So after every second epoch
-S takes one step, and z is computed again. Each side needs two sums over the distinct pairs. The step combines two
-directions: the residual r of the normal equations, preconditioned by the leading eigenvectors of G (Frangella, Tropp
-and Udell 2023), and the direction x of the previous step (Polyak 1964):
+The matrix G = B^T D B + alpha_implicit stays the same during a fit. Only the rows move. So after every second epoch S
+takes one step, and z is computed again. A step needs two sums over the distinct pairs for each side. It combines two
+directions. The first is the residual r of the normal equations, preconditioned by the leading eigenvectors of G
+(Frangella, Tropp and Udell 2023). The second is the direction x of the previous step (Polyak 1964):
 
-    x <- M r + 0.4 x,    S <- S + 1.7 t x,    with t the best length for each column
+    x <- M r + 0.4 x,    S <- S + 1.7 t x,    where t is the best length for each column
 
-The rows follow the centers in the next epochs. So a step longer than the best length ends closer to where both will be.
-Any factor below 2 lowers the objective.
+The rows follow the centers in the next epochs. So it is better to go beyond the best length: the step then ends closer
+to where rows and centers will be. Any factor below 2 lowers the objective.
 
-In training, the pair of a rating is itself in both sets N. When an unknown rating is predicted, it is not. So the error
-leaves out o, the part of the prediction that comes from the pair itself. Item i moves the center of u by
-|N(u)|^(-1/2) s_i. It moves the row of u by the share d_u / (d_u + n_u m) of this. Here m is the mean square of a factor
-of an item over all ratings. To first order,
+In training, the pair of a rating is in both sets N. For an unknown rating, it is not. So the error leaves out o, the
+part of the prediction that comes from the pair itself. Item i moves the center of u by |N(u)|^(-1/2) s_i. The row of u
+follows by the share d_u / (d_u + n_u m) of this move. Here m is the mean square of a factor of an item over all
+ratings. To first order,
 
     o = pull_u push_i + push_u pull_i,    pull_u = |N(u)|^(-1/2) d_u / (d_u + n_u m),    push_i = <s_i, q_i>.
 
 The same holds for biases, with m = 1.
 
-This counts the product of both moves twice. On average, the pair's part of p_u is f_u = share / |N(u)|. So the factors
-of o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. And f is limited to 1/2. Otherwise a row with a single partner would
-be attributed to this partner alone, and the error would no longer limit the row.
+This counts the product of both moves twice. On average, the pair contributes the part f_u = share / |N(u)| of p_u. To
+correct for this, the factors of o are multiplied by 1 - f_i / 2 and 1 - f_u / 2. f is limited to 1/2. Otherwise a row
+with a single partner would come from this partner alone, and the error would no longer limit the row.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._training.partners import Partners
 from sklearn_mf._training.shard import Shard
 
-# Whose rows have centers.
+# Fields whose rows have centers.
 FIELDS_WITH_CENTERS: dict[str | None, list[int]] = {None: [], "user": [0], "item": [1], "both": [0, 1]}
 _MAX_CHUNK = 2**13  # rows per task: they stay in the cache
-_N_DIRECTIONS = 16  # of the preconditioner; a multiple of LANES
-_MIN_RELATIVE_EIGENVALUE = 1e-6  # of the largest: smaller ones are lost in single precision
-_MAX_PART_OF_A_ROW = 0.5  # that is attributed to one pair, at most
-_MOMENTUM, _RELAXATION = 0.4, 1.7  # of a step: chosen on ten real sets and three made ones
+_N_DIRECTIONS = 16  # number of eigenvectors in the preconditioner; a multiple of LANES
+_MIN_RELATIVE_EIGENVALUE = 1e-6  # relative to the largest; smaller ones are lost in single precision
+_MAX_PART_OF_A_ROW = 0.5  # largest part of a row that comes from one pair
+_MOMENTUM, _RELAXATION = 0.4, 1.7  # chosen on ten real data sets and three generated ones
 _TINY = 1e-300
 
 
@@ -134,12 +134,12 @@ class Centers:
     def n_partners(self, field: int) -> np.ndarray | float:
         """Return the number of partners of each row of a field, in the order of the grid; 0 without centers.
 
-        For items, it counts only the items that begin each sweep in this shard.
+        For items, only the rows that begin each sweep in this shard are up to date.
         """
         return next((side.n_partners for side in self._sides if side.field == field), 0.0)
 
     def coefficients(self, field: int, others: slice | np.ndarray) -> np.ndarray | None:
-        """Copy the coefficients of ``others``, which predict the centers of a field, (n_others, rank + 1)."""
+        """Copy the coefficients of ``others`` that predict the centers of a field, (n_others, rank + 1)."""
         for side in self._sides:
             if side.field == field:
                 return side.without_padding(side.coefficients, others)
@@ -177,10 +177,10 @@ class CenterRegression:
 
         ones, counts = np.ones((n_other, LANES), np.float32), np.zeros((n_own, LANES), np.float32)
         partners.sum(field, ones, counts)
-        # |N|^(-1/2); any number for rows without ratings. A power would differ in the last bits between processors.
+        # |N|^(-1/2); rows without ratings may have any number. The last bits of a power depend on the processor.
         self._norm = 1 / np.sqrt(np.maximum(counts[:, :1], 1.0))
         self.n_partners = counts[:, 0].copy()
-        # d of factors and of the bias, for two regressions. In each, only the ratio of d to the ridge strength matters.
+        # d of factors and of the bias, for two regressions. Only the ratio of d to the ridge strength matters.
         strengths = zip((hyper.alpha, hyper.alpha_bias), hyper.damping.of(field), strict=True)
         self._strength = [
             np.where(self._n > 0, self._n * min(alpha, LARGEST_SAFE_NUMBER) + min(damping, LARGEST_SAFE_NUMBER), 0.0)
@@ -204,13 +204,14 @@ class CenterRegression:
             self._rows, self._centers, self._bias, self._bias_center, self._norm.ravel(), of_rows, of_bias
         )
         self.coefficients = np.zeros((n_other, width + LANES), dtype=np.float32)
-        self.direction = shard.storage.zeros(self.coefficients.shape, np.float32)  # of the step before
+        self.direction = shard.storage.zeros(self.coefficients.shape, np.float32)  # of the previous step
         self._row_buffer, self._residual = work[0][:n_own], work[1][:n_other]
 
     def build_preconditioner(self, rng: np.random.Generator) -> None:
-        """Find leading eigenvectors U of G, about, and g such that I + U diag(g) U^T preconditions it.
+        """Find approximate leading eigenvectors U of G, and g such that I + U diag(g) U^T is a preconditioner of G.
 
-        From an orthonormal basis V of the range of G, by the approximation G V (V^T G V)^-1 (G V)^T of Nystroem.
+        The method is the Nystroem approximation G V (V^T G V)^-1 (G V)^T, where V is an orthonormal basis of the range
+        of G.
         """
         n_other, seed = len(self.coefficients), int(rng.integers(2**63))
         inner = np.zeros((len(self._norm), _N_DIRECTIONS), dtype=np.float32)
@@ -281,11 +282,11 @@ class CenterRegression:
                 self.pair_part = part
 
     def _map(self, field: int, function: Callable[[slice], np.ndarray | float | None]) -> list:
-        """Call a function with each part of the rows of a field that this shard sums over."""
+        """Cut the rows of a field that this shard sums over into parts, and call a function with each part."""
         return self._shard.threads.map(function, self._grid.parts(field, _MAX_CHUNK))
 
     def _total(self, field: int, function: Callable[[slice], np.ndarray | float]) -> np.ndarray:
-        """Sum the results of a function for the parts of all rows of a field, in double precision."""
+        """Sum the results of a function over the rows of a field in all shards, in double precision."""
         return np.sum(self._shard.gather(np.array(self._map(field, function))), axis=0, dtype=np.float64)
 
     def _weigh_residuals(self, part: slice) -> None:
@@ -293,7 +294,7 @@ class CenterRegression:
         self._own_rows.weigh(part.start, part.stop, self._row_buffer)
 
     def _subtract_ridge(self, part: slice) -> np.ndarray:
-        """Turn sums over partners into the residual of the normal equations; return U^T times it."""
+        """Turn sums over partners into the residual of the normal equations; return U^T times the residual."""
         directions = self._directions[part]
         out = np.zeros((directions.shape[1], len(self._ridge)), dtype=np.float32)
         subtract_ridge(directions, self._ridge, self.coefficients[part], self._residual[part], out)
@@ -306,7 +307,7 @@ class CenterRegression:
         return sums.astype(np.float64)
 
     def _curvature(self, part: slice) -> np.ndarray:
-        """Turn sums over partners into the move of centers by a step of 1; return the sum of d times its square."""
+        """Turn sums over partners into the move of centers for a step of 1; return the sum of d times its square."""
         total = np.zeros(len(self._ridge), dtype=np.float32)
         self._own_rows.curve(part.start, part.stop, self._row_buffer, total)
         return total.astype(np.float64)
@@ -316,7 +317,7 @@ class CenterRegression:
         self._own_rows.move(part.start, part.stop, self._row_buffer, step)
 
     def _move_coefficients(self, part: slice, step: np.ndarray) -> float:
-        """Move coefficients and push by the step; return the sum of n |q|^2 of the other side's rows q."""
+        """Move coefficients by the step, and update the push; return the sum of n |q|^2 of the other side's rows q."""
         own = self._other_rows[part], self.push[part], self._n_other[part]
         return move_coefficients(self.direction[part], step, self.coefficients[part], *own)
 
@@ -352,8 +353,8 @@ def predict_centers(
     """Predict the centers of ``levels`` of a field from their partners N in ``codes``.
 
     Return the centers, (n_levels, rank + 1), and the sizes |N|, (n_levels,). A center is |N|^(-1/2) times the sum of
-    the coefficients of the partners. Partners without coefficients add nothing. With ``coefficients=None``, centers are
-    0.
+    the coefficients of the partners. Partners without coefficients add nothing. With ``coefficients=None``, all centers
+    are 0.
     """
     n_partners = int(codes[1 - field].max()) + 1
     place = np.minimum(np.searchsorted(levels, codes[field]), len(levels) - 1)
@@ -371,7 +372,7 @@ def predict_centers(
 
 
 def sorted_distinct(codes: np.ndarray) -> np.ndarray:
-    """Return the sorted distinct codes, int64. This is faster than ``np.unique``, which hashes."""
+    """Return the sorted distinct codes, int64. It sorts, which is faster than the hashing of ``np.unique``."""
     codes = np.sort(codes).astype(np.int64, copy=False)
     return codes if len(codes) < 2 else codes[np.concatenate([[True], codes[1:] != codes[:-1]])]
 

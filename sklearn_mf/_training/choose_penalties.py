@@ -14,12 +14,12 @@ from sklearn_mf._training.sections import Sections, add_counts, add_in_order
 from sklearn_mf._training.shard import Shard
 
 BASE_ALPHA, BASE_DAMPING = 0.01, 2.0  # multiplied by one of the factors
-_FACTORS = 1.0, 0.7, 1.4  # the first is kept if no other one is better
+_FACTORS = 1.0, 0.7, 1.4  # the first factor is taken if none of the others is better
 _HELD_OUT = 0.1  # share of the pairs
-_WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # total pairs; small data need several rounds
-_LARGEST_RANK, _N_ITERATIONS, _MAX_USERS = 64, 8, 2000  # large enough to distinguish the factors
+_WANTED_HELD_OUT, _MOST_ROUNDS = 5000, 10  # pairs of all rounds together; small data need several rounds
+_LARGEST_RANK, _N_ITERATIONS, _MAX_USERS = 64, 8, 2000  # enough to tell which factor is best
 
-# Score users: their rows and those of all items, the users' training pairs and held-out pairs; gives a score for each.
+# Returns a score for each user. Arguments: rows of users, rows of all items, training and held-out pairs of users.
 Score = Callable[[np.ndarray, np.ndarray, PairsBySide, PairsBySide], np.ndarray]
 
 
@@ -31,7 +31,7 @@ def choose_penalties(
     shard: Shard,
     score: Score,
 ) -> PreferenceHyperparameters:
-    """Fill in penalties that are None: base penalties times the factor whose lists find most held-out pairs."""
+    """Fill in penalties that are None: base penalties times the factor with the best score on held-out pairs."""
     if hyper.alpha is not None and hyper.damping is not None:
         return hyper
     candidates = [_with_penalties(hyper, factor) for factor in _FACTORS]
@@ -47,7 +47,7 @@ def choose_penalties(
 
 
 def _draw(seed: int, start: np.ndarray, users: Sections, shard: Shard) -> np.ndarray:
-    """Draw the held-out pairs of this shard, bool (n_pairs,); each section of users draws its own."""
+    """Draw the held-out pairs of this shard, bool (n_pairs,). Each section of users has its own generator."""
     is_held = np.empty(start[-1], dtype=bool)
     for n, rows in zip(users.own_numbers(shard), users.own_slices(shard), strict=True):
         part = is_held[start[rows.start] : start[rows.stop]]
@@ -64,7 +64,7 @@ def _score_each(
     shard: Shard,
     score: Score,
 ) -> np.ndarray:
-    """Score small fits of each candidate without the pairs that are held out."""
+    """Fit a small model with the penalties of each candidate, and score it on the held-out pairs."""
     sides, scores = (training, pairs_of_items(training, n_levels, shard)), []
     asked = _users_to_ask(held_out, shard)
     seen, held = (PairsBySide.of_table(pairs.table(n_levels[1])[asked]) for pairs in (training, held_out))
@@ -79,7 +79,7 @@ def _score_each(
 
 
 def _users_to_ask(held_out: PairsBySide, shard: Shard) -> np.ndarray:
-    """Choose users with held-out pairs from those of all shards, at even distances; return this shard's users."""
+    """Choose every n-th of the users with held-out pairs, counted over all shards; return this shard's users."""
     own = np.flatnonzero(np.diff(held_out.start))
     counts = shard.gather(np.array([len(own)]))
     places = counts[: shard.index].sum() + np.arange(len(own))

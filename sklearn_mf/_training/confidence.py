@@ -11,20 +11,20 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
 _MAX_KNOTS = 4096  # ratings that the rule stores, at even quantiles
-_LARGEST_SCORE = 3.0  # in standard deviations
-_LARGEST_EXPONENT = 40.0  # above, single precision overflows
+_LARGEST_SCORE = 3.0  # largest normal score, in standard deviations
+_LARGEST_EXPONENT = 40.0  # with more, single precision overflows
 _CHUNK = 2**20  # rows that are counted at a time
-_EXACT = 2.0**53  # smaller integers are exact in double precision, so the order of their sums does not matter
+_EXACT = 2.0**53  # below it, integers are exact in double precision, so sums do not depend on their order
 
 
 @dataclass(frozen=True)
 class ConfidenceRule:
-    """Compute the confidence of a rating, which increases with the share of ratings below it.
+    """Compute the confidence of ratings. It increases with the share of lower ratings.
 
-    A rating y has the normal score z of the share of ratings below it plus half the share of equal ones (van der
-    Waerden 1952), within three standard deviations. Its confidence is exp(strength z). So any scale and any tail will
-    do, and a constant y gives 1. A rating between two knots has the confidence of the next lower one: only the order
-    counts.
+    The rank of a rating is the share of ratings below it plus half the share of equal ratings. z is the normal score of
+    this rank (van der Waerden 1952), limited to three standard deviations. The confidence is exp(strength z). Only the
+    order of ratings matters. So any scale and any tail works, and a constant y gives 1. A rating between two knots has
+    the confidence of the lower knot.
     """
 
     strength: float
@@ -50,14 +50,14 @@ class ConfidenceRule:
         return out
 
     def of(self, ratings: np.ndarray) -> np.ndarray:
-        """Return the confidence of ratings, float64; below the range of the fit it is that of the lowest rating."""
+        """Return the confidence of ratings, float64. Below the range of the fit, it is that of the lowest rating."""
         places = np.searchsorted(self.knots, ratings, side="right") - 1
         exponents = self.strength * self.scores[np.maximum(places, 0)]
         return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 
 def levels_and_masses(ratings: np.ndarray, weights: np.ndarray | None, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    """Find the distinct ratings of all shards, increasing, and the weight of each in any unit.
+    """Find the distinct ratings of all shards in increasing order, and the summed weight of each, in any unit.
 
     The result does not depend on the order of the rows or on the shards.
     """
@@ -82,7 +82,7 @@ def _summed(levels: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndar
     """Add up the masses of each level; return the levels in increasing order."""
     if (levels[1:] > levels[:-1]).all():
         return levels, masses
-    order = np.argsort(levels, kind="stable")  # fast, because they consist of sorted parts
+    order = np.argsort(levels, kind="stable")  # fast, because the levels consist of sorted parts
     levels, masses = levels[order], masses[order]
     first = np.flatnonzero(np.concatenate([[True], levels[1:] != levels[:-1]]))
     return levels[first], np.add.reduceat(masses, first)

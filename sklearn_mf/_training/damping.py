@@ -1,15 +1,15 @@
 """Estimate the damping of biases of users and of items: the ratio of the noise of a rating to the variance of biases.
 
 In a rating t = m + b_u + b_i + e, biases of users have variance v_u, biases of items v_i, and the noise has s^2. The
-best biases are means that are shrunken by d_u = s^2 / v_u and d_i = s^2 / v_i. Alternating sums give the biases. One
-step of expectation-maximization per sweep gives the variances (Searle, Casella and McCulloch 1992):
+best biases are means that shrink to zero by the dampings d_u = s^2 / v_u and d_i = s^2 / v_i. Alternating sums give the
+biases. One step of expectation-maximization per sweep gives the variances (Searle, Casella and McCulloch 1992):
 
     b_u = sum_i w (t - m - b_i) / (n_u + d_u),  and b_i likewise
     s^2 = sum w (t - m - b_u - b_i)^2 / (N - sum_u n_u / (n_u + d_u) - sum_i n_i / (n_i + d_i))
     v_u = mean over users of b_u^2 + s^2 / (n_u + d_u),  and v_i likewise
 
-If the noise differs between rows, this estimate fits the noise. The leave-one-out error shows it. In this case, the
-dampings that minimize the leave-one-out error are searched instead.
+If the noise differs between rows, biases with these dampings fit the noise, and their leave-one-out error is large. In
+this case, a search finds the dampings with the smallest leave-one-out error instead.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from sklearn_mf._training.hyperparameters import USUAL_DAMPING, Damping, Hyperpa
 from sklearn_mf._training.shard import Shard
 
 _SMALLEST, _LARGEST = 0.05, 100.0
-# Of counts, times their mean: logs of rates hardly vary by more than 0.5, and where all is noise, there is no limit.
+# For counts, limits are divided by the mean. Logs of rates hardly vary by more than 0.5. Pure noise has no upper limit.
 _SMALLEST_OF_COUNTS, _LARGEST_OF_COUNTS = 4.0, 1e12
-_RATINGS_PER_UNIT = 10.0  # with few ratings, a large damping cannot be recognized
+_RATINGS_PER_UNIT = 10.0  # ratings for each unit of damping: few ratings do not show that damping is large
 _MAX_SWEEPS, _MAX_CHANGE = 30, 0.02  # sweeps end when an estimate changes by less than this share
-_N_SWEEPS_OF_SEARCH = 4  # start from the biases of the previous pair of dampings
+_N_SWEEPS_OF_SEARCH = 4  # they start from the biases of the previous pair of dampings
 _SEARCH_RATIO = 2.0
 _SUSPICIOUS_ERROR = 0.85  # leave-one-out error, relative to the variance of ratings
-_MIN_GAIN_OF_SEARCH = 0.05  # smallest gain in leave-one-out error for which the estimate is replaced
+_MIN_GAIN_OF_SEARCH = 0.05  # smallest relative gain of the usual dampings over the estimate that starts the search
 _ROUNDING, _TINY = 1e-10, 1e-30  # smaller squares do not count as variance
 _LARGEST_SHARE = 0.95  # largest share of a rating in its own prediction
 
 
 def with_damping(hyper: Hyperparameters, grid: BlockGrid, shard: Shard) -> Hyperparameters:
-    """Fill in the damping if it is None: estimate that of biases."""
+    """Fill in the damping if it is None; the damping of biases is estimated."""
     if hyper.damping is not None:
         return hyper
     if not hyper.fit_bias:
@@ -46,7 +46,7 @@ def with_damping(hyper: Hyperparameters, grid: BlockGrid, shard: Shard) -> Hyper
     usual = USUAL_DAMPING, USUAL_DAMPING
     estimate = estimate_damping(grid, shard, not hyper.loss.is_standardized) or usual
     if hyper.n_usual_damping > 0:
-        # Logarithms are averaged. Ratings beyond one for each level tell of the damping.
+        # Average the logarithms. Only ratings beyond the first of each level carry information about damping.
         n = max(grid.n_ratings - grid.n_rated_rows, 0)
         share = n / (hyper.n_usual_damping + n)
         estimate = np.exp((1.0 - share) * np.log(usual) + share * np.log(estimate)).tolist()
@@ -69,9 +69,9 @@ def estimate_damping(grid: BlockGrid, shard: Shard, is_count: bool = False) -> t
 
 
 class _Effects:
-    """Fit additive effects of users and items, for one pair of dampings after another.
+    """Fit additive effects (biases) of users and items, for one pair of dampings after another.
 
-    Effects of items are up to date in all shards.
+    All shards have the current effects of all items.
     """
 
     def __init__(self, grid: BlockGrid, shard: Shard, is_count: bool = False):
@@ -93,7 +93,7 @@ class _Effects:
             self._bounds = smallest, max(self._bounds[1], min(_LARGEST / mean, _LARGEST_OF_COUNTS), smallest)
 
     def maximize_likelihood(self, dampings: np.ndarray) -> np.ndarray:
-        """Find approximately the most likely dampings, starting from the given ones."""
+        """Find the most likely dampings approximately, starting from the given ones."""
         for _ in range(_MAX_SWEEPS):
             before, squares = dampings, self._sweep(dampings)
             spent = sum(
@@ -116,9 +116,9 @@ class _Effects:
         return self._left_out_squares(np.concatenate(shares)) / self._total
 
     def search(self, dampings: np.ndarray, least: float) -> np.ndarray:
-        """Find the dampings with the lowest leave-one-out error, by factors of 2, one side after the other."""
+        """Search the dampings with the lowest leave-one-out error, in factors of 2, one side after the other."""
         field, n_failures = 0, 0
-        while n_failures < 4:  # larger and smaller values on both sides
+        while n_failures < 4:  # until neither larger nor smaller values help on either side
             ratio = _SEARCH_RATIO if n_failures < 2 else 1 / _SEARCH_RATIO
             tried = dampings.copy()
             tried[field] = np.clip(tried[field] * ratio, *self._bounds)
@@ -136,7 +136,7 @@ class _Effects:
             sums, n = self._residual_sums(field), self._n[field]
             effects = self._effects[self._sides[field]]
             np.divide(sums, n + dampings[field], out=effects)
-            # |t - b|^2 = |t|^2 - 2 <b, sums of t> + sum n b^2, of users with t - m, of items with t - m - b_u.
+            # |x - b|^2 = |x|^2 - 2 <b, sums of x> + sum n b^2. For users x = t - m, for items x = t - m - b_u.
             of_targets = self._user_sums if field == 0 else sums
 
             def change(
@@ -155,7 +155,7 @@ class _Effects:
         return float(self._shard.gather(np.array(sums)).sum())
 
     def _variance(self, field: int, noise: float, damping: float) -> float:
-        """Return the mean square of the effects of a side that have ratings, and of their uncertainty."""
+        """Return the mean square of the effects of a side, including their uncertainty, over levels with ratings."""
         effects, n = self._effects[self._sides[field]], self._n[field]
 
         def squares(part: slice) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fit a model to ratings: hold some out, train, and perhaps train again on all. Arrays, no ids."""
+"""Fit a model to ratings: hold some out, train, and perhaps refit on all ratings. Works on arrays, not on ids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn_mf._training.schedules import (
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._training.tape import Tape
 
-_RATINGS_OF_USUAL_DAMPING = 1000.0  # weight of the usual damping, in ratings, against the estimate of a first batch
+_RATINGS_OF_USUAL_DAMPING = 1000.0  # weight of the usual damping, in ratings, in the average with an estimate
 
 
 def learn(steps: Steps[tuple[TrainingRun, TrainingHistory]], callback: Callback) -> Learned:
@@ -43,8 +43,8 @@ def fit_steps(
 ) -> Steps[tuple[TrainingRun, TrainingHistory]]:
     """Train on the ratings of a shard, epoch by epoch; return the run, and the losses and scores of its result.
 
-    ``coded`` is used up. ``held`` has the ratings for early stopping; otherwise some are held out. A ``tape`` resumes
-    an earlier fit.
+    ``coded`` is used up. ``held`` has the ratings for early stopping. If it is None, early stopping holds out some of
+    the ratings. A ``tape`` resumes an earlier fit.
     """
     tape = Tape() if tape is None else tape
     ratings = canonical_ratings(coded, hyper.rank, rng, shard)
@@ -72,12 +72,12 @@ def fit_steps(
 def fit_first_batch(
     coded: CodedRatings, hyper: Hyperparameters, stopping: StoppingRule, rng: np.random.Generator, shard: Shard
 ) -> Learned:
-    """Fit the first of many batches; with few ratings, an estimated damping stays near the usual one."""
+    """Fit the first of many batches. With few ratings, the estimated damping stays near the usual damping."""
     counted = coded.values if coded.weights is None else coded.values[coded.weights > 0]
     if counted.min() == counted.max():
         raise ValueError(
-            "The first batch sets the mean and the scale of the ratings, but all its ratings in y are the "
-            "same. Begin with a batch of different ratings, or with fit."
+            "The first batch sets the mean and the scale of the ratings, but all ratings in its y are the "
+            "same. Start with a batch of different ratings, or with fit."
         )
     hyper = replace(hyper, n_usual_damping=_RATINGS_OF_USUAL_DAMPING)
     return learn(fit_steps(coded, hyper, stopping, None, None, rng, shard), Callback())

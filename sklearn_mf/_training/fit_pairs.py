@@ -1,4 +1,4 @@
-"""Fit a preference model to pairs, and solve users or items that are added later. Arrays, no ids."""
+"""Fit a preference model to pairs, and solve users or items that are added later. Works on arrays, not on ids."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import one_blas_thread
 
-_MIN_RELATIVE_EIGENVALUE = 1e-8  # relative to the largest; directions with less count as undetermined
+_MIN_RELATIVE_EIGENVALUE = 1e-8  # relative to the largest; pairs do not determine directions with less
 
 
 @dataclass(frozen=True)
 class PreferenceState:
-    """Hold what is needed to solve and explain later pairs."""
+    """Hold the state that is needed to solve and explain later pairs."""
 
     hyper: PreferenceHyperparameters
     rule: ConfidenceRule | None  # rule for ratings; None if the fit had none
-    weight_scale: float  # largest sample weight of the fit: confidences are relative to it
+    weight_scale: float  # largest sample weight of the fit; weights are divided by it
     unit: float  # mean confidence over the pairs of the fit
     w0: float
-    grams: list[np.ndarray]  # float64 (rank, rank) of users and of items: the sum of each row's product with itself
+    grams: list[np.ndarray]  # Gram matrices of users and of items, float64 (rank, rank)
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """Hold the rows of users and items, with one more for unknown ids, and their training state."""
+    """Hold the rows of users and items, one more row on each side for unknown ids, and the training state."""
 
     rows: list[np.ndarray]  # float32 (n_levels + 1, rank); the last is the mean of the others
     state: PreferenceState
     n_items_of_fit: int
     objectives: list[float] = field(default_factory=list)
-    n_items_of_users: dict[int, int] = field(default_factory=dict)  # number of items when later users were solved
+    n_items_of_users: dict[int, int] = field(default_factory=dict)  # of users solved later: items at that time
 
     def solver_of(self, target_field: int) -> RowSolver:
         """Return the solver for rows of a side, given those of the other side."""
         return RowSolver(self.state, self.rows[1 - target_field][:-1], 1 - target_field)
 
     def system_of_user(self, user: int, items: np.ndarray, weights: np.ndarray) -> UserSystem:
-        """Return the equations of a user: of the items at that time, in increasing order, those of the user."""
+        """Return the equations of a user: with the items that the model had when the user was solved."""
         n_items = self.n_items_of_users.get(user, self.n_items_of_fit)
         known, later = np.split(self.rows[1][:-1], [n_items])
         n_own = np.searchsorted(items, n_items)
@@ -108,7 +108,7 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PartOfPreferences:
-    """Hold the rows that a shard owns, and what all shards know."""
+    """Hold the rows that a shard owns, and the values that all shards have."""
 
     rows: list[np.ndarray]  # float32 (n_own, rank) of users and of items; the next alternation changes them
     state: PreferenceState
@@ -117,13 +117,13 @@ class PartOfPreferences:
 
 @dataclass(frozen=True)
 class Alternation:
-    """Describe an alternation; all shards get the same."""
+    """Describe an alternation. All shards get the same numbers."""
 
     objective: float  # after the update of users, per distinct pair
     decrease: float  # relative decrease of the objective
     is_last: bool
-    learned: Callable[[], PartOfPreferences] | None  # until the next alternation; all shards call it, or none
-    save: Callable[[], dict[str, np.ndarray]] | None  # copies the state from which begin_alternations resumes
+    learned: Callable[[], PartOfPreferences] | None  # call it in all shards or in none, before the next alternation
+    save: Callable[[], dict[str, np.ndarray]] | None  # copies the state for begin_alternations to resume from
 
     def __str__(self) -> str:
         return f"objective {self.objective:.5f}  decrease {self.decrease:.1e}"
@@ -163,10 +163,10 @@ def begin_alternations(
 ) -> Alternations:
     """Choose penalties; return a generator that alternates until the objective hardly decreases.
 
-    It yields after each alternation, and is sent whether to stop. ``finished`` ends it and returns its result. All
-    shards take each step together. ``by_user`` has the pairs of this shard's users. ``state`` has what is known before.
-    ``score`` scores penalties. ``saved`` has what all shards saved after an alternation, stacked. ``is_stopped`` says
-    whether the fit was told to stop then.
+    It yields after each alternation, and receives whether to stop. ``finished`` ends it and returns its result. All
+    shards take each step together. ``by_user`` has the pairs of this shard's users. ``state`` has the values that are
+    known before the fit. ``score`` scores penalties. ``saved`` has the stacked arrays of all shards that were saved
+    after an alternation. ``is_stopped`` says whether the fit was told to stop at that point.
     """
     hyper = choose_penalties(by_user, n_levels, state.hyper, rng, shard, score)
     sides = by_user, pairs_of_items(by_user, n_levels, shard)
@@ -178,9 +178,9 @@ def begin_alternations(
 
 
 def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[float], is_over: bool) -> Alternations:
-    """Alternate; return what was learned when told to stop.
+    """Alternate until the end or until told to stop; return the learned rows.
 
-    ``objectives`` are those of earlier alternations. ``is_over`` says whether one of them was the last.
+    ``objectives`` has the objectives of earlier alternations. ``is_over`` says whether the last of them was the end.
     """
 
     def learned(is_last: bool = False) -> PartOfPreferences:
@@ -206,7 +206,7 @@ def _alternations(solver: ALSSolver, state: PreferenceState, objectives: list[fl
 
 
 def finished(steps: Alternations) -> PartOfPreferences:
-    """End the alternations; return what this shard has learned."""
+    """End the alternations; return the rows that this shard has learned."""
     try:
         steps.send(True)
     except StopIteration as end:
@@ -215,7 +215,7 @@ def finished(steps: Alternations) -> PartOfPreferences:
 
 
 def assembled(parts: list[PartOfPreferences]) -> Preferences:
-    """Put together what all shards have learned, in their order."""
+    """Join the learned rows of all shards, in their order."""
     rows = [_with_average([part.rows[f] for part in parts]) for f in range(2)]
     return Preferences(rows, parts[0].state, len(rows[1]) - 1, parts[0].objectives)
 
@@ -233,9 +233,9 @@ class SolvedRow:
 def fold_in_pairs(
     known: Preferences, pairs: CodedPairs, target_field: np.ndarray
 ) -> tuple[Preferences, list[SolvedRow]]:
-    """Solve the levels in ``target_field`` of each row, with everything else fixed.
+    """Solve the level in ``target_field`` of each pair, with all other rows held fixed.
 
-    Returns the grown model, and the solved rows.
+    Returns the model with the new rows, and the solved rows.
     """
     rows = [_grown(own, n) for own, n in zip(known.rows, pairs.n_levels, strict=True)]
     grams, solved = [gram.copy() for gram in known.state.grams], []
@@ -255,7 +255,7 @@ def _solve_targets(
     grams: list[np.ndarray],
     solved: list[SolvedRow],
 ) -> None:
-    """Solve levels into ``rows``, add their products to ``grams``, and append them to ``solved``."""
+    """Solve levels. Write them to ``rows``, update ``grams``, and append them to ``solved``."""
     for f in np.unique(target_field).tolist():
         given = pairs.of_rows(np.flatnonzero(target_field == f), f)
         levels, solver = np.unique(given.codes[0]).tolist(), known.solver_of(f)

@@ -1,4 +1,4 @@
-"""Solve new levels exactly, with everything else fixed. Arrays, no ids."""
+"""Solve new levels exactly, with all other parameters held fixed. Works on arrays, not on ids."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.threads import chunks, one_blas_thread
 
 _MAX_NUMBERS_AT_ONCE = 2**21  # numbers in the matrices that are solved together
-_MIN_RELATIVE_EIGENVALUE = 1e-8  # relative to the largest; directions with less count as undetermined
+_MIN_RELATIVE_EIGENVALUE = 1e-8  # relative to the largest; ratings do not determine directions with less
 
 
 def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarray, hyper: Hyperparameters) -> Learned:
-    """Solve biases and factors of the levels in ``target_field`` of each row, with everything else fixed.
+    """Solve bias and factors of the level in ``target_field`` of each rating, with all other parameters held fixed.
 
-    For each level this is the minimum, over its bias b and factors v, of
+    For each level, its bias b and factors v minimize
 
         sum w/2 (y - c - b - <v, s>)^2 + k (alpha n + delta)/2 |v - z|^2 + (alpha_bias n + delta_b)/2 (b - zb)^2
 
-    on the standardized scale. Here k is the scale of the penalties of factors, c the prediction of the other fields of
-    a row, and s the sum of their factors.
+    on the standardized scale. Here k is the scale of the penalties of factors. c is the prediction from the other
+    fields of a rating, and s is the sum of their factors. z and zb are the centers.
     """
     hyper = hyper.with_damping_of(learned.state.hyper)
     indices, y = np.stack(coded.codes, axis=1), coded.values
@@ -42,7 +42,7 @@ def fold_in_levels(learned: Learned, coded: CodedRatings, target_field: np.ndarr
 
 @dataclass(frozen=True)
 class _SortedRatings:
-    """Hold ratings in the order of the solved levels; those of level k are ``bounds[k]:bounds[k + 1]``."""
+    """Hold ratings in the order of the solved levels. Level k has the ratings ``bounds[k]:bounds[k + 1]``."""
 
     levels: np.ndarray
     bounds: np.ndarray
@@ -93,10 +93,10 @@ def _fold_in_field(grown: Learned, f: int, ratings: _SortedRatings, hyper: Hyper
 def _left_out_squares(
     s: np.ndarray, t: np.ndarray, ratings: _SortedRatings, strength: np.ndarray, solved: np.ndarray, rank: int
 ) -> np.ndarray:
-    """Sum w e^2 (1 + h) over the ratings of each level, with h of each as if it were left out of the level's row.
+    """Sum w e^2 (1 + h) over the ratings of each level, with the h of each rating as if it had been left out.
 
-    h is <s, P s>. P is the inverse of the precision by component: the penalty plus the sum of w s^2 of the other
-    ratings.
+    h is <s, P s>. P is the inverse of the diagonal precision: the penalty plus the sum of w s^2 over the other
+    ratings of the level.
     """
     w, start = ratings.weights, ratings.bounds[:-1]
     of_rating = np.repeat(np.arange(len(solved)), np.diff(ratings.bounds))
@@ -110,7 +110,7 @@ def _left_out_squares(
 
 
 def _regression_of(grown: Learned, f: int, ratings: _SortedRatings, unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return s, the summed factors of the other fields (n, rank), and the standardized target y - c of each rating."""
+    """Return, for each rating, s (the summed factors of the other fields) and the standardized target y - c."""
     indices, y, rank = ratings.indices, ratings.y, len(unit) - 1
     s, c = np.zeros((len(y), rank)), np.full(len(y), grown.model.intercept / unit[rank])
     for g in range(indices.shape[1]):
@@ -143,7 +143,7 @@ def _solve(
 
 
 def _solve_each(gram: np.ndarray, right: np.ndarray, is_regular: bool) -> np.ndarray:
-    """Solve a system for each level; if there is no or almost no penalty, return the shortest solution."""
+    """Solve a system for each level. If there is no penalty or hardly any, return the shortest solution."""
     if is_regular:
         try:
             return np.linalg.solve(gram, right[:, :, None])[:, :, 0]

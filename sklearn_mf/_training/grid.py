@@ -1,4 +1,4 @@
-"""Make the block grid: standardized ratings, block after block, in the form for the kernel."""
+"""Make the block grid: standardized ratings, one block after another, in the form for the kernel."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
 _MAX_CHUNK = 2**18  # ratings per task, the length of temporary arrays
-_MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # most steps of a context row: its visits times the step of each
+_MAX_CONTEXT_STEPS_PER_EPOCH = 2.0  # largest sum of the steps of a context row: number of visits times step
 
 
 @dataclass
 class BlockGrid:
     """Hold standardized ratings of a shard in the form for the kernel. A block works on the rows of its two groups.
 
-    All blocks share the rows of context columns. A block numbers those that it has ratings of; they are its context
-    rows.
+    All blocks share the rows of context columns. The context rows of a block are those of its ratings. Each block
+    numbers its context rows.
     """
 
     layout: GridLayout
@@ -37,44 +37,44 @@ class BlockGrid:
     context_start: np.ndarray  # int64 (n_blocks + 1,): a block's part of context_rows
     context_merge_weight: np.ndarray  # float32 (n_context_rows,): the block's part of the row's weight in its stratum
     context_step_factor: np.ndarray  # float32 (n_context_rows,): the part of each step that the row takes
-    row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row, of all shards
+    row_weights: np.ndarray  # float64 (n_rows,): summed weight of the ratings of each stacked row, over all shards
     total_weight: float  # of the ratings of all shards
     n_ratings: int  # of all shards
     n_rated_rows: int  # of users and items of all shards: those that have ratings
 
     @property
     def n_groups(self) -> int:
-        """Number of item groups, and of user groups of all shards."""
+        """Number of item groups, which is also the number of user groups of all shards."""
         return self.layout.n_groups
 
     @property
     def own_groups(self) -> range:
-        """The user groups that are here."""
+        """The user groups of this shard."""
         return self.layout.own_groups
 
     @property
     def row_of(self) -> list[np.ndarray]:
-        """The stacked row of each level by field, int64 (n_levels,); of one shard that has all users."""
+        """The stacked row of each level by field, int64 (n_levels,). Only for a shard that has all users."""
         return self.layout.row_of
 
     @property
     def n_users(self) -> int:
-        """Number of users that are here."""
+        """Number of users of this shard."""
         return int(self.layout.offset[1])
 
     @property
     def n_pair_rows(self) -> int:
-        """Number of rows of users and items together; they come before those of context columns."""
+        """Number of rows of users and items together. They come before the rows of context columns."""
         return int(self.layout.offset[2])
 
     @property
     def sides(self) -> tuple[slice, slice]:
-        """The rows of users, and those of items."""
+        """The rows of users, and the rows of items."""
         return slice(0, self.n_users), slice(self.n_users, self.n_pair_rows)
 
     @property
     def own_rows(self) -> list[slice]:
-        """The rows that are up to date here between sweeps: all but the items of other shards."""
+        """The rows that are up to date in this shard between sweeps: all except the items of other shards."""
         return [*self.layout.own_pair_rows, slice(self.n_pair_rows, len(self.row_weights))]
 
     @property
@@ -84,12 +84,12 @@ class BlockGrid:
         return [*self.layout.own_pair_rows, *(slice(*ends) for ends in pairwise(offset[2:]))]
 
     def parts(self, field: int, size: int) -> list[slice]:
-        """Cut the rows of users or items that this shard sums over; rows are counted within their field."""
+        """Cut the rows of users or items that this shard sums over into slices; rows are counted within their field."""
         return self.layout.parts(field, size)
 
 
 def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard, learning_rate: float) -> BlockGrid:
-    """Number the context rows of each block, separate ratings of the same row, standardize. ``ratings`` are used up."""
+    """Number context rows, move ratings of the same row apart, and standardize. ``ratings`` are used up."""
     layout, block_start = ratings.layout, ratings.block_start
     context_rows, context_start, context_merge_weight, row_weights = _number_context_rows(ratings)
     context_step_factor = _step_factor(row_weights[context_rows] / layout.n_groups, learning_rate)
@@ -126,10 +126,11 @@ def make_grid(ratings: Ratings, scale: TargetScale, shard: Shard, learning_rate:
 
 
 def _step_factor(visits: np.ndarray, learning_rate: float) -> np.ndarray:
-    """Return the part of each step, float32, that rows with that many visits per epoch take.
+    """Return the part of each step that context rows with this many visits per epoch take, float32.
 
-    A context has far more ratings than a user or an item. With whole steps it would follow the last of them. So an
-    epoch moves it by the mean of the results of ``n_groups`` blocks, like ``row_weights / n_groups`` visits.
+    A context has far more ratings than a user or an item. With whole steps it would follow the last of these ratings.
+    Instead, the blocks of a stratum work on copies of a context row, and the row moves by the weighted mean of their
+    changes. So an epoch moves the row like ``row_weights / n_groups`` visits.
     """
     steps = np.maximum(visits * learning_rate, 1e-300)
     return np.minimum(_MAX_CONTEXT_STEPS_PER_EPOCH / steps, 1.0).astype(np.float32)
@@ -138,14 +139,14 @@ def _step_factor(visits: np.ndarray, learning_rate: float) -> np.ndarray:
 def _spread_and_weigh(
     ratings: Ratings, n_context_rows: np.ndarray, context_step_factor: np.ndarray, row_weights: np.ndarray, shard: Shard
 ) -> np.ndarray:
-    """Separate ratings of the same row, add their weights to ``row_weights``, return ``batch_kinds`` of the grid."""
+    """Move ratings of the same row apart, fill in ``row_weights``, and return ``batch_kinds`` of the grid."""
     layout, blocks = ratings.layout, ratings.blocks
     blocks.set_rows(np.column_stack([layout.n_rows, n_context_rows]))
     batch_kinds = shard.storage.empty(len(ratings.values) // BATCH + len(n_context_rows), np.uint8)
     shard.threads.map(
         lambda of_group: blocks.spread(of_group, context_step_factor, batch_kinds), layout.blocks_of_users
     )
-    # The weights of a row are added in the same order, whatever the threads and shards.
+    # The weights of a row are added in the same order for any number of threads and shards.
     first_row, items = layout.first_row, row_weights[layout.offset[1] : layout.offset[2]]
     shard.threads.map(
         lambda of_group: blocks.add_row_weights(of_group, first_row, 0, row_weights), layout.blocks_of_users
@@ -171,7 +172,7 @@ def _in_single_precision(values: np.ndarray, scale: TargetScale, shard: Shard) -
 
 
 def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """List the context rows that each block works on, and number them within the block into ``index``.
+    """List the context rows of each block, and write their numbers within the block to ``index``.
 
     Return ``context_rows``, ``context_start`` and ``context_merge_weight`` of the grid, and the summed weights of all
     stacked rows, which are zero for users and items.
@@ -189,7 +190,7 @@ def _number_context_rows(ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.n
         rows.append(rows_of_block[:n_numbered].copy())
         weights.append(weights_of_block[:n_numbered].astype(np.float32))
         context_start[b + 1] = context_start[b] + n_numbered
-    context_rows = np.concatenate(rows)  # one after the other, to save memory
+    context_rows = np.concatenate(rows)  # one array after the other, to save memory
     share = np.concatenate(weights)
     weights.clear()
     for lo, hi in zip(context_start[:-1:n_groups], context_start[n_groups::n_groups], strict=True):

@@ -1,12 +1,12 @@
 """Assign users and items at random to groups: the place of each level in the block grid.
 
-Block (a, b) holds the ratings of user group a and item group b. A stratum is a set of blocks that share no group, so
-their updates commute (Gemulla et al. 2011). With P groups, the block of user group a in stratum s has the item group
-(a + s) mod P. A shard has the user groups a0, ..., a0 + A - 1. Its block ``s A + a - a0`` is that of user group a in
-stratum s. A single shard has all groups, A = P.
+Block (a, b) holds the ratings of user group a and item group b. A stratum is a set of blocks that share no group. So
+the order of their updates does not matter (Gemulla et al. 2011). With P groups, the block of user group a in stratum s
+has the item group (a + s) mod P. A shard has the user groups a0, ..., a0 + A - 1. Its block ``s A + a - a0`` belongs to
+user group a and stratum s. A single shard has all groups, A = P.
 
-A section is a run of groups of users, together with the item groups of the same numbers. A shard has some sections.
-Sums over rows are computed section by section.
+A section is a run of user groups, together with the item groups of the same numbers. A shard has some sections. Sums
+over rows are computed section by section.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ import numpy as np
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import slices
 
-_MAX_BYTES_OF_BLOCK_ROWS = 512 * 1024  # factor rows of one block: half of a usual L2 cache
+_MAX_BYTES_OF_BLOCK_ROWS = 512 * 1024  # size of the factor rows of a block: half of a usual L2 cache
 _MIN_RATINGS_OF_BLOCK = 256  # on average; with fewer, calls and cache misses cost more than they save
 _MAX_RATINGS_OF_BLOCK = 2**18  # on average; with more, sorting a block needs much memory
 _MIN_VISITS_OF_ROW = 6  # per block, on average; with fewer, loading rows costs more than the cache saves
 _MIN_GROUPS, _MIN_LEVELS = 8, 64  # at least 8 groups if both sides have 64 levels, enough for 8 threads
-# In the mean; below, small arrays and, of several shards, messages cost more than is gained.
+# Averages. With smaller sections, small arrays and messages between shards cost more than they save.
 _MIN_ROWS_OF_SECTION, _MIN_RATINGS_OF_SECTION = 2**12, 2**19
 
 
 @dataclass
 class GridLayout:
-    """Hold the place of each level. Rows of all fields are stacked, those of one group side by side.
+    """Hold the place of each level. Rows of all fields are stacked, and the rows of a group follow each other.
 
-    The rows of a shard are those of its own users, of all items and of all contexts.
+    A shard has rows for its own users, for all items and for all contexts.
     """
 
     n_groups: int
@@ -49,7 +49,7 @@ class GridLayout:
 
     @cached_property
     def own_groups(self) -> range:
-        """Groups of users that are here, and of items that begin and end each sweep here."""
+        """Numbers of this shard's user groups. The item groups of the same numbers begin and end each sweep here."""
         sections = self.own_sections
         return range(int(self.section_start[sections.start]), int(self.section_start[sections.stop]))
 
@@ -60,17 +60,17 @@ class GridLayout:
 
     @cached_property
     def own_users(self) -> slice:
-        """Places of the users that are here."""
+        """Places of the users of this shard."""
         return slice(int(self.user_start[self.own_groups.start]), int(self.user_start[self.own_groups.stop]))
 
     @cached_property
     def own_items(self) -> slice:
-        """Places of the items that begin and end each sweep here."""
+        """Places of the items that begin and end each sweep in this shard."""
         return slice(int(self.item_start[self.own_groups.start]), int(self.item_start[self.own_groups.stop]))
 
     @property
     def own_pair_rows(self) -> tuple[slice, slice]:
-        """Stacked rows of the users that are here, and of the items that begin and end each sweep here."""
+        """Stacked rows of this shard's users, and of the items that begin and end each sweep in this shard."""
         n_users, items = int(self.offset[1]), self.own_items
         return slice(0, n_users), slice(n_users + items.start, n_users + items.stop)
 
@@ -82,7 +82,7 @@ class GridLayout:
 
     @property
     def places_here(self) -> list[np.ndarray]:
-        """Places whose groups are counted from the first that is here on."""
+        """Places with groups that are counted from this shard's first group on."""
         if self.is_whole:
             return self.places
         first = self.own_groups.start
@@ -97,7 +97,7 @@ class GridLayout:
 
     @cached_property
     def row_of(self) -> list[np.ndarray]:
-        """The stacked row of each level by field, int64 (n_levels,); of one shard that has all users."""
+        """The stacked row of each level by field, int64 (n_levels,). Only for a shard that has all users."""
         return [first + place for first, place in zip(self.offset[:-1], self.place_of, strict=True)]
 
     @cached_property
@@ -110,7 +110,7 @@ class GridLayout:
 
     @cached_property
     def numbers_of_blocks(self) -> np.ndarray:
-        """The number that each block has where one shard has all, int64 (n_blocks,)."""
+        """The number that each block has if a single shard has all blocks, int64 (n_blocks,)."""
         stratum = np.repeat(np.arange(self.n_groups, dtype=np.int64), len(self.own_groups))
         return stratum * self.n_groups + self.groups_of_blocks[0]
 
@@ -129,7 +129,7 @@ class GridLayout:
 
     @cached_property
     def blocks_of_users(self) -> list[np.ndarray]:
-        """The blocks of each group of users that is here, in the order of strata."""
+        """The blocks of each user group of this shard, in the order of strata."""
         n_own = len(self.own_groups)
         return [np.arange(self.n_groups, dtype=np.int64) * n_own + group for group in range(n_own)]
 
@@ -138,9 +138,9 @@ class GridLayout:
         return stratum * len(self.own_groups) + user_group - self.own_groups.start
 
     def parts(self, field: int, size: int) -> list[slice]:
-        """Cut the rows of users or items, counted within their field, into slices that no section or ``size`` crosses.
+        """Cut the rows of users or items into slices, within sections and of at most ``size`` rows.
 
-        For items, these are those that begin and end each sweep here.
+        Rows are counted within their field. For items, it cuts the rows that begin and end each sweep in this shard.
         """
         if (field, size) in self._parts:
             return self._parts[field, size]
@@ -155,7 +155,7 @@ class GridLayout:
         return {}
 
     def of_all_blocks(self, values: np.ndarray, shard: Shard) -> np.ndarray:
-        """Arrange a number for each block of all shards in the block order of a single shard, (n_blocks, ...)."""
+        """Collect a number for each block from all shards, in the block order of a single shard, (n_blocks, ...)."""
         if self.is_whole:
             return values
         by_group = np.moveaxis(values.reshape(self.n_groups, len(self.own_groups), *values.shape[1:]), 0, 1)
@@ -163,13 +163,13 @@ class GridLayout:
         return np.moveaxis(whole, 0, 1).reshape(self.n_groups**2, *values.shape[1:])
 
     def share_items(self, arrays: list[np.ndarray], shard: Shard) -> None:
-        """Send all shards the rows of items, which are written where these begin each sweep."""
+        """Send the rows of items to all shards. Each shard sends the rows that begin each sweep there."""
         bounds = np.searchsorted(self.owner, np.arange(shard.n_shards + 1))
         shard.share(arrays, self.item_start[bounds])
 
 
 def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> int:
-    """Choose the number of user and of item groups; it depends on the data and the rank, never on the machine."""
+    """Choose the number of user groups and of item groups. It depends on the data and the rank, not on the machine."""
     fewest = min(n_users, n_items)
     row_bytes = 4 * rank + 8  # factors, bias, damping
     max_for_cache = -(-(n_users + n_items) * row_bytes // _MAX_BYTES_OF_BLOCK_ROWS)
@@ -189,7 +189,7 @@ def choose_n_sections(n_ratings: int, n_users: int, n_items: int, n_groups: int)
 def assign_groups(
     n_levels: list[int], permutations: list[np.ndarray], n_groups: int, n_sections: int, shard: Shard
 ) -> GridLayout:
-    """Assign users and items to groups: the place of a level is drawn, and gives its group."""
+    """Assign users and items to groups. ``permutations`` has the drawn place of each level, which gives its group."""
     starts, places = [], []
     for f, place in enumerate(permutations):
         start = -(-np.arange(n_groups + 1, dtype=np.int64) * n_levels[f] // n_groups)

@@ -15,23 +15,24 @@ from sklearn_mf._training.scaling import TargetScale
 from sklearn_mf._utils.records import with_fields
 
 OUT_OF_SCALE_MESSAGE = (
-    "Ratings in y or weights are far beyond those that the model began with. Rescale them as those were."
+    "Ratings in y or weights are far beyond those that the model began with. Rescale them in the same way as the "
+    "earlier ones."
 )
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Hold the state from which training can continue; lists have a table for each field, on the scale of y.
+    """Hold the state that training needs to continue. Lists have a table for each field, on the scale of y.
 
-    Arrays become tables here, and are arrays when pickled.
+    Arrays become tables here. Pickle stores them as arrays.
     """
 
     hyper: Hyperparameters
     scale: float  # scale of the targets
     weight_unit: float
     level_sums: list[RowTable]  # (n_levels, N_SUMS): weights, squares, partners; standardized
-    centers: list[RowTable | None]  # (n_levels, rank + 1): what factors and the bias shrink to; or None
-    coefficients: list[RowTable | None]  # (levels of the other field, rank + 1): what centers are summed of
+    centers: list[RowTable | None]  # (n_levels, rank + 1): centers of factors and bias; or None
+    coefficients: list[RowTable | None]  # (levels of the other field, rank + 1): a center is their sum
     knowledge: Knowledge
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class TrainingState:
             self.__post_init__()
 
     def without_users(self) -> TrainingState:
-        """Remove what belongs to users, from a model of two fields."""
+        """Remove the state of all users, from a model of two fields."""
 
         def none_of(table: RowTable | None) -> RowTable | None:
             return None if table is None else as_table(np.empty((0, *table.shape[1:]), dtype=np.float32))
@@ -64,7 +65,7 @@ class TrainingState:
         )
 
     def without_levels(self, field: int, levels: np.ndarray) -> TrainingState:
-        """Remove what belongs to levels of users (field 0) or items (1)."""
+        """Remove the state of some levels of users (field 0) or items (1)."""
 
         def without(tables: list[RowTable | None], at: int) -> list[RowTable | None]:
             kept = list(tables)
@@ -94,14 +95,14 @@ class Learned:
 
     @property
     def target_scale(self) -> TargetScale:
-        """The way from ratings to the standardized scale."""
+        """Conversion of ratings to the standardized scale."""
         location = self.model.intercept if self.state.hyper.loss.is_standardized else 0.0
         return TargetScale(location, self.state.scale)
 
     def version(self, levels: list[np.ndarray], n_levels: list[int]) -> Learned:
-        """Return a version in which the rows of these levels can be written, by field; new ones are 0.
+        """Return a version in which the rows of these levels can be written, by field. New rows are 0.
 
-        ``levels`` are sorted and include all new ones. Other rows are shared with this object.
+        ``levels`` are sorted and include all new levels. Other rows are shared with this object.
         """
         model, state = self.model, self.state
 
@@ -110,7 +111,7 @@ class Learned:
             return [None if table is None else table.version(own, n) for table, own, n in given]
 
         coefficients = list(state.coefficients)
-        for f in range(2):  # these are not changed, but have rows of all levels
+        for f in range(2):  # these do not change, but need a row for each level
             if coefficients[f] is not None and len(coefficients[f]) < n_levels[1 - f]:
                 new = levels[1 - f][levels[1 - f] >= len(coefficients[f])]
                 coefficients[f] = coefficients[f].version(new, n_levels[1 - f])
@@ -125,9 +126,9 @@ class Learned:
 
 @dataclass(frozen=True)
 class LearnedPart:
-    """Hold what one shard has learned: for each field the rows that it owns, in the order of their places.
+    """Hold the learned rows that one shard owns, for each field, in the order of their places.
 
-    If one shard has all rows, they may be in the order of levels.
+    If one shard has all rows, the rows may be in the order of levels.
     """
 
     factors: list[np.ndarray]
@@ -140,7 +141,7 @@ class LearnedPart:
 
 @dataclass(frozen=True)
 class LearnedWhole:
-    """Hold what is the same in all shards."""
+    """Hold the learned values that are the same in all shards."""
 
     hyper: Hyperparameters
     target_scale: TargetScale
@@ -154,7 +155,7 @@ class LearnedWhole:
 
 
 def assemble(parts: list[LearnedPart], places: list[np.ndarray]) -> Learned:
-    """Put the parts of all shards together; ``places`` are those of the levels by field."""
+    """Put the parts of all shards together. ``places`` has the place of each level by field."""
 
     def in_order(name: str, places: list[np.ndarray]) -> list[np.ndarray | None]:
         tables = zip(*[getattr(part, name) for part in parts], strict=True)
@@ -168,7 +169,7 @@ def assemble(parts: list[LearnedPart], places: list[np.ndarray]) -> Learned:
 
 
 def learned_of(part: LearnedPart) -> Learned:
-    """Return what was learned, from a part that has all rows in the order of levels."""
+    """Turn a part that has all rows in the order of levels into a ``Learned``."""
     whole = part.whole
     model = Model(part.factors, part.biases, whole.intercept)
     state = TrainingState(
@@ -186,7 +187,7 @@ def learned_of(part: LearnedPart) -> Learned:
 
 @dataclass(frozen=True)
 class Start:
-    """Hold a model to start from, and the place of each new level in it, -1 if it is not there."""
+    """Hold a model to start from, and the place in it of each level of the new fit; -1 if it has no such level."""
 
     learned: Learned
     places: list[np.ndarray]

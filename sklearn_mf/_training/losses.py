@@ -1,7 +1,8 @@
 """Define the losses: value, best constant, scale and link. Names and meanings are those of scikit-learn.
 
-Errors are measured on the standardized scale, (y - f) / scale. Poisson's is different: its f is the log of the expected
-y. A new loss needs a class here, listed in ``LOSSES``, and a function in the kernel (``judge_NAME`` in sgd_loss.h).
+Errors are measured on the standardized scale, (y - f) / scale. The Poisson loss is different: its f is the log of the
+expected y. A new loss needs a class here, listed in ``LOSSES``, and a function in the kernel (``judge_NAME`` in
+sgd_loss.h).
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ _MAX_ROOT_STEPS = 5000  # more than bisecting the whole range of double precisio
 
 
 class _Average:
-    """Average numbers of ratings, weighted; they are computed part by part."""
+    """Compute weighted averages over ratings, part by part."""
 
     def __init__(self, y: np.ndarray, weights: np.ndarray | None, storage: Storage):
         self._y, self._weights, self._numbers = y, weights, storage.empty(len(y), np.float64)
         self._total = len(y) if weights is None else weights.sum()
 
     def of(self, function: Callable[[np.ndarray], np.ndarray]) -> float:
-        """Average the result of ``function`` for ratings."""
+        """Average the result of ``function`` over the ratings."""
         for part in chunks(len(self._y), _MAX_CHUNK):
             numbers = function(self._y[part])
             self._numbers[part] = numbers if self._weights is None else numbers * self._weights[part]
@@ -46,8 +47,8 @@ class _Average:
 class Baseline:
     """Hold the best constant, from which the model starts."""
 
-    offset: float  # on the scale of the loss; 0 if targets are centered
-    loss: float  # its mean loss
+    offset: float  # the constant, on the scale of the loss; 0 if targets are centered
+    loss: float  # mean loss of the constant
     curvature: float = 1.0  # approximate curvature of the loss; steps are divided by it
     penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases; 1 on the standardized scale
 
@@ -69,7 +70,7 @@ class Loss(ABC):
 
     @property
     def parameter(self) -> float:
-        """Number that the kernel needs beside the code."""
+        """Parameter of the loss, for the kernel."""
         return 0.0
 
     @property
@@ -83,7 +84,7 @@ class Loss(ABC):
 
     @abstractmethod
     def constant(self, y: np.ndarray, weights: np.ndarray | None, scale: float, storage: Storage = _IN_MEMORY) -> float:
-        """Find the constant f of lowest loss; ``storage`` has space for numbers of all ratings."""
+        """Find the constant f with the lowest loss; ``storage`` provides arrays with a number for each rating."""
 
     def unit(self, scale: float) -> float:
         """Return the factor that turns a loss on the standardized scale into one on the scale of y."""
@@ -160,7 +161,7 @@ class SquaredError(Loss):
         fit_bias: bool,
         storage: Storage = _IN_MEMORY,
     ) -> tuple[float, float, Baseline]:
-        """Return mean and standard deviation unchanged: with them the mean loss is 1/2."""
+        """Return mean and standard deviation unchanged. The mean loss of the mean is then 1/2."""
         return location, scale, Baseline(0.0, 0.5)
 
     def training_line(self, loss: float) -> str:
@@ -189,7 +190,7 @@ class AbsoluteError(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """Use half the square of small errors, and a linear loss of errors above ``epsilon`` standard deviations."""
+    """Use half the squared error, but a linear loss for errors above ``epsilon`` standard deviations."""
 
     name: ClassVar[str] = "huber"
     epsilon: float = 1.35
@@ -281,7 +282,7 @@ class Poisson(Loss):
         below = np.flatnonzero(counts & (y < 0))
         if len(below):
             raise ValueError(
-                f"loss='poisson' is for counts of 0 or more, but {name} has {len(below)} negative values, the "
+                f"loss='poisson' needs counts of at least 0, but {name} has {len(below)} negative values, the "
                 f"first at row {below[0]} ({y[below[0]]}). Leave them out, or choose another loss."
             )
 
@@ -293,11 +294,11 @@ class Poisson(Loss):
         scale: float,
         storage: Storage = _IN_MEMORY,
     ) -> Baseline:
-        """Compute the loss of predicting e^intercept; the curvature m of the loss there is e^intercept.
+        """Compute the loss of predicting m = e^intercept for all counts. At m, the curvature of the loss is m.
 
-        There the loss is m/2 (y/m - 1 - f)^2 plus a constant. On the standardized scale, y/m - 1 is divided by its
-        standard deviation s, and factors by the root of s. So a penalty of 1 becomes m s for factors, and m for biases.
-        If the variance of counts is larger than their mean, penalties of factors are therefore larger.
+        Near m, the loss is m/2 (y/m - 1 - f)^2 plus a constant. The standardized scale divides y/m - 1 by its standard
+        deviation s, and factors by the root of s. So a penalty of 1 becomes m s for factors, and m for biases. The
+        penalties of factors are larger if the variance of counts is larger than their mean.
         """
         mean, average = float(np.exp(intercept)), _Average(y, weights, storage)
         with np.errstate(over="ignore"):
@@ -333,15 +334,15 @@ LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (SquaredError, Abso
 
 
 def make_loss(name: str, /, **parameters: Any) -> Loss:
-    """Make the loss of that name, with the parameters that it uses; others are ignored."""
+    """Make the loss with this name. It takes the parameters that it needs, and ignores the others."""
     loss = LOSSES[name]
     return loss(**{field.name: parameters[field.name] for field in fields(loss)})
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray | None, q: float, storage: Storage) -> float:
-    """Find the middle of the values that minimize the quantile loss; repeated ratings count like weighted ones."""
+    """Find the middle of the values that minimize the quantile loss. Repeated ratings count like weighted ratings."""
     n, total = len(values), 0.0
-    ordered = storage.empty(n, np.complex128)  # values with their places: complex numbers are sorted by both, in place
+    ordered = storage.empty(n, np.complex128)  # values and their places; complex numbers sort by both, in place
     for part in chunks(n, _MAX_CHUNK):
         ordered.real[part], ordered.imag[part] = values[part], np.arange(part.start, part.stop)
     ordered.sort()

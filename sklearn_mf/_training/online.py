@@ -1,7 +1,7 @@
-"""Learn from later ratings, one after another; rows with few ratings move more than rows with many.
+"""Learn from later ratings, one after another. Rows with few ratings move more than rows with many ratings.
 
-Levels that are not known are new, and are added. Centers of new levels are predicted from their partners in the given
-ratings, by the coefficients of the last fit, which do not change. _kernel/online.h has the formulas.
+Unknown levels are added. The center of a new level is predicted from its partners in the given ratings, with the
+coefficients of the last fit. These coefficients do not change. _kernel/online.h has the formulas.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from sklearn_mf._training.parameters import small_norm
 from sklearn_mf._training.ratings import CodedRatings
 from sklearn_mf._utils.records import with_fields
 
-_MAX_LOSSES = 10_000  # losses that are kept, because each call copies them
+_MAX_LOSSES = 10_000  # only so many losses are kept, because each call copies them
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)  # SplitMix64
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Hold ratings in canonical order, each once."""
+    """Hold ratings in canonical order, without repeats."""
 
     indices: np.ndarray  # int32 (n, n_fields)
     y: np.ndarray  # float64 (n,)
-    y_old: np.ndarray | None  # float64 (n,): what a rating replaces, NaN for nothing
+    y_old: np.ndarray | None  # float64 (n,): the rating that is replaced; NaN if there is none
     weights: np.ndarray | None  # float64 (n,), relative to the unit of the model
 
 
@@ -55,9 +55,9 @@ def update_on_batch(
     forgetting: float,
     make_rng: Callable[[], np.random.Generator],
 ) -> Learned:
-    """Learn each rating of a batch once, in canonical order; return a new version of what was learned.
+    """Learn each rating of a batch once, in canonical order; return a new version of ``learned``.
 
-    A rating whose ``y_old`` is not NaN replaces an earlier one of this value.
+    If ``y_old`` of a rating is not NaN, the rating replaces an earlier rating with the value ``y_old``.
     """
     hyper, known = hyper.with_damping_of(learned.state.hyper), learned.state.knowledge
     batch = _canonical(coded, y_old, learned.state.weight_unit)
@@ -102,7 +102,7 @@ def update_on_batch(
 
 
 def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float) -> Batch:
-    """Put ratings into a random-looking order that depends only on their set; merge equal ones."""
+    """Put ratings into a pseudo-random order that depends only on the set of ratings; merge equal ratings."""
     indices, y = np.stack(coded.codes, axis=1).astype(np.int32, copy=False), coded.values.astype(np.float64)
     weights = coded.weights
     if weights is None and weight_unit != 1.0:
@@ -133,7 +133,7 @@ def _canonical(coded: CodedRatings, y_old: np.ndarray | None, weight_unit: float
 
 
 def _order_of(keys: list[np.ndarray]) -> np.ndarray:
-    """Sort by several keys, the last one first, as ``np.lexsort`` does; values of the last key are mostly different."""
+    """Sort by several keys as ``np.lexsort`` does, the last key first. Most values of the last key are distinct."""
     order = np.argsort(keys[-1])
     in_order = keys[-1][order]
     is_next = in_order[1:] == in_order[:-1]
@@ -149,7 +149,7 @@ def _check_scale(batch: Batch, learned: Learned) -> None:
     limits, weights = np.finfo(np.float32), batch.weights
     if weights is not None and weights.max() < limits.smallest_subnormal:
         raise ValueError(
-            "The weights are too small for single precision, compared with those of the first call. Rescale them."
+            "The weights are too small for single precision, relative to the weights of the first call. Rescale them."
         )
     values = [batch.y] if batch.y_old is None else [batch.y, np.nan_to_num(batch.y_old, nan=learned.model.intercept)]
     size = max(float(np.abs(y - learned.model.intercept).max()) for y in values) / learned.state.scale
@@ -165,7 +165,7 @@ def _start_new_levels(
     hyper: Hyperparameters,
     rng: np.random.Generator,
 ) -> None:
-    """Start rows of new levels near their centers, in place; from exact zeros, two new levels would not move."""
+    """Start the rows of new levels near their centers, in place. Rows of exact zeros would not move each other."""
     rank, model, state = hyper.rank, grown.model, grown.state
     unit, norm = grown.target_scale.row_unit(rank), small_norm(len(new))
     codes = [batch.indices[:, 0], batch.indices[:, 1]]
@@ -188,8 +188,8 @@ def _start_new_levels(
 def _gained_partners(batch: Batch, n_known: list[int]) -> np.ndarray:
     """Find which ratings bring a new partner to their user and to their item, uint8 (n, 2).
 
-    Ratings of new levels are already counted. Ratings that replace one are not a new pair. A pair of a batch counts
-    once.
+    New levels do not gain here, because their partners are already counted. A rating that replaces another is not a new
+    pair. A pair counts once per batch.
     """
     if len(batch.y) == 1:
         is_new_pair = batch.y_old is None or bool(np.isnan(batch.y_old[0]))

@@ -1,4 +1,4 @@
-"""Hold the distinct observed pairs of user and item, by user and by item."""
+"""Hold the distinct observed pairs of users and items, by user and by item."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sklearn_mf._training.sections import Sections, add_in_order
 from sklearn_mf._training.shard import Shard
 
 _CHUNK = 2**20  # pairs that are merged at a time
-_LARGEST_WEIGHT = 1e12  # relative to the mean of the fit; above, single precision overflows
+_LARGEST_WEIGHT = 1e12  # relative to the mean of the fit; with more, single precision overflows
 
 
 @dataclass(frozen=True)
 class PairsBySide:
-    """Hold the pairs of each row of one side: those of row r are ``start[r]:start[r + 1]``, in increasing order."""
+    """Hold the pairs of each row of one side. Row r has the pairs ``start[r]:start[r + 1]``, in increasing order."""
 
     start: np.ndarray  # int64 (n_rows + 1,)
     index: np.ndarray  # int32 (n_pairs,): rows of the other side
@@ -42,7 +42,7 @@ class PairsBySide:
 
     def table(self, n_other: int) -> sparse.csr_array:
         """Return the pairs as a table with ``n_other`` columns."""
-        # SciPy uses one type for all indices.
+        # SciPy needs one dtype for both index arrays.
         start = self.start.astype(np.int32) if len(self.index) < 2**31 else self.start
         return sparse.csr_array((self.weights, self.index, start), shape=(self.n_rows, n_other))
 
@@ -71,7 +71,7 @@ class PairsBySide:
 class CodedPairs:
     """Hold rows of X as codes, with their confidence. All rows count."""
 
-    codes: list[np.ndarray]  # int32 (n_rows,) of users and of items; cleared by what uses them up
+    codes: list[np.ndarray]  # int32 (n_rows,) of users and of items; emptied when used up
     confidence: np.ndarray | None  # float64 (n_rows,), at least 0; None is 1 everywhere
     n_levels: list[int]
 
@@ -105,11 +105,10 @@ def weigh_pairs(
 
 
 def distinct_pairs(pairs: CodedPairs, shard: Shard) -> tuple[PairsBySide, float]:
-    """Add up the confidence of each pair over all shards; return the pairs of this shard's users, and the unit of
-    weights.
+    """Add up the confidence of each pair over all shards; return this shard's pairs by user, and the unit of weights.
 
-    Weights are divided by the unit, their mean over all pairs. The result does not depend on the order of the rows or
-    on the shards. ``pairs`` are used up, to free memory.
+    Weights are divided by the unit, which is their mean over all pairs. The result does not depend on the order of the
+    rows or on the shards. ``pairs`` are used up, to free memory.
     """
     users = Sections(pairs.n_levels[0])
     rows = users.own_rows(shard)
@@ -134,7 +133,7 @@ def pairs_in_unit(pairs: CodedPairs, unit: float) -> PairsBySide:
 
 
 def pairs_of_items(by_user: PairsBySide, n_levels: list[int], shard: Shard) -> PairsBySide:
-    """Return the pairs of this shard's items, from those of the users of each shard."""
+    """Return this shard's pairs by item, from the pairs by user of all shards."""
     users, items = (Sections(n).starts(shard) for n in n_levels)
     table, parts = by_user.table(n_levels[1]).tocsc(), []
     for first, last in pairwise(items):
@@ -150,12 +149,12 @@ def pairs_of_items(by_user: PairsBySide, n_levels: list[int], shard: Shard) -> P
 
 
 def _largest(values: np.ndarray, shard: Shard) -> float:
-    """Return the largest number of all shards; none is below 0."""
+    """Return the largest number of all shards; numbers are at least 0."""
     return float(shard.gather(np.array([values.max(initial=0.0)])).max())
 
 
 def _relative_weights(pairs: CodedPairs, scale: float) -> np.ndarray:
-    """Divide confidences by ``scale``, float32; they are removed from ``pairs``."""
+    """Return confidences divided by ``scale``, float32, and remove them from ``pairs``."""
     given = np.ones(len(pairs.codes[0]), dtype=np.float32)
     if pairs.confidence is not None:
         with np.errstate(over="ignore", under="ignore"):
@@ -166,17 +165,17 @@ def _relative_weights(pairs: CodedPairs, scale: float) -> np.ndarray:
 
 
 def _merged(given: list[np.ndarray], first: int, shape: tuple[int, int]) -> sparse.csr_array:
-    """Return codes and weights as a table of distinct pairs, from row ``first`` on; ``given`` is used up."""
+    """Turn codes and weights into a table of distinct pairs, whose row 0 is code ``first``. ``given`` is used up."""
     rows, columns, weights = given
     given.clear()
     if first:
         rows = rows - np.int32(first)
     table = sparse.coo_array((weights, (rows, columns)), shape=shape)
     del rows, columns, weights
-    table.has_canonical_format = True  # not true, but otherwise SciPy adds up repeated pairs, in their order
+    table.has_canonical_format = True  # not true, but it keeps SciPy from adding up repeated pairs
     by_column = table.tocsc()
     del table
-    return _merge_repeated(by_column.tocsr())  # in counting passes; columns are in order now
+    return _merge_repeated(by_column.tocsr())  # by counting; this also sorts the columns of each row
 
 
 def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard) -> float:
@@ -184,7 +183,7 @@ def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard)
     data, start = by_user.data, by_user.indptr
     extremes = shard.gather(np.array([[data.min(initial=np.inf), data.max(initial=-np.inf)]]))
     smallest, largest = float(extremes[:, 0].min()), float(extremes[:, 1].max())
-    if smallest == largest:  # because the computed mean of equal weights may differ from them by rounding
+    if smallest == largest:  # rounding could change the mean of equal weights
         return smallest
     parts = [data[start[rows.start] : start[rows.stop]] for rows in sections]
     sums = np.array([[part.sum(dtype=np.float64), len(part)] for part in parts]).reshape(-1, 2)
@@ -193,7 +192,7 @@ def _mean_weight(by_user: sparse.csr_array, sections: list[slice], shard: Shard)
 
 
 def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
-    """Add up repeated pairs, which are adjacent, from the smallest number on; in place."""
+    """Add up the numbers of repeated pairs, which are adjacent, from the smallest number on, in place."""
     n_kept, counts = 0, np.zeros(table.shape[0], dtype=np.int64)
     for rows in _chunks_of_rows(table.indptr):
         part = slice(table.indptr[rows.start], table.indptr[rows.stop])
@@ -202,7 +201,7 @@ def _merge_repeated(table: sparse.csr_array) -> sparse.csr_array:
         )
         first, sums = _sums_of_repeated(own, table.indices[part], table.data[part])
         counts[rows] = np.bincount(own[first] - rows.start, minlength=rows.stop - rows.start)
-        # The kept part never reaches beyond what was read.
+        # The part that is written never reaches beyond the part that was read.
         kept = slice(n_kept, n_kept + len(first))
         table.indices[kept], table.data[kept] = table.indices[part][first], sums
         n_kept = kept.stop
@@ -227,7 +226,7 @@ def _sums_of_repeated(rows: np.ndarray, index: np.ndarray, data: np.ndarray) -> 
 
 
 def _chunks_of_rows(start: np.ndarray) -> list[slice]:
-    """Cut rows into chunks of a given number of pairs, or of one row that has more."""
+    """Cut rows into chunks of about ``_CHUNK`` pairs. A row with more pairs is a chunk of its own."""
     ends = np.searchsorted(start, np.arange(_CHUNK, start[-1], _CHUNK), side="left")
     bounds = np.unique([0, *ends, len(start) - 1]).tolist()
     return [slice(a, b) for a, b in pairwise(bounds)]

@@ -13,13 +13,13 @@ from sklearn_mf._training.hyperparameters import LARGEST_SAFE_NUMBER, Hyperparam
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads, chunks, slices
 
-_MAX_CHUNK = 2**14  # rows a task
+_MAX_CHUNK = 2**14  # rows per task
 # Initial standard deviation of the interactions of two columns, on the standardized scale. It is large, because small
-# factors of levels with few ratings grow slowly, and penalties remove what ratings do not confirm. With short steps or
-# few ratings it is smaller.
+# factors of levels with few ratings would grow slowly. If ratings do not confirm a factor, penalties shrink it. With
+# short steps or few ratings the deviation is smaller.
 _INITIAL_SPREAD, _STEP_OF_FULL_SPREAD, _RATINGS_OF_FULL_SPREAD = 0.4, 0.1, 1000.0
-_SMALL_INITIAL_NORM = 0.3  # expected norm of a row with few visits, or with factors that cannot change sign
-_INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user: context levels have enough ratings to grow from small factors
+_SMALL_INITIAL_NORM = 0.3  # expected norm of a row with few visits, or of positive factors
+_INITIAL_SHARE_OF_CONTEXTS = 0.1  # of the norm of a user; contexts have enough ratings to grow from small factors
 _CACHE_LINE_FLOATS = 16
 
 
@@ -28,13 +28,13 @@ class Parameters:
     """Hold rows of all fields, stacked in the order of the grid and padded to the kernel's width.
 
     With centers, the center of a row is stored after the row, and users and items have ties. Ties hold the center of
-    the bias, and what the kernel needs to leave the pair of a rating out of its own error. Only this class names the
-    columns of the arrays.
+    the bias, and the numbers that the kernel needs to leave the pair of a rating out of its own error. Only this class
+    knows the meaning of the columns.
     """
 
     table: np.ndarray  # float32 (n_rows, width); with ties (n_rows, 2 * width), the center after the row
     scalars: np.ndarray  # float32 (n_rows, 2): bias; 1 / summed weight of the row's ratings
-    ties: np.ndarray | None  # float32 (users and items, LANES), laid out as sgd.h says
+    ties: np.ndarray | None  # float32 (users and items, LANES), with the columns of sgd.h
 
     @property
     def width(self) -> int:
@@ -68,9 +68,9 @@ class Parameters:
     def pair_ties(self, field: int) -> np.ndarray:
         """Two columns of the ties, float32 (users and items, 2): a view.
 
-        In rows of ``field`` they are the pull of factors and of the bias. In rows of the other side they are the push
-        of both. A pair adds <ties of the user, ties of the item>, over the columns of both fields, to its own
-        prediction.
+        In rows of ``field`` they are the pull of the factors and of the bias. In rows of the other side they are the
+        push of the factors and of the bias. A pair adds <ties of the user, ties of the item> to its own prediction,
+        over the columns of both fields.
         """
         return self.ties[:, 2 * field : 2 * field + 2]
 
@@ -88,7 +88,7 @@ class Parameters:
         threads.map(copy_part, chunks(len(self.rows), _MAX_CHUNK))
 
     def of_items(self, items: slice) -> list[np.ndarray]:
-        """Return views of what blocks change in rows of items: factors and biases."""
+        """Return views of the factors and biases of items, which blocks change."""
         return [self.rows[items], self.bias[items]]
 
     def halve(self) -> None:
@@ -113,10 +113,10 @@ def initial_parameters(
     shard: Shard,
     curvature: float = 1.0,
 ) -> Parameters:
-    """Make initial parameters: biases of zero, and normal factors drawn section by section in the order of places.
+    """Make initial parameters: zero biases, and normal factors, drawn section by section in the order of places.
 
-    Rows without ratings are zero, so they contribute nothing. With ``positive`` or a loss that is not standardized,
-    factors are small, and smaller for a higher ``curvature`` of the loss.
+    Rows without ratings are zero, so they add nothing to predictions. With ``positive`` or a loss that is not
+    standardized, factors are small. They are smaller for a higher ``curvature`` of the loss.
     """
     n_rows, rank = len(grid.row_weights), hyper.rank
     is_small = hyper.positive or not hyper.loss.is_standardized
@@ -145,7 +145,7 @@ def initial_parameters(
 
 
 def _parts_to_draw(grid: BlockGrid, field: int) -> list[tuple[int, tuple[int, int], slice]]:
-    """Return the field, the number (section, part of the section) and the rows of each part of a field."""
+    """Cut a field into parts; return the field, the numbers (section, part of the section) and the rows of each."""
     layout = grid.layout
     first = int(layout.offset[field])
     if field >= 2:
@@ -163,7 +163,7 @@ def _parts_to_draw(grid: BlockGrid, field: int) -> list[tuple[int, tuple[int, in
 def small_norm(n_fields: int, curvature: float = 1.0) -> float:
     """Return the expected norm of an initial row that starts near zero.
 
-    The sum of n (n - 1) / 2 interactions starts with the same variance, whatever the number n of columns.
+    The sum of all n (n - 1) / 2 interactions then starts with the same variance for any number n of columns.
     """
     return _SMALL_INITIAL_NORM * (2 / (n_fields * (n_fields - 1) * max(curvature, 1.0))) ** 0.25
 

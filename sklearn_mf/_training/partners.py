@@ -1,4 +1,4 @@
-"""Sum over the partners of a row: the users who rated an item, or the items that a user rated."""
+"""Sum over the partners of a row. Partners are the users who rated an item, or the items that a user rated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn_mf._training.shard import Shard
 
 
 class Partners:
-    """Sum over the distinct pairs of user and item; a pair counts once, however often it is rated."""
+    """Sum over the distinct pairs of user and item. A pair counts once, however often it is rated."""
 
     def __init__(self, grid: BlockGrid, shard: Shard):
         self._layout, self._shard = grid.layout, shard
@@ -19,9 +19,9 @@ class Partners:
         shard.threads.map(self._runs.find, self._layout.blocks_of_users)
 
     def sum(self, to_field: int, given: np.ndarray, out: np.ndarray) -> None:
-        """Fill ``out`` with the sums of the rows in ``given`` over each row's partners.
+        """Fill each row of ``out`` with the sum of the rows of its partners in ``given``.
 
-        Rows of items are read and written where they begin each sweep.
+        A row of an item is read and written in the shard where it begins each sweep.
         """
         layout = self._layout
         if to_field == 0:

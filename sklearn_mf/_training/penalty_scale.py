@@ -1,9 +1,9 @@
 """Choose the scale of the penalties of factors, by short fits that are scored on held-out ratings.
 
-Counts with a large mean carry much information, unless they vary far more than Poisson's law says. How much of their
-variance is noise shows only when factors are fitted. So the penalties for standardized ratings are multiplied by the
-factor whose fits have the lowest deviance. Standardized ratings need this less. It is done for them if ratings are held
-out anyway, with early stopping.
+Counts with a large mean carry much information, unless they vary far more than the Poisson distribution says. Only a
+fit of factors shows how much of their variance is noise. So the penalties for standardized ratings are multiplied by
+the scale whose fit has the lowest deviance. Standardized ratings need this less. It is done for them only with early
+stopping, which holds out ratings anyway.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from sklearn_mf._utils.threads import chunks
 
 @dataclass(frozen=True)
 class _Trial:
-    """Describe which scales are compared, and by which fits."""
+    """Describe the scales to compare, and the fits that compare them."""
 
-    scales: tuple[float, ...]  # the first one with nearly the best score is chosen
-    tolerance: float  # meaning of nearly
+    scales: tuple[float, ...]  # the first scale with nearly the best score is chosen
+    tolerance: float  # largest difference from the best score that counts as nearly the best
     largest_rank: int
     has_centers: bool
-    min_ratings: int  # for counts, those above 0; with fewer, the choice would be random, and the first is used
+    min_ratings: int  # of counts, only those above 0; with fewer, the choice would be random, so the first is used
 
 
 _OF_COUNTS = _Trial((4.0, 1.0, 0.25, 0.06, 0.015), 0.01, 16, False, 500)

@@ -1,4 +1,4 @@
-"""Measure the precision of the rows of a model: statistics of the ratings of each level, and of all ratings.
+"""Measure how precise the rows of a model are: statistics of the ratings of each level, and of all ratings.
 
 _kernel/precision.h has the formulas.
 """
@@ -21,9 +21,9 @@ from sklearn_mf._utils.threads import Threads, chunks
 _MAX_RATINGS_SAMPLED, _MAX_CHUNK = 2**14, 2**10
 _MAX_ROWS = 2**16  # rows that are squared at a time
 LARGEST_SUM = 1e30  # largest sum that is stored in single precision
-# Factors that are learned from ratings one at a time are smaller than those of a fit, and take larger steps.
+# Smallest share. Factors that are learned from single ratings are smaller than those of a fit, and take larger steps.
 _DAMPING_WITHOUT_FIT = 0.4
-# Of factors and of biases. With less, the uncertainty of rows with few ratings would have no bound.
+# Of factors and of biases. With less damping, the uncertainty of rows with few ratings would have no bound.
 SMALLEST_DAMPING = 1.0, 0.05
 
 
@@ -37,7 +37,7 @@ class Knowledge:
     square_sums: np.ndarray  # float64 (n_fields,): of w |s - V_f|^2 of all ratings
     curvature: float  # average curvature of the loss of a rating
     penalty_units: tuple[float, float] = (1.0, 1.0)  # of factors and biases, relative to standardized targets
-    offset: float = 0.0  # what the loss adds to a prediction
+    offset: float = 0.0  # number that the loss adds to a prediction
 
     @property
     def noise(self) -> float:
@@ -45,8 +45,9 @@ class Knowledge:
         return self.noise_sum / self.weight_sum if self.weight_sum > 0 else 0.0
 
     def rule(self, hyper: Hyperparameters, is_online: bool = False) -> PrecisionRule:
-        """Return the rule of the precision of rows; the damping of a model that learns online shrinks with the share of
-        its fit.
+        """Return the rule of the precision of rows.
+
+        Online, the damping is multiplied by the share of the ratings that a fit has learned.
         """
         share = 1.0
         if is_online and self.weight_sum > 0:
@@ -69,7 +70,7 @@ class Knowledge:
         )
 
     def with_squares_of(self, factors: list, level_sums: list, unit: float) -> Knowledge:
-        """Compute the squares of rows again, from rows on the scale of y, after factors were replaced."""
+        """Update the squares of rows after factors were replaced; ``factors`` are on the scale of y."""
         norms = []
         for rows, sums in zip(factors, level_sums, strict=True):
             rows = rows.whole().astype(np.float64)
@@ -89,7 +90,7 @@ def measure_knowledge(
 ) -> tuple[np.ndarray, Knowledge]:
     """Compute the statistics of a training run: the sums of each row, float32 (n_rows, N_SUMS), and of all ratings.
 
-    Rows of items are up to date where they begin each sweep.
+    The row of an item is up to date only in the shard where it begins each sweep.
     """
     layout, weight, items = grid.layout, grid.total_weight, grid.sides[1]
     layout.share_items(parameters.of_items(items), shard)
@@ -102,7 +103,7 @@ def measure_knowledge(
         block = layout.block(stratum, group)
         gained[block] = errors.add_block(block)
 
-    # Blocks of a stratum share no user or item. Context rows are sums of counts only.
+    # Blocks of a stratum share no user or item. Only counts have sums for context rows, which blocks share.
     at_once = shard if grid.index.shape[1] == 2 or hyper.loss.is_standardized else Shard(Threads(1))
     at_once.visit_blocks(layout, range(grid.n_groups), [errors.squares[items]], add)
     sums = np.zeros((len(grid.row_weights), N_SUMS), dtype=np.float32)
@@ -116,7 +117,7 @@ def measure_knowledge(
 
 
 def _square_sums(grid: BlockGrid, parameters: Parameters, shard: Shard) -> np.ndarray:
-    """Sum w |s - V_f|^2 over all ratings, for each field; with context columns from ratings at even distances."""
+    """Sum w |s - V_f|^2 over all ratings, for each field. With context columns, estimate it from every n-th rating."""
     rows, n, weight = parameters.rows, grid.row_weights, grid.total_weight
     if grid.index.shape[1] == 2:
 

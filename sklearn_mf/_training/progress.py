@@ -1,4 +1,4 @@
-"""Report the progress of a fit: lines of ``verbose``, and scikit-learn's callbacks if it has them (from 1.9 on)."""
+"""Report the progress of a fit: print lines (``verbose``), and call scikit-learn's callbacks (from 1.9 on)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class Mark(Enum):
-    """Signal that an epoch begins, or that one of a fit that only chooses penalties has ended."""
+    """Signal that an epoch begins, or that an epoch of a trial fit, which only chooses penalties, has ended."""
 
     EPOCH_BEGINS = "epoch begins"
     TRIAL_EPOCH_ENDED = "trial epoch ended"
@@ -35,7 +35,7 @@ class EpochEnded:
     step: float
     loss: float  # on the scale of y
     score: float | None  # on held-out ratings
-    learned: Callable[[], Any] | None  # returns what is learned so far, if available
+    learned: Callable[[], Any] | None  # returns the model so far, if available
 
     def without_model(self) -> EpochEnded:
         """Return the numbers alone."""
@@ -43,21 +43,21 @@ class EpochEnded:
 
 
 Event = Mark | Message | EpochEnded
-Steps = Generator[Event, bool, Result]  # a fit, which is sent after each epoch whether to stop
+Steps = Generator[Event, bool, Result]  # a fit; after each epoch it receives whether to stop
 
 
 class Callback:
     """Report a fit and its epochs. Without an estimator it reports nothing and never stops a fit.
 
-    The caller sets ``attributes``: it turns what is learned into the attributes of an estimator, for callbacks.
+    The caller sets ``attributes``, a function that turns learned values into attributes of an estimator, for callbacks.
 
     Parameters
     ----------
     estimator : estimator or None
         Its ``verbose`` and its callbacks decide what is reported.
 
-    loss : Loss
-        What epochs report.
+    loss : Loss or None
+        Loss of the fit; its units are used in reports. None means the squared error.
 
     max_epochs : int or None
         The number of epochs, if it is known.

@@ -1,12 +1,11 @@
 """Make ratings canonical: rows in any order become blocks, in an order that depends only on the set of ratings.
 
-Canonical ratings make a fit a function of the *set* of ratings. They are put into an order that depends on nothing
-else. Equal ratings are merged and their weights added. So the order of the rows is lost, and a weight of 3 is the same
-as three rows.
+With canonical ratings, a fit depends only on the *set* of ratings. Equal ratings (same ids and value) are merged, and
+their weights are added. So a weight of 3 is the same as three rows.
 
-Each row goes to the shard of its user, and is scattered to its block by counting. Each block is then sorted by a hash
-of its indices, separately and in the cache. This order is random, so ratings of one row are far apart, and it is
-canonical.
+Each row goes to the shard of its user, and a counting sort moves it to its block. Then each block is sorted by a hash
+of its indices, in the cache. This order is pseudo-random, so ratings of the same user or item are far apart. It depends
+on nothing but the set of ratings.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Ratings:
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,), relative to the unit; or None when all are 1
     block_start: np.ndarray  # int64 (n_blocks + 1,)
-    weight_unit: float = 1.0  # mean of the given weights after merging
+    weight_unit: float = 1.0  # mean of the weights of the caller, after merging
 
     @property
     def blocks(self) -> RatingBlocks:
@@ -64,9 +63,9 @@ class Ratings:
 
 @dataclass(frozen=True)
 class BlockAverage:
-    """Average numbers over the ratings of all shards, weighted; block by block, in their order.
+    """Compute weighted averages over the ratings of all shards, one block after another.
 
-    Without a layout, all numbers are one block.
+    Without a layout, all ratings are one block.
     """
 
     layout: GridLayout | None
@@ -74,12 +73,12 @@ class BlockAverage:
     weights: np.ndarray | None  # (n,)
 
     def of(self, function: Callable[[slice], np.ndarray], shard: Shard) -> float:
-        """Average the result of ``function`` for a run of ratings."""
+        """Average the result of ``function``, which gets runs of ratings."""
         total, weight = self.sums(function, shard)
         return total / weight
 
     def sums(self, function: Callable[[slice], np.ndarray], shard: Shard) -> tuple[float, float]:
-        """Sum the result of ``function`` for a run of ratings times weights, and sum the weights."""
+        """Sum weights times the result of ``function``, which gets runs of ratings; also return the summed weights."""
 
         def sums_of(run: slice) -> np.ndarray:
             ratings = slice(self.block_start[run.start], self.block_start[run.stop])
@@ -97,7 +96,7 @@ class BlockAverage:
         return float(total), float(weight)
 
     def _runs(self) -> list[slice]:
-        """Cut the blocks into runs, each with about the number of ratings of a task."""
+        """Cut the blocks into runs of about ``_MAX_CHUNK`` ratings."""
         ends = np.searchsorted(self.block_start, np.arange(_MAX_CHUNK, self.block_start[-1], _MAX_CHUNK))
         bounds = np.unique([0, *ends, len(self.block_start) - 1])
         return [slice(int(a), int(b)) for a, b in pairwise(bounds)]
@@ -119,8 +118,8 @@ class HeldOut:
     indices: np.ndarray  # int32 (n, n_fields): levels, or stacked rows; -1 where unknown
     values: np.ndarray  # float64 (n,)
     weights: np.ndarray | None  # float64 (n,)
-    layout: GridLayout | None = None  # of ratings drawn from canonical ones; their indices are stacked rows
-    block_start: np.ndarray | None = None  # of these, int64 (n_blocks + 1,)
+    layout: GridLayout | None = None  # if drawn from canonical ratings; indices are then stacked rows
+    block_start: np.ndarray | None = None  # int64 (n_blocks + 1,), if there is a layout
 
     @property
     def average(self) -> BlockAverage:
@@ -141,9 +140,9 @@ class HeldOut:
 def canonical_ratings(
     coded: CodedRatings, rank: int, rng: np.random.Generator, shard: Shard, n_groups: int | None = None
 ) -> Ratings:
-    """Drop weights of zero, scatter ratings to blocks, sort them, merge equal ones, divide weights by their mean.
+    """Drop ratings of weight 0, scatter the others to blocks, sort, merge equal ones, divide weights by their mean.
 
-    The input is used up. ``n_groups`` is chosen unless it is given.
+    The input is used up. If ``n_groups`` is None, it is chosen here.
     """
     n_levels = coded.n_levels
     permutations = [rng.permutation(n) for n in n_levels[:2]]
@@ -158,7 +157,7 @@ def canonical_ratings(
         layout = assign_groups(n_levels, permutations, P, n_sections, shard)
         ratings, n_equal = _scatter_ratings(_to_their_shards(coded, layout, shard), layout, seed, scale, shard)
         n_rows = int(shard.gather(np.array([len(ratings.values) - n_equal])).sum())
-        # The numbers of groups and sections must be the same for merged and for repeated ratings.
+        # Merged and repeated ratings must give the same numbers of groups and sections.
         P = n_groups or choose_n_groups(n_rows, *n_levels[:2], rank)
         if (P, choose_n_sections(n_rows, *n_levels[:2], P)) == (layout.n_groups, n_sections):
             break
@@ -172,7 +171,7 @@ def canonical_ratings(
 
 
 def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard: Shard) -> tuple[Ratings, HeldOut]:
-    """Draw about ``fraction`` of the ratings; return the others and the drawn ones, at least one of each."""
+    """Draw about ``fraction`` of the ratings. Return the others and the drawn ratings, at least one of each."""
     layout, seed = ratings.layout, int(rng.integers(2**63))
     is_held = _draw(ratings, fraction, seed, shard)
     n_held = [np.count_nonzero(is_held[lo:hi]) for lo, hi in pairwise(ratings.block_start.tolist())]
@@ -189,7 +188,7 @@ def hold_out(ratings: Ratings, fraction: float, rng: np.random.Generator, shard:
 
 
 def _split(ratings: Ratings, is_held: np.ndarray, n_held: int, shard: Shard) -> list[list[np.ndarray | None]]:
-    """Copy index, values and weights of the ratings that are not held out, and of those that are."""
+    """Copy index, values and weights: first of the ratings that are kept, then of those that are held out."""
     given = [ratings.index, ratings.values, ratings.weights]
     copies = [
         [None if array is None else shard.storage.empty((n, *array.shape[1:]), array.dtype) for array in given]
@@ -207,7 +206,7 @@ def _split(ratings: Ratings, is_held: np.ndarray, n_held: int, shard: Shard) -> 
 
 
 def _draw(ratings: Ratings, fraction: float, seed: int, shard: Shard) -> np.ndarray:
-    """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, but not all."""
+    """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, and one is not."""
     layout, start = ratings.layout, ratings.block_start
     numbers = layout.numbers_of_blocks
     is_held = shard.storage.empty(len(ratings.values), np.bool_)
@@ -247,7 +246,7 @@ def _to_their_shards(coded: CodedRatings, layout: GridLayout, shard: Shard) -> C
 def _scatter_ratings(
     coded: CodedRatings, layout: GridLayout, seed: int, scale: float, shard: Shard
 ) -> tuple[Ratings, int]:
-    """Scatter ratings to their blocks and sort each block; return them, and the number that equal the one before."""
+    """Scatter ratings to their blocks, and sort each block. Return them, and how many equal the previous rating."""
     weights, n_blocks, threads = coded.weights, len(layout.own_groups) * layout.n_groups, shard.threads
     pieces = chunks(len(coded.values), _MAX_CHUNK)
     partitioner = RatingPartitioner(coded.codes, layout)
@@ -268,8 +267,8 @@ def _scatter_ratings(
     n_kept = int(block_start[-1])
     if max(layout.offset[-1], np.diff(block_start).max(initial=0)) >= 2**31:
         raise ValueError(
-            f"X has {layout.offset[-1]} levels in all columns together, and {n_kept} rows; 2**31 or more levels, or "
-            "rows of one block of the grid, are too many."
+            f"X has {layout.offset[-1]} levels in all columns together, and {n_kept} rows. That is too many: a fit "
+            "needs fewer than 2**31 levels, and fewer than 2**31 rows in each block of the grid."
         )
     empty = shard.storage.empty
     scattered_weights = None if weights is None else empty(n_kept, np.float64)
@@ -288,13 +287,13 @@ def _scatter_ratings(
 
 
 def _merge_equal(ratings: Ratings, shard: Shard) -> None:
-    """Merge ratings that equal the one before, in place."""
+    """Merge ratings that equal the previous rating, in place."""
     if ratings.weights is None:
         ratings.weights = shard.storage.empty(len(ratings.values), np.float64)
         ratings.weights[:] = 1.0
     blocks, n_left = ratings.blocks, np.zeros(len(ratings.block_start) - 1, dtype=np.int64)
     shard.threads.map(lambda of_group: blocks.merge(of_group, n_left), ratings.layout.blocks_of_users)
-    # In place: a block at a time moves to where the block before it ends now.
+    # One block after another moves to the new end of the previous block.
     new_start = np.concatenate([[0], np.cumsum(n_left)])
     for array in (ratings.index, ratings.values, ratings.weights):
         for b in range(len(n_left)):
@@ -326,5 +325,5 @@ def extremes(values: np.ndarray, shard: Shard) -> tuple[float, float]:
 
 
 def _scale_of_weights(weights: np.ndarray, shard: Shard) -> float:
-    """Return a power of two, which is exact, that keeps sums of weights from overflowing."""
+    """Return a power of two as a factor, which is exact and keeps sums of weights from overflowing."""
     return math.ldexp(1.0, min(-math.frexp(extremes(weights, shard)[1])[1], 1000))

@@ -6,9 +6,9 @@ from sklearn_mf._kernel.sgd import LANES
 from sklearn_mf._training.hyperparameters import Hyperparameters
 
 _CODE, _NUMBER, _FLOAT = 4, 8, 4  # bytes
-_GRID = 4.25  # bytes of a rating in the grid for the kernel; its weight takes 4 more
-_PARTNERS = 12  # bytes of a rating in the lists of who rated what
-_LOSS = 24  # most bytes of a rating for the sort of a loss other than the squared one
+_GRID = 4.25  # bytes of a rating in the grid for the kernel; its weight takes another 4
+_PARTNERS = 12  # bytes of a rating in the lists of distinct pairs
+_LOSS = 24  # most bytes of a rating when another loss than the squared error sorts ratings
 
 
 def bytes_of_fit(

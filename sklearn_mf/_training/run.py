@@ -1,4 +1,4 @@
-"""Set up one training run: from ratings to a solver, and from the solver to what is learned on the scale of y."""
+"""Set up one training run: turn ratings into a solver, and the solver's parameters into a model on the scale of y."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class EpochResult:
 
     loss: float
     step: float
-    value: float  # score for stopping: 1 - loss / loss of the best constant, held out or in training
+    value: float  # score for stopping: 1 - loss / loss of the best constant, on held-out or training ratings
     score: float | None  # on held-out ratings
 
 
 class TrainingRun:
-    """Train on ratings, which are used up: ``solver`` trains, ``learned`` returns the result at any time."""
+    """Train on ratings, which are used up. ``solver`` trains. ``learned`` returns the model at any time."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class TrainingRun:
         return EpochResult(loss, step, value, None if score is None else found)
 
     def learned(self, losses: list[float], scores: list[float] | None = None) -> Learned:
-        """Return what is learned so far, for a single shard; ``losses`` are those of the epochs that led to it."""
+        """Return the model so far, for a single shard. ``losses`` are those of the epochs that led to it."""
         return learned_of(self._part(losses, scores, self._grid.row_of))
 
     @property
@@ -93,13 +93,13 @@ class TrainingRun:
         return self._grid.layout.place_of
 
     def part(self, losses: list[float], scores: list[float] | None = None) -> LearnedPart:
-        """Return what this shard has learned so far, on the scale of y, in the order of places."""
+        """Return the learned rows of this shard, on the scale of y, in the order of places."""
         return self._part(losses, scores, self._grid.rows_by_field)
 
     def _part(
         self, losses: list[float], scores: list[float] | None, rows: list[slice] | list[np.ndarray]
     ) -> LearnedPart:
-        """Return what was learned for stacked rows of each field."""
+        """Return the learned values of these stacked rows of each field."""
         grid, hyper, scale, centers = self._grid, self._hyper, self._target_scale, self.solver.centers
         sums, knowledge = measure_knowledge(
             grid, self._parameters, centers, hyper, self.solver.baseline, losses[-1] if losses else 1.0, self._shard
@@ -126,10 +126,10 @@ class TrainingRun:
         )
 
     def scorer(self, held: HeldOut) -> Callable[[], tuple[float, float]]:
-        """Return a function that returns, for held-out ratings, the value for stopping and the score to report.
+        """Return a function that scores the model on held-out ratings: the value for stopping, and the score to report.
 
-        Both are 1 - loss / loss of the best constant: of the training ratings for stopping, and of the held-out ratings
-        for the report, as in R^2.
+        Both are 1 - loss / loss of the best constant. For stopping, it is the best constant of the training ratings.
+        For the report, it is that of the held-out ratings, as in R^2.
         """
         loss, scale, grid, shard = self._hyper.loss, self._target_scale.scale, self._grid, self._shard
         trained, average, y, indices = (
@@ -173,12 +173,12 @@ class TrainingRun:
         factors = self._parameters.rows[rows, : self._hyper.rank]
         if isinstance(rows, slice):
             factors = factors.copy()
-        if self._hyper.positive:  # because merged changes are rounded
+        if self._hyper.positive:  # rounding of merged changes may give values below 0
             np.maximum(factors, 0.0, out=factors)
         return self._target_scale.to_y(factors, self._parameters.bias[rows], out=factors)
 
     def _centers(self, rows: list[slice] | list[np.ndarray]) -> list[np.ndarray | None]:
-        """Return, for each field, the centers of stacked rows and biases, on the scale of y; None without centers."""
+        """Return, for each field, the centers of factors and biases of stacked rows, on the scale of y; or None."""
         parameters, rank = self._parameters, self._hyper.rank
         centers: list[np.ndarray | None] = [None] * len(rows)
         if self.solver.centers is not None:
@@ -188,7 +188,7 @@ class TrainingRun:
         return centers
 
     def _coefficients(self, rows: list[slice] | list[np.ndarray]) -> list[np.ndarray | None]:
-        """Return, for each field, the coefficients that its centers are sums of, as stacked rows of the other field."""
+        """Return, for each field, the coefficients whose sums are its centers, as stacked rows of the other field."""
         unit, n_users = self._target_scale.row_unit(self._hyper.rank), self._grid.n_users
         if self.solver.centers is None:
             return [None, None]
@@ -198,7 +198,7 @@ class TrainingRun:
         return [None if own is None else np.multiply(own, unit, out=own) for own in found]
 
     def _start_from(self, start: Start) -> None:
-        """Copy the rows of levels that have ratings from the model to start from."""
+        """Copy rows from the model to start from, for levels that have ratings."""
         scale, model = self._target_scale, start.learned.model
         for f, (row_of, place) in enumerate(zip(self._grid.row_of, start.places, strict=True)):
             known = (place >= 0) & (self._grid.row_weights[row_of] > 0)
@@ -227,11 +227,11 @@ class TrainingRun:
 
 
 def _check_of_same_scale(*arrays: np.ndarray) -> None:
-    """Raise a ValueError if standardized parameters to start from are too large for the loss to be finite."""
+    """Raise a ValueError if standardized parameters to start from are so large that the loss is not finite."""
     if not all(np.abs(array).max(initial=0.0) <= _LARGEST_START for array in arrays):  # NaN fails this check, too
         raise ValueError(
-            "warm_start continues from a model of ratings that spread far more than those in y. Rescale y "
-            "like the earlier ratings, or set warm_start=False."
+            "warm_start continues from a model of ratings with a far larger spread than y. Rescale y like the earlier "
+            "ratings, or set warm_start=False."
         )
 
 

@@ -14,10 +14,10 @@ _SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # limits of factors in single pre
 
 @dataclass(frozen=True)
 class TargetScale:
-    """Convert ratings and what is learned to the standardized scale and back.
+    """Convert ratings and parameters to the standardized scale and back.
 
-    A rating is standardized as (y - location) / scale. Each factor row of a product is multiplied by the root of the
-    scale.
+    A rating is standardized as (y - location) / scale. A factor row on the scale of y is the standardized row times the
+    root of the scale, because a prediction has products of two rows.
     """
 
     location: float
@@ -25,12 +25,12 @@ class TargetScale:
 
     @property
     def bias_unit(self) -> np.float32:
-        """A bias of 1 on the scale of y."""
+        """Size on the scale of y of a standardized bias of 1."""
         return np.float32(self.scale)
 
     @property
     def factor_unit(self) -> np.float32:
-        """A factor of 1 on the scale of y."""
+        """Size on the scale of y of a standardized factor of 1."""
         return np.float32(self.scale**0.5)
 
     def to_y(
@@ -44,7 +44,7 @@ class TargetScale:
         return factors / self.factor_unit, bias / self.bias_unit
 
     def row_unit(self, rank: int) -> np.ndarray:
-        """Return a row of factors and bias of 1 on the scale of y, float32 (rank + 1,)."""
+        """Return the units of a row (factors, then bias) on the scale of y, float32 (rank + 1,)."""
         return np.append(np.full(rank, self.factor_unit), self.bias_unit).astype(np.float32)
 
     def standardize(self, y: np.ndarray) -> np.ndarray:
@@ -53,14 +53,15 @@ class TargetScale:
 
 
 def mean_scale_and_range(ratings: Ratings, fit_bias: bool, shard: Shard) -> tuple[float, float, tuple[float, float]]:
-    """Find weighted mean, standard deviation and range; without biases the mean is 0 and the scale the root mean
-    square.
+    """Find weighted mean, standard deviation and range.
+
+    Without biases, the mean is set to 0, and the scale is the root mean square.
     """
     values, average, bounds = ratings.values, ratings.average, extremes(ratings.values, shard)
     largest = max(-bounds[0], bounds[1])
     if largest == 0:
         return 0.0, _SMALLEST_SCALE, bounds
-    # Divided, so that squares neither overflow nor vanish.
+    # Divide by the largest value, so that squares neither overflow nor vanish.
     location = average.of(lambda part: values[part] / largest, shard) if fit_bias else 0.0
     scale = average.of(lambda part: (values[part] / largest - location) ** 2, shard) ** 0.5
     rounding = float(4 * np.finfo(np.float64).eps * abs(location))

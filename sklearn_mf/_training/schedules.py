@@ -1,8 +1,8 @@
 """Decide how long to train: run a schedule to its end, or choose the end by held-out ratings or the training loss.
 
-If training stopped while the step is still large, the model would not have settled. So in a search the step stays
-constant until the score stalls. Then training goes back to the best epoch and continues with half the step, and so on
-until the step is small. A refit on all ratings runs the epochs that led to the result, with their steps.
+A model has not settled while the step is still large. So in a search, the step stays constant until the score stops
+improving. Then training goes back to the best epoch and continues with half the step. This repeats until the step is
+small. A refit on all ratings runs the epochs that led to the result, with their steps.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sklearn_mf._training.hyperparameters import StoppingRule
 from sklearn_mf._training.progress import EpochEnded, Mark, Message, Steps
 from sklearn_mf._training.run import TrainingRun
 
-_SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last epochs rows settle, and centers would improve little
+_SHARE_WITH_MOVING_CENTERS = 0.75  # of the epochs; in the last epochs, rows settle and centers hardly improve
 _EPOCHS_A_MOVE = 2  # centers change slowly, so they move only in every second epoch
-_SHARE_WITH_FALLING_STEP = 0.5  # the last part of max_iter: the step falls to zero there, whatever the score
-_PLATEAU_FACTOR = 0.5  # multiplies the step when the score stalls
+_SHARE_WITH_FALLING_STEP = 0.5  # in this last part of max_iter, the step falls to zero for every score
+_PLATEAU_FACTOR = 0.5  # multiplies the step when the score stops improving
 _MIN_STEP_FACTOR = 0.01  # of the learning rate: the search ends when the step would be smaller
 
 # Step of epoch t of max_iter, as a part of the learning rate.
@@ -32,7 +32,7 @@ SCHEDULES: dict[str, Callable[[int, int], float]] = {
 class Epoch(NamedTuple):
     """Describe an epoch."""
 
-    step_factor: float  # its step is this part of the learning rate
+    step_factor: float  # part of the learning rate that is the step
     centers_move: bool
 
 
@@ -40,7 +40,7 @@ class Epoch(NamedTuple):
 class TrainingHistory:
     """Hold the epochs that led to the result of one training run."""
 
-    losses: list[float] = field(default_factory=list)  # seen in training
+    losses: list[float] = field(default_factory=list)  # on training ratings, during the epoch
     scores: list[float] = field(default_factory=list)  # on held-out ratings
     epochs: list[Epoch] = field(default_factory=list)
     stopped: bool = False  # by the callback
@@ -81,7 +81,7 @@ def run_schedule(run: TrainingRun, epochs: list[Epoch]) -> Steps[TrainingHistory
 def search_schedule(
     run: TrainingRun, stopping: StoppingRule, score: Callable[[], tuple[float, float]] | None
 ) -> Steps[TrainingHistory]:
-    """Run epochs until the score (without ``score``, that of the training loss) stalls; keep the best parameters."""
+    """Run epochs until the score stops improving; keep the best parameters. ``score=None`` uses the training loss."""
     solver, max_iter, n_patient = run.solver, stopping.max_iter, stopping.n_iter_no_change
     history, best_value, n_best = TrainingHistory(), -float("inf"), 0
     plateau_factor, n_stalled = 1.0, 0
@@ -104,7 +104,7 @@ def search_schedule(
             plateau_factor, n_stalled = plateau_factor * _PLATEAU_FACTOR, 0
             solver.take_up_kept_state()
             history.truncate(n_best)
-            yield Message(f"No better for {n_patient} epochs: back to the best, after {n_best} that led to it")
+            yield Message(f"No better for {n_patient} epochs: back to the best model, after {n_best} epochs")
             if stopping.schedule != "linear" or plateau_factor < _MIN_STEP_FACTOR:
                 break
     solver.take_up_kept_state()

@@ -1,4 +1,4 @@
-"""Cut the rows of a side into sections, which shards own, and add up numbers in the order of sections."""
+"""Cut the rows of a side into sections, which belong to shards, and add up numbers in the order of sections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_SECTIONS = 64  # more sections share work more evenly, but each needs memo
 
 @dataclass(frozen=True)
 class Sections:
-    """Cut rows into sections of consecutive rows; the cuts depend only on the number of rows."""
+    """Cut rows into sections of consecutive rows. The cuts depend only on the number of rows."""
 
     n_rows: int
 
@@ -45,7 +45,7 @@ class Sections:
         return slice(int(start[shard.index]), int(start[shard.index + 1]))
 
     def send_to_owners(self, rows: np.ndarray, arrays: list[np.ndarray], shard: Shard) -> list[np.ndarray]:
-        """Send each entry of arrays to the shard that owns its row; return the entries of this shard, in any order."""
+        """Send each entry of the arrays to the shard that owns its row; return this shard's entries, in any order."""
         if shard.n_shards == 1:
             return arrays
         owner = np.searchsorted(self.starts(shard), rows, side="right") - 1
@@ -63,10 +63,10 @@ def add_in_order(of_sections: np.ndarray, shard: Shard) -> np.ndarray:
     shape = of_sections.shape[1:]
     columns = np.array_split(of_sections.reshape(len(of_sections), prod(shape)), shard.n_shards, axis=1)
     received = shard.exchange([[part] for part in columns])
-    # Not np.sum, whose order depends on the shape.
+    # The order of np.sum would depend on the shape.
     return shard.gather(sum(section for (part,) in received for section in part)).reshape(shape)
 
 
 def add_counts(n: int, shard: Shard) -> int:
-    """Add up a number of each shard."""
+    """Add up one number from each shard."""
     return int(shard.gather(np.array([n])).sum())

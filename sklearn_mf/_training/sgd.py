@@ -12,7 +12,7 @@ from sklearn_mf._training.losses import Baseline
 from sklearn_mf._training.parameters import Parameters
 from sklearn_mf._training.shard import Shard
 
-_MAX_FINAL_HALVINGS = 50  # at the end; after so many, only the constant is left
+_MAX_FINAL_HALVINGS = 50  # at the end; after so many halvings, only the constant is left
 _MAX_FAILURES_OF_EPOCH = 200  # 2**-200 of a row is zero in single precision
 # Relative to the loss of the best constant:
 _MAX_UNSUSPICIOUS_LOSS = 0.9  # above this, the loss at the end is measured
@@ -21,12 +21,12 @@ _MAX_FINAL_LOSS_WITHOUT_WARNING = 1.1
 
 
 class SGDSolver:
-    """Run epochs on ``parameters``, in place; the result is the same for any number of threads and shards.
+    """Run epochs on ``parameters``, in place. The result is the same for any number of threads and shards.
 
-    Between calls, each shard has up-to-date rows only of the items that begin each sweep there.
+    Between calls, a shard has up-to-date rows only for the items that begin each sweep there.
 
     If the loss of an epoch explodes or is not finite, the epoch is undone and run again with half the step. This loop
-    ends: steps and rows tend to zero, and with both at zero the loss is that of the best constant.
+    ends, because steps and rows tend to zero. If both are zero, the loss is that of the best constant.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SGDSolver:
     def epoch(self, factor: float) -> tuple[float, float]:
         """Visit all ratings once with a step of ``factor`` learning rates.
 
-        Return the mean loss and the step. The loss of each rating is taken when the rating is visited.
+        Return the mean loss and the step. The loss of a rating is measured when the rating is visited.
         """
         parameters, before = self.parameters, self._before
         before.copy_from(parameters, self._shard.threads)
@@ -74,11 +74,11 @@ class SGDSolver:
             self._divergence_factor, n_failures = self._divergence_factor / 2, n_failures + 1
             if n_failures > _MAX_FAILURES_OF_EPOCH:
                 raise ValueError(
-                    f"The loss of epoch {self._n_epochs} is {loss} with all parameters at zero: ratings or weights are "
-                    "beyond single precision, or far from those that the model began with. Rescale them."
+                    f"The loss of epoch {self._n_epochs} is {loss} with all parameters at zero. So ratings or weights "
+                    "are beyond single precision, or far from those that the model began with. Rescale them."
                 )
             if n_failures > 1:
-                # Half the step did not help: the rows were already too large after the last epoch.
+                # Half the step did not help, so the rows were already too large before this epoch.
                 before.halve()
                 if self.centers is not None:
                     self.centers.reset()
@@ -88,7 +88,7 @@ class SGDSolver:
         return loss, step
 
     def skip_epoch(self, divergence_factor: float, failed: float, used: float) -> None:
-        """Skip an epoch that was run before; parameters are those of a later epoch, or will be loaded.
+        """Skip an epoch that an earlier attempt has run; its parameters, or later ones, are loaded afterwards.
 
         After this epoch, all steps are multiplied by ``divergence_factor``. If the epoch diverged, ``failed`` is its
         first step and ``used`` its last one; otherwise both are NaN.
@@ -110,7 +110,7 @@ class SGDSolver:
             self.centers.update()
 
     def shrink_to_baseline(self, last_loss: float) -> None:
-        """Halve factors and biases until they are no worse on the ratings than the best constant."""
+        """Halve factors and biases until their loss is not above that of the best constant."""
         if last_loss <= _MAX_UNSUSPICIOUS_LOSS * self.baseline.loss:
             return
         if self.baseline.loss == 0.0:  # all ratings are the same
@@ -121,7 +121,7 @@ class SGDSolver:
             loss = self._evaluate_loss(kernel)
             if loss <= _MAX_FINAL_LOSS * self.baseline.loss:
                 return
-            if n_halvings == 0:  # with few epochs or few ratings, a loss a little above is normal
+            if n_halvings == 0:  # with few epochs or ratings, a slightly higher loss is normal
                 self._was_far_above = not loss <= _MAX_FINAL_LOSS_WITHOUT_WARNING * self.baseline.loss
             self.parameters.halve()
         self.parameters.clear()
@@ -144,7 +144,7 @@ class SGDSolver:
         return saved
 
     def load(self, saved: dict[str, np.ndarray]) -> None:
-        """Load parameters by name. Each array has the saved rows of all shards, one shard below the other."""
+        """Load parameters by name. Each array has the saved rows of all shards, one shard after another."""
         layout = self.grid.layout
         own = layout.own_users, slice(0, layout.n_levels[1])
         if "kept-0-0" in saved:
@@ -166,12 +166,12 @@ class SGDSolver:
 
     @property
     def _fields_of_state(self) -> list[tuple[int, ...]]:
-        """The fields, users (0) and items (1), whose rows each array of the state has."""
+        """For each array of the state, the fields of its rows: users (0), items (1) or both."""
         of_parameters = [(0, 1)] * (2 if self.parameters.ties is None else 3)
         return of_parameters + ([] if self.centers is None else self.centers.fields_of_state)
 
     def _rows_of_state(self, fields: tuple[int, ...]) -> list[slice]:
-        """Return the rows that this shard owns, of an array that has the rows of these fields."""
+        """Return the rows that this shard owns in an array with the rows of these fields."""
         users, items = self.grid.layout.own_pair_rows
         return [users, items] if len(fields) == 2 else [users if fields[0] == 0 else self.grid.layout.own_items]
 
@@ -183,7 +183,7 @@ class SGDSolver:
             rest = self.hyper.learning_rate * self._divergence_factor
             return (
                 f"Training diverged in epoch {epoch} at a step of {failed:.3g}. The epoch was undone and run again "
-                f"with a step of {used:.3g}. The rest ran as with learning_rate={rest:.3g}. Set learning_rate to "
+                f"with a step of {used:.3g}. Later epochs ran as with learning_rate={rest:.3g}. Set learning_rate to "
                 f"{rest:.3g} or less."
             )
         if self._was_far_above:
@@ -211,13 +211,13 @@ class SGDSolver:
         return SGDKernel(self.grid, parameters, rule)
 
     def _evaluate_loss(self, kernel: SGDKernel) -> float:
-        """Measure the mean loss of the ratings. Nothing changes, and no rating leaves out its own pair."""
+        """Measure the mean loss of the ratings. Parameters do not change. No rating leaves out its own pair."""
         return self._run(kernel, np.arange(self.grid.n_groups, dtype=np.int64), 0.0, np.inf)
 
     def _run(self, kernel: SGDKernel, strata: np.ndarray, step: float, limit: float) -> float:
-        """Run the strata of an epoch in the given order; return the mean loss, infinite if it or the rows exploded."""
+        """Run the strata of an epoch in this order. Return the mean loss, infinite if the loss or rows exploded."""
         grid, step = self.grid, min(step, LARGEST_SAFE_NUMBER)
-        limit_of_block = limit * grid.total_weight  # losses of blocks are at least 0, so one above the limit is enough
+        limit_of_block = limit * grid.total_weight  # losses are at least 0, so one block above it is enough
         if grid.layout.is_whole:
             threads, sync_state = self._shard.threads, kernel.new_sync_state()
             threads.map(
@@ -238,7 +238,7 @@ class SGDSolver:
 
 
 def copy_arrays(arrays: list[np.ndarray], into: list[np.ndarray] | None = None) -> list[np.ndarray]:
-    """Copy arrays, into the arrays ``into`` if given."""
+    """Copy arrays; if ``into`` is given, copy into these arrays."""
     if into is None:
         return [array.copy() for array in arrays]
     for target, array in zip(into, arrays, strict=True):

@@ -1,12 +1,13 @@
-"""Hold what one process works with: threads, storage, and the connection to other processes of the same fit.
+"""Provide the threads, the storage, and the connection to other processes of the same fit.
 
-A fit is shared by *shards*. Each of them runs the same code, with the same decisions, on its own groups of users. At
-the start and at the end of each step, it also has the item groups of the same numbers. A fit on one machine is a single
-shard that has all groups.
+*Shards* share a fit. Each shard runs the same code, with the same decisions, on its own groups of users. At the start
+and at the end of each step, it also has the item groups of the same numbers. A fit on one machine is a single shard
+that has all groups.
 
-Users stay, items travel. In a *sweep* over strata, a block is visited where its users are. The rows of its items come
-from where they were visited last (Gemulla et al. 2011). So each row sees the same blocks in the same order, for any
-number of shards. For the same reason, numbers of all shards are put in the order of groups before they are added.
+Users stay in their shard, and items travel. In a *sweep* over strata, a block is visited in the shard of its users. The
+rows of its items come from the shard that visited them last (Gemulla et al. 2011). So each row meets the same blocks in
+the same order, for any number of shards. For the same reason, numbers from all shards are put into the order of groups
+before they are added.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import numpy as np
 from sklearn_mf._utils.storage import Storage
 from sklearn_mf._utils.threads import Threads
 
-_PARTS_OF_A_CHAIN = 4  # parts of the items per shard; with so many, other shards hardly wait
+_PARTS_OF_A_CHAIN = 4  # parts of the items per shard, so that other shards hardly wait
 
 
 class Places(Protocol):
-    """Describe the place of groups, as a layout of a grid does."""
+    """Describe where groups are; GridLayout implements it."""
 
     n_groups: int
     owner: np.ndarray  # int64 (n_groups,): the shard that has a group
@@ -50,11 +51,11 @@ class Shard:
         self.threads, self.storage = threads, storage or Storage()
 
     def part(self, n: int) -> range:
-        """Return this shard's part of n things in a row."""
+        """Return this shard's part of n consecutive numbers."""
         return range(self.index * n // self.n_shards, (self.index + 1) * n // self.n_shards)
 
     def owners(self, n: int) -> np.ndarray:
-        """Return the shard of each of n things in a row, int64 (n,)."""
+        """Return the shard that has each of n consecutive numbers, int64 (n,)."""
         ends = np.arange(1, self.n_shards + 1, dtype=np.int64) * n // self.n_shards
         return np.searchsorted(ends, np.arange(n, dtype=np.int64), side="right")
 
@@ -72,7 +73,7 @@ class Shard:
     def visit_blocks(
         self, places: Places, strata: Sequence[int], arrays: Sequence[np.ndarray], visit: Callable[[int, int], None]
     ) -> None:
-        """Call ``visit`` with stratum and user group of each block of these strata, in order.
+        """Call ``visit`` with the stratum and the user group of each block of these strata, in order.
 
         ``arrays`` have a row for each item. The blocks of a stratum may be visited at the same time.
         """
@@ -85,7 +86,7 @@ class Shard:
         """Set arrays with a row for each item to zero, and call ``add`` for the blocks of each item group.
 
         ``add`` gets strata and user groups, in the order of user groups, and writes to the rows of these items.
-        Afterwards rows are up to date where sweeps begin.
+        Afterwards, a row is up to date in the shard where its item begins each sweep.
         """
         groups = np.arange(places.n_groups, dtype=np.int64)
 
@@ -98,9 +99,9 @@ class Shard:
 
 
 class ConnectedShard(Shard, ABC):
-    """Work on some of the groups; subclasses implement ``send`` and ``receive``.
+    """Work on some of the groups. Subclasses implement ``send`` and ``receive``.
 
-    Shards call the same methods in the same order. A message has a unique tag.
+    All shards call the same methods in the same order. Each message has a unique tag.
     """
 
     def __init__(self, index: int, n_shards: int, threads: Threads, storage: Storage | None = None):
@@ -110,7 +111,7 @@ class ConnectedShard(Shard, ABC):
 
     @abstractmethod
     def send(self, shard: int, tag: tuple[int, ...], arrays: list[np.ndarray]) -> None:
-        """Send arrays; they may still be under way when this returns, so nobody may change them any more."""
+        """Send arrays. They may still be on their way when this returns, so nobody may change them."""
 
     @abstractmethod
     def receive(self, shard: int, tag: tuple[int, ...]) -> list[np.ndarray]:
@@ -148,9 +149,9 @@ class ConnectedShard(Shard, ABC):
     def visit_blocks(
         self, places: Places, strata: Sequence[int], arrays: Sequence[np.ndarray], visit: Callable[[int, int], None]
     ) -> None:
-        """Call ``visit`` with stratum and user group of each block of these strata, in order.
+        """Call ``visit`` with the stratum and the user group of each block of these strata, in order.
 
-        The rows of an item group come from where they were visited last, and go to where they are visited next.
+        The rows of an item group come from the shard that visited them last, and go to the shard that visits them next.
         """
         self._n_steps += 1
         route = _Route(places, [0, *map(int, strata), 0], self.index)
@@ -172,7 +173,8 @@ class ConnectedShard(Shard, ABC):
 
         send(0)
         for t in range(1, len(route.path) - 1):
-            # First blocks that are here; the others arrive meanwhile. Of these, first those that others wait for.
+            # First visit blocks whose items are here. Meanwhile the other items arrive. Of those, first visit the
+            # items that another shard waits for.
             here, leaving, staying = route.users_by_way(t)
             run(t, here)
             receive(t - 1)
@@ -184,9 +186,9 @@ class ConnectedShard(Shard, ABC):
     def add_to_items(
         self, places: Places, arrays: Sequence[np.ndarray], add: Callable[[np.ndarray, np.ndarray], None]
     ) -> None:
-        """Set arrays to zero and call ``add`` for the blocks of each item group: one shard after another.
+        """Set arrays to zero and call ``add`` for the blocks of each item group, one shard after another.
 
-        A shard sends some item groups on while it adds to the next ones.
+        A shard sends a part of the item groups to the next shard while it adds to the next part.
         """
         self._n_steps += 1
         P, own = places.n_groups, np.arange(places.own_groups.start, places.own_groups.stop, dtype=np.int64)
@@ -205,7 +207,7 @@ class ConnectedShard(Shard, ABC):
                 self.threads.map(lambda item_group: add((item_group - own) % P, own), groups)
                 if at + 1 < len(shards):
                     self.send(shards[at + 1], tag, _rows_of(arrays, groups, places))
-        # The last shard has the sums. It sends them to where sweeps begin.
+        # The last shard has the sums. It sends each to the shard where its items begin each sweep.
         owners = places.owner
         for shard in shards[:-1]:
             groups = np.flatnonzero(owners == shard).tolist()
@@ -216,7 +218,7 @@ class ConnectedShard(Shard, ABC):
 
 
 class _Route:
-    """Describe where item groups are in a sweep, seen from one shard. At home, items are as in stratum 0."""
+    """Describe where item groups are in a sweep, seen from one shard. Before and after it, they are as in stratum 0."""
 
     def __init__(self, places: Places, path: list[int], index: int):
         self.path, self._places, self._index = path, places, index
@@ -229,8 +231,10 @@ class _Route:
         return np.flatnonzero((self._owner[t] == shard) & (self._owner[t + 1] == other)).tolist()
 
     def users_by_way(self, t: int) -> tuple[list[int], list[int], list[int]]:
-        """Return this shard's user groups by the items that they meet: items that are here; that arrive and leave; that
-        stay.
+        """Return three lists of this shard's user groups, by the items that they meet.
+
+        The items of the first list are already here. Those of the second arrive, and leave after the visit. Those of
+        the third arrive and stay.
         """
         users = np.array(self._places.own_groups, dtype=np.int64)
         items = (users + self.path[t]) % self._places.n_groups

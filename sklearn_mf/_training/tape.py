@@ -18,13 +18,13 @@ class Solver(Protocol):
 class Tape:
     """Hold the results of the epochs of a fit, and the epoch at which it resumes.
 
-    A fit that resumes runs as before, but takes the results of its earlier epochs from the tape. After the last of
-    them, it loads the parameters that were saved then.
+    A fit that resumes takes the results of its earlier epochs from the tape instead of running them. After the last of
+    these epochs, it loads the parameters that were saved then. From there it runs as usual.
 
     Parameters
     ----------
     records : float64 array (n_epochs, n_numbers) or None
-        Results of earlier epochs; None if there were none.
+        Results of earlier epochs. None means that there are none.
 
     arrays : dict of arrays or None
         The parameters after these epochs.
@@ -42,12 +42,12 @@ class Tape:
 
     @property
     def is_replaying(self) -> bool:
-        """Whether there are epochs that were run before."""
+        """Whether the next epoch was run before."""
         return self._n_played < len(self._records)
 
     @property
     def records(self) -> np.ndarray:
-        """What the epochs have found, float64 (n_epochs, n_numbers)."""
+        """Results of the epochs, float64 (n_epochs, n_numbers)."""
         return np.array(self._records, dtype=np.float64)
 
     def play(self) -> tuple[float, ...]:
@@ -56,7 +56,7 @@ class Tape:
         return self._records[self._n_played - 1]
 
     def take_arrays(self) -> dict[str, np.ndarray]:
-        """Return the parameters after the earlier epochs, once."""
+        """Return the parameters after the earlier epochs, and forget them."""
         arrays, self._arrays = self._arrays, None  # to free memory
         return arrays
 

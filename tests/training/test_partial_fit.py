@@ -212,7 +212,7 @@ def test_what_can_be_replaced(growing_ratings):
             model.partial_fit(*batch, y_old=y_old)
     with pytest.raises(ValueError, match="whose user, item or context is new, the first at row 2"):
         model.partial_fit([[0, 1], [1, 1], [7777, 1]], [3.0, 3.0, 4.0], [0.0, 1.0, 1.0], y_old=[np.nan, 2.0, 2.0])
-    with pytest.raises(ValueError, match="all its ratings in y are the same"):
+    with pytest.raises(ValueError, match="all ratings in its y are the same"):
         make_model().partial_fit([[1, 1], [1, 2], [2, 1]], [3, 3, 5], [1, 1, 0])
     with pytest.raises(ValueError, match="has not learned any ratings yet"):
         make_model().partial_fit(X, y, y_old=y)
@@ -325,7 +325,7 @@ def test_partial_fit_refuses(growing_ratings):
         model.partial_fit(X[:5], y[:5], np.full(5, 1e-300))
     with pytest.raises(ValueError, match="Rescale them"):
         model.fold_in([[900, 1]], [1e300])
-    with pytest.raises(ValueError, match="all its ratings in y are the same"):
+    with pytest.raises(ValueError, match="all ratings in its y are the same"):
         make_model().partial_fit([[1, 2], [1, 3]], [4, 4])
     with pytest.raises(ValueError, match=r"X has 3 features, but .* is expecting 2"):
         model.partial_fit(np.column_stack([X, X[:, 0]]), y)

@@ -55,8 +55,8 @@ def test_ratings_that_spread_far_less_than_before(growing_ratings, implicit_feat
     X, _, y, _ = growing_ratings
     model = make_model(warm_start=True, implicit_features=implicit_features).fit(X, y)
     before = model.predict(X)
-    with pytest.raises(ValueError, match="warm_start continues from a model of ratings that spread far more"):
+    with pytest.raises(ValueError, match="warm_start continues from a model of ratings with a far larger spread"):
         model.fit(X, y * unit)
-    with pytest.raises(ValueError, match="warm_start continues from a model of ratings that spread far more"):
+    with pytest.raises(ValueError, match="warm_start continues from a model of ratings with a far larger spread"):
         model.fit(X[:1], [6e-302])
     np.testing.assert_array_equal(model.predict(X), before)
