@@ -1,4 +1,4 @@
-"""Read the contexts that are passed to ``recommend``: per user, one for all users, or per item."""
+"""Read the contexts that are passed to ``recommend``: one per user, one for all users, or one per item."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sklearn_mf._utils.warnings import warn_user
 
 @dataclass(frozen=True)
 class Contexts:
-    """Hold the columns of ``context``, with a row for each user, and their fields."""
+    """Hold the columns of ``context``, with a row for each user, and the fields of the columns."""
 
     columns: list[Column]
     fields: list[int]
@@ -27,14 +27,14 @@ class Contexts:
 
 @dataclass(frozen=True)
 class ItemContexts:
-    """Hold the table ``item_context``: a column of items, its context columns, and their fields."""
+    """Hold the table ``item_context``: its column of items, its context columns, and the fields of these columns."""
 
     items: Column
     columns: list[Column]
     fields: list[int]
 
     def levels(self, fitted: FittedModel, items: np.ndarray, threads: Threads) -> dict[int, np.ndarray]:
-        """Find the levels that ``items`` have in each field; -1 for unknown values, which are reported."""
+        """Find the level of each of ``items`` in each field. Unknown values are -1, and are reported."""
         n_items = fitted.levels.counts[1]
         rows = fitted.levels.encode_field(1, self.items, threads)
         row_of = np.full(n_items + 1, -1)  # the last entry is for unknown items, -1
@@ -58,7 +58,8 @@ class ItemContexts:
         is_asked = np.zeros(len(rows), dtype=bool)
         is_asked[row_of[items]] = True
         asked = np.where(is_asked[:, None], np.column_stack(codes), 0)
-        report_unknown_contexts(fitted, self.columns, asked, "item_context has", "These items are ranked without them.")
+        then = "These items are ranked without these values."
+        report_unknown_contexts(fitted, self.columns, asked, "item_context has", then)
         return {f: of_rows[row_of[items]] for f, of_rows in zip(self.fields, codes, strict=True)}
 
 
@@ -81,7 +82,7 @@ def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
         if unknown:
             raise ValueError(
                 f"item_context has columns {unknown}, but the context columns of fit were "
-                f"{fitted.feature_names[2:]}. Give the items first, then only context columns, with these names."
+                f"{fitted.feature_names[2:]}. Give a column of items first, then only context columns with these names."
             )
         fields = [2 + fitted.feature_names[2:].index(name) for name in names]
     elif n_given == len(contexts):
@@ -90,36 +91,36 @@ def take_item_contexts(fitted: FittedModel, given: Any) -> ItemContexts:
         fields = belonging
     if n_given < 1 or n_given != len(fields):
         raise ValueError(
-            f"item_context has {n_given + 1} columns, but the model has {_columns(len(contexts))}, of "
-            f"which {len(belonging)} always had the same value for each item. Give the items first, then all context "
-            "columns, or only those with the same value for each item. Or fit on a data frame, and give a data frame "
-            "with the names of its context columns."
+            f"item_context has {n_given + 1} columns, but the model has {_columns(len(contexts))}. In "
+            f"{len(belonging)} of them, each item always had the same value. Give a column of items first, then all "
+            "context columns, or only those in which each item has one value. Or fit on a data frame, and give a data "
+            "frame with the names of its context columns."
         )
     return ItemContexts(columns[0], columns[1:], fields)
 
 
 def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list[int]) -> Contexts:
-    """Read the columns of ``context``, with a row for each user, for all context fields except those ``by_item``."""
+    """Read the columns of ``context``, with a row for each user, for all context fields that are not in ``by_item``."""
     fields = [field for field in range(2, len(fitted.levels.ids)) if field not in by_item]
-    n_contexts, beside = len(fields), " beside those of item_context" if by_item else ""
+    n_contexts, others = len(fields), " outside item_context" if by_item else ""
     if n_contexts == 0:
         if context is not None:
-            raise ValueError(f"context is given, but the model has no context columns{beside}. Leave context out.")
+            raise ValueError(f"context is given, but the model has no context columns{others}. Leave context out.")
         return Contexts([], [], False)
     if context is None:
         belonging = [field for field in fields if own_values(fitted.own_contexts, "item", field) is not None]
         which = ", ".join(_name(fitted, field) for field in belonging)
         raise ValueError(
-            f"The model has {_columns(n_contexts)}{beside}. Give context: one value for each of them, or a table with "
+            f"The model has {_columns(n_contexts)}{others}. Give context: one value for each column, or a table with "
             "a row for each user."
-            + (f" Give columns that belong to the item ({which}) in item_context instead." if belonging else "")
+            + (f" Give columns that belong to the item in item_context instead: {which}." if belonging else "")
         )
     columns, is_table = _split_context(fitted, context, n_users, fields)
     n_rows = len(columns[0]) if columns else 0
     if len(columns) != n_contexts or n_rows != n_users:
         shape = (n_rows, len(columns)) if is_table else (len(columns),)
         raise ValueError(
-            f"context has shape {shape}, but the model has {_columns(n_contexts)}{beside} and there are "
+            f"context has shape {shape}, but the model has {_columns(n_contexts)}{others}, and there are "
             f"{n_users} users. Give one value for each column, or a table with a row for each user."
         )
     return Contexts(columns, fields, not is_table)
@@ -128,14 +129,14 @@ def take_contexts(fitted: FittedModel, context: Any, n_users: int, by_item: list
 def report_unknown_contexts(
     fitted: FittedModel, columns: list[Column], levels: np.ndarray, what: str, then: str
 ) -> None:
-    """Report unknown contexts according to ``handle_unknown``; "ignore" warns, because a ranking does not show them."""
+    """Report unknown contexts according to ``handle_unknown``. "ignore" warns too, because lists do not show them."""
     if fitted.handle_unknown == "ignore":
         fitted = replace(fitted, handle_unknown="warn")
     fitted.report_unknown(columns, levels, (levels < 0).any(axis=1), what, then)
 
 
 def warn_of_own_contexts(fitted: FittedModel, contexts: Contexts, levels: np.ndarray, items: np.ndarray) -> None:
-    """Warn if ``context`` has other values than the items, or users, always had.
+    """Warn if ``context`` has another value than an item, or a user, always had in ``fit``.
 
     ``levels`` (n_users, n_fields) are the levels of users and contexts.
     """
@@ -156,15 +157,15 @@ def warn_of_own_contexts(fitted: FittedModel, contexts: Contexts, levels: np.nda
             own = of_item[items]
             if (own != own[0]).any() or (given != own[0]).any():
                 warn_user(
-                    f"In fit each item always had the same value in {name}. But some of the {len(items)} candidate "
-                    "items had another value than context gives. So they are ranked with a wrong value. Give "
-                    "item_context instead, a table with the values of each item.",
+                    f"In fit each item always had the same value in {name}. But for some of the {len(items)} candidate "
+                    "items, context gives another value. So they are ranked with a wrong value. Give item_context "
+                    "instead, a table with the values of each item.",
                     UserWarning,
                 )
 
 
 def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list[int]) -> tuple[list[Column], bool]:
-    """Split ``context`` into columns with a value for each user; return also whether it was a table."""
+    """Split ``context`` into columns with a value for each user; also return whether it was a table."""
     if nw.dependencies.is_into_dataframe(context):
         names = [fitted.feature_names[f] for f in fields] if fitted.feature_names else []
         columns = split_columns(context, fitted.estimator_name, "context")
@@ -173,7 +174,7 @@ def _split_context(fitted: FittedModel, context: Any, n_users: int, fields: list
         context = nw.from_native(context, series_only=True).to_list()
     elif hasattr(context, "to_pylist"):  # a pyarrow Array, which narwhals does not support
         context = context.to_pylist()
-    # Arrays are not converted: as objects, datetimes would become whole numbers.
+    # Arrays stay as they are, because an array of objects would turn datetimes into whole numbers.
     values = np.asarray(context, dtype=None if isinstance(context, (np.ndarray, np.generic)) else object)
     if values.size == 0 and n_users == 0:
         return [Column(f"column {j} of context", []) for j in range(len(fields))], True

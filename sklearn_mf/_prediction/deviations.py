@@ -1,4 +1,4 @@
-"""Compute the uncertainty of predictions, from the noise of users and items and the precision of their rows.
+"""Compute the uncertainty of predictions from the noise of users and items, and from the precision of their rows.
 
 _kernel/precision.h has the formulas.
 """
@@ -15,22 +15,22 @@ from sklearn_mf._kernel.sgd import predict
 from sklearn_mf._prediction.model import MAX_CHUNK, Model
 from sklearn_mf._utils.threads import Threads, chunks
 
-_RATINGS_OF_USUAL_NOISE = 15.0  # ratings of usual noise that are added to those of each user and item
+_RATINGS_OF_USUAL_NOISE = 15.0  # weight of the mean noise, in ratings, in the noise of each user and item
 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Hold the statistics of the rows of a model that standard deviations need."""
+    """Hold the statistics of a model's rows that standard deviations need."""
 
     rule: PrecisionRule
     level_sums: list[RowTable]  # (n_levels, N_SUMS) by field
-    scale: float  # of ratings
-    noise: float  # of a rating, on the standardized scale: a variance
+    scale: float  # standard deviation of the ratings
+    noise: float  # variance of a rating around its expected value, on the standardized scale
 
     def predict(
         self, model: Model, indices: np.ndarray, of_mean: bool, threads: Threads
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Score rows of indices as the model does, and return the standard deviation of each rating.
+        """Return the score of each row of indices, and the standard deviation of its rating.
 
         With ``of_mean`` it is the deviation of the expected rating. Both are float64 (n_rows,).
         """
@@ -49,9 +49,9 @@ class Uncertainty:
         return scores, deviations
 
     def variance_parts(self, model: Model, field: int, levels: np.ndarray) -> np.ndarray:
-        """Return rows for users (field 0) or items (1), float64 (n_levels, 4); index -1 stands for unknown ids.
+        """Return a row for each user (field 0) or item (1), float64 (n_levels, 4). The index -1 is an unknown id.
 
-        For a model of two fields, the product of a user's row and an item's row is the variance of the expected rating,
+        In a model of two fields, the product of a user's row and an item's row is the variance of the expected rating,
         on the standardized scale: s_u^2 s_i^2 / s^2 (u k_u |q|^2 + u k_i |p|^2 + kb_u + kb_i).
         """
         rule, known = self.rule, levels >= 0
@@ -71,7 +71,7 @@ class Uncertainty:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Score pairs by the expected rating plus or minus a multiple of its deviation."""
+    """Score pairs by their expected rating plus or minus a multiple of its deviation."""
 
     model: Model
     uncertainty: Uncertainty
@@ -83,6 +83,6 @@ class Bounds:
         return scores + self.n_deviations * deviations
 
     def variance_parts(self, field: int, levels: np.ndarray) -> np.ndarray:
-        """Return the parts of the variances of a side, float32 (n_levels, 4)."""
+        """Return ``Uncertainty.variance_parts`` in single precision, float32 (n_levels, 4)."""
         with np.errstate(over="ignore"):
             return self.uncertainty.variance_parts(self.model, field, levels).astype(np.float32)

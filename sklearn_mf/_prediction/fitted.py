@@ -1,4 +1,4 @@
-"""View a fitted estimator as of one moment; all its reading methods use such a view."""
+"""Provide a view of a fitted estimator at one moment, for all methods that do not change it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from sklearn_mf._utils.warnings import warn_user
 
 @dataclass(frozen=True)
 class FittedModel:
-    """Hold a model with the names of its levels, and the way from scores to ratings."""
+    """Hold a model, the ids of its levels, and the conversion of scores to ratings."""
 
     levels: Levels
     model: Model
     handle_unknown: str
     feature_names: list[str]  # empty where X had no names
     estimator_name: str
-    inverse_link: Callable[[np.ndarray], np.ndarray] | None = None  # None leaves scores as they are
-    rating_range: tuple[float, float] | None = None  # bounds of ratings; None does not bound them
+    inverse_link: Callable[[np.ndarray], np.ndarray] | None = None  # None: scores are ratings
+    rating_range: tuple[float, float] | None = None  # range to which ratings are clipped; None: no clipping
     own_contexts: dict[str, Any] | None = None  # from own_contexts.py; None for models of older versions
-    has_average_rows: bool = False  # the last row of each field stands for ids never seen
-    is_mirrored: bool = False  # users and items have changed places
+    has_average_rows: bool = False  # whether the last row of each field is for unknown ids
+    is_mirrored: bool = False  # whether users and items are exchanged
     uncertainty: Uncertainty | None = None  # for standard deviations, if they are needed
 
     def predict(self, columns: list[Column], threads: Threads) -> np.ndarray:
@@ -55,7 +55,7 @@ class FittedModel:
         return ratings, deviations
 
     def _report_unknown_rows(self, columns: list[Column], indices: np.ndarray) -> np.ndarray | None:
-        """Report unknown ids; return which rows are NaN because of them, or None."""
+        """Report unknown ids; return the rows whose result is NaN because of unknown ids, or None."""
         if self.handle_unknown == "ignore":
             return None
         unknown = (indices < 0).any(axis=1)
@@ -63,7 +63,7 @@ class FittedModel:
         return unknown if self.handle_unknown == "nan" else None
 
     def rows_of(self, indices: np.ndarray) -> np.ndarray:
-        """Return the rows of the model for indices; an unknown id, -1, has no row, or the average one."""
+        """Return the rows of the model for indices. An unknown id, -1, has no row or the average row."""
         if not self.has_average_rows:
             return indices
         return np.where(indices < 0, np.array(self.levels.counts, dtype=np.int32), indices)
@@ -106,7 +106,7 @@ class FittedModel:
         if then is None:
             then = "They are predicted from the other columns."
             if self.has_average_rows:
-                then = "The average user or item is taken for them."
+                then = "They are treated as an average user or item."
         if self.handle_unknown in ("ignore", "nan") or not unknown.any():
             return
         found = f"{np.count_nonzero(unknown)} of {len(unknown)} rows: {describe_unknown(columns, indices)}."

@@ -20,7 +20,7 @@ def ndcg_of_held_out(
 ) -> np.ndarray:
     """Compute the NDCG@10 of users, over all items that they have not seen; float64 (n_users,).
 
-    ``seen`` has the starts and items of each user, ``held`` also the weights. The gain of a held-out pair is its
+    ``seen`` has the start and the items of each user; ``held`` has the weights too. The gain of a held-out pair is its
     weight. Each user has at least one held-out pair.
     """
     held_start, held_items, weights = held

@@ -1,4 +1,4 @@
-"""Hold the results for each requested id, and return them as arrays or as a data frame."""
+"""Hold the list for each requested id, and return the lists as arrays or as a data frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Lists:
     asked: Column
     found: np.ndarray  # int32 (n_asked, k): indices, -1 for none
     values: np.ndarray  # float64 (n_asked, k), NaN where there is none
-    fields: tuple[int, int] = (0, 1)  # fields of what is asked about, and of what is found
+    fields: tuple[int, int] = (0, 1)  # field of the requested ids, and field of the ids that were found
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids that were found, and their values."""
@@ -48,7 +48,7 @@ class Lists:
         return pandas.DataFrame(dict(zip([*names, "place", value_name], columns, strict=True)))
 
     def _name_of(self, field: int) -> str:
-        """Return the name that a field has in fit, otherwise "user" or "item"."""
+        """Return the name of a field in ``fit``, or "user" or "item" if it had no name."""
         if self.fitted.feature_names:
             return self.fitted.feature_names[field]
         return ("user", "item")[1 - field if self.fitted.is_mirrored else field]

@@ -1,4 +1,4 @@
-"""Score pairs with a fitted model, which is a set of tables here."""
+"""Score pairs with a fitted model, given as tables of factors and biases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_CHUNK = 2**16  # rows that a thread scores at a time
 
 @dataclass(frozen=True)
 class Model:
-    """Hold what scores are computed from; lists have a table for each field. Arrays become tables."""
+    """Hold the factors, biases and intercept of a model. Lists have a table for each field. Arrays become tables."""
 
     factors: list[RowTable]  # (n_levels, rank)
     biases: list[RowTable]  # (n_levels,)
@@ -36,9 +36,9 @@ class Model:
         return [len(rows) for rows in self.factors]
 
     def scores(self, indices: np.ndarray, threads: Threads, out: np.ndarray | None = None) -> np.ndarray:
-        """Score rows of indices, (n_rows, n_fields) int32; -1 is an unknown level and adds nothing.
+        """Score rows of indices, int32 (n_rows, n_fields). -1 is an unknown level, which adds nothing.
 
-        A score is intercept + sum_f b_f + sum_{f<g} <V_f, V_g>, float64 (n_rows,); ``out`` may be given.
+        A score is intercept + sum_f b_f + sum_{f<g} <V_f, V_g>, float64 (n_rows,). If ``out`` is given, it is filled.
         """
         out = np.empty(len(indices)) if out is None else out
 
@@ -50,5 +50,5 @@ class Model:
 
 
 def as_table(rows: np.ndarray | RowTable) -> RowTable:
-    """Return rows as a table; an array is not copied if it can be used as it is."""
+    """Return rows as a table. A contiguous float32 array is not copied."""
     return rows if isinstance(rows, RowTable) else RowTable(np.ascontiguousarray(rows, dtype=np.float32))

@@ -10,16 +10,16 @@ from scipy import sparse
 from sklearn_mf._prediction.top_items import Excluded
 from sklearn_mf._utils.threads import chunks
 
-_MAX_SHORT_WEIGHTS = 256  # different weights that fit a byte
+_MAX_SHORT_WEIGHTS = 256  # number of different weights that one byte can encode
 _CHUNK = 2**20  # pairs whose weights are looked up at a time
 
 
 @dataclass(frozen=True)
 class SeenPairs:
-    """Hold the items of each user: those of user u are ``index[start[u]:start[u + 1]]``, in increasing order.
+    """Hold the items of each user. User u has ``index[start[u]:start[u + 1]]``, in increasing order.
 
-    A pair takes four bytes, plus one or four if weights differ. Users who were added later, or have more items than in
-    the fit, are in ``changed``.
+    A pair takes four bytes, plus one or four if weights differ. ``changed`` has the users who were added later, or who
+    have more items than in ``fit``.
     """
 
     start: np.ndarray  # int64 (n_users + 1,)
@@ -30,7 +30,7 @@ class SeenPairs:
 
     @classmethod
     def of_pairs(cls, start: np.ndarray, index: np.ndarray, weight: np.ndarray | None) -> SeenPairs:
-        """Keep pairs; their weights take a byte each if there are few different ones."""
+        """Keep pairs. If there are at most 256 different weights, a weight takes one byte."""
         if weight is None:
             return cls(start, index, None)
         few = np.unique(weight[: 16 * _MAX_SHORT_WEIGHTS])
@@ -59,7 +59,7 @@ class SeenPairs:
         return replace(self, changed={**self.changed, **pairs})
 
     def with_items(self, pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> SeenPairs:
-        """Add items, whose indices are higher than all before, to users, with the given weights."""
+        """Add new items to users, with the given weights. Their indices are higher than those of all known items."""
         added: dict[int, list[tuple[int, float]]] = {}
         for item in sorted(pairs):
             for user, weight in zip(*(column.tolist() for column in pairs[item]), strict=True):
@@ -73,7 +73,7 @@ class SeenPairs:
         return self.with_users(grown)
 
     def has(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Find which pairs of indices are kept; -1 is in none."""
+        """Find which pairs of indices are kept. An unknown id, -1, is in no pair."""
         found, order = np.zeros(len(users), dtype=bool), np.argsort(users, kind="stable")
         asked, first = np.unique(users[order], return_index=True)
         for user, rows in zip(asked.tolist(), np.split(order, first[1:]), strict=True):
@@ -81,7 +81,7 @@ class SeenPairs:
         return found
 
     def excluded(self, users: np.ndarray, items: np.ndarray, n_items: int) -> Excluded:
-        """Return the places in ``items`` that each of ``users`` has seen; an unknown user, -1, has none."""
+        """Return the places in ``items`` of the items that each user has seen. An unknown user, -1, has seen none."""
         if not self.changed and len(items) == n_items:
             bounds = np.append(self.start, self.start[-1])  # the last entry is for unknown users, -1
             last = len(self.start) - 1
@@ -97,7 +97,7 @@ class SeenPairs:
         return Excluded(start[rows], stop[rows], np.concatenate([*places, place[:0]]))
 
     def excluded_users(self, items: np.ndarray, users: np.ndarray, n_users: int) -> Excluded:
-        """Return the places in ``users`` that have seen each of ``items``; -1 is an unknown item."""
+        """Return the places in ``users`` of the users who have seen each item. An unknown item is -1."""
         place = np.full(n_users, -1, dtype=np.int32)
         place[users] = np.arange(len(users), dtype=np.int32)
         asked, rows = np.unique(items, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Compute which of a user's own items lead to a preference."""
+"""Compute how much each of a user's own items adds to a preference."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._utils.threads import Threads, one_blas_thread
 
-# Give what a user was solved from, of the items that the model keeps and their weights: an object with ``items`` and
-# ``shares``, which takes the rows of other items.
+# Takes a user, the items that the model keeps for the user, and their weights. Returns the equations of the user, an
+# object with ``items`` and the method ``shares``, which takes the rows of other items (UserSystem in fit_pairs.py).
 System = Callable[[int, np.ndarray, np.ndarray], Any]
 
 

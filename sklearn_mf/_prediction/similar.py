@@ -1,4 +1,4 @@
-"""Find similar users and items: those whose factors point in the same direction."""
+"""Find similar users and similar items: their factors point in nearly the same direction."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def find_similar(fitted: FittedModel, field: int, ids: ArrayLike, n: int, thread
     column = id_column(ids, name)
     rows, norms = unit_rows(fitted.model.factors[field].whole()[: levels.counts[field]])
     if not np.isfinite(norms).all():
-        raise ValueError("factors_ are not finite, so they cannot be compared.")
+        raise ValueError("factors_ are not finite, so similarities are not defined.")
     if rows.shape[1] == 0:
         raise ValueError(f"A model of rank=0 has no factors, so no {name} are similar. Fit it with a rank above 0.")
-    n = min(n, len(rows) - 1)  # before arrays of this size are made; an item is not similar to itself
+    n = min(n, len(rows) - 1)  # limited before arrays of this size are made; an id is not similar to itself
     found = np.full((len(column), n), -1, dtype=np.int32)
     cosines = np.full((len(column), n), np.nan)
     if len(column) == 0:
         return Lists(fitted, column, found, cosines, (field, field))
     own = levels.encode_field(field, column, threads)
-    fitted.report_unknown([column], own[:, None], own < 0, f"similar_{name} was given", "Nothing is like them.")
+    fitted.report_unknown([column], own[:, None], own < 0, f"similar_{name} was given", "They have no similar ids.")
     if n == 0:
         return Lists(fitted, column, found, cosines, (field, field))
     with_direction = np.flatnonzero(norms).astype(np.int32)

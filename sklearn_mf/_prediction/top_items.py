@@ -1,8 +1,9 @@
-"""Find the top items for each of many rows, from a model: indices and arrays, no ids.
+"""Find the top items for each of many rows. Works on indices and arrays, not on ids.
 
-Approximate scores choose candidates, with a margin for their error. They come from products of factors that are rounded
-to 8 bits, if the processor is fast with them. Otherwise they come from matrix products, whose last bits differ with
-sizes and threads of BLAS. The returned values and their order come from the exact kernel that also predicts.
+Approximate scores choose candidates, with a margin for their error. If the processor has fast products of bytes,
+approximate scores are products of factors that are rounded to 8 bits. Otherwise they are matrix products, whose last
+bits depend on the sizes and threads of BLAS. Then the exact kernel, which also predicts, gives the returned values and
+their order.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from sklearn_mf._prediction.model import Model
 from sklearn_mf._utils.threads import Threads, chunks, one_blas_thread
 
 _MAX_TILE_ROWS, _MAX_TILE_COLUMNS = 1024, 256  # the scores of a tile stay in the cache
-_MAX_ROWS_OF_EVERY_ITEM = {True: 4, False: 8}  # with rounding or without; other methods have a setup cost
-_ROUNDINGS_OF_DEVIATION = 128  # at most, each of half a unit in the last place
-_N_SLACK = 128  # entries of a row's buffer beyond twice the wanted number and the rank
-_MAX_BUFFER_ENTRIES = 2**19  # of all rows of a task
-_MAX_PLACES_OF_ROUNDING = 128  # longer lists spend most time on candidates, and rounding finds more of them
-_MAX_LENGTH, _MAX_SIZE = 1e25, 1e36  # of items, and of scores: nothing overflows when they are rounded
+_MAX_ROWS_OF_EVERY_ITEM = {True: 4, False: 8}  # if factors can be rounded, or not; other methods have a setup cost
+_ROUNDINGS_OF_DEVIATION = 128  # largest number of roundings, each of half a unit in the last place
+_N_SLACK = 128  # entries of a row's buffer, in addition to the rank and twice the wanted number
+_MAX_BUFFER_ENTRIES = 2**19  # in the buffers of all rows of a task
+_MAX_PLACES_OF_ROUNDING = 128  # longer lists spend most time on candidates, and rounding gives more candidates
+_MAX_LENGTH, _MAX_SIZE = 1e25, 1e36  # limits of items and of scores, so that nothing overflows in the rounding
 _SMALLEST_SQUARE = 1e-30  # smallest squared length that single precision can represent
 _ONE_THREAD = Threads(1)
 
@@ -35,7 +36,7 @@ def unit_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Excluded:
-    """Hold places of items that must not be returned: for row r ``place[start[r]:stop[r]]``, in order."""
+    """Hold the places of items that must not be returned. Row r has ``place[start[r]:stop[r]]``, in rising order."""
 
     start: np.ndarray
     stop: np.ndarray
@@ -54,10 +55,10 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Hold the candidate items, in order, and the levels of the context fields that belong to them."""
+    """Hold the candidate items, in order, and the levels of their own context fields."""
 
     items: np.ndarray  # int32 (n,)
-    contexts: dict[int, np.ndarray] = field(default_factory=dict)  # by field: int32 (n,), -1 for none
+    contexts: dict[int, np.ndarray] = field(default_factory=dict)  # by field: int32 (n,), -1 for an unknown value
 
     def __len__(self) -> int:
         return len(self.items)
@@ -75,7 +76,7 @@ class Candidates:
         return unknown
 
     def pairs(self, rows: np.ndarray, repeats: int | np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Repeat rows of levels, and fill in the items at these places and their contexts."""
+        """Repeat rows of levels, and fill in the items at these places and the contexts of these items."""
         pairs = np.repeat(rows, repeats, axis=0)
         for of_field, levels in self.levels.items():
             pairs[:, of_field] = levels[places]
@@ -85,10 +86,10 @@ class Candidates:
 def top_items(
     model: Model | Bounds, indices: np.ndarray, candidates: Candidates, excluded: Excluded, k: int, threads: Threads
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the ``k`` items of highest score for each row, best first; of equal ones the lower index comes first.
+    """Find the ``k`` items with the highest scores for each row, best first. Of equal items, the lower index is first.
 
-    ``indices`` (n_rows, n_fields) int32 is a row's level of each field, -1 for none; the fields of ``candidates`` are
-    ignored. Returns indices (n_rows, k) and scores, -1 and NaN where there are fewer items.
+    ``indices``, int32 (n_rows, n_fields), has the levels of each row, or -1. The fields of ``candidates`` are ignored.
+    Returns indices (n_rows, k) and scores. If there are fewer items, the rest is -1 and NaN.
     """
     found = np.full((len(indices), k), -1, dtype=np.int32)
     values = np.full((len(indices), k), np.nan)
@@ -102,7 +103,7 @@ def top_items(
         rows = _rank(_Rounding(model, candidates), indices, excluded, found, values, threads)
     if len(rows):
         own = found[rows], values[rows]
-        with one_blas_thread():  # rows are already shared by threads
+        with one_blas_thread():  # threads already share the rows
             _rank(_Products(model, candidates), indices[rows], excluded.part(rows), *own, threads)
         found[rows], values[rows] = own
     return found, values
@@ -111,7 +112,7 @@ def top_items(
 def _rank(
     way: _EveryItem, indices: np.ndarray, excluded: Excluded, found: np.ndarray, values: np.ndarray, threads: Threads
 ) -> np.ndarray:
-    """Fill in the results of rows, from candidates of a given method; return the rows that the method cannot do."""
+    """Fill in the results of rows from the candidates of a method. Return the rows that have too many candidates."""
     k, has_too_many = found.shape[1], np.zeros(len(indices), dtype=bool)
 
     def rank_rows(part: slice) -> None:
@@ -122,7 +123,7 @@ def _rank(
         pairs = way.candidates.pairs(indices[part], np.diff(start), places)
         best(k, start, pairs[:, 1].copy(), way.given.scores(pairs, _ONE_THREAD), found[part], values[part])
 
-    # Rows per task: all threads get some, and buffers stay small for a large k. This does not change results.
+    # Choose the rows per task so that all threads get some, and buffers stay small. Results do not depend on it.
     n_wanted = min(k, len(way.candidates))
     per_thread, per_buffer = -(-len(indices) // threads.n), _MAX_BUFFER_ENTRIES // (2 * n_wanted + way.n_slack)
     threads.map(rank_rows, chunks(len(indices), max(1, min(_MAX_TILE_ROWS, per_thread, per_buffer))))
@@ -130,7 +131,7 @@ def _rank(
 
 
 class _EveryItem:
-    """Choose candidates by the scores of all items; the other methods use cheaper scores."""
+    """Choose candidates by the exact scores of all items. The other methods use cheaper scores."""
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         self.given, self.candidates = given, candidates
@@ -138,9 +139,9 @@ class _EveryItem:
         self.n_slack = _N_SLACK + self._model.rank
 
     def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the places of the items that may be among the k best of each row, row after row.
+        """Find the places of the items that may be among the k best of each row, one row after another.
 
-        Also returns the number of each row's places, -1 if there are too many.
+        Also returns the number of places of each row, or -1 if there are too many.
         """
         kept = [self._best(row, excluded.part(slice(r, r + 1)), k) for r, row in enumerate(indices)]
         return np.concatenate(kept), np.array([len(places) for places in kept])
@@ -155,11 +156,11 @@ class _EveryItem:
             return places
         limit = np.partition(values, len(values) - k)[len(values) - k]
         above, tied = places[values > limit], places[values == limit]
-        return np.concatenate([above, tied[: k - len(above)]])  # of equal items, the first ones
+        return np.concatenate([above, tied[: k - len(above)]])  # of equal items, keep the first ones
 
 
 class _Tiles(_EveryItem):
-    """Hold what scores of many rows and items are computed from."""
+    """Hold the sums of factors and constants for scores of many rows and items."""
 
     def __init__(self, given: Model | Bounds, candidates: Candidates):
         super().__init__(given, candidates)
@@ -173,9 +174,9 @@ class _Tiles(_EveryItem):
         _check_finite(self._constants)
 
     def _left(self, indices: np.ndarray) -> tuple[_Sums, np.ndarray, np.ndarray]:
-        """Add up the factors of the other fields; also return the possible error of scores, and their size.
+        """Add up the factors of the other fields. Also return the margin for errors of scores, and the size of scores.
 
-        The error is four times that of one score: two scores are compared, and each is computed in two ways.
+        The margin is four times the error of one score: two scores are compared, and each is computed in two ways.
         """
         model, n_fields, right = self._model, indices.shape[1], self._right
         left = _Sums(model, len(indices))
@@ -183,12 +184,12 @@ class _Tiles(_EveryItem):
             if of_field not in self.candidates.levels:
                 left.add(of_field, indices[:, of_field])
         _check_finite(left.rows)
-        # A sum of n products in single precision is off by at most n eps sum |a b| (Higham 2002, section 3.1); the
-        # products are those of rows of one side with each other, with those of the other side, and of biases with 1.
+        # The error of a sum of n products in single precision is at most n eps sum |a b| (Higham 2002, section 3.1).
+        # There are products of rows within a side, products of rows of both sides, and products of biases with 1.
         n_terms = (model.rank + 1) * n_fields + 8
         size = left.norms * right.norms.max(initial=0.0) + right.sizes.max(initial=0.0) + left.sizes
         error = n_terms * np.finfo(np.float32).eps * size
-        error += 4 * np.spacing(abs(model.intercept) + size)  # it is added in double precision
+        error += 4 * np.spacing(abs(model.intercept) + size)  # of the intercept, added in double precision
         with np.errstate(over="ignore", under="ignore"):  # a margin of 0 would leave out items that equal the k-th
             margin = np.maximum((4 * error).astype(np.float32), np.finfo(np.float32).tiny)
         _check_finite(margin)
@@ -202,7 +203,7 @@ class _Rounding(_Tiles):
         super().__init__(model, candidates)
         self._items = None
         if self._right.norms.max() <= _MAX_LENGTH:
-            # Their mean adds the same number to all scores of a row. Without it, bounds are tighter.
+            # The mean of the items adds the same number to all scores of a row. Without it, bounds are tighter.
             rows = self._right.rows
             rows -= rows.mean(axis=0)
             self._items = CoarseItems(rows, self._constants)
@@ -213,7 +214,7 @@ class _Rounding(_Tiles):
         left, margin, size = self._left(indices)
         if self._items is None or size.max() > _MAX_SIZE:
             return np.empty(0, dtype=np.int32), np.full(len(indices), -1)
-        # The margin is much larger than the rounding in single precision, which the bounds leave out.
+        # The bounds leave out the rounding in single precision. The margin is much larger than this rounding.
         selector = TileSelector(k, margin, excluded, self.n_slack)
         selector.take_all(left.rows, self._items)
         return selector.finish()
@@ -231,7 +232,7 @@ class _Products(_Tiles):
             _check_finite(self._parts)
 
     def places(self, indices: np.ndarray, excluded: Excluded, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find the places of candidates, as `_EveryItem` does; no row has too many."""
+        """Find the places of candidates, as `_EveryItem` does. No row has too many places."""
         n_rows, n_items = len(indices), len(self.candidates)
         sums, margin, _ = self._left(indices)
         left = np.column_stack([sums.rows, np.ones(n_rows, dtype=np.float32)])
@@ -257,7 +258,7 @@ class _Products(_Tiles):
         return np.concatenate(kept), np.array([len(places) for places in kept])
 
     def _margin_of_bounds(self, own_parts: np.ndarray) -> np.ndarray:
-        """Return four times the possible error of deviations; each is computed from some dozens of positive numbers."""
+        """Return four times the largest error of deviations. Each is computed from some dozens of positive numbers."""
         with np.errstate(over="ignore"):
             largest = np.sqrt(own_parts @ self._parts.max(axis=0))
             unit = abs(self._bounds.n_deviations) * self._bounds.uncertainty.scale
@@ -267,14 +268,14 @@ class _Products(_Tiles):
 
 
 class _Sums:
-    """Add up the contributions of several fields to scores, and the size of the added numbers."""
+    """Add up the contributions of several fields to scores, and the sizes of these contributions."""
 
     def __init__(self, model: Model, n_rows: int):
         self._model = model
         self.rows = np.zeros((n_rows, model.rank), dtype=np.float32)  # sum of the factors
         self.constants = np.zeros(n_rows)  # sums of biases and of products of factors
         self.norms = np.zeros(n_rows)  # sums of the lengths of factors
-        self.sizes = np.zeros(n_rows)  # like the constants, but of absolute values
+        self.sizes = np.zeros(n_rows)  # the same as the constants, but with absolute values
         self._is_empty = True
 
     def add(self, of_field: int, levels: np.ndarray) -> None:
@@ -298,7 +299,7 @@ class _Sums:
 def _lengths(rows: np.ndarray) -> np.ndarray:
     """Return the length of each row, or slightly more."""
     with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("ij,ij->i", rows, rows)  # with an error of at most one rounding per factor
+        squares = np.einsum("ij,ij->i", rows, rows)  # the error is at most one rounding per factor
     if (squares > _SMALLEST_SQUARE).all() and (squares < 1.0 / _SMALLEST_SQUARE).all():
         return np.sqrt(squares * (1.0 + rows.shape[1] * float(np.finfo(np.float32).eps)), dtype=np.float64)
     return np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
@@ -308,5 +309,5 @@ def _check_finite(values: np.ndarray) -> None:
     """Raise a ValueError if scores cannot be compared."""
     if not np.isfinite(values).all():
         raise ValueError(
-            "factors_ or biases_ are not finite, or too large for single precision, so nothing can be ranked."
+            "factors_ or biases_ are not finite, or too large for single precision. So nothing can be ranked."
         )

@@ -134,14 +134,14 @@ def test_item_contexts_after_fold_in_of_an_item(frame, ratings):
         ),
         (
             {"item_context": {4: 1980}, "candidates": [4], "context": ["sun", 1980]},
-            r"shape \(2,\), but .* beside those of",
+            r"shape \(2,\), but .* outside item_context",
         ),
         (
             {"item_context": {4: 1980}, "candidates": [4], "context": None},
-            "1 context column beside those of item_context",
+            "1 context column outside item_context",
         ),
-        ({"item_context": {4: ("sun", 1980)}, "candidates": [4]}, "no context columns beside those of item_context"),
-        ({"context": None}, r"Give columns that belong to the item \(column 3 \('year'\)\) in item_context instead"),
+        ({"item_context": {4: ("sun", 1980)}, "candidates": [4]}, "no context columns outside item_context"),
+        ({"context": None}, r"Give columns that belong to the item in item_context instead: column 3 \('year'\)"),
     ],
 )
 def test_wrong_item_context(with_years, given, message):

@@ -47,7 +47,7 @@ def test_rows_without_a_direction_are_similar_to_none(ratings):
 
 def test_similar_to_what_is_not_known(ratings):
     fitted = model(handle_unknown="warn").fit(*ratings)
-    with pytest.warns(UserWarning, match=r"similar_items was given ids .* 1 in items \(5000\)\. Nothing is like them"):
+    with pytest.warns(UserWarning, match=r"similar_items was given .* 1 in items \(5000\)\. They have no similar ids"):
         similar, cosines = fitted.similar_items([5000, 1], 3)
     assert similar[0].tolist() == [-1, -1, -1]
     assert np.isnan(cosines[0]).all()
