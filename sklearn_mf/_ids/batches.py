@@ -14,7 +14,7 @@ ROWS_OF_A_BATCH = 2**18
 
 @dataclass(frozen=True)
 class Categorical:
-    """Hold a column as codes into an array of categories; -1 is a missing value."""
+    """Hold a column as an array of categories, and codes that select from it. The code -1 is a missing value."""
 
     categories: np.ndarray
     codes: np.ndarray
@@ -26,13 +26,13 @@ class Column:
 
     label: str
     values: np.ndarray | list | Categorical
-    has_zone: bool = False  # whether datetimes, which are in UTC here, had a time zone; objects have this themselves
+    has_zone: bool = False  # whether typed datetimes, which are in UTC, had a time zone; objects have their own
 
     def __len__(self) -> int:
         return len(self.values.codes if isinstance(self.values, Categorical) else self.values)
 
     def rows(self, rows: slice) -> Column:
-        """Return some of the rows; only lists are copied."""
+        """Return some of the rows. Only lists are copied."""
         values = self.values
         if isinstance(values, Categorical):
             return Column(self.label, Categorical(values.categories, values.codes[rows]), self.has_zone)
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Batch:
-    """Hold a run of consecutive ratings, checked."""
+    """Hold consecutive ratings, which have been checked."""
 
     place: str  # name of these rows or lines in messages
     columns: list[Column]
@@ -82,16 +82,16 @@ class RatingBatches(ABC):
         self.refuse()
 
     def refuse(self) -> NoReturn:
-        """Raise the TypeError for code that expects a table."""
+        """Raise a TypeError, for code that expects a table."""
         raise TypeError(
-            f"{self!r} is not a table. Only MatrixFactorizationRegressor.fit reads ratings in batches; they "
-            "cannot be split or looked up. To split them, load them with load_ratings, or write the held-out "
+            f"{self!r} is not a table. Only MatrixFactorizationRegressor.fit reads ratings in batches. Ratings in "
+            "batches cannot be split or looked up. To split them, load them with load_ratings, or write the held-out "
             "ratings to another file."
         )
 
 
 class SlicedRatings(RatingBatches):
-    """Provide ratings in memory, or in mapped files, slice by slice.
+    """Provide ratings from memory or from mapped files, one slice after another.
 
     Parameters
     ----------

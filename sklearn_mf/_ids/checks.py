@@ -29,7 +29,7 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
         raise ValueError(
             f"{name} has text or dates, but ratings must be numbers. Convert it, for example with {name}.astype(float)."
         )
-    if not _is_plain(y):  # plain arrays are converted later, part by part
+    if not _is_plain(y):  # plain arrays are converted part by part, later
         y = _as_floats(y, name)
     if len(y) != n_rows:
         raise ValueError(
@@ -46,7 +46,7 @@ def check_ratings(y: Any, n_rows: int, name: str = "y", of: str = "X") -> np.nda
 
 
 def _as_floats(values: np.ndarray, name: str) -> np.ndarray:
-    """Convert a 1D array to float64, and name the first row that has no such number."""
+    """Convert a 1D array to float64; the error names the first row that cannot be converted."""
     with np.errstate(over="ignore"):  # too large numbers become infinite, which raises an error
         try:
             return values.astype(np.float64)
@@ -68,14 +68,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_plain(array: Any) -> bool:
-    """Check whether it is an array of numbers that needs no conversion as a whole."""
+    """Check whether an array of numbers can stay as it is; parts of it are converted when they are used."""
     return type(array) in (np.ndarray, np.memmap) and array.dtype.kind in "iuf" and array.dtype.itemsize <= 8
 
 
 def _not_finite(values: np.ndarray) -> np.ndarray:
     """Find the places of NaN and infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):  # avoids a temporary array in the usual case
+        if np.isfinite(values.sum()):  # the usual case, without a temporary array
             return np.empty(0, dtype=np.intp)
     return np.flatnonzero(~np.isfinite(values))
 
@@ -127,7 +127,7 @@ def check_weights(
 
 
 def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
-    """Check ratings to replace: finite numbers, NaN where nothing is replaced; return float64 (n_rows,), or None."""
+    """Check ratings to replace: finite numbers, or NaN to replace nothing; return float64 (n_rows,), or None."""
     if y_old is None:
         return None
     try:
@@ -135,7 +135,7 @@ def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
             raise TypeError("they are complex")
         values = np.ma.filled(np.ma.asarray(y_old, dtype=np.float64), np.nan)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"y_old must be an array of numbers, NaN where nothing is replaced: {error}.") from error
+        raise ValueError(f"y_old must be an array of numbers, or NaN to replace nothing: {error}.") from error
     if values.shape != (n_rows,):
         raise ValueError(f"y_old.shape == {values.shape}, expected {(n_rows,)}. Give one value for each row of X.")
     bad = np.flatnonzero(np.isinf(values))
@@ -149,28 +149,28 @@ def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
 def check_replaced_are_known(
     y_old: np.ndarray, is_new: np.ndarray, rows: np.ndarray, rating_range: tuple[float, float]
 ) -> None:
-    """Raise a ValueError if a rating to replace cannot have been learned: its level is new, or it is out of range."""
+    """Raise a ValueError if a rating to replace cannot have been learned: new level, or rating out of range."""
     with np.errstate(invalid="ignore"):
         bad = np.flatnonzero((y_old < rating_range[0]) | (y_old > rating_range[1]))
     if len(bad):
         raise ValueError(
             f"y_old has {len(bad)} ratings outside the range that the model has learned, {rating_range[0]:g} "
             f"to {rating_range[1]:g}, the first at row {rows[bad[0]]} ({y_old[bad[0]]:g}). Give the ratings "
-            "that the model learned, and NaN where there was none."
+            "that the model learned, and NaN in all other rows."
         )
     bad = np.flatnonzero(~np.isnan(y_old) & is_new.any(axis=1))
     if len(bad):
         raise ValueError(
             f"y_old has a rating in {len(bad)} rows whose user, item or context is new, the first at row "
-            f"{rows[bad[0]]}. These rows have no earlier rating: set y_old to NaN there."
+            f"{rows[bad[0]]}. These rows cannot have an earlier rating. Set y_old to NaN in these rows."
         )
 
 
 def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, update_known: bool) -> None:
-    """Check rows for ``fold_in``: each has exactly one new id, or with ``update_known`` at most one.
+    """Check rows for ``fold_in``: each must have exactly one new id, or with ``update_known`` at most one.
 
-    ``is_new`` (n_rows, n_columns) and ``users`` (n_rows,) describe the rows of positive weight. ``rows`` are their
-    numbers in X.
+    ``is_new`` (n_rows, n_columns) and ``users`` (n_rows,) describe the rows of positive weight. ``rows`` has the
+    numbers of these rows in X.
     """
 
     def fail(which: np.ndarray, what: str, what_to_do: str) -> NoReturn:
@@ -189,10 +189,10 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
         fail(
             none,
             "have no new id",
-            "Leave them out, or set update_known=True to solve their users again, from the ratings given here alone "
-            "(give all that they have).",
+            "Leave them out. Or set update_known=True to solve their users again, and give all ratings of these users, "
+            "because only the ratings of this call count.",
         )
-    # The factors of a user cannot be solved and be fixed in the same call.
+    # One call cannot both solve the factors of a user and hold them fixed.
     solved = np.unique(users[(n_new == 0) | is_new[:, 0]])
     both = np.flatnonzero((n_new == 1) & ~is_new[:, 0] & np.isin(users, solved))
     if len(both):
@@ -201,7 +201,7 @@ def check_new_levels(is_new: np.ndarray, users: np.ndarray, rows: np.ndarray, up
 
 @contextmanager
 def name_table_in_errors(table: str) -> Iterator[None]:
-    """Add the name of the table to errors that speak of X."""
+    """Add the name of another table to errors, because their messages say X."""
     try:
         yield
     except (TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Turn one column of ids into its sorted levels and an int32 code for each row.
 
-A column is a typed array, a list of Python objects, or the codes of a categorical. Values are hashed or counted in
-place in memory if possible. Other values are handled in Python.
+A column is a typed array, a list of Python objects, or the codes of a categorical. If possible, the kernel hashes or
+counts the values directly in their memory. Other values are handled in Python.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sklearn_mf._kernel.hashing import (
     mark_integers,
 )
 
-_MIN_TABLE_SPAN = 2**16  # range of whole numbers for which a table is made even if there are few rows
+_MIN_TABLE_SPAN = 2**16  # whole numbers in a range up to this size use a table, even if there are few rows
 
 
 def factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ def factorize(column: Column) -> tuple[np.ndarray, np.ndarray]:
             return _factorize_fixed_width(values)
         if values.dtype.kind == "O":
             codes = np.empty(len(values), dtype=np.int32)
-            texts = hash_strings(values, codes)  # None unless all are exactly str
+            texts = hash_strings(values, codes)  # None if a value is not exactly a str
             if texts is not None:
                 return _sort_levels(object_array(texts), codes)
         elif values.dtype.kind not in "UST":
@@ -71,7 +71,7 @@ def _factorize_by_sorting(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _sort_levels(
     levels: np.ndarray, codes: np.ndarray, order: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sort levels that are in order of appearance, and change the codes accordingly."""
+    """Sort levels that are in the order of appearance, and adapt the codes."""
     if order is None and levels.dtype == object:  # faster than NumPy's sort of objects
         order = sorted(range(len(levels)), key=levels.tolist().__getitem__)
     elif order is None:
@@ -82,7 +82,7 @@ def _sort_levels(
 
 
 def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Count whole numbers in a table if they are dense, otherwise hash them."""
+    """Use a table for whole numbers in a small range, and hash others."""
     if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
         return _factorize_by_sorting(values.astype(np.uint64))
     if values.dtype != np.int32:
@@ -103,7 +103,7 @@ def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _factorize_floats(label: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Treat floats as whole numbers if all of them are, otherwise sort them."""
+    """Treat floats as whole numbers if all of them are whole, otherwise sort them."""
     if values.dtype.itemsize > 8:
         _raise_wider_than_64_bits(label, str(values.dtype))
     values = values.astype(np.float64, copy=False)
@@ -137,12 +137,12 @@ def _factorize_arrow(values: Any) -> tuple[np.ndarray, np.ndarray]:
     data = np.empty(0, dtype=np.uint8) if data is None else np.frombuffer(data, dtype=np.uint8)
     codes = np.empty(len(values), dtype=np.int32)
     levels = values.take(pyarrow.array(hash_bytes(data, offsets.astype(np.int64, copy=False), codes)))
-    order = compute.sort_indices(levels).to_numpy()  # the order of UTF-8 is that of Python's strings
+    order = compute.sort_indices(levels).to_numpy()  # UTF-8 sorts in the same order as Python strings
     return _sort_levels(object_array(levels.to_pylist()), codes, order)
 
 
 def _factorize_categorical(label: str, values: Categorical) -> tuple[np.ndarray, np.ndarray]:
-    """Compact and sort the small array of categories; rows only need a table lookup."""
+    """Keep the categories that occur, and sort them. Rows only need a table lookup."""
     if len(values.codes) and values.codes.min() < 0:
         raise_missing(label, np.flatnonzero(values.codes < 0), len(values.codes))
     used = np.flatnonzero(np.bincount(values.codes))
@@ -170,7 +170,7 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
         raise_mixed(label, {kind: next(v for v in values if type(v) in types) for kind, types in kinds.items()})
     numpy_scalars = any(issubclass(type_, np.generic) for types in kinds.values() for type_ in types)
     if numpy_scalars and "datetime" not in kinds:
-        # NumPy scalars do not compare exactly with each other; Python numbers do.
+        # Comparisons of NumPy scalars may be inexact. Comparisons of Python numbers are exact.
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if "datetime" in kinds:
         if len({getattr(value, "tzinfo", None) is None for value in values}) > 1:
@@ -188,7 +188,7 @@ def _factorize_objects(label: str, values: list) -> tuple[np.ndarray, np.ndarray
 def _factorize_numbers(label: str, values: list) -> tuple[np.ndarray, np.ndarray]:
     """Turn Python numbers into an array if all are of one type, otherwise sort them.
 
-    They are not hashed in Python: its hash of numbers has no seed, so an attacker could choose many that collide.
+    Python does not hash them here, because its hash of numbers has no seed. An attacker could choose many that collide.
     """
     array = number_array(values)
     if array is not None:
@@ -203,7 +203,7 @@ def _factorize_numbers(label: str, values: list) -> tuple[np.ndarray, np.ndarray
 
 
 def number_array(values: list) -> np.ndarray | None:
-    """Make an array of Python values that are all whole numbers within int64, or all floats; otherwise return None."""
+    """Make an array if all Python values are whole numbers within int64, or all are floats; otherwise return None."""
     types = set(map(type, values))
     if types == {float}:
         return np.array(values)

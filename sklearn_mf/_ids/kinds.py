@@ -28,7 +28,7 @@ def kind_of_type(type_: type) -> str | None:
 
 
 def kind_of(levels: np.ndarray) -> str:
-    """Return the kind of levels as far as their array shows it; it does not show time zones."""
+    """Return the kind of levels. Their array does not show time zones."""
     if levels.dtype.kind == "M":
         return "datetime"
     if levels.dtype.kind == "O" and len(levels):
@@ -53,7 +53,7 @@ def _has_zone(column: Column) -> bool:
 
 
 def plural(kind: str) -> str:
-    """Return the plural of a kind, for a message."""
+    """Return a kind in the plural, for a message."""
     return {"number": "numbers", "datetime": "datetimes", ZONED: "datetimes with a time zone"}.get(kind, kind)
 
 
@@ -70,10 +70,10 @@ def shown(value: Any) -> str:
 def raise_mixed(label: str, examples: dict[str, Any], earlier: str = "") -> NoReturn:
     """Raise a ValueError for a column with several kinds of ids, given an example of each.
 
-    ``earlier`` is the kind of the rows that were read before.
+    ``earlier`` is the kind of the earlier rows.
     """
     written = ", ".join(f"{kind} ({shown(example)})" for kind, example in sorted(examples.items()))
-    before = f"The rows before these have {ids_of(earlier)}. " if earlier else ""
+    before = f"Earlier rows have {ids_of(earlier)}. " if earlier else ""
     raise ValueError(
         f"{capital(label)} mixes ids of different types, which cannot be sorted: {written}. "
         f"{before}Convert the column to one type, for example with astype(str)."
@@ -89,7 +89,7 @@ def raise_mixed_zones(label: str) -> NoReturn:
 
 
 def number_levels(label: str, levels: list) -> np.ndarray:
-    """Turn sorted Python numbers into int64, uint64 or float64, or into objects if none of these is exact."""
+    """Turn sorted Python numbers into int64, uint64 or float64, or into objects if no such array is exact."""
     whole = [int(level) if abs(level) < 2**63 and level == int(level) else level for level in levels]
     if not all(-(2**63) <= level < 2**64 for level in whole if isinstance(level, Integral)):
         raise ValueError(f"{capital(label)} has integers that do not fit into 64 bits. Convert the column to text.")
@@ -110,7 +110,7 @@ def object_array(values: list) -> np.ndarray:
 
 
 def datetime_array(label: str, values: list) -> np.ndarray:
-    """Turn date and time objects into datetime64 of their finest unit; times with a zone become UTC."""
+    """Turn date and time objects into datetime64 with their finest unit. Times with a zone become UTC."""
     scalars = []
     for value in values:
         if hasattr(value, "to_datetime64"):  # pandas, to the nanosecond and in UTC

@@ -1,7 +1,8 @@
 """Hold the levels of all columns, and map ids to indices and back.
 
-An *id* is what the caller wrote. An *index* is its place among the levels of its column, or -1 if it is unknown. Levels
-of a fit are sorted. Levels that are added later follow in order of arrival, and a *sorter* then sorts all of them.
+An *id* is the value that the caller gave. A *level* (category) is a distinct id of a column. An *index* is the place of
+an id among the levels of its column, or -1 if it is unknown. Levels of a fit are sorted. Levels that are added later
+follow in the order of arrival. A *sorter* then sorts all levels.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from sklearn_mf._kernel.hashing import find_integers, floats_as_integers, look_u
 from sklearn_mf._utils.threads import Threads, chunks
 from sklearn_mf._utils.warnings import warn_user
 
-_MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels do not show what the column is
+_MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels prove nothing about a column
 _MAX_ROWS_TO_JUDGE_BY = 4096
-_CHUNK = 2**16  # rows that are read at a time
-_MIN_DIFFERENCES_BY_CHANCE = 100  # expected differences within levels, if column and ratings are unrelated
+_CHUNK = 2**16  # weights that are read at a time
+_MIN_DIFFERENCES_BY_CHANCE = 100  # expected differences within levels, if the column and the ratings are unrelated
 _FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # missing ids
 
 
@@ -39,14 +40,14 @@ class Levels:
     """Hold the ids of all columns, in the order of their indices. Immutable: ``grow`` returns another object."""
 
     ids: list[np.ndarray]
-    sorters: list[np.ndarray | None]  # sorts the ids of a column; None if they are sorted
-    kinds: list[str] | None = None  # kinds of the ids of each column; with None, time zones are not compared
+    sorters: list[np.ndarray | None]  # order that sorts the ids of a column; None if they are sorted
+    kinds: list[str] | None = None  # kind of the ids of each column; with None, time zones are not compared
 
     @classmethod
     def fit(
         cls, columns: list[Column], weights: np.ndarray | None, threads: Threads
     ) -> tuple[Levels, list[np.ndarray]]:
-        """Learn the levels of rows of positive weight; return them and the codes of the rows, by column.
+        """Learn the levels from the rows of positive weight; return them and the codes of the rows, by column.
 
         Codes of rows of weight 0 are undefined.
         """
@@ -86,7 +87,7 @@ class Levels:
         return self.of_field(field).encode([column], threads)[:, 0]
 
     def decode(self, field: int, indices: np.ndarray) -> np.ndarray:
-        """Return the ids of indices; for -1 a fill value: -1, NaN, NaT or None."""
+        """Return the ids of indices. For the index -1 it is a fill value: -1, the largest uint64, NaN, NaT or None."""
         ids = self.ids[field]
         fill = np.full(1, _FILLS[ids.dtype.kind], dtype=ids.dtype)
         return np.concatenate([ids, fill])[indices]
@@ -99,12 +100,12 @@ class Levels:
         return [find_levels(label, ids, own, sorter, kinds=pair) for label, ids, own, sorter, pair in given]
 
     def without(self, field: int, column: Column, threads: Threads) -> tuple[Levels, np.ndarray]:
-        """Remove known levels of a field; return the other levels, and the places of the removed ones."""
+        """Remove levels of a field; return the remaining levels, and the places of the removed levels."""
         places = self.encode_field(field, column, threads)
         if (places < 0).any():
             raise ValueError(
                 f"{column.label} has ids that the model does not know: {describe_unknown([column], places[:, None])}. "
-                f"Leave them out: numpy.asarray(ids)[numpy.isin(ids, model.categories_[{field}])] has the others."
+                f"Leave them out: numpy.asarray(ids)[numpy.isin(ids, model.categories_[{field}])] has the known ids."
             )
         places = np.unique(places)
         if len(places) == len(self.ids[field]):
@@ -122,7 +123,7 @@ class Levels:
     def grow(
         self, columns: list[Column], weights: np.ndarray | None, threads: Threads
     ) -> tuple[Levels, list[np.ndarray]]:
-        """Append the new levels of rows of positive weight; return all levels and the codes of the rows."""
+        """Append the new levels from rows of positive weight; return all levels and the codes of the rows."""
         brought, codes = Levels.fit(columns, weights, threads)
         ids, sorters, grown_codes = [], [], []
         places = self.find(brought, [column.label for column in columns])
@@ -159,7 +160,7 @@ def describe_unknown(columns: list[Column], indices: np.ndarray) -> str:
 def find_ids(
     label: str, ids: np.ndarray, among: np.ndarray, of: str, kinds: tuple[str, str] | None = None
 ) -> np.ndarray:
-    """Find distinct ids among others, in any order; return their places, int32, -1 for those not found."""
+    """Find distinct ids in the array ``among``, in any order; return their places, int32, -1 for ids not found."""
     return find_levels(label, ids, among, np.argsort(among, kind="stable"), of, kinds)
 
 
@@ -171,9 +172,10 @@ def find_levels(
     of: str = "the model was fitted on",
     kinds: tuple[str, str] | None = None,
 ) -> np.ndarray:
-    """Find the indices of ``levels`` among those of the fit, int32; -1 for those not found.
+    """Find the indices of ``levels`` among the levels of the fit, int32; -1 for levels not found.
 
-    ``kinds`` are the kinds of both, as ``kind_of_column`` returns them. Without them, time zones are not compared.
+    ``kinds`` has the kind of ``levels`` and that of the fit, from ``kind_of_column``. Without ``kinds``, time zones are
+    not compared.
     """
     if not len(levels) or not len(fitted):
         return np.full(len(levels), -1, dtype=np.int32)
@@ -190,14 +192,14 @@ def find_levels(
 
 
 def _drop_unused(ids: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the levels of a column that rows of positive weight have; the codes of other rows are undefined."""
+    """Keep the levels that occur in rows of positive weight. The codes of other rows are undefined."""
     used = np.bincount(codes, weights > 0, minlength=len(ids)) > 0
     places = np.cumsum(used, dtype=np.int32) - np.int32(1)
     return ids[used], np.maximum(places, 0, out=places)[codes]
 
 
 def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Join levels of two arrays of one kind, without changing any of them."""
+    """Join two arrays of levels of one kind; all levels stay exact."""
     if not len(fitted):
         return new
     if fitted.dtype == new.dtype or fitted.dtype.kind == "O":
@@ -212,7 +214,7 @@ def _joined(label: str, fitted: np.ndarray, new: np.ndarray) -> np.ndarray:
 def _look_up_ints(
     values: np.ndarray | list | Categorical, fitted: np.ndarray, sorter: np.ndarray | None, out: np.ndarray
 ) -> bool:
-    """Fill ``out`` if both the values and the levels of the fit are whole numbers; return whether they are."""
+    """Fill ``out`` by a fast lookup if values and levels are whole numbers; return whether it was filled."""
     if fitted.dtype != np.int64 or not len(fitted):
         return False
     if isinstance(values, list):
@@ -242,7 +244,7 @@ def _look_up_ints(
 
 
 def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: int) -> None:
-    """Warn about columns that are unlikely to be categories, because each level is learned separately."""
+    """Warn about columns that are probably not categorical, because each level is learned separately."""
     if n_rows < _MIN_ROWS_TO_JUDGE_A_COLUMN:
         return
     for j, (column, ids) in enumerate(zip(columns, levels.ids, strict=True)):
@@ -250,8 +252,8 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
         if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
             warn_user(
                 f"{capital(column.label)} has {n_levels} levels in {n_rows} rows and looks "
-                f"{'continuous' if continuous else 'like an identifier of rows'}. But every column is categorical "
-                "here: nearby values are unrelated categories. Put the values into bins first, for example with "
+                f"{'continuous' if continuous else 'like an identifier of rows'}. But the model treats every column as "
+                "categorical: nearby values are unrelated categories. Put the values into bins first, for example with "
                 "sklearn's KBinsDiscretizer(encode='ordinal'), or leave the column out.",
                 UserWarning,
             )
@@ -260,7 +262,7 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
 def warn_of_ratings_in_columns(
     columns: list[Column], levels: Levels, codes: list[np.ndarray], y: np.ndarray, weights: np.ndarray | None
 ) -> None:
-    """Warn about columns that are computed from the ratings (leakage); a sample of the rows is checked."""
+    """Warn about columns that seem to be computed from the ratings (leakage). A sample of the rows is checked."""
     n_rows = len(y) if weights is None else np.count_nonzero(weights)
     if n_rows < _MIN_ROWS_TO_JUDGE_A_COLUMN:
         return
@@ -271,7 +273,7 @@ def warn_of_ratings_in_columns(
         if _are_ratings(levels.ids[j], codes[j][rows], ratings, as_is=j < 2):
             what = "has the ratings y themselves" if j < 2 else "has the ratings y themselves, or a multiple of them"
         elif j >= 2 and _determines(codes[j][rows], ratings):
-            what = "determines y: no two ratings with the same value of it differ"
+            what = "determines y: rows with the same value in it always have the same rating"
         if what is not None:
             warn_user(
                 f"{capital(column.label)} {what}. If the column was computed from the ratings, leave it out "
@@ -281,7 +283,7 @@ def warn_of_ratings_in_columns(
 
 
 def _every_nth_row(step: int, n_rows: int, weights: np.ndarray | None) -> np.ndarray:
-    """Return every ``step``-th of the ``n_rows`` rows of positive weight, because all rows may not fit into memory."""
+    """Return every n-th row of positive weight, n = ``step``. Not all rows may fit into memory."""
     if weights is None or weights.all():
         return np.arange(0, n_rows, step)
     taken, n_before = [], 0
@@ -295,7 +297,7 @@ def _every_nth_row(step: int, n_rows: int, weights: np.ndarray | None) -> np.nda
 def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is: bool) -> bool:
     """Check whether ids, or the numbers in their text, equal the ratings up to rounding.
 
-    This counts for users and items (``as_is``). For a context it is enough that they lie on a line with the ratings.
+    With ``as_is`` (users and items) they must equal the ratings. For a context, a linear function of them is enough.
     """
     low, high = np.argmin(ratings), np.argmax(ratings)
     if ids.dtype.kind == "M" or ratings[low] == ratings[high]:
@@ -320,7 +322,7 @@ def _are_ratings(ids: np.ndarray, codes: np.ndarray, ratings: np.ndarray, as_is:
 
 
 def _determines(codes: np.ndarray, ratings: np.ndarray) -> bool:
-    """Check whether a column determines the ratings, although many ratings of the same level would differ by chance."""
+    """Check whether ratings of the same level are always equal, although many of them would differ by chance."""
     _, levels = np.unique(codes, return_inverse=True)
     n_levels = levels.max() + 1
     of_level = np.empty(n_levels)
@@ -332,7 +334,7 @@ def _determines(codes: np.ndarray, ratings: np.ndarray) -> bool:
 
 
 def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) -> np.ndarray:
-    """Find the place of each of ``levels`` among ``fitted``, which ``sorter`` sorts; int32, -1 if not found."""
+    """Find the place of each of ``levels`` among ``fitted``, int32; -1 if not found. ``sorter`` sorts ``fitted``."""
     exact = np.ones(len(levels), dtype=bool)
     if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
         converted = levels.astype(fitted.dtype)
@@ -346,7 +348,7 @@ def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) ->
 
 
 def _comparable(fitted: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return both arrays, as objects if their types would be compared inexactly: no int becomes a float."""
+    """Return both arrays so that comparisons are exact: as objects if an int would become a float."""
     if levels.dtype != fitted.dtype and levels.dtype.kind != "M":
         return fitted.astype(object), levels.astype(object)
     return fitted, levels

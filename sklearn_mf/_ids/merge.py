@@ -1,7 +1,7 @@
 """Learn the levels of all columns batch by batch, with the same result as from all rows at once.
 
-Each batch leaves its sorted ids, a *run*. Runs of about the same size are merged, as in a merge sort. So at most twice
-the number of distinct ids is kept.
+The sorted ids of each batch are a *run*. Runs of about the same size are merged, as in a merge sort. So all runs
+together have fewer than twice as many ids as there are distinct ids.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Run:
 
     ids: np.ndarray
     is_used: np.ndarray  # bool: whether a row of positive weight has the id
-    are_floats: bool  # all of them came as floats
+    are_floats: bool  # whether all ids were given as floats
 
 
 class GrowingLevels:
@@ -90,7 +90,7 @@ class _GrowingColumn:
             self._take(run)
 
     def _take(self, run: _Run) -> None:
-        """Keep a run; merge those of about the same size."""
+        """Keep a run, and merge runs of about the same size."""
         self._runs.append(run)
         while len(self._runs) > 1 and 2 * len(self._runs[-1].ids) >= len(self._runs[-2].ids):
             self._merge_last()
@@ -102,7 +102,7 @@ class _GrowingColumn:
         return self._runs[0]
 
     def _check_kind(self, kind: str, ids: np.ndarray, earlier: str = "") -> None:
-        """Reject ids of another kind than before; ``earlier`` is the kind of earlier rows."""
+        """Reject ids of another kind than before. ``earlier`` is the kind of the earlier rows, for the message."""
         self.kind = self.kind or kind
         if kind == self.kind:
             return
@@ -133,7 +133,7 @@ class _GrowingColumn:
 
 
 def _joined(label: str, older: np.ndarray, newer: np.ndarray, are_floats: bool) -> np.ndarray:
-    """Concatenate ids, in an array that compares them exactly."""
+    """Concatenate ids into an array in which comparisons are exact."""
     if older.dtype == newer.dtype or are_floats:
         return np.concatenate([older, newer])
     if older.dtype.kind == "M":
@@ -142,7 +142,7 @@ def _joined(label: str, older: np.ndarray, newer: np.ndarray, are_floats: bool) 
 
 
 def _are_floats(values: np.ndarray | list | Categorical) -> bool:
-    """Check whether all ids came as floats."""
+    """Check whether all ids were given as floats."""
     if isinstance(values, Categorical):
         return _are_floats(values.categories[np.unique(values.codes)])
     if isinstance(values, np.ndarray) and values.dtype.kind != "O":

@@ -1,4 +1,4 @@
-"""Match columns by name, in any order, also if a ``ColumnTransformer`` has added a prefix."""
+"""Match columns by name, in any order, even if a ``ColumnTransformer`` has added a prefix."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def column_names(X: Any) -> list[str]:
 def order_columns(columns: list[Column], X: Any, expected: Sequence[str], table: str) -> list[Column]:
     """Put the columns of the table X into the order of the expected names, and leave out the others.
 
-    If X or the expectation has no names, columns stay in their places. Names match if they are the same, also if one of
-    them has a prefix such as ``pipeline__user`` or ``remainder__user``.
+    If X has no names or none are expected, columns stay in their places. Names match if they are equal, or if they are
+    equal without prefixes such as ``pipeline__`` or ``remainder__``.
     """
     names = column_names(X)
     if not names or not len(expected):
@@ -30,8 +30,8 @@ def order_columns(columns: list[Column], X: Any, expected: Sequence[str], table:
     places = find_columns(names, expected)
     if places is None:
         raise ValueError(
-            f"{table} has the columns {names}, but needs {list(expected)}. Give these columns, in any order, "
-            f"each once; or rename the columns of {table}."
+            f"{table} has the columns {names}, but needs {list(expected)}. Give each of these columns once, in any "
+            f"order, or rename the columns of {table}."
         )
     return [columns[place] for place in places]
 
@@ -60,5 +60,5 @@ def _have_same_end(name: str, other: str) -> bool:
     return name.rpartition("__")[2] == other.rpartition("__")[2]
 
 
-# The closest match first: ``user`` matches ``user`` rather than ``old__user``.
+# The closest match comes first, so that ``user`` matches ``user`` and not ``old__user``.
 _WAYS_TO_BE_THE_SAME: list[Callable[[str, str], bool]] = [str.__eq__, _differ_by_prefix, _have_same_end]

@@ -16,12 +16,12 @@ def check_column(column: Any, name: str) -> int | str:
     if isinstance(column, bool) or not isinstance(column, (Integral, str)):
         raise TypeError(f"{name} must be the position (int) or name (str) of a column, not {column!r}.")
     if isinstance(column, Integral) and column < 0:
-        raise ValueError(f"{name} == {column}, must be >= 0: positions are counted from 0, from the left.")
+        raise ValueError(f"{name} == {column}, must be >= 0. Positions are counted from 0, from the left.")
     return column
 
 
 def pick_column(X: Any, column: int | str, name: str, estimator_name: str) -> tuple[str, Any]:
-    """Return the name of the column in messages, and its ids unchanged; other columns may hold anything."""
+    """Return the name of the column in messages, and its ids unchanged. Other columns may hold anything."""
     if nw.dependencies.is_into_dataframe(X):
         try:
             frame = nw.from_native(X, eager_only=True)

@@ -1,4 +1,4 @@
-"""Split tables into columns, without conversion; data frames are read through narwhals."""
+"""Split tables into columns, without conversion. Narwhals reads data frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_IDS = (nw.Struct, nw.List, nw.Array, nw.Int128, nw.UInt128, nw.Decimal, nw.D
 
 
 def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]:
-    """Split a table into its columns, each with its own type; nothing is converted or copied."""
+    """Split a table into its columns, each with its own type. Nothing is converted."""
     if type(X) is np.ndarray:  # checked first, because the other checks take longer than learning a rating
         return _array_columns(X, table)
     if type(X) is list and X and all(map(_is_row, X)):
@@ -62,7 +62,7 @@ def _array_columns(X: np.ndarray, table: str) -> list[Column]:
 
 
 def _refuse_what_is_no_table(X: Any, table: str) -> None:
-    """Raise a TypeError for objects that NumPy would take for a single value, and say how to make a table of them."""
+    """Raise a TypeError for objects that NumPy treats as a single value, and say how to make a table of them."""
     if nw.dependencies.is_polars_lazyframe(X):
         raise TypeError(f"{table} is a polars LazyFrame. Give `{table}.collect()`.")
     if isinstance(X, Mapping):
@@ -74,12 +74,12 @@ def _refuse_what_is_no_table(X: Any, table: str) -> None:
 
 
 def _is_without_places(values: Any) -> bool:
-    """Check whether values can be iterated but not indexed: sets, generators, dictionary views."""
+    """Check whether values can be iterated but not indexed, like sets, generators and dictionary views."""
     return isinstance(values, Iterable) and not hasattr(values, "__getitem__") and not hasattr(values, "__array__")
 
 
 def _is_row(row: Any) -> bool:
-    """Check whether a row of a table is a list of values."""
+    """Check whether a row of a table is a list, a tuple or an array of values."""
     return isinstance(row, (list, tuple)) or (isinstance(row, np.ndarray) and row.ndim > 0)
 
 
@@ -89,7 +89,7 @@ def _convert(convert: Callable[[], Any], label: str, what: str) -> Any:
         return convert()
     except MemoryError:
         raise
-    except Exception as error:  # libraries raise different errors
+    except Exception as error:  # libraries raise errors of different types
         reason = " ".join(str(error).split())[:200]
         raise TypeError(
             f"{capital(label)} cannot be read as ids, because it is {what}. Convert it, for example to "
@@ -147,11 +147,11 @@ def split_column(ids: Any, label: str) -> Column:
         if series is not None:
             return _series_column(series, label)
         _refuse_what_is_no_column(ids, label)
-    values = ids if isinstance(ids, np.ndarray) else _as_array(ids, label)  # masks are handled below
+    values = ids if isinstance(ids, np.ndarray) else _as_array(ids, label)  # masked arrays are handled below
     if values.dtype.names is not None:
         raise ValueError(
-            f"{label} is a structured array with the fields {', '.join(map(repr, values.dtype.names))}: give the ids "
-            f"alone, for example {label}[{values.dtype.names[0]!r}]."
+            f"{label} is a structured array with the fields {', '.join(map(repr, values.dtype.names))}. Give the ids "
+            f"only, for example {label}[{values.dtype.names[0]!r}]."
         )
     if values.ndim != 1:
         if values.ndim == 0:
@@ -171,7 +171,7 @@ def _as_series(ids: Any) -> nw.Series | None:
 
 
 def _refuse_what_is_no_column(ids: Any, label: str) -> None:
-    """Raise an error for objects without an order of ids, and say how to make a list of them."""
+    """Raise an error for objects that are not lists of ids, and say how to make a list of them."""
     if isinstance(ids, RatingBatches):
         ids.refuse()
     is_buffer = isinstance(ids, (bytearray, memoryview))
@@ -197,7 +197,7 @@ def _raise_single_id(id_: Any, label: str) -> NoReturn:
 
 
 def _row_columns(rows: Sequence[Sequence], table: str) -> list[Column]:
-    """Split a list of rows into columns, with values unchanged: ``[[1, "a"]]`` keeps its 1."""
+    """Split a list of rows into columns. Values do not change: the 1 in ``[[1, "a"]]`` stays an int."""
     widths = [len(row) for row in rows]
     if min(widths) != max(widths):
         row = next(i for i, width in enumerate(widths) if width != widths[0])
@@ -231,7 +231,7 @@ def _series_column(series: nw.Series, label: str) -> Column:
     if isinstance(dtype, (nw.Categorical, nw.Enum)) and hasattr(getattr(native, "cat", None), "codes"):
         categories = native.cat.categories.to_numpy()
         return Column(label, Categorical(categories, native.cat.codes.to_numpy()))
-    if getattr(native, "dtype", None) != np.dtype(object):  # missing objects are found one by one
+    if getattr(native, "dtype", None) != np.dtype(object):  # missing objects are found later
         missing = _convert(lambda: _missing_rows(series), label, str(dtype))
         if len(missing):
             raise_missing(label, missing, len(series))
@@ -248,7 +248,7 @@ def _missing_rows(series: nw.Series) -> np.ndarray:
 
 
 def _values_of(series: nw.Series) -> Any:
-    """Return the values of a column for factorize: text in Arrow memory as it is, otherwise an array."""
+    """Return the values of a column for factorize: unchanged if they are text in Arrow memory, otherwise an array."""
     is_text = isinstance(series.dtype, (nw.String, nw.Categorical, nw.Enum))
     arrow = _as_arrow(series.to_native()) if is_text else None
     return series.to_numpy() if arrow is None else arrow
@@ -263,7 +263,7 @@ def _has_zone(dtype: Any, native: Any) -> bool:
 
 
 def _as_arrow(native: Any) -> Any | None:
-    """Return strings or categories that are in Arrow memory, in a form for factorize; None for other columns."""
+    """Return strings or categories in Arrow memory, in a form for factorize; None for other columns."""
     pyarrow = sys.modules.get("pyarrow")
     if pyarrow is None:
         return None
@@ -288,7 +288,7 @@ def raise_missing(label: str, rows: Sequence[int] | np.ndarray, n_rows: int) -> 
     """Raise a ValueError about missing ids in a column."""
     raise ValueError(
         f"Input contains NaN, infinite or missing ids in {label}: {len(rows)} of {n_rows} rows, the first at row "
-        f"{rows[0]}. Drop these rows, or give them an id of their own."
+        f"{rows[0]}. Drop these rows, or give them a separate id."
     )
 
 

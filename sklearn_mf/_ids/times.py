@@ -37,7 +37,7 @@ _REMEDIES = {
 
 
 class TimesPlaceholder:
-    """Replace many times in a repr by their number."""
+    """Stand for many times in a repr; shows only their number."""
 
     def __init__(self, n_times: int):
         self.n_times = n_times
@@ -47,7 +47,7 @@ class TimesPlaceholder:
 
 
 def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_rows: int) -> tuple[np.ndarray, str]:
-    """Check the times of the rows of X, given to the constructor of the splitter ``name`` or to its ``split``."""
+    """Check the times of the rows of X. They come from the constructor of the splitter ``name``, or from ``split``."""
     if from_constructor is not None and from_split is not None:
         raise ValueError(
             f"times is given both to {name} and to split (or as metadata, unless "
@@ -78,7 +78,7 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
 
 
 def check_index(times: Any, X: Any, name: str) -> None:
-    """Reject a pandas index with the labels of X in another order, because it is not clear which order is meant."""
+    """Reject times whose pandas index has the labels of X in another order: it is not clear which order is meant."""
     if not (nw.dependencies.is_pandas_series(times) and nw.dependencies.is_pandas_dataframe(X)):
         return
     index, of_rows = times.index, X.index
@@ -95,7 +95,7 @@ def check_index(times: Any, X: Any, name: str) -> None:
 
 
 def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
-    """Return a sortable array of times, in UTC if they have a time zone, and the kind of the times."""
+    """Return a sortable array of times (in UTC if they have a time zone), and the kind of the times."""
     has_zone = False
     masked_rows = np.flatnonzero(np.ma.getmaskarray(times)) if np.ma.isMaskedArray(times) else ()
     if nw.dependencies.is_into_series(times):
@@ -134,30 +134,30 @@ def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:
 
 
 def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
-    """Find which times (as ``check_times`` returns them) are at or after an instant; bool (n_rows,)."""
+    """Find the times (from ``check_times``) that are at or after an instant; bool (n_rows,)."""
     shape = np.shape(np.asarray(at, dtype=object))
     if shape:
         raise ValueError(f"at must be a single number or datetime, not an array of shape {shape}.")
     if kind == _NUMBERS and isinstance(at, (float, np.floating)) and times.dtype.kind in "iu" and math.isfinite(at):
-        at = math.ceil(at)  # gives the same result for ints, without rounding
+        at = math.ceil(at)  # the same result for ints, without rounding
     if isinstance(at, str):
         instant, at_kind = np.array([_parse_instant(at, kind)]), _NAIVE
     else:
         instant, at_kind = check_times([at], "at")
     if at_kind != kind:
         raise ValueError(
-            f"at={at!r} cannot be compared with times: at is one of {at_kind}, but times are {kind}. "
+            f"at={at!r} cannot be compared with times: times are {kind}, but at is of another kind ({at_kind}). "
             f"{_REMEDIES[at_kind, kind]}"
         )
     return times >= instant if kind == _NUMBERS else _are_at_or_after_datetime(times, instant)
 
 
 def _are_at_or_after_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Compare datetimes in the coarser of the two units, because NumPy may overflow in the finer one."""
+    """Compare datetimes in the coarser of their two units, because NumPy may overflow in the finer unit."""
     times, at = _in_plain_unit(times), _in_plain_unit(at)
     if np.can_cast(at.dtype, times.dtype, "safe"):
         return times.astype(at.dtype) >= at
-    # A time in whole units is at or after ``at`` if it is at or after ``at`` rounded up to whole units.
+    # For times in whole units, ``at`` may be rounded up to whole units.
     just_before = at - np.timedelta64(1, np.datetime_data(at.dtype)[0])
     return times >= just_before.astype(times.dtype) + np.timedelta64(1, np.datetime_data(times.dtype)[0])
 
@@ -192,7 +192,7 @@ def _parse_instant(at: str, kind: str) -> np.datetime64:
 
 
 def hint_at_seconds(times: np.ndarray) -> str:
-    """Return a hint if the times look like seconds that were read in a smaller unit, otherwise an empty text."""
+    """Return a hint if the times look like seconds that were read in a smaller unit, otherwise an empty string."""
     if times.dtype.kind == "M" and np.abs(times.astype("M8[D]").astype(np.int64)).max() <= 30:
         return ' All are within a month of 1970-01-01: seconds need unit="s", as in pd.to_datetime(times, unit="s").'
     return ""
@@ -210,9 +210,10 @@ def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
             return array, False
     other = next((v for v in values if not isinstance(v, (datetime.date, np.datetime64))), None)
     if other is not None:
+        unlike = next((v for v in values if type(v) is not type(other)), None)
+        second = "" if unlike is None else f" and {unlike!r} of type {type(unlike).__name__}"
         raise ValueError(
-            f"{name} must be all numbers or all datetimes, but has {other!r} of type {type(other).__name__} "
-            f"besides others such as {values[0]!r}."
+            f"{name} must be all numbers or all datetimes, but has {other!r} of type {type(other).__name__}{second}."
         )
     has_zone = getattr(values[0], "tzinfo", None) is not None
     levels, codes = factorize(Column(name, values))
@@ -220,19 +221,19 @@ def _convert_objects(values: list, name: str) -> tuple[np.ndarray, bool]:
 
 
 def _refuse_rounded_ints(given: Sequence, array: np.ndarray, name: str) -> None:
-    """Reject ints that NumPy rounds because other values in the list are floats."""
+    """Reject lists of ints and floats in which NumPy rounds an int."""
     if array.dtype.kind != "f":
         return
     rounded = next((value for value in given if isinstance(value, Integral) and int(float(value)) != value), None)
     if rounded is not None:
         raise ValueError(
-            f"{name} has the int {rounded}, which does not fit into float64, together with floats. Give only "
-            "ints, as int64 or uint64."
+            f"{name} has floats and the int {rounded}, which does not fit into float64. Give only ints, as int64 or "
+            "uint64."
         )
 
 
 def _check_digits(values: np.ndarray, name: str) -> None:
-    """Reject float16 that has overflowed; warn about short floats that are too large for single units of time."""
+    """Reject float16 that has overflowed. Warn if short floats are so large that nearby times become equal."""
     if values.dtype == np.float16 and np.isinf(values).any():
         raise ValueError(
             f"{name} has dtype float16, whose largest value is 65504. Use int64 or float64 when you read the data."

@@ -30,9 +30,9 @@ from sklearn_mf._utils.threads import Threads
 
 @dataclass(frozen=True)
 class Question:
-    """Describe what is asked: the top items of users or, with ``field`` 1, the top users of items.
+    """Describe a request: the top items of users or, with ``field`` 1, the top users of items.
 
-    Messages use the names of ``caller`` and of its parameters.
+    Messages name the method ``caller`` and its parameters.
     """
 
     ids: ArrayLike
@@ -44,16 +44,16 @@ class Question:
     seen: SeenPairs | None = None  # pairs to leave out, instead of ``exclude``
     field: int = 0
     caller: str = "recommend"
-    n_deviations: float = 0.0  # number of deviations that is added to a rating for the ranking
+    n_deviations: float = 0.0  # number of standard deviations that are added to a rating in the ranking
 
     @property
     def names(self) -> tuple[str, str]:
-        """Names of what is asked about and of what is found."""
+        """Names of the requested ids, and of the ids to find."""
         return ("users", "items") if self.field == 0 else ("items", "users")
 
 
 def recommend(fitted: FittedModel, question: Question, threads: Threads) -> Lists:
-    """Find the top items of each user, or the top users of each item, as the methods of the estimators document."""
+    """Find the top items of each user, or the top users of each item, as the estimators' methods document."""
     column = id_column(question.ids, question.names[0])
     table = None if question.item_context is None else take_item_contexts(fitted, question.item_context)
     contexts = take_contexts(fitted, question.context, len(column), [] if table is None else table.fields)
@@ -61,7 +61,7 @@ def recommend(fitted: FittedModel, question: Question, threads: Threads) -> List
     if question.field == 1:
         fitted, pairs = fitted.mirrored(), pairs and pairs[::-1]
     items = _candidate_indices(fitted, question, threads)
-    n_items = min(question.n, len(items))  # before arrays of this size are made
+    n_items = min(question.n, len(items))  # limited before arrays of this size are made
     among = Candidates(items, {} if table is None else table.levels(fitted, items, threads))
     if len(column) == 0:
         return Lists(fitted, column, np.empty((0, n_items), dtype=np.int32), np.empty((0, n_items)))
@@ -106,10 +106,10 @@ def id_column(ids: Any, label: str) -> Column:
 def _report_unknown(
     fitted: FittedModel, question: Question, users: Column, contexts: Contexts, indices: np.ndarray
 ) -> np.ndarray:
-    """Report unknown users and contexts; return which rows have some."""
+    """Report unknown users and contexts; return which rows have an unknown id."""
     asked = indices[:, [0, *contexts.fields]]
     unknown = (asked < 0).any(axis=1)
-    what, then = f"{question.caller} was given", f"{question.names[1].capitalize()} are ranked without them."
+    what, then = f"{question.caller} was given", f"{question.names[1].capitalize()} are ranked without these ids."
     if fitted.has_average_rows:
         then = None
     if fitted.handle_unknown != "ignore":
@@ -120,11 +120,11 @@ def _report_unknown(
 
 
 def _pair_columns(fitted: FittedModel, exclude: Any) -> list[Column]:
-    """Return the user and item columns of ``exclude``, by the names of ``fit`` if it had names."""
+    """Return the user column and the item column of ``exclude``, matched by the names of ``fit`` if it had names."""
     if np.isscalar(exclude):
         raise ValueError(
-            f"exclude must be a table of user and item pairs, or None. Got {exclude!r} instead. To leave out items that "
-            "users already have, give the X of fit: exclude=X."
+            f"exclude must be a table of user and item pairs, or None. Got {exclude!r} instead. To leave out items "
+            "that users already have, give the X of fit: exclude=X."
         )
     if isinstance(exclude, (list, tuple)) and len(exclude) == 0:
         exclude = np.empty((0, 2), dtype=np.int64)
@@ -147,7 +147,7 @@ def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads
         raise ValueError(
             f"{found_name.capitalize()} not seen in fit: {describe_unknown([ids], found[:, None])}. Leave "
             "them out: numpy.asarray(candidates)[numpy.isin(candidates, "
-            f"model.categories_[{1 - question.field}])] has the others."
+            f"model.categories_[{1 - question.field}])] has the known ids."
         )
     return np.unique(found)
 
@@ -155,9 +155,7 @@ def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads
 def _excluded_places(
     levels: Levels, pairs: list[Column], users: Column, items: np.ndarray, threads: Threads
 ) -> Excluded:
-    """Find the places in ``items`` to leave out for each of ``users``; both are matched by id.
-
-    So this also works for unknown users.
+    """Find the places in ``items`` to leave out for each user. Users are matched by id, so unknown users work too.
     """
     if len(pairs[0]) == 0:
         return Excluded.nothing(len(users))

@@ -1,4 +1,4 @@
-"""Import scikit-learn's callbacks if it has them (from 1.9 on)."""
+"""Import scikit-learn's callbacks, which exist from scikit-learn 1.9 on, or replacements that do nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ try:
 except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:
-        """Stand in for scikit-learn's class of estimators that take callbacks."""
+        """Replace scikit-learn's class for estimators with callbacks; does nothing."""
 
     def with_callbacks(method: Callable) -> Callable:
         """Return the method as it is."""

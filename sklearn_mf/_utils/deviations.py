@@ -7,8 +7,9 @@ from typing import Any
 
 
 def predict_with_std(estimator: Any, X: Any, caller: str, return_std: bool | str = True) -> tuple[Any, Any]:
-    """Return the result of ``predict(X, return_std=...)``: predictions and deviations; for a search, of its best
-    estimator.
+    """Return the result of ``predict(X, return_std=...)``: predictions and deviations.
+
+    A search is replaced by its best estimator.
     """
     while hasattr(estimator, "best_estimator_"):  # predict of a search does not pass arguments on
         estimator = estimator.best_estimator_

@@ -27,14 +27,14 @@ class Storage:
         return np.zeros(shape, dtype)
 
     def require(self, n_bytes: int) -> None:
-        """Raise an OSError if there is surely not enough space for that many bytes."""
+        """Raise an OSError if there is certainly not enough space for ``n_bytes``."""
 
 
 class MappedStorage(Storage):
-    """Provide arrays in files in a new folder; ``close`` removes the folder and all its files.
+    """Provide arrays in files in a new folder. ``close`` removes the folder and all its files.
 
     A file is deleted as soon as it is mapped, if the system allows it. So a process that is killed leaves only an empty
-    folder ``sklearn_mf_*``. The disk space is free again when the array is gone.
+    folder ``sklearn_mf_*``. The disk space is free again when the array is deleted.
     """
 
     def __init__(self, parent: str | os.PathLike | None = None):
@@ -46,7 +46,7 @@ class MappedStorage(Storage):
             raise OSError(error.errno, f"{message}. Name a folder where files can be made", error.filename) from error
 
     def empty(self, shape: int | tuple[int, ...], dtype: type | np.dtype) -> np.ndarray:
-        """Return an array whose values are not set; the disk space is reserved now."""
+        """Return an array whose values are not set. Its disk space is reserved now."""
         shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
         n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if n_bytes == 0:
@@ -71,7 +71,7 @@ class MappedStorage(Storage):
         return array
 
     def require(self, n_bytes: int) -> None:
-        """Raise an OSError if the disk has less free space than that many bytes."""
+        """Raise an OSError if the disk has less free space than ``n_bytes``."""
         free = shutil.disk_usage(self.folder).free
         if free < n_bytes:
             raise _no_room(errno.ENOSPC, self.folder, n_bytes, free)
@@ -81,7 +81,7 @@ class MappedStorage(Storage):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _take_room(self, descriptor: int, n_bytes: int) -> None:
-        """Extend a file to its full size now, so that a full disk is noticed here and not when the array is written."""
+        """Extend a file to its full size, so that a full disk raises an error now and not when the array is written."""
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, n_bytes)
@@ -95,7 +95,7 @@ class MappedStorage(Storage):
 
 
 def _no_room(code: int, folder: Path, n_bytes: int, free: int) -> OSError:
-    """Return the error to raise; its code says which limit was reached."""
+    """Return the error to raise. Its code says which limit was reached."""
     what, limit, advice = {
         errno.ENOSPC: ("", f"which has {_megabytes(free)}", "make room"),
         errno.EDQUOT: ("", "where your quota is used up", "make room"),
@@ -116,7 +116,7 @@ def _megabytes(n_bytes: int) -> str:
 
 @contextmanager
 def storage_of(memory_map: str | os.PathLike | bool | None) -> Iterator[Storage]:
-    """Provide memory, or with ``memory_map`` files in that folder (True: a temporary one), during a ``with`` block."""
+    """Provide arrays during a ``with`` block: in memory, or in files in the folder ``memory_map`` (True: temporary)."""
     if memory_map is None or memory_map is False:
         yield Storage()
         return

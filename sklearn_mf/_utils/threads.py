@@ -1,4 +1,4 @@
-"""Run threads over kernel calls that release the GIL; no thread outlives the call."""
+"""Run kernel calls that release the GIL in threads. No thread outlives the call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threadpoolctl import LibController, ThreadpoolController
 
 
 class Threads:
-    """Run ``n`` threads during a ``with`` block; with ``n=1`` the caller's own thread does the work."""
+    """Run ``n`` threads during a ``with`` block. With ``n=1`` the thread of the caller does the work."""
 
     def __init__(self, n: int = 1):
         self.n = n
@@ -30,7 +30,7 @@ class Threads:
             self._pool.shutdown()
 
     def map(self, function: Callable[[Any], Any], tasks: Iterable) -> list:
-        """Call ``function`` with each task; return the results in order, or raise what a task raised."""
+        """Call ``function`` with each task; return the results in order. An error in a task is raised here."""
         tasks = list(tasks)
         if self._pool is None or len(tasks) < 2:
             return [function(task) for task in tasks]
@@ -38,19 +38,19 @@ class Threads:
 
 
 def count_threads(n_jobs: int | None, are_of_use: bool = True) -> int:
-    """Return the number of threads that ``n_jobs`` means, as in joblib; 1 if more are of no use."""
+    """Return the number of threads for ``n_jobs``, as in joblib; 1 if more threads are of no use."""
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning. Give a number of threads, -1 for all processors, or None.")
     if not are_of_use:
         return 1
-    if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # would count all cores of a cluster
+    if type(get_active_backend()[0]).__name__ == "DaskDistributedBackend":  # it would count all cores of the cluster
         with parallel_backend("threading", n_jobs=1):  # the meaning of None
             return effective_n_jobs(n_jobs)
     return effective_n_jobs(n_jobs)
 
 
 def chunks(n: int, size: int) -> list[slice]:
-    """Cut n rows into slices of at most ``size``; they depend only on n, never on the threads."""
+    """Cut n rows into slices of at most ``size``. The slices do not depend on the number of threads."""
     return slices(slice(0, n), size)
 
 
@@ -60,10 +60,10 @@ def slices(whole: slice, size: int) -> list[slice]:
 
 
 class _OneBlasThread:
-    """Limit BLAS to one thread: the first thread to enter sets the limit, the last one to leave removes it.
+    """Limit BLAS to one thread. The first thread that enters sets the limit. The last thread that leaves removes it.
 
     After a fork, the child has only the thread that forked. So it counts only this thread, and removes a limit that
-    other threads had set. A fork waits until nobody holds the lock, so the lock is always free in the child.
+    other threads had set. A fork waits until no thread holds the lock, so the lock is always free in the child.
     """
 
     def __init__(self) -> None:
@@ -86,8 +86,8 @@ class _OneBlasThread:
     def _limit_to_one_thread(self) -> list[tuple[LibController, int]]:
         """Limit each BLAS library to one thread; return the libraries and their previous numbers of threads.
 
-        A search for libraries takes milliseconds. Libraries come with modules, so the result of the last search is used
-        again unless a module was loaded since.
+        A search for libraries takes milliseconds. Libraries are loaded together with modules. So the result of the last
+        search is used again, unless a module was loaded since.
         """
         if len(sys.modules) != self._n_modules:
             self._n_modules = len(sys.modules)
@@ -123,8 +123,8 @@ class _OneBlasThread:
 def _set_threads(library: LibController, n_threads: int) -> None:
     """Set the number of threads of a library, from any thread.
 
-    Newer versions of threadpoolctl let only one thread at a time change it, and silently ignore the others. Here, the
-    count of threads inside decides when to change it.
+    Newer versions of threadpoolctl let only one thread at a time change it, and silently ignore the others. ``_OneBlasThread``
+    counts the threads itself, so this function calls the inner method.
     """
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
@@ -134,7 +134,7 @@ _ONE_BLAS_THREAD = _OneBlasThread()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS on one thread, however many threads are inside at once."""
+    """Limit BLAS to one thread during a ``with`` block; any number of threads may be inside at once."""
     _ONE_BLAS_THREAD.enter()
     try:
         yield

@@ -327,7 +327,7 @@ def test_ids_of_another_kind_in_a_later_file(tmp_path, frame):
     with pytest.raises(
         ValueError,
         match=rf"^In rows 0 to 399 of .*b.parquet {COUNTED}: Column 0 \('user'\) of X mixes ids of different .*: "
-        r"number \(0\), text \('u.*'\). The rows before these have text ids.",
+        r"number \(0\), text \('u.*'\). Earlier rows have text ids.",
     ):
         fit(open_ratings(tmp_path))
 
