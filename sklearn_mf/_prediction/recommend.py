@@ -155,8 +155,7 @@ def _candidate_indices(fitted: FittedModel, question: Question, threads: Threads
 def _excluded_places(
     levels: Levels, pairs: list[Column], users: Column, items: np.ndarray, threads: Threads
 ) -> Excluded:
-    """Find the places in ``items`` to leave out for each user. Users are matched by id, so unknown users work too.
-    """
+    """Find the places in ``items`` to leave out for each user. Users are matched by id, so unknown users work too."""
     if len(pairs[0]) == 0:
         return Excluded.nothing(len(users))
     asked, codes = factorize(users)

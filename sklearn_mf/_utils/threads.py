@@ -123,8 +123,8 @@ class _OneBlasThread:
 def _set_threads(library: LibController, n_threads: int) -> None:
     """Set the number of threads of a library, from any thread.
 
-    Newer versions of threadpoolctl let only one thread at a time change it, and silently ignore the others. ``_OneBlasThread``
-    counts the threads itself, so this function calls the inner method.
+    Newer versions of threadpoolctl let only one thread at a time change it, and silently ignore the others.
+    ``_OneBlasThread`` counts the threads itself, so this function calls the inner method.
     """
     getattr(library, "_real_set_num_threads", library.set_num_threads)(n_threads)
 
