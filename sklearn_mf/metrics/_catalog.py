@@ -13,17 +13,20 @@ from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.pick import split_pairs
 from sklearn_mf._ids.tables import Column, split_ids
 from sklearn_mf._utils.warnings import warn_user
+from sklearn_mf.metrics._hints import metric_of_lists
 from sklearn_mf.metrics._lists import flatten_lists
 
 
+@metric_of_lists
 def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     """Compute the share of the items of a catalog that are recommended to at least one user.
 
     Parameters
     ----------
-    recommended : array-like of shape (n_users, n_items), or list of lists
-        Ids of the items recommended to each user, as ``recommend`` returns them. Lists may differ in length. Fill
-        values of rows are skipped: None, NaN, NaT, and -1 unless the catalog has an item -1.
+    recommended : array-like of shape (n_users, n_items), list of lists, or dataframe
+        Ids of the items recommended to each user, as ``recommend`` returns them, as arrays or with ``as_frame=True``.
+        Lists may differ in length. Fill values of rows are skipped: None, NaN, NaT, and -1 unless the catalog has an
+        item -1.
 
     catalog : array-like of shape (n_catalog,)
         Ids of all items that can be recommended, such as ``model.categories_[1]``. Repeated ids count once.
@@ -62,6 +65,7 @@ def catalog_coverage(recommended: Any, *, catalog: Any) -> float:
     return float(np.mean(counts > 0))
 
 
+@metric_of_lists
 def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column: int | str = 1) -> float:
     r"""Compute the mean self-information of the recommended items, in bits.
 
@@ -75,9 +79,9 @@ def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column
 
     Parameters
     ----------
-    recommended : array-like of shape (n_users, n_items), or list of lists
-        Ids of the items recommended to each user, as ``recommend`` returns them. Lists may differ in length. Fill
-        values of rows are skipped: None, NaN, NaT, and -1 unless X has an item -1.
+    recommended : array-like of shape (n_users, n_items), list of lists, or dataframe
+        Ids of the items recommended to each user, as ``recommend`` returns them, as arrays or with ``as_frame=True``.
+        Lists may differ in length. Fill values of rows are skipped: None, NaN, NaT, and -1 unless X has an item -1.
 
     X : array-like of shape (n_ratings, n_columns)
         The training pairs, as given to ``fit``. Repeated pairs count once.

@@ -20,11 +20,13 @@ from sklearn_mf._ids.names import order_columns
 from sklearn_mf._ids.pick import split_pairs
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._utils.warnings import warn_user
+from sklearn_mf.metrics._hints import maker_of_scorers
 from sklearn_mf.metrics._lists import ranking_of_lists
 from sklearn_mf.metrics._rankings import check_k
 from sklearn_mf.metrics._scorer import RankingScorer, check_metric, metric_name
 
 
+@maker_of_scorers("ndcg_at_k, X=X")
 def make_catalog_scorer(
     metric: Callable[..., float], *, X: Any, relevant: float | None = None, k: int = 10, **kwargs: Any
 ) -> CatalogScorer:

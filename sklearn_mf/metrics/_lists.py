@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, NoReturn
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
@@ -17,9 +18,11 @@ from sklearn_mf._ids.kinds import kind_of_column
 from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import split_pairs
-from sklearn_mf._ids.tables import Column, split_ids
+from sklearn_mf._ids.tables import Column, split_columns, split_ids
+from sklearn_mf.metrics._hints import metric_of_lists
 
 
+@metric_of_lists
 def ranking_of_lists(
     recommended: Any,
     users: Any,
@@ -36,12 +39,15 @@ def ranking_of_lists(
 
     Parameters
     ----------
-    recommended : array-like of shape (n_users, n_items), or list of lists
+    recommended : array-like of shape (n_users, n_items), list of lists, or dataframe
         Ids of the items recommended to each user, best first, as ``recommend`` returns them. Lists may differ in
-        length. A place without an item (None, NaN, NaT, or the -1 that fills rows of int ids) counts 0.
+        length. A place without an item (None, NaN, NaT, or the -1 that fills rows of int ids) counts 0. Or the data
+        frame of ``recommend(..., as_frame=True)``: the first column has the users, the second the items, and the column
+        "place" the places from 1 on.
 
     users : array-like of shape (n_users,)
-        Ids of the users of the lists, each once.
+        Ids of the users of the lists, each once. If ``recommended`` is a data frame with a column "place", its users
+        are matched by id, and users without a row have an empty list.
 
     X_test : array-like or dataframe of shape (n_ratings, >= 2)
         Held-out pairs of user and item. Pairs of users without a list are ignored. A repeated pair counts once, with
@@ -70,9 +76,10 @@ def ranking_of_lists(
     Raises
     ------
     ValueError
-        If users do not have exactly one list each; if a held-out item is twice in a list; if ids are missing or of
-        another type; if a rating is negative or not finite; if X_test has no such column; if ``users`` is a Series with
-        the name of another column of X_test than the user column.
+        If users do not have exactly one list each; if a held-out item is twice in a list; if a data frame has a place
+        twice for a user, or places below 1; if ids are missing or of another type; if a rating is negative or not
+        finite; if X_test has no such column; if ``users`` is a Series with the name of another column of X_test than
+        the user column.
 
     See Also
     --------
@@ -108,6 +115,8 @@ def ranking_of_lists(
     """
     lists = flatten_lists(recommended)
     user_levels, user_codes, kind = _factorize_users(users, lists)
+    if lists.owners is not None:
+        lists = _in_order_of_users(lists, user_levels, user_codes, kind)
     pairs = split_pairs(X_test, user_column, item_column, "ranking_of_lists", "X_test")
     _check_name_of_users(users, X_test, user_column)
     held_out = _find_held_out(pairs, y_test, user_levels, np.argsort(user_codes), kind)
@@ -141,10 +150,15 @@ class FlatLists:
     places: np.ndarray  # place of each id in its list, from 0
     n_rows: int
     max_length: int
+    owners: Column | None = (
+        None  # user of each id, if lists are a data frame; then lists are in the order of sorted users
+    )
 
 
 def flatten_lists(recommended: Any) -> FlatLists:
-    """Flatten an array of ids, or a list of lists of ids."""
+    """Flatten an array of ids, a list of lists of ids, or the data frame of ``recommend``."""
+    if nw.dependencies.is_into_dataframe(recommended) and "place" in column_names(recommended):
+        return _flatten_frame(recommended)
     if isinstance(recommended, tuple) and all(getattr(part, "ndim", 1) == 2 for part in recommended):
         raise ValueError(
             "recommended must be the ids only, not the pair (ids, ratings) that recommend returns. Give its first part."
@@ -161,6 +175,43 @@ def flatten_lists(recommended: Any) -> FlatLists:
     elif table.dtype.kind in "fM":
         is_kept &= table == table
     return FlatLists(table[is_kept], *np.nonzero(is_kept), *table.shape)
+
+
+def _flatten_frame(recommended: Any) -> FlatLists:
+    """Flatten a data frame with a row for each recommended item: user, item, place."""
+    at, frame = column_names(recommended).index("place"), nw.from_native(recommended, eager_only=True)
+    if at < 2 or not len(frame):
+        raise ValueError(
+            "recommended has a column 'place', so it must have rows, with the user in the first column and the item in "
+            "the second one, as recommend(..., as_frame=True) returns them."
+        )
+    columns = split_columns(frame[:, [0, 1, at]].to_native(), "recommended", "recommended")
+    (users, rows), (items, codes) = map(factorize, columns[:2])
+    places = np.asarray(columns[2].values)
+    if places.dtype.kind not in "iu" or places.min() < 1:
+        raise ValueError(
+            "Column 'place' of recommended must have whole numbers from 1 on: 1 is the best item of a user."
+        )
+    order = np.lexsort([places, rows])
+    is_repeated = (np.diff(rows[order]) == 0) & (np.diff(places[order]) == 0)
+    if is_repeated.any():
+        row = order[np.argmax(is_repeated)]
+        raise ValueError(f"recommended has place {places[row]} of user {users[rows[row]]!r} more than once.")
+    return FlatLists(items[codes], rows, places - 1, len(users), int(places.max()), columns[0])
+
+
+def _in_order_of_users(lists: FlatLists, user_levels: np.ndarray, user_codes: np.ndarray, kind: str) -> FlatLists:
+    """Put the lists of a data frame into the order of users; users without a row get an empty list."""
+    owners, _ = factorize(lists.owners)
+    kinds = kind_of_column(lists.owners, owners), kind
+    places = find_levels(lists.owners.label, owners, user_levels, None, "users has", kinds)
+    if (places < 0).any():
+        unknown = owners[places < 0].tolist()
+        raise ValueError(
+            f"recommended has {len(unknown)} user(s) that are not in users, such as {unknown[0]!r}. Give all users of "
+            "the data frame as users."
+        )
+    return replace(lists, rows=np.argsort(user_codes)[places][lists.rows], n_rows=len(user_codes))
 
 
 def _flatten_sequences(rows: list) -> FlatLists:
@@ -194,7 +245,7 @@ def _raise_wrong_shape() -> NoReturn:
 def _factorize_users(users: Any, lists: FlatLists) -> tuple[np.ndarray, np.ndarray, str]:
     """Check that each user has one list; return sorted user ids, the place of each list, and the kind of the ids."""
     column = split_ids(users, "users")
-    if lists.n_rows != len(column):
+    if lists.n_rows != len(column) and lists.owners is None:
         raise ValueError(
             f"recommended has {lists.n_rows} lists, but users has {len(column)} ids. Give one list per user."
         )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearn_mf.metrics._docs import fill_shared_texts
+from sklearn_mf.metrics._hints import metric_of_groups
 from sklearn_mf.metrics._rankings import (
     check_gain,
     check_k,
@@ -26,6 +27,7 @@ _WHY_NDCG_IS_UNDEFINED = (
 _LARGEST_GAIN = 1e300  # sums of larger gains could be infinite
 
 
+@metric_of_groups
 @fill_shared_texts
 def ndcg_at_k(
     y_true: ArrayLike,
@@ -123,6 +125,7 @@ def ndcg_at_k(
     return rankings.average(ndcg, defined, "ndcg_at_k", _WHY_NDCG_IS_UNDEFINED)
 
 
+@metric_of_groups
 @fill_shared_texts
 def auc_by_group(
     y_true: ArrayLike,

@@ -13,12 +13,14 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
+from sklearn_mf.metrics._hints import maker_of_scorers
 from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
 _CHECKS = {"k": check_k, "relevant": check_relevant, "shift": check_shift, "gain": check_gain}
 _ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # users must not give these
 
 
+@maker_of_scorers("ndcg_at_k")
 def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str = 0, **kwargs: Any) -> RankingScorer:
     """Make a scorer that ranks the held-out ratings of each user by ``estimator.predict(X)``.
 

@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 
 from sklearn_mf.metrics._docs import fill_shared_texts
+from sklearn_mf.metrics._hints import metric_of_groups
 from sklearn_mf.metrics._rankings import Rankings, enumerate_runs, rank_and_count_relevant
 
 
+@metric_of_groups
 @fill_shared_texts
 def precision_at_k(
     y_true: ArrayLike,
@@ -61,6 +63,7 @@ def precision_at_k(
     return rankings.average(found / np.minimum(k, rankings.group_sizes), defined, "precision_at_k", "there is no group")
 
 
+@metric_of_groups
 @fill_shared_texts
 def recall_at_k(
     y_true: ArrayLike,
@@ -114,6 +117,7 @@ def recall_at_k(
     return rankings.average(recall, n_relevant > 0, "recall_at_k", _explain_none_relevant(relevant))
 
 
+@metric_of_groups
 @fill_shared_texts
 def hit_rate_at_k(
     y_true: ArrayLike,
@@ -167,6 +171,7 @@ def hit_rate_at_k(
     return rankings.average(hit, defined, "hit_rate_at_k", _explain_none_relevant(relevant))
 
 
+@metric_of_groups
 @fill_shared_texts
 def mrr_at_k(
     y_true: ArrayLike,
@@ -226,6 +231,7 @@ def mrr_at_k(
     return rankings.average(reciprocal_rank, defined, "mrr_at_k", _explain_none_relevant(relevant))
 
 
+@metric_of_groups
 @fill_shared_texts
 def map_at_k(
     y_true: ArrayLike,

@@ -14,7 +14,15 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import make_ratings
-from sklearn_mf.metrics import hit_rate_at_k, ndcg_at_k, precision_at_k, ranking_of_lists, recall_at_k
+from sklearn_mf.metrics import (
+    catalog_coverage,
+    hit_rate_at_k,
+    ndcg_at_k,
+    novelty,
+    precision_at_k,
+    ranking_of_lists,
+    recall_at_k,
+)
 
 
 def dcg(gains):
@@ -172,3 +180,58 @@ def test_users_that_are_called_like_another_column_are_refused(series):
     ranking_of_lists([[2, 3], [1, 3]], users, turned, [3, 4, 5], user_column="user", item_column="item")
     ranking_of_lists([[2, 3], [1, 3]], users, turned.iloc[:, ::-1], [3, 4, 5])
     ranking_of_lists([[2, 3], [1, 3]], users, turned.to_numpy(), [3, 4, 5])
+
+
+def from_polars(frame):
+    return pl.from_pandas(frame)
+
+
+def with_categories(frame):
+    return frame.astype({"user": "category", "item": "category"})
+
+
+@pytest.mark.parametrize("convert", [lambda frame: frame, from_polars, with_categories, lambda frame: frame[::-1]])
+@pytest.mark.parametrize("as_ids", [lambda ids: ids, lambda ids: ids.astype(str).astype(object)])
+def test_frames_of_recommend_are_lists(convert, as_ids):
+    X, y = make_ratings(60, 40, 900, random_state=0, return_X_y=True)
+    X = pd.DataFrame({"user": as_ids(X[:, 0]), "item": as_ids(X[:, 1])})
+    model = MatrixFactorizationRegressor(2, max_iter=3, random_state=0).fit(X[:600], y[:600])
+    users = model.categories_[0][[7, 3, 30, 12]]
+    lists, _ = model.recommend(users, 5, exclude=X[:600])
+    frame = convert(model.recommend(users, 5, exclude=X[:600], as_frame=True))
+    expected = ranking_of_lists(lists, users, X[600:], y[600:])
+    found = ranking_of_lists(frame, users, X[600:], y[600:])
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+    catalog = model.categories_[1]
+    assert catalog_coverage(frame, catalog=catalog) == catalog_coverage(lists, catalog=catalog)
+    assert novelty(frame, X=X[:600]) == novelty(lists, X=X[:600])
+
+
+def test_users_without_a_row_in_a_frame_have_an_empty_list():
+    frame = pd.DataFrame({"user": ["b", "b"], "item": ["x", "y"], "place": [1, 2], "rating": [4.0, 3.0]})
+    pairs, ratings = [["a", "x"], ["b", "y"]], [5, 4]
+    expected = ranking_of_lists([[None, None], ["x", "y"]], ["a", "b"], pairs, ratings)
+    for name, values in ranking_of_lists(frame, ["a", "b"], pairs, ratings).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"place": [1, 1]}, "recommended has place 1 of user 'b' more than once"),
+        ({"place": [0, 1]}, "'place' of recommended must have whole numbers from 1 on"),
+        ({"place": [1.0, 2.0]}, "'place' of recommended must have whole numbers"),
+        ({"user": ["b", "c"]}, "recommended has 1 user.s. that are not in users, such as 'c'"),
+        ({"item": ["x", None]}, "missing ids in column 1"),
+        ({"user": [1, 2]}, "Ids in .*user.* are numbers"),
+    ],
+)
+def test_bad_frames_of_lists_are_refused(change, message):
+    frame = pd.DataFrame({"user": ["b", "b"], "item": ["x", "y"], "place": [1, 2], **change})
+    with pytest.raises(ValueError, match=message):
+        ranking_of_lists(frame, ["a", "b"], [["a", "x"]], [5])
+    with pytest.raises(ValueError, match="recommended has a column 'place'"):
+        ranking_of_lists(frame[["user", "place", "item"]], ["a", "b"], [["a", "x"]], [5])
+    with pytest.raises(ValueError, match="recommended has a column 'place', so it must have rows"):
+        ranking_of_lists(frame[:0], ["a", "b"], [["a", "x"]], [5])

@@ -24,10 +24,13 @@ from sklearn_mf.datasets import make_ratings
 from sklearn_mf.metrics import (
     auc_by_group,
     catalog_coverage,
+    make_catalog_scorer,
     make_ranking_scorer,
     map_at_k,
     ndcg_at_k,
+    novelty,
     precision_at_k,
+    ranking_of_lists,
     recall_at_k,
 )
 
@@ -406,3 +409,35 @@ class Silent:
 
     def predict(self, X):
         return self.model.predict(X.to_numpy())
+
+
+AS_SCORING = "As scoring, give "
+OF_METRICS = AS_SCORING + r"make_ranking_scorer\({0}, .*make_catalog_scorer\({0}, X=X"
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        *[(metric, OF_METRICS) for metric in (ndcg_at_k, recall_at_k, map_at_k, auc_by_group)],
+        *[(metric, AS_SCORING + r".*{0} with the lists") for metric in (catalog_coverage, novelty, ranking_of_lists)],
+        (make_ranking_scorer, r"{0} makes scorers, .*give the scorer that it returns, such as {0}\(ndcg_at_k\)"),
+        (make_catalog_scorer, r"{0} makes scorers, .*, such as {0}\(ndcg_at_k, X=X\)"),
+    ],
+)
+def test_functions_that_are_no_scorers_name_what_to_give_as_scoring(ratings, function, message):
+    """Scikit-learn makes NaN of the error, and shows it in a warning."""
+    X, y = ratings
+    message = message.format(function.__name__)
+    with pytest.warns(UserWarning, match="(?s)Scoring failed.*" + message):
+        assert np.isnan(cross_val_score(model(), X, y, scoring=function, cv=2)).all()
+    with pytest.raises(TypeError, match=message):
+        GridSearchCV(model(), {"rank": [1]}, scoring=function, cv=2, error_score="raise").fit(X, y)
+
+
+def test_a_metric_without_groups_names_the_scorers_of_this_package(ratings):
+    X, y = ratings
+    message = r"^ndcg_at_k needs groups: .* " + OF_METRICS.format("ndcg_at_k")
+    with pytest.raises(TypeError, match=message):
+        ndcg_at_k(y, y)
+    with pytest.raises(TypeError, match=message):
+        make_scorer(ndcg_at_k)(model().fit(X, y), X, y)

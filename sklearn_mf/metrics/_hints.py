@@ -1,0 +1,53 @@
+"""Tell users who pass a function of this package as ``scoring`` what to pass instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_FOR_METRICS = (
+    "As scoring, give make_ranking_scorer({name}, ...), which ranks the held-out ratings, or "
+    "make_catalog_scorer({name}, X=X, ...), which scores lists over the whole catalog."
+)
+_FOR_LISTS = (
+    "As scoring, give a function scorer(estimator, X, y) of your own, which calls estimator.recommend, and {name} with "
+    "the lists."
+)
+
+
+def metric_of_groups(function: Function) -> Function:
+    """Make a metric say which scorer to use if it gets an estimator, or no groups."""
+    return _hinting(function, f"{{name}} is a metric, not a scorer. {_FOR_METRICS}", _FOR_METRICS)
+
+
+def metric_of_lists(function: Function) -> Function:
+    """Make a metric of lists say what a scorer is if it gets an estimator."""
+    return _hinting(function, f"{{name}} takes lists, not an estimator. {_FOR_LISTS}")
+
+
+def maker_of_scorers(arguments: str) -> Callable[[Function], Function]:
+    """Make a function that returns scorers say so if it gets an estimator."""
+    advice = f"As scoring, give the scorer that it returns, such as {{name}}({arguments})."
+    return lambda function: _hinting(function, f"{{name}} makes scorers, and is not one. {advice}")
+
+
+def _hinting(function: Function, if_estimator: str, if_no_groups: str | None = None) -> Function:
+    """Raise a TypeError with a hint when scikit-learn calls ``function`` as a scorer, or without groups.
+
+    Scikit-learn turns errors of scorers into NaN. A warning shows the message of the error.
+    """
+    name = function.__name__
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        if args and hasattr(args[0], "get_params"):
+            raise TypeError(if_estimator.format(name=name))
+        if if_no_groups is not None and "groups" not in kwargs:
+            needed = f"{name} needs groups: the user of each rating, such as groups=X['user']."
+            raise TypeError(f"{needed} {if_no_groups.format(name=name)}")
+        return function(*args, **kwargs)
+
+    return checked
