@@ -10,7 +10,7 @@ many ratings a new user has to give.
 # Hold out new users
 # ------------------
 # The model is fitted without the ratings of 200 users. Each of them has 20 ratings that
-# test the predictions. The model may learn from the others.
+# test the predictions. The model may learn from their other ratings.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -33,8 +33,8 @@ print(f"{len(new_users)} new users, {len(test)} ratings to predict")
 # Fold in more and more ratings
 # -----------------------------
 # An unknown user gets the mean rating and the bias of the item. ``fold_in`` solves for
-# the bias and the factors of the user, and changes nothing else.
-# ``update_known=True`` replaces what an earlier call found for a user.
+# the bias and the factors of the user, and changes nothing else. ``update_known=True``
+# replaces the bias and the factors from an earlier call.
 
 GIVEN = [0, 1, 2, 4, 8, 16, 32]
 errors = {}

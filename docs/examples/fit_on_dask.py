@@ -2,9 +2,9 @@
 One fit on a Dask cluster
 =========================
 
-Fit one model with all workers of a Dask cluster, and compare it with the model of one
-machine: it has the same bits. It needs ``pip install "sklearn-mf[dask]"``. Without
-arguments, the script starts a cluster of two processes:
+Fit one model with all workers of a Dask cluster, and compare it with a model that was
+fitted on one machine. Both have the same bits. The script needs ``pip install
+"sklearn-mf[dask]"``. Without arguments, the script starts a cluster of two processes:
 
 .. code-block:: sh
 
@@ -88,7 +88,9 @@ def compare(model, table):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="One fit on a Dask cluster.")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running cluster")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="address of a running cluster"
+    )
     parser.add_argument("--ratings", type=int, default=100_000)
     arguments = parser.parse_args()
 

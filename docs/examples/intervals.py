@@ -3,14 +3,14 @@ How sure predictions are
 ========================
 
 ``predict(X, return_std=True)`` returns a standard deviation for each rating. This
-example checks if the deviations are right, with held-out ratings.
+example checks with held-out ratings if the deviations are right.
 """
 
 # %%
 # Predict ratings and deviations
 # ------------------------------
-# ``fit`` needs no option for this. A prediction and 1.645 deviations on both sides make
-# an interval that should hold 90 % of the ratings.
+# ``fit`` needs no option for this. The interval goes from 1.645 deviations below a
+# prediction to 1.645 deviations above it. It should contain 90 % of the ratings.
 
 import matplotlib.pyplot as plt
 

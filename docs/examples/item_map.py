@@ -10,8 +10,8 @@ A model places items that the same users like close to each other.
 # Make ratings with genres
 # ------------------------
 # In these ratings, the taste of a user has two dimensions. A film is a point in this
-# plane. We name the direction of the point after a genre. So films of one genre are
-# liked by the same users. The model does not see the genres.
+# plane. We name the direction of the point after a genre. So the same users like the
+# films of one genre. The model does not see the genres.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,6 +53,6 @@ ItemMapDisplay.from_estimator(
 plt.show()
 
 # %%
-# The map has two directions. If ``rank`` is larger, it shows the two along which the
-# items differ the most. The axes say what share of the variance they hold. To compare
-# items in all directions, use ``similar_items``.
+# The map has two directions. If ``rank`` is larger, the map shows the two directions
+# along which the items differ the most. The axes say what share of the variance they
+# hold. To compare items in all directions, use ``similar_items``.

@@ -2,9 +2,9 @@
 Ratings larger than memory
 ==========================
 
-Fit a model to a file of ratings while the process may take less memory than the ratings
-alone. The script sets this limit for itself. Parquet needs
-``pip install "sklearn-mf[parquet]"``. With more ratings:
+Fit a model to a file of ratings. The script limits its own memory to less than the
+ratings would take. Parquet needs ``pip install "sklearn-mf[parquet]"``. With more
+ratings:
 
 .. code-block:: sh
 
@@ -109,7 +109,8 @@ print(f"fitted with {arguments.megabytes} MB of memory in {seconds:.1f} s")
 # %%
 # Check the predictions
 # ---------------------
-# These are ratings of the fit. The error is close to the noise that was added.
+# The model was fitted on these ratings, too. The error is close to the noise that was
+# added.
 
 y_true = test["rating"].to_numpy()
 y_pred = model.predict(test.select(["user", "item"]))

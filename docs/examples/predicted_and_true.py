@@ -34,7 +34,8 @@ print(f"RMSE of {len(test)} held-out ratings: {rmse:.3f}")
 # ------------------------------------
 # Each box shows the predictions for one true rating. The box holds the middle half of
 # them, and the whiskers 90 %. Low ratings are predicted too high and high ratings too
-# low. This is no fault of the model: the least squared error asks for it.
+# low. This is not a fault of the model: predictions with the least squared error are
+# closer to the mean than true ratings are.
 
 PredictedRatingsDisplay.from_estimator(model, X[test], y[test])
 

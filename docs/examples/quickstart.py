@@ -31,7 +31,7 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.datasets import load_ratings, make_ratings
 
 parser = argparse.ArgumentParser(description="From ratings to a tuned model.")
-parser.add_argument("--ratings", metavar="FILE", help="ratings; made without it")
+parser.add_argument("--ratings", metavar="FILE", help="without it, ratings are made")
 parser.add_argument("--save", metavar="FILE", default="quickstart_model.joblib")
 arguments = parser.parse_args()
 
@@ -81,8 +81,8 @@ if importlib.util.find_spec("matplotlib"):
 # %%
 # Compare with simpler models
 # ---------------------------
-# The error on the held-out tenth shows what the factors add to the mean, and to a
-# model with biases only.
+# The errors on the held-out tenth show how much better the model is than the mean of
+# all ratings, and than a model with biases only.
 
 model = search.best_estimator_
 biases = MatrixFactorizationRegressor(rank=0, implicit_features=None, random_state=0)

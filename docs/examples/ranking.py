@@ -83,7 +83,7 @@ plt.show()
 # %%
 # Recommend
 # ---------
-# The model is fitted to all clicks in the end.
+# At the end, the model is fitted to all clicks.
 
 ranker = MatrixFactorizationRanker(rank=16, random_state=0).fit(X)
 items, scores = ranker.recommend([3, 14], 5, exclude=X)

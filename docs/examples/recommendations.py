@@ -8,8 +8,8 @@ From a table of ratings to ten films for a user, with the reasons.
 # %%
 # Make ratings of films
 # ---------------------
-# A film gets a genre and a number as its title: the genre of the factor in which the
-# film is strongest. The model does not see the titles.
+# The title of a film is a genre and a number. The genre stands for the factor in which
+# the film is strongest. The model does not see the titles.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,8 +2,9 @@
 Learn from a stream of ratings
 ==============================
 
-Ratings arrive day by day. This example compares three ways to keep a model up to date:
-never, with ``partial_fit`` each day, and with a new fit each day.
+Ratings arrive day by day. This example compares three models: one never learns the new
+ratings, one learns them with ``partial_fit`` each day, and one is fitted again each
+day.
 """
 
 # %%
@@ -36,7 +37,8 @@ print(f"{len(past)} ratings are the past, {len(future)} arrive day by day")
 # Three ways to learn
 # -------------------
 # ``prequential_predict`` predicts the ratings of a day, and then calls ``partial_fit``
-# with them. Two small classes give ``partial_fit`` another meaning.
+# with them. Two small classes change ``partial_fit``: in one class it does nothing, in
+# the other it fits the model again.
 
 
 class NeverLearns(RegressorMixin, BaseEstimator):

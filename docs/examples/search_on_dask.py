@@ -2,9 +2,8 @@
 Hyperparameter search on a Dask cluster
 =======================================
 
-Run the fits of a grid search on the workers of a Dask cluster. It needs
-``pip install distributed``. Without arguments, the script starts a cluster of two
-processes:
+Run the fits of a grid search on the workers of a Dask cluster. The script needs ``pip
+install distributed``. Without arguments, the script starts a cluster of two processes:
 
 .. code-block:: sh
 
@@ -17,7 +16,8 @@ Do not start more threads than there are cores:
 * A worker runs one fit at a time for each of its threads. With
   ``threads_per_worker=1``, one worker runs one fit.
 * Dask starts its workers with ``OMP_NUM_THREADS=1``, so that BLAS has one thread. Set
-  it yourself where workers start without Dask's nanny. It does not limit ``n_jobs``.
+  this variable yourself if workers start without Dask's nanny. It does not limit
+  ``n_jobs``.
 """
 
 # %%
@@ -61,7 +61,9 @@ def run_search(client, X, y):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A search on a Dask cluster.")
-    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running cluster")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="address of a running cluster"
+    )
     parser.add_argument("--ratings", type=int, default=50_000)
     arguments = parser.parse_args()
 

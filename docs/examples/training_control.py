@@ -2,16 +2,16 @@
 Control the training
 ====================
 
-See what learning rate, schedule, penalty and number of epochs do to the loss and to the
-test error. The defaults are good for most data. Change these parameters if you want to
-save time, or if a search says so.
+See how the learning rate, the schedule, the penalty and the number of epochs change the
+loss and the test error. The defaults are good for most data. Change these parameters if
+you want to save time, or if a search says so.
 """
 
 # %%
 # Make ratings
 # ------------
 # The penalty ``alpha`` is low here, and there are no implicit features. So the model
-# overfits if it is trained for long, and there is something to control.
+# overfits if it is trained for long, and the effects of the parameters are easy to see.
 
 import warnings
 
@@ -70,7 +70,7 @@ panels[2].set_xlabel("epoch")
 # Number of epochs
 # ----------------
 # The learning rate falls over ``max_iter`` epochs. So the test error rises only slowly
-# if there are more, even with this low penalty. Early stopping chooses the number of
+# with more epochs, even with this low penalty. Early stopping chooses the number of
 # epochs with held-out ratings. ``tol`` looks at the training loss only.
 
 lengths = [2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64]
