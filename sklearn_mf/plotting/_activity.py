@@ -28,8 +28,8 @@ from sklearn_mf.plotting._shared import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MAX_BAR_HEIGHT = 0.2  # of the panel: the bar of the bin with the most ratings
-_ROOM_FOR_BARS = 0.32  # of the panel, with the numbers above the bars
+_MAX_BAR_HEIGHT = 0.2  # height of the highest bar, as a share of the panel
+_ROOM_FOR_BARS = 0.32  # height of bars and the numbers above them, as a share of the panel
 
 
 class _Bin(NamedTuple):
@@ -44,12 +44,13 @@ class _Bin(NamedTuple):
 class ErrorByActivityDisplay:
     r"""Draw the RMSE of held-out ratings by the number of training ratings of the item and of the user.
 
-    Each panel has a point for each bin of these numbers. Items and users without a training rating are in the bin 0.
-    The dashed line is the RMSE of all held-out ratings. Gray bars, with an axis on the right, count the held-out
-    ratings of each bin. The error axis spans at least a tenth of the RMSE, so small differences look small.
+    Each panel groups these numbers into bins, and draws a point for each bin. Items and users without a training rating
+    are in the bin 0. The dashed line is the RMSE of all held-out ratings. Gray bars, with an axis on the right, count
+    the held-out ratings of each bin. The error axis spans at least a tenth of the RMSE, so small differences look
+    small.
 
     Vertical lines are approximate 95 % intervals. Bins of fewer than ten ratings have none. The intervals come from the
-    standard error of the mean squared error by the delta method [1]_, and assume that errors are independent:
+    standard error of the mean squared error, by the delta method [1]_. They assume that errors are independent:
 
     .. math::
 
@@ -204,7 +205,7 @@ class ErrorByActivityDisplay:
             How to group the numbers of training ratings:
 
             - "log": bins start at 1, 3, 10, 30, and so on;
-            - an int: so many bins, with about the same number of held-out ratings each;
+            - an int: this number of bins, each with about the same number of held-out ratings;
             - a sequence: the first number of each bin, ascending from 1.
 
             Bins without held-out ratings are left out.
@@ -281,7 +282,7 @@ class ErrorByActivityDisplay:
         kw["label"] = f"All: {format_three_digits(rmse)}"
         self.lines_.append(ax.axhline(rmse, **merge_style(kw, line_kw, Line2D)))
         kw = {"capsize": 2}
-        if "fmt" not in (errorbar_kw or {}):  # which says all of these
+        if "fmt" not in (errorbar_kw or {}):  # fmt sets all of these
             kw |= {"color": "C0", "marker": "o", "linestyle": ""}
         rmses, half_widths = np.array([(bin_.rmse, bin_.half_width) for bin_ in table]).T
         self.errorbars_.append(ax.errorbar(x, rmses, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
@@ -289,7 +290,7 @@ class ErrorByActivityDisplay:
         ax.set_xlim(-0.6, len(table) - 0.4)
 
     def _set_up_count_axes(self, tables: list[list[_Bin]], is_labeled: list[bool]) -> None:
-        """Give the bars of both panels one scale, with few ticks beside them on the right."""
+        """Give the bars of both panels the same scale, with few ticks on the right."""
         from matplotlib.ticker import MaxNLocator
 
         most = max(bin_.n_ratings for table in tables for bin_ in table)
@@ -324,7 +325,7 @@ class ErrorByActivityDisplay:
         self.axes_[1].set_ylim(self.ax_.get_ylim())
 
     def _set_numbers_apart(self) -> None:
-        """Make the numbers of ratings smaller if bins are narrow, in both panels alike."""
+        """Use a smaller font for the numbers of ratings if bins are narrow. It is the same in both panels."""
         scale = 1.0
         for ax, texts in zip(self.axes_, self.text_, strict=True):
             room = 0.85 * ax.get_window_extent().width / np.ptp(ax.get_xlim())

@@ -44,7 +44,7 @@ def measure_angles(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Measure the angle, in degrees, under which each box is seen from a point outside it."""
     x, y = np.moveaxis(boxes[:, [[0, 1], [0, 3], [2, 1], [2, 3]]] - point, 2, 0)
     middle_x, middle_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
-    angles = np.arctan2(y * middle_x - x * middle_y, x * middle_x + y * middle_y)  # from that of the middle
+    angles = np.arctan2(y * middle_x - x * middle_y, x * middle_x + y * middle_y)  # relative to the middle
     return np.degrees(np.ptp(angles, axis=1))
 
 

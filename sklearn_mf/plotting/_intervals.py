@@ -1,4 +1,4 @@
-"""Draw if predicted standard deviations are right."""
+"""Draw predicted standard deviations against errors."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ from sklearn_mf.plotting._shared import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Marker, color and label of the shares by each table; they differ in gray, too.
+# Marker, color and label of the points of each table. They can be told apart in gray, too.
 _STYLES = {
     "by_std_": ("o", "C0", "By deviation"),
     "by_item_": ("s", "C1", "By item"),
     "by_user_": ("^", "C2", "By user"),
 }
 _APART = 1.5  # percent of the ratings: so that intervals of different tables do not lie on one another
-_LEAST_SPAN_OF_SHARES = 40  # percent: so that a difference of one percent looks like one
+_LEAST_SPAN_OF_SHARES = 40  # percent: so that a difference of one percent looks small
 
 
 class IntervalDisplay:
     r"""Draw predicted standard deviations against errors, and the share of ratings in the predicted intervals.
 
     The left panel compares deviations with errors. Ratings are sorted by their predicted deviation into bins of equal
-    counts. Each point is a bin. Its position is the root mean square of the predicted deviations, and the RMSE. On the
-    diagonal, deviations are right. Above it, they are too small: the model is too sure.
+    counts. Each point is a bin. Its horizontal position is the root mean square of the predicted deviations, and its
+    vertical position is the RMSE. On the diagonal, deviations are right. Above it, they are too small: the model is too
+    sure.
 
     The right panel shows the share of ratings in the interval :math:`\hat y \pm z \sigma`, where z is the quantile of
-    the normal distribution for ``confidence``. The dashed line is ``confidence``. The solid line is the share of all
-    ratings. Points are the shares by predicted deviation. With training data, there are also points by the number of
-    training ratings of the item and of the user. Each point is in the middle of its bin. The axis spans at least 40
-    percent, so small differences look small.
+    the normal distribution for ``confidence``. The dashed line is ``confidence``. The solid line is the share over
+    all ratings. Points are the shares by predicted deviation. With training data, there are also points by the number
+    of training ratings of the item and of the user. Each point is in the middle of its bin. The vertical axis spans at
+    least 40 percent, so small differences look small.
 
-    Vertical lines are approximate 95 % intervals. They assume that errors are independent. Those of the RMSE are as in
-    :class:`ErrorByActivityDisplay`, and those of shares are Wilson's [1]_.
+    Vertical lines are approximate 95 % intervals. They assume that errors are independent. Intervals of the RMSE
+    are computed as in :class:`ErrorByActivityDisplay`. Intervals of shares are Wilson intervals [1]_.
 
     Use :meth:`from_estimator` or :meth:`from_predictions` to create a display. All parameters are stored as attributes.
 
@@ -80,7 +81,7 @@ class IntervalDisplay:
 
     n_bins : int, default=5
         Number of bins, at least 1. Equal values are in the same bin, so there can be fewer bins, and their counts can
-        differ. Items and users without a training rating get another bin.
+        differ. Items and users without a training rating get a bin of their own.
 
     Attributes
     ----------
@@ -194,10 +195,11 @@ class IntervalDisplay:
         ----------
         estimator : estimator
             Fitted estimator whose ``predict(X, return_std=True)`` returns predictions and deviations, as in
-            :class:`~sklearn.linear_model.BayesianRidge`. A pipeline or a search may end in it.
+            :class:`~sklearn.linear_model.BayesianRidge`. It may be the last step of a pipeline or a search.
 
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Held-out pairs, as in ``predict``. With ``X_train``, as in :meth:`ErrorByActivityDisplay.from_estimator`.
+            Held-out pairs, as in ``predict``. With ``X_train``, columns of users and items are found as in
+            :meth:`ErrorByActivityDisplay.from_estimator`.
 
         y : array-like of shape (n_ratings,)
             Ratings of the held-out pairs.
@@ -327,7 +329,7 @@ class IntervalDisplay:
             setattr(self, f"by_{kind}_", table)
 
     def _make_table(self, values: np.ndarray, edges: np.ndarray, is_inside: np.ndarray) -> Bunch:
-        """Compute errors and shares of the bins that these edges cut the values into; an edge begins a bin."""
+        """Compute errors and shares of the bins between these edges; an edge is the lowest value of a bin."""
         bin_of = np.searchsorted(edges, values, side="right")
         rows_of_bins = [np.flatnonzero(bin_of == number) for number in np.unique(bin_of)]
         errors = self.y_true - self.y_pred
@@ -369,9 +371,9 @@ class IntervalDisplay:
         self.legends_.append(add_legend(ax, kw, legend_kw, boxes))
 
     def _half_widths_of_rmse(self) -> np.ndarray:
-        """Compute half the 95 % intervals of the RMSE by predicted deviation; NaN in bins of few ratings."""
+        """Compute half the widths of the 95 % intervals of the RMSE of bins; NaN in bins of few ratings."""
         bin_of = np.searchsorted(self.by_std_.first[1:], self.y_std, side="right")
-        errors = (self.y_true - self.y_pred) / (self.rmse_ or 1.0)  # so that no power of them is too large
+        errors = (self.y_true - self.y_pred) / (self.rmse_ or 1.0)  # so that their powers do not overflow
         widths = [rmse_with_error(errors[bin_of == number] ** 2)[2] for number in range(len(self.by_std_.first))]
         return np.array(widths) * self.rmse_
 
@@ -414,7 +416,7 @@ class IntervalDisplay:
 
         marker, color, label = _STYLES[name]
         kw = {"capsize": 2, "label": label}
-        if "fmt" not in (errorbar_kw or {}):  # which says all of these
+        if "fmt" not in (errorbar_kw or {}):  # fmt sets all of these
             kw |= {"color": color, "marker": marker, "linestyle": ""}
         self.errorbars_.append(ax.errorbar(*points, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
 
@@ -460,7 +462,7 @@ def _wilson_interval(shares: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _style_of_line(ax: Axes, line_kw: dict[str, Any] | None, label: str) -> dict[str, Any]:
-    """Choose how a line looks on which points should lie."""
+    """Choose the style of a line that points should lie on."""
     from matplotlib.lines import Line2D
 
     kw = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "zorder": 1, "label": label}

@@ -40,8 +40,8 @@ class ItemMapDisplay:
     """Draw a map of the items: a point for each item, from the factors of the model.
 
     Items that the same users like are close together. The axes are the first two principal components [1]_ of
-    ``item_factors_``, which show the most of their variance. Colors are item biases. The darker a point, the more
-    all users like the item. On a dark background, lighter points are liked more.
+    ``item_factors_``, which show the most of their variance. Colors are item biases. Darker points have higher biases,
+    so users in general like these items more. On a dark background, lighter points have higher biases.
 
     A label that would cover another label is moved, or left out if there is no free place. A note above the map says
     how many labels fit. Use :meth:`from_estimator` to create a display of a fitted model. All parameters are stored as
@@ -144,11 +144,11 @@ class ItemMapDisplay:
                 raise ValueError(f"{name} has NaN or infinity, the first in row {bad[0, 0]}.")
         if rows.shape != (len(self.labels),):
             raise ValueError(
-                f"labeled has {rows.size} rows and labels {len(self.labels)} texts: give one for each row."
+                f"labeled has {rows.size} rows, but labels has {len(self.labels)} texts. Give one text for each row."
             )
         outside = (rows < 0) | (rows >= n_items)
         if outside.any():
-            raise ValueError(f"labeled has {rows[outside][0]:.0f}, and coordinates the rows 0 to {n_items - 1}.")
+            raise ValueError(f"labeled has row {rows[outside][0]:.0f}, but coordinates has rows 0 to {n_items - 1}.")
         self.labeled = rows.astype(np.intp)
 
     @classmethod
@@ -177,8 +177,9 @@ class ItemMapDisplay:
 
         labels : dict, Series or array-like, default=None
             Texts of the labels. A dict has the texts by id, and a pandas Series has them by index. Items without a
-            text get their id. Any other sequence has a text for each of ``items``, or if ``items`` is None for each of
-            ``categories_[1]``. None writes the ids. Longer texts are cut to ``max_label_length`` characters.
+            text get their id. Any other sequence has a text for each of ``items``. If ``items`` is None, it has a text
+            for each of ``categories_[1]``. None writes the ids. Longer texts are cut to ``max_label_length``
+            characters.
 
         n_labels : int, default=30
             Largest number of labels if ``items`` is None, at least 0. There are fewer if not all of them fit.
@@ -243,7 +244,7 @@ class ItemMapDisplay:
     ) -> ItemMapDisplay:
         """Draw the points, rings and labels.
 
-        Set the size of the figure before. Labels are placed for the size that it has now.
+        Set the size of the figure before you call this method, because labels are placed for the current size.
 
         Parameters
         ----------

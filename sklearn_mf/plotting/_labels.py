@@ -27,17 +27,17 @@ _GAPS = (1.5, 11.0, 23.0)  # between a label and its ring, tried in turn; from t
 _STEP_OF_GRID = 6.0  # between places anywhere in the axes
 _CROWD_RADIUS = 18.0  # around a point
 _MAX_NEIGHBORS = 3  # in this radius; more leave no place for labels close by
-_MARGIN_OF_LABEL = 1.5  # that labels keep from each other
-_MARGIN_OF_RING = 5.0  # from rings of others to a label without a line, so that it is clear whose it is
-_START_OF_LINE = 8.0  # where a line may cross rings of others
-_MARGIN_OF_LINE = 1.0  # from labels and rings of others
-_MAX_GRID_PLACES = 1_000  # of those anywhere, the ones of least cost, that are looked at
-_MAX_COMPARED_PLACES = 40  # of the free ones, for which covered points are counted
-_WEIGHT_OF_RING = 20.0  # how much worse it is to cover a point that is to be labeled than another one
+_MARGIN_OF_LABEL = 1.5  # between labels
+_MARGIN_OF_RING = 5.0  # between a label without a line and rings of other points, so that it is clear whose label it is
+_START_OF_LINE = 8.0  # from the start of a line: there it may cross rings of other points
+_MARGIN_OF_LINE = 1.0  # between a line and labels or rings of other points
+_MAX_GRID_PLACES = 1_000  # number of cheapest places of the grid that are checked
+_MAX_COMPARED_PLACES = 40  # number of cheapest free places for which covered points are counted
+_WEIGHT_OF_RING = 20.0  # cost of covering a point that gets a label, if covering another point costs 1
 
 
 def shorten(text: str, width: int) -> str:
-    """Cut a text to at most ``width`` characters, between words if that leaves at least half of them."""
+    """Cut a text to at most ``width`` characters, between words if at least half of the width is left."""
     text = " ".join(text.split())
     if len(text) <= width:
         return text
@@ -105,7 +105,7 @@ class _FreePlaces:
         self.weights = np.ones(len(points))
         self.weights[labeled] = _WEIGHT_OF_RING
         self.asked = asked
-        self.ringed = labeled.tolist() if asked else []  # rows whose rings are there
+        self.ringed = labeled.tolist() if asked else []  # rows whose rings are drawn
         self.boxes, self.lines = np.empty((0, 4)), np.empty((0, 4))  # of the labels placed
 
     def take(self, row: int, size: np.ndarray) -> tuple[np.ndarray, bool] | None:
@@ -143,7 +143,7 @@ class _FreePlaces:
         """Find a place around the point, at this distance from its ring."""
         has_line = gap > _GAPS[0]
         if not has_line and boxes_overlap(self.rings[[row]], self.boxes, self.pixels_per_point * _MARGIN_OF_RING).any():
-            return None  # another label is so near that it would not be clear whose label it is
+            return None  # another label is so near that it would seem to belong to this point
         places = make_boxes_around(self.centers[row], size, self.radii[row] + self.pixels_per_point * gap)
         places = places[self._are_free(places, others, _MARGIN_OF_LABEL if has_line else _MARGIN_OF_RING)]
         if has_line:
@@ -152,7 +152,7 @@ class _FreePlaces:
         return self._choose_cheapest(places, np.zeros(len(places)))
 
     def _find_anywhere(self, row: int, size: np.ndarray, others: list[int]) -> np.ndarray | None:
-        """Find a place that is near, but hides little from the point, so that labels of its neighbors fit, too."""
+        """Find a place that is near and looks small from the point, so that labels of its neighbors fit, too."""
         places = make_boxes_within(self.frame.min, self.frame.max, size, self.pixels_per_point * _STEP_OF_GRID)
         places = places[self._are_free(places, [row, *others], _MARGIN_OF_LABEL)]
         lines = make_lines(self.centers[row], places)

@@ -15,9 +15,9 @@ from sklearn_mf._ids.tables import Column, split_columns
 
 
 def names_of_pair(estimator: Any) -> list[list[str]]:
-    """Find the names of the user and item columns in fit: those of the model, of its pipeline and of its search.
+    """Find the names that the user and item columns had in ``fit`` of the model, of its pipeline and of its search.
 
-    A pipeline or search counts only if it had as many columns as the model. Then its first two are the pair.
+    A pipeline or search counts only if it had as many columns as the model. Its first two columns are the pair.
     """
     steps = [estimator]
     while inner := getattr(steps[-1], "best_estimator_", None) or getattr(steps[-1], "steps", None):
@@ -28,7 +28,7 @@ def names_of_pair(estimator: Any) -> list[list[str]]:
 
 
 def split_user_and_item(X: Any, table: str, display: str, known: Sequence[list[str]] = ()) -> list[Column]:
-    """Take the user and item columns of a table: the first known names that it has, or its first two columns."""
+    """Take the user and item columns of a table: by known names if it has them, otherwise its first two columns."""
     columns = split_columns(X, display, table)
     if len(columns) < 2 or not len(columns[0]):
         shape = (len(columns[0]) if columns else 0, len(columns))
@@ -64,7 +64,7 @@ def count_training_ratings(X: Any, X_train: Any, display: str, known: list[list[
 
 
 def choose_texts(ids: Sequence, labels: Any, aligned_with: Sequence, aligned_name: str) -> list[str]:
-    """Choose what to write for each of ``ids``: its label, or the id if there is none or it is missing.
+    """Choose the text for each of ``ids``: its label, or the id if the label is missing.
 
     ``labels`` is a mapping from ids, or a list along ``aligned_with``.
     """

@@ -44,7 +44,7 @@ class LossCurveDisplay:
         Axes of the loss.
 
     validation_ax_ : matplotlib Axes or None
-        Axes of the score. They share the horizontal axis.
+        Axes of the score. They share the horizontal axis with ``ax_``.
 
     figure_ : matplotlib Figure
         Figure with the axes.
@@ -87,8 +87,8 @@ class LossCurveDisplay:
             raise ValueError("loss_curve is empty: give the loss of at least one epoch.")
         if len(self.validation_scores) > len(self.loss_curve):
             raise ValueError(
-                f"validation_scores has {len(self.validation_scores)} values and loss_curve {len(self.loss_curve)}: "
-                "give at most one score for each epoch."
+                f"validation_scores has {len(self.validation_scores)} values, but loss_curve has "
+                f"{len(self.loss_curve)}. Give at most one score for each epoch."
             )
 
     @classmethod
@@ -201,7 +201,7 @@ class LossCurveDisplay:
 
 
 def _check_curve(values: ArrayLike, name: str) -> np.ndarray:
-    """Check a list of finite numbers, one an epoch, and return it as an array."""
+    """Check a list of finite numbers, one for each epoch, and return it as an array."""
     array = as_floats(values, name)
     if array.ndim != 1:
         raise ValueError(f"{name} must be a list or 1D array of numbers, got an array of shape {array.shape}.")

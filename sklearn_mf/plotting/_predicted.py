@@ -29,9 +29,9 @@ _MAX_BOXES = 20  # more distinct true ratings are drawn as hexagons
 class PredictedRatingsDisplay:
     """Draw predicted against true ratings.
 
-    If ratings have up to 20 values, such as stars, each value gets a box of its predictions. The box shows the
-    quartiles, the median and the mean. Whiskers go from the 5th to the 95th percentile. If ratings have more values,
-    hexagons show how many ratings are in each place, with a logarithmic color scale.
+    If true ratings have up to 20 distinct values, such as stars, a box shows the predictions for each value. The box
+    has the quartiles, the median and the mean. Whiskers go from the 5th to the 95th percentile. If there are more
+    values, hexagons show how many ratings are in each place, with a logarithmic color scale.
 
     On the dashed diagonal, predictions are right. A model that minimizes squared errors predicts values that are closer
     to the mean than the ratings are. So boxes of low ratings are above the diagonal, and boxes of high ratings below.
@@ -242,7 +242,8 @@ class PredictedRatingsDisplay:
         lines["meanprops"] = {"markerfacecolor": ink_color(ax), "markeredgecolor": ink_color(ax)}
         lines["meanprops"] |= {"marker": "D", "markersize": 4}
         if kw["patch_artist"]:
-            # "color" of a box is that of its edge, so the face is not among the defaults that it would replace.
+            # boxplot uses "color" for the edge alone. The merge would remove the default of the face, so it is added
+            # later.
             boxprops = merge_style({"edgecolor": ink_color(ax)}, kw.get("boxprops"), PathPatch)
             kw["boxprops"] = {"facecolor": ink_color(ax, 0.15)} | boxprops
         else:

@@ -33,7 +33,7 @@ from sklearn_mf.plotting._shared import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MIN_FONT_SIZE = 5.0  # points; numbers in cells that would be smaller are left out
+_MIN_FONT_SIZE = 5.0  # points; if the numbers in cells would be smaller, they are left out
 _MIN_RATIO_OF_LOG_AXIS = 30  # of the largest to the smallest value of a parameter
 _KEYWORDS_OF_KINDS = {"heatmap": ["imshow_kw", "text_kw"], "line": ["errorbar_kw"], "scatter": ["scatter_kw"]}
 
@@ -43,7 +43,7 @@ class SearchHeatMapDisplay:
 
     One parameter makes a line, with the standard deviation over the folds. Two parameters make a heat map. A cell is a
     pair of values, and cells that were not tried stay blank. If most pairs were not tried, as in a random search, each
-    pair is a point. The brighter a cell or point, the better. The best cell has a frame, and the best point a ring.
+    pair is a point. Brighter cells and points are better. The best cell has a frame, and the best point has a ring.
 
     The score axis and the colors span at least a tenth of the largest score, so small differences look small. Change
     this with ``vmin`` and ``vmax`` in ``imshow_kw`` or ``scatter_kw``.
@@ -161,7 +161,9 @@ class SearchHeatMapDisplay:
         self.best = _check_place(best, shape)
         self.spread = None if spread is None else as_floats(spread, "spread")
         if self.spread is not None and (self.kind != "line" or self.spread.shape != shape):
-            raise ValueError(f"spread.shape == {self.spread.shape}: give one for each of x_values, to a line only.")
+            raise ValueError(
+                f"spread.shape == {self.spread.shape}: spread is for a line, with one value for each of x_values."
+            )
 
     @classmethod
     def from_search(
@@ -177,11 +179,11 @@ class SearchHeatMapDisplay:
     ) -> SearchHeatMapDisplay:
         """Draw ``cv_results_`` of a fitted search.
 
-        If more parameters vary, a cell or point has the best score over them, and the label of the scores says so.
+        If other parameters varied too, a cell or point has the best score over them. The label of the scores says so.
 
-        After successive halving, a cell has the score with the largest resources of its candidates. The best candidate
-        is one with the largest resources of all. Candidates without a value of x or y, or with a score of NaN, are
-        left out.
+        After successive halving, a cell only uses its candidates with the largest resources. The best cell is chosen
+        among the cells with the largest resources of all. Candidates without a value of x or y, or with a score
+        of NaN, are left out.
 
         Parameters
         ----------
@@ -190,9 +192,9 @@ class SearchHeatMapDisplay:
 
         x, y : str, default=None
             Parameters of the horizontal and the vertical axis. Names of pipeline steps may be left out if the rest is
-            unique: ``rank`` for ``matrixfactorizationregressor__rank``. With None, the parameters that varied are
-            taken. If two varied, the first is x. If more varied, ``learning_rate`` and ``rank`` are taken if they are
-            among them. Otherwise give x and y.
+            unique: ``rank`` for ``matrixfactorizationregressor__rank``. None uses the parameters that varied. If two
+            varied, the first is x. If more varied, None uses ``learning_rate`` and ``rank`` if both are among them.
+            Otherwise give x and y.
 
         kind : {"auto", "heatmap", "line", "scatter"}, default="auto"
             What to draw. "auto" draws a line for one parameter and a heat map for two. It draws points if both
@@ -268,13 +270,14 @@ class SearchHeatMapDisplay:
             Axes to draw into. None makes a new figure.
 
         include_values : bool, default=True
-            Whether to write the score into each cell. Cells that are too small for letters of 5 points get no number.
+            Whether to write the score into each cell. If cells are too small for letters of 5 points, there are no
+            numbers.
 
         values_format : str or None, default=None
             Format specification such as ``".3f"``. None writes enough decimals for a hundredth of the range of scores.
 
         colorbar : bool, default=True
-            Whether to draw a color bar. Without it, the name of the scores becomes the title, if the axes have none.
+            Whether to draw a color bar. Without it, the name of the scores becomes the title, if there is no title yet.
 
         imshow_kw, text_kw : dict, default=None
             For a heat map: keywords of ``Axes.imshow``, and of ``Axes.text`` for the numbers.
@@ -343,7 +346,7 @@ class SearchHeatMapDisplay:
 
         places = _set_axis(self.ax_.xaxis, self.x_values)
         kw = {"capsize": 2}
-        if "fmt" not in (errorbar_kw or {}):  # which says all of these
+        if "fmt" not in (errorbar_kw or {}):  # fmt sets all of these
             kw |= {"color": "C0", "marker": "o", "linestyle": "-" if are_numbers(self.x_values) else ""}
         kw = merge_style(kw, errorbar_kw, Line2D)
         self.errorbar_ = self.ax_.errorbar(places, self.scores, self.spread, **kw)
@@ -381,17 +384,17 @@ class SearchHeatMapDisplay:
         (self.best_,) = self.ax_.plot([x], [y], **merge_style(kw, best_kw, Line2D))
 
     def _explain_colors(self, mappable: Any, colorbar: bool) -> None:
-        """Draw the color bar, or say in the title what the scores are if there is none yet."""
+        """Draw the color bar, or write the name of the scores as the title if there is no title yet."""
         self.colorbar_ = self.figure_.colorbar(mappable, ax=self.ax_, label=self.score_name) if colorbar else None
         if not colorbar and not self.ax_.get_title():
             self.ax_.set_title(self.score_name)
 
     def _cmap(self) -> str:
-        """Return the name of the colors, the better the brighter."""
+        """Return the color map in which better scores are brighter."""
         return "viridis" if self.greater_is_better else "viridis_r"
 
     def _write_values(self, values_format: str, text_kw: dict[str, Any] | None) -> None:
-        """Write the score into each cell, as small as all need, or not at all if that is too small to read."""
+        """Write the score into each cell, in a font size that fits all cells. Write none if it is too small to read."""
         from matplotlib.text import Text
 
         for cell in map(tuple, np.argwhere(np.isfinite(self.scores))):
@@ -421,7 +424,7 @@ class SearchHeatMapDisplay:
         return "black" if luma(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3]) > 0.45 else "white"
 
     def _choose_format(self) -> str:
-        """Choose as many decimals as a hundredth of the range of the scores needs."""
+        """Choose enough decimals for a hundredth of the range of the scores."""
         span = np.ptp(self.scores[np.isfinite(self.scores)])
         if span == 0:
             return ".3g"
@@ -452,7 +455,7 @@ def _set_axis(axis: Any, values: list) -> np.ndarray:
 
 
 def _format_ticks(values: list) -> list[str]:
-    """Write numbers with as few digits as tell them apart, but at least three."""
+    """Write numbers with the fewest digits, at least three, for which different numbers look different."""
 
     def label(value: Any, digits: int) -> str:
         if isinstance(value, (bool, int)) or not isinstance(value, Real):

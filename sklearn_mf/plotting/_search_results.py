@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-_USUAL_AXES = {"x": "learning_rate", "y": "rank"}  # where more parameters varied than there are axes
+_USUAL_AXES = {"x": "learning_rate", "y": "rank"}  # drawn if they are among the parameters that varied
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Candidates:
 
     params: list[dict[str, Any]]
     parameters: list[str]  # names of all that was searched
-    scores: np.ndarray  # (n_candidates,) the sign turned where an error is meant; NaN where a fit failed
+    scores: np.ndarray  # (n_candidates,) with the sign changed for errors; NaN where a fit failed
     spread: np.ndarray | None  # (n_candidates,) standard deviation over folds; None without any
-    resources: np.ndarray  # (n_candidates,) 0 but for successive halving
+    resources: np.ndarray  # (n_candidates,) 0 except after successive halving
     score_name: str
     greater_is_better: bool
 
@@ -38,7 +38,8 @@ class Candidates:
     def find_best_of_cells(self, rows: np.ndarray, cells: np.ndarray, n_cells: int) -> tuple[np.ndarray, int]:
         """Find the best candidate of each cell, or -1 if it has none. Return them and the best cell.
 
-        In each cell, only candidates with the largest resources count. The best cell has the largest of all.
+        In each cell, only candidates with the largest resources count. The best cell is one with the largest resources
+        of all.
         """
         goodness = self.scores[rows] if self.greater_is_better else -self.scores[rows]
         order = np.lexsort([goodness, self.resources[rows]])
@@ -189,5 +190,5 @@ def _are_same(a: Any, b: Any) -> bool:
         return np.array_equal(a, b)
     try:
         return bool(a == b)
-    except (TypeError, ValueError):  # arrays within
+    except (TypeError, ValueError):  # the values contain arrays
         return repr(a) == repr(b)

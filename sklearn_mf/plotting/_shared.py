@@ -21,7 +21,7 @@ LEAST_SPAN = 0.1
 _GAP_OF_LEGEND = 6.0  # pixels between a legend and what it must not cover
 _MOST_ROOM_FOR_LEGEND = 0.6  # of the height of the axes
 
-# Properties of artists that set others, which a default must then not set.
+# Properties that set other properties. If the caller gives one, the others get no defaults.
 _PROPERTIES_SET_BY = {"color": ("edgecolor", "facecolor"), "fontproperties": ("fontsize", "fontweight")}
 
 
@@ -61,14 +61,14 @@ def make_two_axes_if_none(ax: Sequence[Axes] | np.ndarray | None, sharey: bool =
 
 def settle_layout(ax: Axes) -> None:
     """Give axes their final size and limits, so that texts can be measured in them."""
-    figure = ax.figure.figure  # the whole figure if that of the axes is a part of it
-    if figure.get_layout_engine() is not None:  # which works only while drawing
+    figure = ax.figure.figure  # the whole figure, if the axes are in a subfigure
+    if figure.get_layout_engine() is not None:  # the layout engine works only while drawing
         figure.draw_without_rendering()
     ax.autoscale_view()
 
 
 def small_font_size() -> float:
-    """Return the size in points of texts that are many: smaller than other text, but still readable."""
+    """Return the font size, in points, where there are many texts: smaller than other text, but still readable."""
     import matplotlib as mpl
 
     return max(0.8 * mpl.rcParams["font.size"], 6.0)
@@ -81,11 +81,11 @@ def widen(low: float, high: float) -> tuple[float, float]:
 
 
 def add_legend(ax: Axes, defaults: dict[str, Any], given: dict[str, Any] | None, boxes: np.ndarray) -> Legend:
-    """Add a legend to axes whose limits are final, in the first of ``defaults["loc"]`` where it covers no data.
+    """Add a legend at the first place of ``defaults["loc"]`` where it covers no data. The limits must be final.
 
-    If it covers data in each of these places, it goes to the first, and the vertical limits make room for it. A legend
-    that is wider than the axes gets smaller letters. ``boxes`` hold the data, in its units. A place that the caller
-    gave is kept.
+    If the legend covers data at each place, it goes to the first place, and the vertical limits make room for it. A
+    legend that is wider than the axes gets smaller letters. ``boxes`` hold the data, in data units. A place that the
+    caller gave is kept.
     """
     kw = {"handlelength": 1.5, **defaults, **(given or {})}
     places = [kw["loc"]] if "loc" in (given or {}) else list(defaults["loc"])
@@ -107,9 +107,9 @@ def add_legend(ax: Axes, defaults: dict[str, Any], given: dict[str, Any] | None,
 
 
 def _make_legend(ax: Axes, kw: dict[str, Any]) -> Legend:
-    """Make the legend of axes anew, and give it its place."""
+    """Make a new legend of axes, and settle its place."""
     legend = ax.legend(**kw)
-    legend.set_in_layout(False)  # else axes would become as narrow as a wide legend leaves them
+    legend.set_in_layout(False)  # otherwise a wide legend would make the axes narrow
     settle_layout(ax)
     return legend
 
@@ -238,7 +238,7 @@ def _check_predictions(y_pred: Any) -> None:
 
 
 def check_whole_number(value: Any, name: str, at_least: int) -> None:
-    """Refuse values that are no whole numbers. True is not one."""
+    """Refuse values that are not whole numbers, such as 1.5 and True."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
         raise ValueError(f"{name}={value!r} must be a whole number, {at_least} or more.")
 

@@ -25,7 +25,7 @@ Y = [1.0, 2.0]
         (
             LossCurveDisplay,
             {"loss_curve": [1.0], "validation_scores": [0.1, 0.2]},
-            "validation_scores has 2 values and loss_curve 1",
+            "validation_scores has 2 values, but loss_curve has 1",
         ),
         (
             PredictedRatingsDisplay,
@@ -98,12 +98,12 @@ Y = [1.0, 2.0]
         (
             ItemMapDisplay,
             {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labeled": [0]},
-            "labeled has 1 rows and labels 0 texts",
+            "labeled has 1 rows, but labels has 0 texts",
         ),
         (
             ItemMapDisplay,
             {"coordinates": np.eye(2), "explained_variance_ratio": [1, 0], "labeled": [2], "labels": ["a"]},
-            "labeled has 2, and coordinates the rows 0 to 1",
+            "labeled has row 2, but coordinates has rows 0 to 1",
         ),
         (
             ItemMapDisplay,

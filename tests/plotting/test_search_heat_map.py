@@ -479,8 +479,11 @@ def test_keywords_reach_lines_and_points(kind, keywords):
     [
         ({"scores": [1, 2], "x_values": [1]}, r"scores.shape == \(2,\), expected \(1,\): one for each of x_values"),
         ({"scores": [1, 2], "x_values": [1, 2], "y_values": [1]}, "y_values has 1 values and x_values 2"),
-        ({"scores": [1, 2], "x_values": [1, 2], "spread": [1]}, r"spread.shape == \(1,\): give one for each"),
-        ({"scores": [[1]], "x_values": [1], "y_values": [1], "spread": [[1]]}, "to a line only"),
+        (
+            {"scores": [1, 2], "x_values": [1, 2], "spread": [1]},
+            r"spread.shape == \(1,\): .* one value for each of x_values",
+        ),
+        ({"scores": [[1]], "x_values": [1], "y_values": [1], "spread": [[1]]}, "spread is for a line"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(given, message):
