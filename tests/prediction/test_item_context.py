@@ -10,7 +10,7 @@ import pytest
 from helpers.recommending import model
 from numpy.testing import assert_array_equal
 
-BELONGS_TO_ITEM = r"In fit each item always had the same value in column 3 \('year'\)\. But some of the"
+BELONGS_TO_ITEM = r"In fit each item always had the same value in column 3 \('year'\)\. But for some of the"
 BELONGS_TO_USER = (
     r"In fit each user always had the same value in column 2 \('country'\)\. But context gives one value for all users"
 )
@@ -116,7 +116,7 @@ def test_item_contexts_after_fold_in_of_an_item(frame, ratings):
         ({"item_context": [1, 2]}, "Expected 2D array, got 1D array instead: item_context"),
         (
             {"item_context": [[1], [2]]},
-            "item_context has 1 columns, but the model has 2 context columns, of which 1 always",
+            "item_context has 1 columns, but the model has 2 context columns. In 1 of them, each item always",
         ),
         ({"item_context": [[1, 2, 3, 4]]}, "item_context has 4 columns, but the model has 2 context columns"),
         ({"item_context": pd.DataFrame({"film": [1]})}, "item_context has 1 columns"),

@@ -232,8 +232,8 @@ def test_context_never_seen_adds_nothing_and_is_reported(with_contexts):
 @pytest.mark.parametrize(
     ("context", "message"),
     [
-        (None, r"The model has 2 context columns\. Give context: one value for each of them, or a table"),
-        (["sun"], r"context has shape \(1,\), but the model has 2 context columns and there are 2 users"),
+        (None, r"The model has 2 context columns\. Give context: one value for each column, or a table"),
+        (["sun"], r"context has shape \(1,\), but the model has 2 context columns, and there are 2 users"),
         ("sun", r"context has shape \(1,\), but"),
         ([["sun", 2]], r"context has shape \(1, 2\), but"),
         ([["sun", 2, 1], ["sun", 2, 1]], r"context has shape \(2, 3\), but"),
