@@ -1,4 +1,4 @@
-"""Provide what regressor and ranker share: lists of users and items, computed from factors."""
+"""Provide the common part of regressor and ranker: lists of users and items, computed from factors."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
 class Recommender(WholeStates):
-    """Answer questions about users, items and factors; subclasses learn the factors."""
+    """Compute predictions, lists and similarities from factors. Subclasses learn the factors."""
 
     _value_name: ClassVar[str]  # name of the predictions in data frames
 
     def _take_fields(self, columns: list[Column]) -> list[Column]:
-        """Return the columns of a table that are columns of the model."""
+        """Return the columns of a table that the model uses; raise an error for other columns."""
         return columns
 
     @abstractmethod
     def _view(self) -> FittedModel:
-        """Return the fitted model for the reading methods; ``self`` is a copy of a fitted estimator."""
+        """Return the fitted model for methods that do not change it; ``self`` is a copy of a fitted estimator."""
 
     def _view_for(self, question: Question) -> FittedModel:
-        """Return the fitted model with what a question about lists needs."""
+        """Return the fitted model in the form that a request for lists needs."""
         return self._view()
 
     @abstractmethod
@@ -105,15 +105,15 @@ class Recommender(WholeStates):
         Parameters
         ----------
         X : array-like or dataframe of shape (n_pairs, 2)
-            Users, with any ids, and items that the model knows. A user whom the model knows is treated as a new user
-            who has only these pairs. So give all pairs of such a user.
+            Users, with any ids, and items that the model knows. A known user is treated as a new user who has only
+            these pairs. So give all pairs of a known user.
 
         y : array-like of shape (n_pairs,), default=None
             Ratings. The regressor needs them. The ranker needs them if its ``fit`` had them.
 
         sample_weight : array-like of shape (n_pairs,), default=None
             Weights, on the scale of those of ``fit``. None means a weight of 1 for each pair. So if ``fit`` had
-            weights, give weights of the same size. A single number is refused.
+            weights, give weights of the same size. A single number raises an error.
 
         n_items : int, default=10
             Number of items for each user, at least 1. Pass it by name: ``n_items=3``.
@@ -204,7 +204,7 @@ class Recommender(WholeStates):
         Returns
         -------
         users : ndarray of shape (n_items, min(n_users, n_candidates))
-            User ids, best first. Rows are filled up as those of ``recommend``.
+            User ids, best first. Empty places at the end of a row are filled as in ``recommend``.
 
         values : ndarray of shape (n_items, min(n_users, n_candidates)), float64
             Predictions, equal to those of ``predict``; NaN where there is no user.
@@ -245,8 +245,8 @@ class Recommender(WholeStates):
             Item ids. An unknown id has no similar items. ``handle_unknown`` says how unknown ids are reported.
 
         n_items : int, default=10
-            Number of similar items for each item, at least 1. An item is not similar to itself, so there is at most one
-            less than the number of items in the model.
+            Number of similar items for each item, at least 1. An item is not similar to itself. So there are at most as
+            many as the items in the model minus 1.
 
         as_frame : bool, default=False
             Whether to return a pandas DataFrame with a row for each similar item, instead of arrays.
@@ -254,8 +254,8 @@ class Recommender(WholeStates):
         Returns
         -------
         similar : ndarray of shape (n_queries, min(n_items, n_known - 1))
-            Item ids, most similar first. Rows are filled up as those of ``recommend``. Items whose factors are all zero
-            are similar to no item.
+            Item ids, most similar first. Empty places at the end of a row are filled as in ``recommend``. An item whose
+            factors are all zero is not similar to any item.
 
         similarities : ndarray of shape (n_queries, min(n_items, n_known - 1)), float64
             Cosines of the angle between the factors, from -1 to 1; NaN where there is no item.
@@ -294,8 +294,8 @@ class Recommender(WholeStates):
             User ids. An unknown id has no similar users. ``handle_unknown`` says how unknown ids are reported.
 
         n_users : int, default=10
-            Number of similar users for each user, at least 1. A user is not similar to themselves, so there is at most
-            one less than the number of users in the model.
+            Number of similar users for each user, at least 1. A user is not similar to the same user. So there are at
+            most as many as the users in the model minus 1.
 
         as_frame : bool, default=False
             Whether to return a pandas DataFrame with a row for each similar user, instead of arrays.
@@ -303,7 +303,7 @@ class Recommender(WholeStates):
         Returns
         -------
         similar : ndarray of shape (n_queries, min(n_users, n_known - 1))
-            User ids, most similar first, as the items of :meth:`similar_items`.
+            User ids, most similar first. Rows are as in :meth:`similar_items`.
 
         similarities : ndarray of shape (n_queries, min(n_users, n_known - 1)), float64
             Cosines of the angle between the factors; NaN where there is no user.
@@ -332,12 +332,12 @@ class Recommender(WholeStates):
     def _frozen(self) -> Any:
         """Copy the fitted estimator in its current state."""
         frozen = frozen_copy(self)
-        if "categories_" not in vars(frozen):  # fitted ones have it; this saves scikit-learn's slower look at tags
+        if "categories_" not in vars(frozen):  # fitted estimators have it; scikit-learn's check is slower
             check_is_fitted(frozen)
         return frozen
 
     def _answer(self, question: Question, as_frame: bool) -> Any:
-        """Answer a question; ``self`` is a copy of the estimator."""
+        """Compute the lists of a request; ``self`` is a copy of the estimator."""
         with Threads(count_threads(self.n_jobs)) as threads:
             lists = recommend(self._view_for(question), question, threads)
         return lists.frame(self._value_name, question.caller) if as_frame else lists.arrays()
