@@ -60,7 +60,7 @@ from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
 from sklearn_mf._utils.storage import storage_of
 from sklearn_mf._utils.threads import Threads, count_threads
 
-_TABLES = "_factors", "_biases"  # attributes that hold tables; pickled as arrays, under names without underscore
+_TABLES = "_factors", "_biases"  # attributes with tables; pickled as arrays, under the public names
 _DEVIATIONS_OF_BOUND = {"rating": 0.0, "lower": -1.0, "upper": 1.0}
 
 
@@ -90,9 +90,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     ``fit`` centers y and divides it by its weighted standard deviation. So one ``learning_rate`` and one ``alpha`` suit
     every rating scale.
 
-    With ``implicit_features``, the model also learns from who rated what, whatever the rating. The penalties then pull
-    rows toward centers instead of zero. The center of a user is predicted from N(u), the items that the user rated. The
-    center of an item is predicted from N(i), the users who rated it:
+    With ``implicit_features``, the model also learns from who rated what, independent of the value of the rating. The
+    penalties then pull rows toward centers instead of zero. The center of a user is predicted from N(u), the items that
+    the user rated. The center of an item is predicted from N(i), the users who rated it:
 
     .. math::
 
@@ -112,8 +112,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     Parameters
     ----------
     rank : int, default=32
-        Number of latent factors, at least 0 and below 2**31. With 0 the model has biases only, and their centers if
-        there are implicit features.
+        Number of latent factors, at least 0 and below 2**31. With 0 the model has only biases. With implicit features,
+        biases then still have centers.
 
     learning_rate : float, default=0.15
         Initial step of gradient descent, above 0, for standardized y. The curvature of the loss bounds the step of each
@@ -122,7 +122,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     schedule : {"linear", "constant", "invscaling"}, default="linear"
         Step in epoch t = 0, 1, ...: ``learning_rate * (1 - t / max_iter)`` for "linear", ``learning_rate`` for
         "constant", ``learning_rate / (t + 1) ** 0.25`` for "invscaling". ``early_stopping`` and ``tol`` change the
-        schedule, as described there. ``partial_fit`` needs no schedule.
+        schedule (see ``tol``). ``partial_fit`` needs no schedule.
 
     alpha : float, default=0.08
         L2 penalty per rating on factors; at least 0.
@@ -134,15 +134,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         L2 penalty per category on factors and biases, whatever its number of ratings; at least 0. It keeps categories
         with few ratings near their center. A pair is for users and for items; context columns then use five times the
         mean of the pair. "auto" estimates the damping of biases from the ratings [7]_: one number for users and one for
-        items, from 0.05 to 100. The damping of factors is then 5 for users, 7 for items and 20 for context columns.
-        With ``fit_bias=False``, "auto" is 4 for users and items. The attribute ``damping_`` has the values that were
-        used.
+        items, from 0.05 to 100 (for "poisson", these limits depend on the mean of y). The damping of factors is then 5
+        for users, 7 for items and 20 for context columns. With ``fit_bias=False``, "auto" is 4 for users and items. The
+        attribute ``damping_`` has the values that were used.
 
     implicit_features : {"user", "item", "both"} or None, default="both"
-        Which rows and biases are pulled toward a center that is predicted from who rated what: those of users (from the
-        items that they rated), those of items (from the users who rated them), or both. With None all are pulled toward
-        zero. "both" takes about twice as long to fit as None. With ``max_iter=1`` centers stay zero. None needs lower
-        penalties: use about ``alpha=0.04``.
+        Which rows and biases are pulled toward a center, which is predicted from who rated what. "user": those of
+        users, toward a center from the items that they rated. "item": those of items, toward a center from the users
+        who rated them. "both": those of users and of items. None: all are pulled toward zero. "both" takes about twice
+        as long to fit as None. With ``max_iter=1`` centers stay zero. None needs lower penalties: use about
+        ``alpha=0.04``.
 
     alpha_implicit : float, default=32.0
         Ridge penalty of the regression that predicts the centers, above 0. Large values pull centers to zero. Values
@@ -155,13 +156,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         - "absolute_error": the absolute error; predicts medians. Use about twice the ``alpha``.
         - "huber": squared for small errors, linear for large ones (see ``epsilon``).
         - "quantile": the pinball loss; predicts the ``quantile``. Use about twice the ``alpha``.
-        - "poisson": half the Poisson deviance, for counts y >= 0. The model predicts log(y), and y is not standardized.
-          Instead, the penalties of biases are multiplied by the mean of y, and those of factors by its standard
-          deviation. With ``damping="auto"``, the penalties of factors are also multiplied by ``penalty_scale_``, which
-          is chosen on held-out ratings; the fit then takes two to three times as long.
+        - "poisson": half the Poisson deviance, for counts y >= 0. Factors and biases give the log of the expected
+          count, and y is not standardized. Instead, the penalties of biases are multiplied by the mean of y, and those
+          of factors by its standard deviation. With ``damping="auto"``, the penalties of factors are also multiplied by
+          ``penalty_scale_``, which is chosen on held-out ratings. The fit then takes two to three times as long.
 
     epsilon : float, default=1.35
-        Only for loss="huber": errors above ``epsilon`` standard deviations of y have a linear loss; above 0.
+        Only for loss="huber", above 0. Errors of more than ``epsilon`` standard deviations of y have a linear loss.
 
     quantile : float, default=0.5
         Only for loss="quantile": the quantile to predict, between 0 and 1.
@@ -171,8 +172,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         ``implicit_features=None`` this is non-negative matrix factorization of the known entries of the matrix.
 
     fit_bias : bool, default=True
-        Whether to learn an intercept and biases. With False, y is divided by its root mean square and not centered, a
-        model of two columns is the plain product U V^T, and unknown ids give 0 (before ``clip``).
+        Whether to learn an intercept and biases. With False, y is divided by its root mean square and not centered. A
+        model of two columns is then the plain product U V^T. For unknown ids it predicts 0 (before ``clip``).
 
     max_iter : int, default=20
         Number of epochs, at least 1. With ``early_stopping`` or ``tol`` it is the maximum: set it to about 200.
@@ -192,14 +193,15 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
     refit : bool, default=True
         Whether to train again on all ratings after ``early_stopping``, with the epochs and steps that led to the best
-        epoch. This recovers the accuracy that holding out ratings costs, for about half as much time again. It has no
-        effect if ``X_val`` is given to ``fit``.
+        epoch. Holding out ratings costs accuracy, and the refit recovers it. The fit takes about 1.5 times as long. It
+        has no effect if ``X_val`` is given to ``fit``.
 
     validation_fraction : float, default=0.1
-        Part of the ratings that ``early_stopping`` holds out, between 0 and 1. Ratings with the same ids count as one.
+        Part of the ratings that ``early_stopping`` holds out, between 0 and 1. Equal ratings (same ids and same y)
+        count as one.
 
     n_iter_no_change : int, default=10
-        Number of epochs without a better score after which ``early_stopping`` and ``tol`` act, at least 1.
+        Number of epochs without a better score before ``early_stopping`` and ``tol`` take effect, at least 1.
 
     warm_start : bool, default=False
         Whether ``fit`` starts from the factors, biases and centers of the previous fit, for the ids that it had.
@@ -259,17 +261,18 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Damping that ``fit`` used, for factors and for biases: of users, of items and of each context column.
 
     penalty_scale_ : float
-        Number by which ``alpha`` and ``damping`` of factors were multiplied. It is 1 unless it was chosen on held-out
-        ratings (loss "poisson" or early stopping).
+        Number by which ``alpha`` and ``damping`` of factors were multiplied. With ``damping="auto"``, it is chosen on
+        held-out ratings for loss "poisson", and for early stopping with at least 5,000 ratings. Otherwise it is 1. For
+        "poisson" with fewer than 500 ratings above 0, it is 4.
 
     rating_range_ : tuple of (float, float)
         Lowest and highest rating seen, the bounds of ``clip``.
 
     loss_curve_ : list of float
-        Mean loss in each epoch that led to the model, in the unit of the loss of y, without penalties. The loss of a
-        rating is taken when the rating is visited. With implicit features, this loss leaves out what the rating itself
-        tells about its user and item; it is then usually slightly higher than the loss of ``predict``. ``partial_fit``
-        adds one value for each batch. The last 10,000 values are kept.
+        Mean loss in each epoch that led to the model, on the scale of y, without penalties. The loss of a rating is
+        measured when the rating is visited. With implicit features, the prediction for this loss does not use that the
+        user rated the item. So this loss is usually slightly higher than the loss of ``predict``. ``partial_fit`` adds
+        one value for each batch, and keeps the last 10,000 values.
 
     validation_scores_ : list of float
         With ``early_stopping``: score on held-out ratings after each epoch up to the best one, before ``clip``. The
@@ -297,7 +300,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     Notes
     -----
     A fit depends only on the set of ratings and on ``random_state``. It does not depend on the order of the rows,
-    on the number of threads, or on what the ids are called. A weight of 3 is the same as three copies of the rating. A
+    on the number of threads, or on the names of the ids. A weight of 3 is the same as three copies of the rating. A
     weight of 0 is the same as leaving the rating out.
 
     The model keeps no ratings. It does keep the values of a context column in which each user, or each item, always has
@@ -452,8 +455,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             the weights of the file if X is a file.
 
         X_val, y_val : as X and y, default=None
-            Ratings for ``early_stopping=True``, such as later ones, instead of a random part of X. The model is not
-            trained on them. They may have ids that are not in X.
+            Ratings for ``early_stopping=True``, to use instead of a random part of X. An example are later ratings. The
+            model is not trained on them. They may have ids that are not in X.
 
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of ``X_val``.
@@ -531,11 +534,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         learning rate is needed: a row that has many ratings moves little, a row that has few moves more.
         ``learning_rate``, ``schedule``, ``max_iter``, ``tol`` and ``early_stopping`` matter only in the first call.
 
-        The following stay as they were after the first call, or after the last ``fit``: the mean and scale of y, the
-        intercept, the estimated damping and, with implicit features, the rows that predict centers. A new row starts at
-        its center. The center of a known user or item changes with each new partner (a user rates another item), and
-        its row moves along. The model keeps no ratings, so a pair that is rated again counts twice, unless ``y_old``
-        gives its earlier rating.
+        Some values stay as they were after the first call or the last ``fit``: the mean and scale of y, the intercept,
+        the estimated damping and, with implicit features, the rows that predict centers. A new row starts near its
+        center. If a known user rates another item, the centers of both change, and their rows follow. The model keeps
+        no ratings, so a pair that is rated again counts twice, unless ``y_old`` gives its earlier rating.
 
         Parameters
         ----------
@@ -639,7 +641,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     def _adopt_batch(
         self, frozen: MatrixFactorizationRegressor, levels: Levels, learned: Learned, n_ratings: int
     ) -> MatrixFactorizationRegressor:
-        """Take over what was learned from a batch; print a line if ``verbose``."""
+        """Store the values learned from a batch; print a line if ``verbose``."""
         if self.verbose:
             print(f"Batch of {n_ratings} ratings  {learned.state.hyper.loss.training_line(learned.losses[-1])}")
         return adopt(self, frozen, levels, learned)
@@ -712,7 +714,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Parameters
         ----------
         X : array-like or dataframe of shape (n_ratings, n_columns)
-            Ids, of which exactly one in each row is new. If new users rated new items, first fold in the users, with
+            Ids. Each row must have exactly one new id. If new users rated new items, first fold in the users, with
             their ratings of known items. Then fold in the items.
 
         y : array-like of shape (n_ratings,)
@@ -723,8 +725,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             weights, give weights of the same size.
 
         update_known : bool, default=False
-            Whether to allow rows without a new id. Their users are then solved again, from the ratings in X only: give
-            all ratings of these users, old and new, or they lose their history. Items that are known never change.
+            Whether to allow rows without a new id. The users of these rows are then solved again, from the ratings in X
+            only. So give all ratings of these users, old and new. Otherwise they lose their history. Known items never
+            change.
 
         Returns
         -------
@@ -736,7 +739,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a row has no new id, or several; if ``loss`` is not "squared_error" or ``positive`` is set (use
+            If a row has no new id, or more than one; if ``loss`` is not "squared_error" or ``positive`` is set (use
             ``partial_fit`` in these cases); or as in ``fit``.
 
         See Also
@@ -868,13 +871,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             Number of items for each user, at least 1. If there are fewer candidates, all of them are returned.
 
         by : {"rating", "lower", "upper"}, default="rating"
-            What to rank items by: "rating" is the predicted rating. "lower" is the rating minus its standard deviation,
-            for careful lists. "upper" is the rating plus its standard deviation, for lists that explore. The deviation
-            is that of ``predict`` with ``return_std="mean"``. With context columns, "lower" and "upper" are slower,
-            because each item is scored separately for each user.
+            How to rank items. "rating" ranks by the predicted rating. "lower" ranks by the rating minus its standard
+            deviation, for careful lists. "upper" ranks by the rating plus its standard deviation, for lists that
+            explore. The deviation is that of ``predict`` with ``return_std="mean"``. With context columns, "lower" and
+            "upper" are slower, because each item is scored separately for each user.
 
         exclude : array-like or dataframe of shape (n_pairs, >= 2), default=None
-            (user, item) pairs that are not recommended. Give the X of ``fit`` to leave out what users have rated.
+            (user, item) pairs to leave out. Give the X of ``fit`` to leave out the items that users have rated.
             Unknown ids are allowed, and further columns are ignored. Takes about 11 bytes of memory per pair.
 
         candidates : array-like of shape (n_candidates,), default=None
@@ -882,16 +885,17 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
         context : array-like, default=None
             For models with context columns: one value per context column, of shape (n_columns - 2,), for all users; or
-            a table of shape (n_users, n_columns - 2). For a single context column also an array of shape (n_users,).
-            Leave out columns that ``item_context`` has. A value that ``fit`` has not seen adds nothing to the ranking.
-            It gives a warning, with ``handle_unknown="ignore"`` too; "error" raises, and "nan" makes the ratings NaN.
+            a table of shape (n_users, n_columns - 2). If there is a single context column, an array of shape (n_users,)
+            is also allowed. Leave out columns that ``item_context`` has. A value that ``fit`` has not seen adds nothing
+            to the ranking. With ``handle_unknown="ignore"`` or "warn" it gives a warning. With "error" it raises an
+            error, and with "nan" the ratings are NaN.
 
         item_context : array-like, dataframe or mapping, default=None
             For context columns that belong to the item, such as its year or genre. Each item is then ranked in its own
             context. Give a table with item ids in its first column and context values in further columns, with a row
             for each candidate. Or give a mapping or pandas Series from an item to its value or list of values. If the
             table and the X of ``fit`` have column names, columns are matched by name. Otherwise give all context
-            columns in the order of ``fit``, or all those in which each item always had the same value in ``fit``.
+            columns in the order of ``fit``. Or give only those in which each item had a single value in ``fit``.
 
         as_frame : bool, default=False
             Whether to return a pandas DataFrame with a row for each recommended item. Its columns are user, item, place
@@ -906,9 +910,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             value may be an id itself, recognize filled places by their rating, which is NaN.
 
         ratings : ndarray of shape (n_users, min(n_items, n_candidates)), float64
-            Predicted ratings, equal to those of ``predict``; NaN where there is no item. The order is that of the model
-            before ``clip``, so it also ranks ratings that ``clip`` made equal. With ``by="lower"`` or "upper" the order
-            is that of the bounds.
+            Predicted ratings, equal to those of ``predict``; NaN where there is no item. Items are ranked before
+            ``clip``, so the order of items that ``clip`` made equal is known. With ``by="lower"`` or "upper", items are
+            in the order of the bounds.
 
         Raises
         ------
@@ -925,9 +929,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         Warns
         -----
         UserWarning
-            If ``fit`` has not seen a context value. If each item always had the same value in a column in ``fit``, and
-            ``context`` gives candidates another one. If each user always had the same value in a column in ``fit``, and
-            one row of ``context`` gives some of several users another one.
+            If ``fit`` has not seen a context value. If each item had a single value of a context column in ``fit``, and
+            ``context`` gives a candidate another value. If each user had a single value of a context column in ``fit``,
+            and one row of ``context`` for several users gives one of them another value.
 
         See Also
         --------
@@ -937,9 +941,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
 
         Notes
         -----
-        For blocks of users, a matrix product finds the items that may be among the best (candidate generation).
-        These items are then sorted by what ``predict`` computes. So the result does not depend on ``n_jobs`` or on the
-        other users of the call. ``n_jobs`` threads share the users. BLAS uses one thread in each of them.
+        For blocks of users, fast products of factors find the items that may be among the best (candidate generation).
+        Then these items are sorted by the exact predictions of ``predict``. So the result does not depend on ``n_jobs``
+        or on the other users of the call. ``n_jobs`` threads share the users. BLAS uses one thread in each of them.
 
         Examples
         --------
@@ -983,12 +987,12 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         parts : :class:`~sklearn.utils.Bunch` of ndarrays of shape (n_pairs,), float64
             The parts. ``pandas.DataFrame(parts)`` makes a table of them. An unknown id adds 0.
 
-            - ``intercept``, ``user_bias``, ``item_bias``: these parameters of the model.
-            - ``context``: everything that context columns add: their biases, and the products of their factors with
-              those of user, item and each other.
+            - ``intercept``, ``user_bias``, ``item_bias``: the parameters of the model.
+            - ``context``: the sum of all that context columns add. These are their biases, and the products of their
+              factors with those of the user, of the item and of each other.
             - ``interaction``: product of user and item factors.
             - ``score``: sum of the parts above.
-            - ``rating``: what ``predict`` returns. It is the score, or its exponential with ``loss="poisson"``, clipped
+            - ``rating``: result of ``predict``. It is the score, or its exponential with ``loss="poisson"``, clipped
               to the range of the ratings with ``clip``.
 
         Raises
@@ -1073,15 +1077,15 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         return self.biases_[1]
 
     def _view(self) -> FittedModel:
-        """Return the fitted model for the reading methods; ``self`` is a copy of a fitted estimator."""
+        """Return the fitted model for methods that do not change it; ``self`` is a copy of a fitted estimator."""
         return fitted_model(self)
 
     def _view_with_uncertainty(self) -> FittedModel:
-        """Return the fitted model together with what standard deviations need."""
+        """Return the fitted model with the statistics for standard deviations."""
         return replace(fitted_model(self), uncertainty=uncertainty_of(self))
 
     def _view_for(self, question: Question) -> FittedModel:
-        """Return the fitted model with what the question needs."""
+        """Return the fitted model, with statistics for standard deviations if the request needs them."""
         return self._view_with_uncertainty() if question.n_deviations else self._view()
 
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
@@ -1154,7 +1158,7 @@ def _memory_map_of(model: MatrixFactorizationRegressor) -> str | PathLike | bool
 
 
 def _places_in(model: MatrixFactorizationRegressor, levels: Levels, labels: list[str]) -> list[np.ndarray]:
-    """Find the place of each category in the earlier model, -1 if it is not there."""
+    """Find the place of each category in the earlier model; -1 if the model does not have it."""
     own = levels_of(model)
     if len(levels.ids) != len(own.ids):
         raise ValueError(
