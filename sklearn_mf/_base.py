@@ -30,7 +30,7 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
-_LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts"
+_LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_mean_weight"
 # Two attributes that scikit-learn sets during a fit, and the parameters that were validated last.
 _NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
 
@@ -189,6 +189,7 @@ def check_input(
     y = check_ratings(y, len(columns[0]))
     weights = check_weights(sample_weight, len(columns[0]))
     loss.check_targets(y, weights)
+    _count_rows(frozen, len(y), weights, reset)
     return CheckedInput(columns, y, weights)
 
 
@@ -203,7 +204,31 @@ def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLi
     for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
         check()
     y = None if y is None else check_ratings(y, len(columns[0]))
-    return CheckedInput(frozen._take_fields(columns), y, check_weights(sample_weight, len(columns[0])))
+    columns, weights = frozen._take_fields(columns), check_weights(sample_weight, len(columns[0]))
+    _count_rows(frozen, len(columns[0]), weights, reset)
+    return CheckedInput(columns, y, weights)
+
+
+def _count_rows(frozen: Any, n_rows: int, weights: np.ndarray | None, reset: bool) -> None:
+    """Store in ``frozen`` how many rows it learns from, and the mean weight of ``fit``.
+
+    Warn if ``fit`` had weights of another size than 1, and a later call has none.
+    """
+    if reset:
+        largest = 1.0 if weights is None else float(weights.max())
+        share = 1.0 if weights is None else float((weights[weights > 0] / largest).mean())
+        frozen._n_rows, frozen._mean_weight = n_rows, largest * share
+        return
+    mean = vars(frozen).get("_mean_weight")
+    if mean is None:  # a model of an older version, or of a fit in batches or on a cluster
+        return
+    frozen._n_rows += n_rows
+    if weights is None and not 0.5 <= mean <= 2:
+        warn_user(
+            f"The weights of fit were {mean:g} on average, but this call has no sample_weight, so each row has weight "
+            f"1. Give weights of the same size as in fit, such as numpy.full(len(X), {mean:g}).",
+            UserWarning,
+        )
 
 
 def check_query(frozen: Any, X: Any) -> list[Column]:
@@ -251,6 +276,8 @@ def check_validation(
     y_val = check_ratings(y_val, len(columns[0]), "y_val", "X_val")
     weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val", "X_val")
     loss.check_targets(y_val, weights, "y_val")
+    if "_n_rows" in vars(frozen):
+        frozen._n_rows += len(y_val)
     return CheckedInput(columns, y_val.astype(np.float64), weights)
 
 

@@ -500,6 +500,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         start = None
         if self.warm_start and hasattr(before, "_training_state"):
             start = learned_so_far(before, hyper, "warm_start")
+            if "_n_rows" in vars(frozen):
+                frozen._n_rows += vars(before).get("_n_rows", 0)
         callback.begin_fit(X, y, sample_weight)
         with storage_of(memory_map) as storage, Threads(count_threads(self.n_jobs)) as threads:
             shard = Shard(threads, storage)

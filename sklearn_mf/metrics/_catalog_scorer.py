@@ -80,6 +80,10 @@ def make_catalog_scorer(
     unknown items, and users without a relevant pair. The score is NaN, with an ``UndefinedMetricWarning``, if no user
     is left. The weight of a user is the mean weight of the user's remaining pairs.
 
+    A ``UserWarning`` is given if ``X`` has pairs that are neither in the test fold nor in the training part. The lists
+    leave out these pairs too, so the score is too high. The scorer counts pairs to find this out. It cannot find it out
+    for models that were fitted on a file or on a cluster.
+
     ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as a
     baseline that recommends the most popular items to everybody. A pipeline does not have these.
 
@@ -132,7 +136,8 @@ class CatalogScorer(RankingScorer):
                 f"make_catalog_scorer needs a fitted estimator with recommend, but {type(estimator).__name__} has "
                 "none. Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
             )
-        exclude, is_outside = _pairs_outside(self._X, X, estimator)
+        exclude, is_outside, n_outside = _pairs_outside(self._X, X, estimator)
+        _warn_of_others(n_outside, estimator)
         catalog = Catalog(estimator, exclude, is_outside, self._relevant)
         return score_catalog(catalog, X, y, sample_weight, self._metric, self._kwargs)
 
@@ -224,8 +229,26 @@ def _pair_columns(X: Any, estimator: Any) -> list[Column]:
     return order_columns(columns, X, list(getattr(estimator, "feature_names_in_", []))[:2], "X")[:2]
 
 
-def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray]:
-    """Return rows of X whose pairs occur more often there than in the fold, and which pairs of the fold these are."""
+def _warn_of_others(n_outside: int, estimator: Any) -> None:
+    """Warn if users of the fold have more pairs outside of it than the estimator was fitted on."""
+    n_fitted = getattr(estimator, "_n_rows", None)  # with repeated pairs
+    if n_fitted is None or n_outside <= n_fitted:
+        return
+    warn_user(
+        "X of make_catalog_scorer has pairs that are neither in the test fold nor in the training part: it has "
+        f"{n_outside} other pairs of the users in the fold, but the model was fitted on {n_fitted} pairs. Lists leave "
+        "out all of them, so the score is too high. In a search on a training part, give the maker this part: "
+        "X=X_train. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out rows "
+        "on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
+        UserWarning,
+    )
+
+
+def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray, int]:
+    """Find the pairs that occur more often in X than in the fold.
+
+    Return their rows of X, which pairs of the fold they are, and how many different ones the users of the fold have.
+    """
     of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
     codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
     n_items = int(max(own.max() for own in codes[1])) + 1
@@ -234,7 +257,8 @@ def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray]:
     in_fold = np.searchsorted(pairs, numbers[1]).clip(max=len(pairs) - 1)
     is_known = pairs[in_fold] == numbers[1]
     is_outside = n_all > np.bincount(in_fold[is_known], minlength=len(pairs))
-    return _rows_of(X, np.flatnonzero(is_outside[places])), is_known & is_outside[in_fold]
+    n_outside = np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1]))
+    return _rows_of(X, np.flatnonzero(is_outside[places])), is_known & is_outside[in_fold], n_outside
 
 
 def _rows_of(X: Any, rows: np.ndarray) -> Any:

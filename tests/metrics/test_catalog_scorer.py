@@ -6,11 +6,11 @@ import pytest
 from helpers.preferences import model, pairs
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, cross_val_score
 
 from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k, precision_at_k, recall_at_k
-from sklearn_mf.model_selection import PerUserShuffleSplit
+from sklearn_mf.model_selection import LeaveLastOut, PerUserShuffleSplit, WarmShuffleSplit
 
 CV = PerUserShuffleSplit(2, test_size=0.2, random_state=0)
 
@@ -56,6 +56,7 @@ def test_both_estimators_in_searches(estimator, data):
 
 
 @pytest.mark.filterwarnings("ignore:.* users to score have no pairs in training")  # of half the pairs
+@pytest.mark.filterwarnings("ignore:X of make_catalog_scorer has pairs that are neither")
 def test_halving_search(data):
     X, y = data
     search = HalvingGridSearchCV(
@@ -116,3 +117,62 @@ def test_pairs_that_are_outside_of_the_fold_too_are_left_out(data):
         assert make_catalog_scorer(ndcg_at_k, X=repeated)(fitted, X[fold]) == expected
     with pytest.warns(UserWarning, match="50 of .* pairs to score are in training too"):
         assert fitted.score(X[fold]) == expected
+
+
+REGRESSOR = MatrixFactorizationRegressor(4, random_state=0, max_iter=3)
+IN_NEITHER = r"neither in the test fold nor .*model was fitted on \d+ pairs\. .*give the maker .*X=X_train"
+
+
+@pytest.mark.parametrize("estimator", [model(), model(keep_pairs=False), REGRESSOR])
+def test_pairs_of_x_in_neither_part_give_a_warning(estimator, data):
+    """As when a search on a training part has a scorer with the pairs of the final test."""
+    X, y = data
+    rest, _ = next(CV.split(X))
+    X_train, y_train = X[rest], y[rest]
+    train, test = next(CV.split(X_train))
+    fitted = estimator.fit(X_train[train], y_train[train])
+    right = make_catalog_scorer(ndcg_at_k, X=X_train)(fitted, X_train[test])
+    with pytest.warns(UserWarning, match=IN_NEITHER) as caught:
+        assert make_catalog_scorer(ndcg_at_k, X=X)(fitted, X_train[test]) > right
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("estimator", [model(), REGRESSOR])
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3, shuffle=True, random_state=0),
+        PerUserShuffleSplit(2, random_state=0),
+        WarmShuffleSplit(2, random_state=0),
+        LeaveLastOut(times=np.arange(len(pairs(n=1500)[0]))),
+    ],
+    ids=lambda cv: type(cv).__name__,
+)
+def test_pairs_in_one_of_the_parts_give_none(estimator, cv, data):
+    """Warnings are errors; pairs may be repeated within a part, and have a weight of 0."""
+    X, y = data
+    scorer = make_catalog_scorer(ndcg_at_k, X=X)
+    assert (cross_val_score(estimator, X, y, scoring=scorer, cv=cv) > 0).all()
+    train, test = next(cv.split(X))
+    twice, weights = np.concatenate([train, train]), np.arange(2 * len(train)) % 2
+    fitted = estimator.fit(X[twice], y[twice], sample_weight=weights)
+    assert make_catalog_scorer(ndcg_at_k, X=X[np.concatenate([twice, test])])(fitted, X[test]) > 0
+
+
+@pytest.mark.filterwarnings("ignore:.* users to score have no pairs in training")
+def test_pairs_that_were_learned_in_other_ways_are_training(data):
+    X, y = data
+    train, test = next(CV.split(X))
+    scorer, half = make_catalog_scorer(ndcg_at_k, X=X), len(train) // 2
+    one, two = X[train[:half]], X[train[half:]]
+    y_one, y_two = y[train[:half]], y[train[half:]]
+    learners = [
+        MatrixFactorizationRegressor(4, random_state=0, early_stopping=True).fit(one, y_one, X_val=two, y_val=y_two),
+        MatrixFactorizationRegressor(4, random_state=0, warm_start=True).fit(one, y_one).fit(two, y_two),
+        MatrixFactorizationRegressor(4, random_state=0).fit(one, y_one).partial_fit(two, y_two),
+    ]
+    assert all(scorer(learner, X[test]) > 0 for learner in learners)
+    older = learners[2]
+    del older._n_rows, older._mean_weight  # as in a model that an older version stored
+    assert make_catalog_scorer(ndcg_at_k, X=np.concatenate([X, [[0, 10**6]]]))(older, X[test]) > 0
+    assert older.partial_fit(one, y_one) is older

@@ -100,6 +100,28 @@ def test_update_known_is_no_weight(data, kind):
             call(*data, True)
 
 
+@pytest.mark.parametrize("kind", [model, MatrixFactorizationRanker])
+def test_weights_that_are_left_out_after_weights_of_another_size(data, kind):
+    X, y = data
+    new, ratings = np.array([[901, 3], [901, 8]]), [5.0, 1.0]
+    small = np.where(np.arange(len(y)) % 2, 0.01, 0.02)
+    fitted = kind(rank=2, random_state=0).fit(X, y, sample_weight=small)
+    message = (
+        r"weights of fit were 0\.015 on average, but this call has no sample_weight.*numpy\.full\(len\(X\), 0\.015\)"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
+        fitted.recommend_from(new, ratings)
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match=message):
+        fitted.fold_in(new, ratings)
+    if hasattr(fitted, "partial_fit"):
+        with pytest.warns(UserWarning, match=message):
+            fitted.partial_fit(new, ratings)
+    fitted.fold_in(new + np.array([1, 0]), ratings, np.full(2, 0.015))
+    kind(rank=2, random_state=0).fit(X, y, sample_weight=100 * small).fold_in(new, ratings)  # 1.5 on average
+    kind(rank=2, random_state=0).fit(X, y).fold_in(new, ratings)
+
+
 def test_frames(data):
     X, y = data
     frame = pd.DataFrame({"who": X[:, 0].astype(str), "what": X[:, 1]})
