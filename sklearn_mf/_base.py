@@ -1,4 +1,4 @@
-"""Provide helpers for all estimators: check input, return the fitted model, store what was learned."""
+"""Provide helpers for all estimators: check input, return the fitted model, store learned values."""
 
 from __future__ import annotations
 
@@ -351,7 +351,7 @@ def state_of(frozen: Any) -> TrainingState:
 
 
 def uncertainty_of(frozen: Any) -> Uncertainty:
-    """Return what a fitted regressor needs for standard deviations."""
+    """Return the statistics of a fitted regressor for standard deviations."""
     state = state_of(frozen)
     loss = state.hyper.loss
     if not loss.has_deviations:
@@ -380,7 +380,7 @@ def replace_rows(estimator: Any, name: str, arrays: list[np.ndarray]) -> None:
 
 
 def learned_so_far(frozen: Any, hyper: Hyperparameters, method: str) -> Learned:
-    """Return what an estimator has learned, for ``method`` to continue from with ``hyper``."""
+    """Return the learned values of an estimator, from which ``method`` continues with ``hyper``."""
     model, state = model_of(frozen), state_of(frozen)
     if model.rank != state.hyper.rank:
         raise ValueError(
@@ -427,7 +427,7 @@ def attributes_of(frozen: Any, levels: Levels, learned: Learned) -> dict[str, An
 
 
 def adopt(estimator: Any, frozen: Any, levels: Levels, learned: Learned) -> Any:
-    """Store what was learned in ``estimator``, in one step at the very end; ``frozen`` is the copy that was worked on.
+    """Store the learned values in ``estimator``, in one step at the very end; ``frozen`` is the changed copy of it.
 
     If warnings are errors, the error is raised before anything has changed.
     """

@@ -283,7 +283,7 @@ def warn_of_ratings_in_columns(
 
 
 def _every_nth_row(step: int, n_rows: int, weights: np.ndarray | None) -> np.ndarray:
-    """Return every n-th row of positive weight, n = ``step``. Not all rows may fit into memory."""
+    """Return every n-th row of positive weight, n = ``step``, because all rows together may not fit into memory."""
     if weights is None or weights.all():
         return np.arange(0, n_rows, step)
     taken, n_before = [], 0

@@ -37,7 +37,7 @@ _REMEDIES = {
 
 
 class TimesPlaceholder:
-    """Stand for many times in a repr; shows only their number."""
+    """Replace many times in a repr by their number."""
 
     def __init__(self, n_times: int):
         self.n_times = n_times

@@ -4,9 +4,9 @@ In a rating t = m + b_u + b_i + e, biases of users have variance v_u, biases of 
 best biases are means that shrink to zero by the dampings d_u = s^2 / v_u and d_i = s^2 / v_i. Alternating sums give the
 biases. One step of expectation-maximization per sweep gives the variances (Searle, Casella and McCulloch 1992):
 
-    b_u = sum_i w (t - m - b_i) / (n_u + d_u),  and b_i likewise
+    b_u = sum_i w (t - m - b_i) / (n_u + d_u),  and b_i in the same way
     s^2 = sum w (t - m - b_u - b_i)^2 / (N - sum_u n_u / (n_u + d_u) - sum_i n_i / (n_i + d_i))
-    v_u = mean over users of b_u^2 + s^2 / (n_u + d_u),  and v_i likewise
+    v_u = mean over users of b_u^2 + s^2 / (n_u + d_u),  and v_i in the same way
 
 If the noise differs between rows, biases with these dampings fit the noise, and their leave-one-out error is large. In
 this case, a search finds the dampings with the smallest leave-one-out error instead.

@@ -26,7 +26,7 @@ _RATINGS_OF_USUAL_DAMPING = 1000.0  # weight of the usual damping, in ratings, i
 
 
 def learn(steps: Steps[tuple[TrainingRun, TrainingHistory]], callback: Callback) -> Learned:
-    """Run the steps of a fit to their end, and return what they have learned."""
+    """Run the steps of a fit to their end, and return the learned model."""
     run, history = callback.drive(steps)
     return run.learned(history.losses, history.scores)
 

@@ -54,7 +54,7 @@ class Callback:
     Parameters
     ----------
     estimator : estimator or None
-        Its ``verbose`` and its callbacks decide what is reported.
+        Its ``verbose`` and its callbacks say which reports are wanted.
 
     loss : Loss or None
         Loss of the fit; its units are used in reports. None means the squared error.
