@@ -182,7 +182,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         With None, all epochs of the schedule run. With a float of at least 0, the fit chooses the number of epochs. The
         step stays constant until the score has not improved by more than ``tol`` for ``n_iter_no_change`` epochs.
         Training then goes back to the best epoch and continues with half the step, until the step is small. With a
-        schedule other than "linear", training ends instead. In any case a "linear" step falls to zero in the second
+        schedule other than "linear", training ends instead. A "linear" step always falls to zero in the second
         half of ``max_iter``. The score is that of held-out ratings with ``early_stopping``. Otherwise it is 1 - loss /
         loss of the best constant, on the training ratings.
 
@@ -300,8 +300,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
     Notes
     -----
     A fit depends only on the set of ratings and on ``random_state``. It does not depend on the order of the rows,
-    on the number of threads, or on the names of the ids. A weight of 3 is the same as three copies of the rating. A
-    weight of 0 is the same as leaving the rating out.
+    on the number of threads, or on the names of the ids, as long as their sorted order is the same. A weight of 3 is
+    the same as three copies of the rating. A weight of 0 is the same as leaving the rating out.
 
     The model keeps no ratings. It does keep the values of a context column in which each user, or each item, always has
     the same value. :meth:`recommend` needs them for its warnings.
@@ -455,7 +455,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
             the weights of the file if X is a file.
 
         X_val, y_val : as X and y, default=None
-            Ratings for ``early_stopping=True``, to use instead of a random part of X. An example are later ratings. The
+            Ratings for ``early_stopping=True``, to use instead of a random part of X, for example later ratings. The
             model is not trained on them. They may have ids that are not in X.
 
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -573,8 +573,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recomme
         -----
         One thread learns the ratings of a batch, in an order that depends only on the set of ratings. A call
         copies the parts of the model that it changes, in chunks of a kilobyte, and shares the other parts with the
-        model before. So other threads may read the model at any time. They see it as it was before the call, or as it
-        is after.
+        earlier model. So other threads may read the model at any time. They see it as it was before the call, or as it
+        is after the call.
 
         Rows take larger steps if the model has learned most of its ratings by ``partial_fit``: the damping of factors
         is multiplied by the share of the ratings that came from ``fit``, but by no less than 0.4.
