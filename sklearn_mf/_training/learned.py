@@ -32,7 +32,7 @@ class TrainingState:
     weight_unit: float
     level_sums: list[RowTable]  # (n_levels, N_SUMS): weights, squares, partners; standardized
     centers: list[RowTable | None]  # (n_levels, rank + 1): centers of factors and bias; or None
-    coefficients: list[RowTable | None]  # (levels of the other field, rank + 1): a center is their sum
+    coefficients: list[RowTable | None]  # (levels of the other field, rank + 1): predict centers; or None
     knowledge: Knowledge
 
     def __post_init__(self) -> None:

@@ -206,7 +206,7 @@ def _split(ratings: Ratings, is_held: np.ndarray, n_held: int, shard: Shard) -> 
 
 
 def _draw(ratings: Ratings, fraction: float, seed: int, shard: Shard) -> np.ndarray:
-    """Draw ratings, with a generator for each block; bool (n,). At least one of all is drawn, and one is not."""
+    """Draw ratings, with a generator for each block; bool (n,). In total, at least one is drawn and one is not."""
     layout, start = ratings.layout, ratings.block_start
     numbers = layout.numbers_of_blocks
     is_held = shard.storage.empty(len(ratings.values), np.bool_)
