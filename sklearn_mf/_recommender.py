@@ -245,8 +245,8 @@ class Recommender(WholeStates):
             Item ids. An unknown id has no similar items. ``handle_unknown`` says how unknown ids are reported.
 
         n_items : int, default=10
-            Number of similar items for each item, at least 1. An item is not similar to itself. So there are at most as
-            many as the items in the model minus 1.
+            Number of similar items for each item, at least 1. An item is not in its own list. So there are at most
+            n_known - 1, where n_known is the number of items in the model.
 
         as_frame : bool, default=False
             Whether to return a pandas DataFrame with a row for each similar item, instead of arrays.
@@ -294,8 +294,8 @@ class Recommender(WholeStates):
             User ids. An unknown id has no similar users. ``handle_unknown`` says how unknown ids are reported.
 
         n_users : int, default=10
-            Number of similar users for each user, at least 1. A user is not similar to the same user. So there are at
-            most as many as the users in the model minus 1.
+            Number of similar users for each user, at least 1. A user is not in their own list. So there are at
+            most n_known - 1, where n_known is the number of users in the model.
 
         as_frame : bool, default=False
             Whether to return a pandas DataFrame with a row for each similar user, instead of arrays.
