@@ -1,4 +1,4 @@
-"""Hold C and its typed boundary; the README of this folder has a line for each file."""
+"""Hold the C code and its typed interface. The README of this folder has a line for each file."""
 
 from sklearn_mf._kernel.simd import SIMD, select_simd
 

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
-#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#ifdef SGD_HAVE_X86 /* set by the build if the compiler supports target attributes for x86 */
 #include <immintrin.h>
 #endif
 
 #ifdef __GNUC__
 #define PREFETCH(x) __builtin_prefetch(x)
-#define FORGET(x) __asm__("" : "+r"(x)) /* what x points to is loaded again: GCC keeps it on the stack otherwise */
+#define FORGET(x) __asm__("" : "+r"(x)) /* makes GCC load the data at x again instead of keeping them on the stack */
 #else
 #define PREFETCH(x) ((void)0)
 #define FORGET(x) ((void)0)
@@ -17,11 +17,11 @@
 
 enum {
     BATCH = 4,            /* pairs that are scored together */
-    ALS_MOST = 128,       /* floats of a row that are kept in registers, at most */
-    GRAM_ROWS = 256,      /* that are summed in single precision */
+    ALS_MOST = 128,       /* largest number of floats of a row that are kept in registers */
+    GRAM_ROWS = 256,      /* rows that are summed in single precision */
 };
-enum { RESIDUAL, PRODUCT, SQUARES }; /* what add_pairs of als_loops.h does */
-#define ALS_LONGEST 1e30f /* step: beyond it, curvature is rounding */
+enum { RESIDUAL, PRODUCT, SQUARES }; /* the three uses of add_pairs in als_loops.h */
+#define ALS_LONGEST 1e30f /* longest step; a longer one means that the curvature is only rounding */
 
 #define SGD_SET baseline
 #define SGD_WIDTH 0

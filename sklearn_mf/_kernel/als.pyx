@@ -1,4 +1,4 @@
-"""Provide als.c to Python: solve the rows of one side, with the rows of the other side held fixed."""
+"""Provide als.c to Python: solve the rows of one side, while the rows of the other side are held fixed."""
 
 import numpy as np
 
@@ -42,14 +42,14 @@ def select_simd(str name):
 
 
 cdef class ALSSide:
-    """Hold one side of a table of pairs, and solve its rows from those of the other side.
+    """Hold one side of a table of pairs, and solve its rows from the rows of the other side.
 
-    The constructor compares every index with the rows of the other side.
+    The constructor checks that every index is a row of the other side.
 
     Parameters
     ----------
     start : int64 array (n_rows + 1,)
-        Start of the part of each row in ``index`` and ``weight``.
+        Start of each row in ``index`` and ``weight``.
 
     index : int32 array (n_pairs,)
         Rows of the other side.
@@ -61,7 +61,7 @@ cdef class ALSSide:
         Strength of the penalty of each row.
 
     n_other : int
-        Rows of the other side.
+        Number of rows of the other side.
     """
 
     cdef const int64_t[::1] start
@@ -77,7 +77,7 @@ cdef class ALSSide:
         if start.shape[0] != ridge.shape[0] + 1 or (weight is not None and weight.shape[0] != index.shape[0]):
             raise ValueError("start, index, weight and ridge do not fit each other.")
         if start[0] != 0 or start[ridge.shape[0]] != index.shape[0] or (np.diff(start) < 0).any():
-            raise IndexError("start does not cut index into rows.")
+            raise IndexError("start does not rise from 0 to the length of index.")
         if index.shape[0] and not (0 <= np.min(index) and np.max(index) < n_other):
             raise IndexError(f"An index is beyond the {n_other} rows of the other side.")
         self.start, self.index, self.weight, self.ridge, self.n_other = start, index, weight, ridge, n_other
@@ -121,7 +121,7 @@ def gram(const float[:, ::1] rows):
     """Return rows^T rows, float64 (rank, rank); the rank is a multiple of LANES."""
     cdef int rank = rows.shape[1]
     if rank % ALS_LANES:
-        raise ValueError(f"rows have {rank} floats, no multiple of {ALS_LANES}.")
+        raise ValueError(f"rows have {rank} floats, which is not a multiple of {ALS_LANES}.")
     out = np.zeros((rank, rank))
     cdef double[:, ::1] total = out
     cdef float *scratch

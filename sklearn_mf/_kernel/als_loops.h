@@ -1,7 +1,7 @@
-/* The loops of als.c, in the vector operations of sgd_vector.h; included once for each instruction set. */
+/* The loops of als.c, written with the vector operations of sgd_vector.h. Included once for each instruction set. */
 
-/* out[r] = gram x[r] for ALS_ROWS rows, `n_vectors` vectors of columns from c on: each part of the matrix is read once
- * for all rows. */
+/* out[r] = gram x[r] for ALS_ROWS rows and `n_vectors` vectors of columns from c on. Each part of the matrix is read
+ * once for all rows. */
 TARGET INLINE void NAME(multiply_gram_part)(int rank, int c, int n_vectors, const float *gram, const float *x, float *out)
 {
     vec sum[2 * ALS_ROWS];
@@ -39,8 +39,9 @@ TARGET INLINE float NAME(dot)(int rank, const float *a, const float *b)
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* For the pairs of one row x: out += sum_j c_j e_j q_j, where e_j is 1 - <x, q_j> for a RESIDUAL, else <x, q_j>; for
- * SQUARES, `out` is left alone. Returns sum_j c_j e_j^2. `at_once` columns of a row are kept in registers. */
+/* For the pairs of one row x: out += sum_j c_j e_j q_j. With RESIDUAL, e_j is 1 - <x, q_j>. With PRODUCT and SQUARES it
+ * is <x, q_j>. With SQUARES, `out` does not change. Returns sum_j c_j e_j^2. `at_once` columns of a row are kept in
+ * registers. */
 TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int kind, ptrdiff_t n, const int32_t *index,
                                           const float *weight, const float *other, const float *x, float *out)
 {
@@ -63,7 +64,7 @@ TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int kind, ptrdi
         float score[BATCH];
         if (weight)
             c = weight + i;
-        if (i + BATCH > n) { /* what is missing is the last pair again, without weight */
+        if (i + BATCH > n) { /* fill up the batch with copies of the last pair, with weight 0 */
             for (int k = 0; k < BATCH; k++) {
                 last[k] = index[i + k < n ? i + k : n - 1];
                 of_last[k] = i + k >= n ? 0.0f : weight ? weight[i + k] : 1.0f;
@@ -113,7 +114,7 @@ TARGET INLINE double NAME(add_pairs_part)(int rank, int at_once, int kind, ptrdi
 TARGET INLINE double NAME(add_pairs)(int rank, int kind, ptrdiff_t n, const int32_t *index, const float *weight,
                                      const float *other, const float *x, float *out)
 {
-    switch (rank) { /* whole rows in registers where their length is usual */
+    switch (rank) { /* whole rows in registers, for usual lengths */
     case 16: return NAME(add_pairs_part)(16, 16, kind, n, index, weight, other, x, out);
     case 32: return NAME(add_pairs_part)(32, 32, kind, n, index, weight, other, x, out);
     case 48: return NAME(add_pairs_part)(48, 48, kind, n, index, weight, other, x, out);
@@ -143,7 +144,7 @@ TARGET static double NAME(sum_squares)(int rank, ptrdiff_t n, const int32_t *ind
     return NAME(add_pairs)(rank, SQUARES, n, index, weight, other, x, NULL);
 }
 
-/* Solve up to ALS_ROWS rows from `first` on, side by side. */
+/* Solve up to ALS_ROWS rows from `first` on together. */
 TARGET static void NAME(solve_rows)(const als_side *side, ptrdiff_t first, int n_rows, float *scratch, als_sums *sums)
 {
     const int rank = side->rank, n_vectors = rank / LENGTH;
@@ -170,7 +171,7 @@ TARGET static void NAME(solve_rows)(const als_side *side, ptrdiff_t first, int n
     }
     memcpy(direction, residual, all * sizeof(float));
     for (int step = 0; step < side->n_steps; step++) {
-        const int is_last = step == side->n_steps - 1; /* its residual is not asked for, so the product is not either */
+        const int is_last = step == side->n_steps - 1; /* its residual is not needed, so the product is not needed */
         int is_done = 1;
         for (int r = 0; r < n_rows; r++)
             is_done &= !(squared[r] > enough[r]);
@@ -192,7 +193,7 @@ TARGET static void NAME(solve_rows)(const als_side *side, ptrdiff_t first, int n
             if (is_last)
                 curvature += (float)NAME(sum_squares)(rank, n, side->index + lo, weight, side->other, to);
             const float length = squared[r] / curvature;
-            if (!(curvature > 0.0f && length < ALS_LONGEST)) { /* flat in single precision: nothing to win */
+            if (!(curvature > 0.0f && length < ALS_LONGEST)) { /* flat in single precision: no further progress */
                 squared[r] = 0.0f;
                 continue;
             }
@@ -222,7 +223,7 @@ TARGET static void NAME(solve)(const als_side *side, ptrdiff_t first, ptrdiff_t 
         NAME(solve_rows)(side, first, last - first < ALS_ROWS ? (int)(last - first) : ALS_ROWS, scratch, sums);
 }
 
-/* The lower part of sum = rows^T rows, 8 x ALS_LANES numbers of it at a time. */
+/* sum = rows^T rows, the lower triangle only, 8 x ALS_LANES numbers at a time. */
 TARGET static void NAME(gram)(ptrdiff_t n, int rank, const float *rows, float *sum)
 {
     for (int j = 0; j < rank; j += 8)

@@ -1,11 +1,12 @@
-/* The largest index of each field, to compare with the length of what it indexes before C follows it. */
+/* The largest index of each field, to check that all indices are in range before C uses them. */
 #ifndef SKLEARN_MF_BOUNDS_H
 #define SKLEARN_MF_BOUNDS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* largest[f] = largest index[., f] + shift over `n` ratings of `n_fields`, as unsigned: a negative sum is above all. */
+/* largest[f] = the largest index[r, f] + shift over `n` ratings r. As unsigned numbers, negative sums are larger than
+ * all others. */
 static inline void bounds_of_index(ptrdiff_t n, int n_fields, const int32_t *index, int32_t shift, uint32_t *largest)
 {
     for (int f = 0; f < n_fields; f++)

@@ -1,4 +1,5 @@
-/* The loops of centers.h, in the vector operations of sgd_vector.h; included by partners.c once for each instruction set. */
+/* The loops of centers.h, written with the vector operations of sgd_vector.h. partners.c includes them once for each
+ * instruction set. */
 
 #define FOR_WIDE(j) for (int j = 0; j + LENGTH <= width + PARTNERS_LANES; j += LENGTH)
 #define FOR_FACTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
@@ -17,7 +18,7 @@ TARGET static void NAME(weigh)(ptrdiff_t n, int width, const centers_side *side,
     }
 }
 
-/* `m` rows at once, so that what they add to `out` is loaded and stored once. */
+/* `m` rows at once, so that `out` is loaded and stored once for all of them. */
 TARGET INLINE void NAME(subtract_ridge_of)(int m, int width, int k, const float *directions, const float *ridge, const float *x,
                                            float *residual, float *out)
 {
@@ -49,7 +50,7 @@ TARGET static void NAME(subtract_ridge)(ptrdiff_t n, int width, int k, const flo
         NAME(subtract_ridge_of)(1, width, k, directions + r * k, ridge, x + r * wide, residual + r * wide, out);
 }
 
-/* `m` rows at once, whose sums do not wait for each other. */
+/* `m` rows at once, because their sums do not have to wait for each other. */
 TARGET INLINE void NAME(precondition_of)(int m, int width, int k, const float *directions, const float *along, float momentum,
                                          const float *residual, float *direction, float *slope, float *length)
 {

@@ -4,22 +4,22 @@
 #include <math.h>
 #include <string.h>
 
-#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#ifdef SGD_HAVE_X86 /* set by the build if the compiler supports target attributes for x86 */
 #include <immintrin.h>
 
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,avx2,fma")))
 
 enum { PANEL = COARSE_PANEL, ROWS = COARSE_ROWS, LANES = 16, VECTORS = PANEL / LANES };
 
-#define SMALLEST_UNIT 0x1p-100f /* its product with another is above 0 or, in single precision, as good as 0 */
-#define OVER 1.001f             /* more than what a sum of COARSE_MOST_FACTORS squares is off by */
+#define SMALLEST_UNIT 0x1p-100f /* products of two units are above 0, or too small to matter */
+#define OVER 1.001f             /* 1 + more than the relative error of a sum of COARSE_MOST_FACTORS squares */
 
 typedef struct {
     float unit, length, error, whole_length;
     int32_t sum;
 } rounded;
 
-/* Rounds a row to integers from -127 to 127. Its lengths, in units, are not below the true ones. */
+/* Rounds a row to integers from -127 to 127. The returned lengths, in units, are not below the true lengths. */
 TARGET INLINE rounded round_row(int rank, const float *row, int8_t *out)
 {
     float largest = 0.0f, squares = 0.0f, errors = 0.0f;
@@ -72,7 +72,7 @@ TARGET static void round_panel(ptrdiff_t n, int rank, const float *factors, cons
 TARGET INLINE void multiply(const int8_t *rows, int fours, const uint8_t *panel, const int32_t *start,
                             int32_t dots[ROWS][PANEL])
 {
-    __m512i sum[ROWS][VECTORS], item[VECTORS]; /* 29 of 32 registers with that of a row */
+    __m512i sum[ROWS][VECTORS], item[VECTORS]; /* with that of a row, 29 of 32 registers */
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
@@ -99,7 +99,7 @@ TARGET INLINE void multiply(const int8_t *rows, int fours, const uint8_t *panel,
             _mm512_store_si512(dots[i] + LANES * v, sum[i][v]);
 }
 
-/* Offers to row r the items of a panel whose upper bound is above its limit. */
+/* Offers to row r the items of a panel whose upper bound is above the limit of the row. */
 TARGET INLINE void offer(const select_state *state, ptrdiff_t r, const coarse_rows *rows, const coarse_items *items,
                          ptrdiff_t p, const int32_t *dots)
 {

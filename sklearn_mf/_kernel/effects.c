@@ -15,7 +15,7 @@ INLINE void add_residuals(ptrdiff_t n, int n_fields, int field, const int32_t *i
 void effects_add_residuals(ptrdiff_t n, int n_fields, int field, const int32_t *index, const float *target,
                            const float *weight, const double *other_effects, double *sums)
 {
-    /* With constants in the loop, for the case that nearly all have. */
+    /* Usual cases get constants in the loop, which makes it faster. */
     if (n_fields == 2 && !weight && field == 0)
         add_residuals(n, 2, 0, index, target, NULL, other_effects, sums);
     else if (n_fields == 2 && !weight)

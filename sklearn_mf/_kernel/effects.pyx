@@ -20,8 +20,8 @@ cdef extern from "effects.h" nogil:
 cdef class EffectSums:
     """Sum over the ratings of a block grid, block by block.
 
-    The constructor compares every index with the rows of its block. All arrays of rows have a row for each user,
-    then a row for each item, in the order of the grid.
+    The constructor checks that every index is a row of its block. All arrays of rows have a row for each user, then a
+    row for each item, in the order of the grid.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ cdef class EffectSums:
         if grid.index.shape[1] < 2 or len(grid.target) != n or (grid.weight is not None and len(grid.weight) != n):
             raise ValueError("index, target and weight do not fit each other.")
         if grid.first_row.shape != (n_blocks, 2):
-            raise ValueError("first_row does not have two numbers a block.")
+            raise ValueError("first_row does not have two numbers for each block.")
         ends = grid.first_row + largest_indices(grid.index, grid.block_start)[:, :2]
         n_users = grid.n_users
         if (grid.first_row < [0, n_users]).any() or (ends > [n_users, grid.n_pair_rows]).any():
@@ -49,7 +49,7 @@ cdef class EffectSums:
         self.block_start, self.first_row, self.n_rows = grid.block_start, grid.first_row, grid.n_pair_rows
 
     def add_residuals(self, const int64_t[::1] blocks, int field, const double[::1] effects, double[::1] sums):
-        """Add w (t - effect of the other side) to the sum of each user (field 0) or item (1), over blocks in order."""
+        """Add w (t - effect of the other side) to the sum of each user (field 0) or item (1), one block after another."""
         cdef ptrdiff_t t, lo, n
         cdef int64_t b
         self._check(blocks, effects.shape[0], sums.shape[0])

@@ -56,7 +56,7 @@ static uint32_t hash_row(int n_fields, const int32_t *row, uint64_t seed)
     return (uint32_t)h;
 }
 
-/* What the order compares beside the hash. */
+/* The data that the order compares if hashes are equal. */
 typedef struct {
     int n_fields;
     const int32_t *index;
@@ -73,7 +73,7 @@ static int compare_ids(const rows_of_block *rows, uint64_t a, uint64_t b)
     return 0;
 }
 
-/* a, b: hash in the upper half, place in the lower */
+/* a and b have the hash in the upper half and the place in the lower half */
 static int before(const rows_of_block *rows, uint64_t a, uint64_t b)
 {
     if (a >> 32 != b >> 32)
@@ -125,7 +125,7 @@ static void insertion_sort(const rows_of_block *rows, uint64_t *keys, ptrdiff_t 
 
 enum { DIGIT = 11, LONG_RUN = 24 };
 
-/* Sorts by the upper `bits` bits of the keys, a digit at a time; returns the one of the two buffers that has the result. */
+/* Sorts by the upper `bits` bits of the keys, one digit at a time. Returns the buffer that has the result. */
 static uint64_t *radix_sort(ptrdiff_t n, int bits, uint64_t *keys, uint64_t *other)
 {
     const int passes = (bits + DIGIT - 1) / DIGIT, digit = (bits + passes - 1) / passes;
@@ -168,7 +168,7 @@ ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, d
         return 0;
     const rows_of_block rows = {n_fields, index, values, weights};
     uint64_t *keys = scratch, *other = keys + n;
-    int bits = 4; /* a few more than tell n ratings apart: what ties in them is sorted by comparison */
+    int bits = 4; /* a few more bits than n ratings need; ties are sorted by comparison */
     while (bits < 32 && (ptrdiff_t)1 << (bits - 4) < n)
         bits++;
     for (ptrdiff_t r = 0; r < n; r++)
@@ -218,9 +218,9 @@ ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, 
     return last + 1;
 }
 
-enum { MAX_GAPS = 8 }; /* rows looked at for each rating: with more it is not worth to have them in order */
+enum { MAX_GAPS = 8 }; /* rows that are scanned per rating; if there are more, sorting them costs too much */
 
-/* Puts the rows whose number is set into ascending order, and numbers them anew. */
+/* Sorts the rows that have a number, and numbers them again in this order. */
 static void sort_rows(int32_t first, int32_t end, int32_t *context_rows, int32_t *number)
 {
     int32_t n = 0;
@@ -261,7 +261,7 @@ ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *w
 
 enum { QUEUE = 16, MAX_SPREAD_FIELDS = 8, NEVER = -4 * SGD_BATCH };
 
-/* The place of the last rating placed so far that shares a row with `row`. */
+/* The last place so far of a rating that shares a row with `row`. */
 INLINE int32_t last_met(int n_fields, const int32_t *row, const int64_t *first, const int32_t *last)
 {
     int32_t latest = last[row[0]];
@@ -281,18 +281,18 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
     waiting_rating queue[QUEUE];
     int n_queued = 0, hopeless = n_fields > MAX_SPREAD_FIELDS;
     const size_t row_bytes = n_fields * sizeof(int32_t);
-    ptrdiff_t next = 0, n_forced = 0; /* what was read, up to next, and is not placed waits in the queue */
+    ptrdiff_t next = 0, n_forced = 0; /* ratings before `next` are placed or wait in the queue */
     int32_t met = NEVER;
     for (ptrdiff_t to = 0; to < n; to++) {
         const ptrdiff_t batch_start = to / SGD_BATCH * SGD_BATCH, apart = batch_start - SGD_BATCH;
         if (to == batch_start)
             met = NEVER;
-        int chosen = -1; /* of the queue, or else the rating at next */
+        int chosen = -1; /* place in the queue; -1 is the rating at `next` */
         for (int q = 0; q < n_queued && chosen < 0; q++)
             if (hopeless || last_met(n_fields, queue[q].row, first, last) < apart)
                 chosen = q;
         while (chosen < 0 && next < n && !hopeless && last_met(n_fields, index + next * n_fields, first, last) >= apart) {
-            if (n_queued == QUEUE) { /* none is apart from the batch before: perhaps one is from its own */
+            if (n_queued == QUEUE) { /* all share a row with this batch or the previous: prefer one without a row of this */
                 int32_t earliest = last_met(n_fields, queue[0].row, first, last);
                 chosen = 0;
                 for (int q = 1; q < QUEUE && earliest >= batch_start; q++)
@@ -301,7 +301,7 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
                         chosen = q;
                     }
                 n_forced += earliest >= batch_start;
-                hopeless = n_forced > 64 + to / 4; /* a field of a few levels: not worth the search */
+                hopeless = n_forced > 64 + to / 4; /* a field has few levels, so the search is not worth it */
                 break;
             }
             memcpy(queue[n_queued].row, index + next * n_fields, row_bytes);
@@ -329,7 +329,7 @@ INLINE void spread(ptrdiff_t n, int n_fields, int32_t *index, double *values, do
         const int32_t now_met = last_met(n_fields, out, first, last);
         met = now_met > met ? now_met : met;
         for (int f = 0; f < n_fields; f++)
-            if (f < 2 || context_step_factor[out[f]] > SGD_LARGEST_SHARED_STEP) /* others may be shared */
+            if (f < 2 || context_step_factor[out[f]] > SGD_LARGEST_SHARED_STEP) /* other rows may be shared */
                 last[first[f] + out[f]] = (int32_t)to;
         if (to == batch_start + SGD_BATCH - 1)
             batch_kinds[to / SGD_BATCH] = met >= batch_start ? SGD_ONE_BY_ONE : met >= apart ? SGD_AFTER : SGD_APART;

@@ -53,11 +53,11 @@ cdef class RatingPartitioner:
         Level of each row.
 
     layout : GridLayout
-        Where each level lies: its ``places_here``, ``offset``, ``own_groups`` and ``n_groups``.
+        Place of each level: ``places_here``, ``offset``, ``own_groups`` and ``n_groups``.
     """
 
     cdef const int32_t **codes
-    cdef tuple arrays  # of the pointers, kept alive
+    cdef tuple arrays  # keeps the memory of the pointers
     cdef const int32_t[:, ::1] users, items
     cdef const int64_t[::1] offset
     cdef Py_ssize_t n
@@ -86,11 +86,11 @@ cdef class RatingPartitioner:
         for f in range(self.n_fields):
             column = codes[f]
             if column.shape[0] != self.n:
-                raise ValueError("Columns of codes are not of one length.")
+                raise ValueError("Columns of codes do not have the same length.")
             _check_codes(codes[f], n_levels[f])
             self.codes[f] = &column[0] if self.n else NULL
         if self.n and not layout.is_whole and places[0][codes[0], 1].max() >= self.n_user_groups:
-            raise IndexError(f"A user is not of the {self.n_user_groups} groups that are here.")
+            raise IndexError(f"A user is not in the {self.n_user_groups} user groups of this shard.")
         self.arrays = tuple(codes)
 
     def __dealloc__(self):
@@ -113,11 +113,11 @@ cdef class RatingPartitioner:
     def scatter(
         self,
         ptrdiff_t start, ptrdiff_t stop,
-        const double[::1] values,       # IN    (stop - start,): of the rows start..stop
+        const double[::1] values,       # IN    (stop - start,): values of the rows start..stop
         const double[::1] weights,      # IN    (stop - start,) or None
-        double weight_scale,            # what weights are multiplied by
+        double weight_scale,            # factor of weights
         int64_t[::1] next,              # INOUT (n_blocks,): place of the next rating of each block
-        RatingBlocks out,               # OUT   its places from next on
+        RatingBlocks out,               # OUT   filled at these places
     ):
         """Write the rows ``start..stop`` to their blocks; ``count`` must have counted them."""
         self._check_part(start, stop, weights, next)
@@ -148,7 +148,7 @@ cdef class RatingPartitioner:
 
     cdef _check_part(self, ptrdiff_t start, ptrdiff_t stop, const double[::1] weights, int64_t[::1] of_blocks):
         if not 0 <= start <= stop <= self.n or of_blocks.shape[0] != self.n_user_groups * self.n_groups:
-            raise ValueError("The rows, or the array of a number a block, are not those of the partitioner.")
+            raise ValueError("The rows, or the array with a number for each block, do not fit the partitioner.")
         if weights is not None and weights.shape[0] != stop - start:
             raise ValueError("weights do not fit the rows.")
 
@@ -160,7 +160,7 @@ def _check_codes(codes, n_levels):
 
 
 cdef class RatingBlocks:
-    """Work on ratings that lie block after block, in place.
+    """Work in place on ratings that are stored one block after another.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ cdef class RatingBlocks:
         Ratings.
 
     weights : float64 array (n,) or None
-        None: all are 1.
+        Weights. None means that all are 1.
 
     block_start : int64 array (n_blocks + 1,)
         First rating of each block.
@@ -187,7 +187,7 @@ cdef class RatingBlocks:
     def __init__(self, int32_t[:, ::1] index, double[::1] values, double[::1] weights, const int64_t[::1] block_start):
         n = index.shape[0]
         if values.shape[0] != n or (weights is not None and weights.shape[0] != n):
-            raise ValueError("index, values and weights are not of one length.")
+            raise ValueError("index, values and weights do not have the same length.")
         if block_start[0] != 0 or block_start[block_start.shape[0] - 1] != n or (np.diff(block_start) < 0).any():
             raise ValueError(f"block_start does not rise from 0 to {n}.")
         self.index, self.values, self.weights, self.block_start = index, values, weights, block_start
@@ -210,7 +210,7 @@ cdef class RatingBlocks:
         return self.block_start[block + 1] - self.block_start[block]
 
     def order(self, const int64_t[::1] blocks, uint64_t seed):
-        """Put blocks into canonical order; return how many of their ratings equal the previous rating."""
+        """Put blocks into canonical order; return how many ratings equal the previous rating."""
         cdef ptrdiff_t largest = 0, n_equal = 0, t, lo, n
         for t in range(blocks.shape[0]):
             largest = max(largest, self.size_of(blocks[t]))
@@ -228,10 +228,10 @@ cdef class RatingBlocks:
         return n_equal
 
     def merge(self, const int64_t[::1] blocks, int64_t[::1] n_left):
-        """Merge equal ratings of blocks; ``n_left[b]`` ratings remain at the start of block b."""
+        """Merge equal ratings of blocks. ``n_left[b]`` ratings remain, at the start of block b."""
         cdef ptrdiff_t t, lo, n
         if self.weights is None or n_left.shape[0] != self.block_start.shape[0] - 1:
-            raise ValueError("Merging needs weights, and a number for each block.")
+            raise ValueError("merge needs weights, and an n_left with a number for each block.")
         for t in range(blocks.shape[0]):
             self.size_of(blocks[t])
         with nogil:
@@ -243,10 +243,10 @@ cdef class RatingBlocks:
                 )
 
     def number_context_rows(self, int64_t block, int32_t[::1] context_rows, double[::1] weight):
-        """Number the context rows within a block, in ``index``; return how many there are.
+        """Write the numbers of context rows within a block to ``index``; return how many context rows there are.
 
-        ``context_rows`` is filled with their stacked rows, ``weight`` with the summed weight of each. Both have room
-        for all stacked rows.
+        ``context_rows`` gets the stacked rows, and ``weight`` the summed weight of each. Both must have room for all
+        stacked rows.
         """
         n_rows = min(context_rows.shape[0], weight.shape[0])
         if self.number is None or self.number.shape[0] < n_rows:
@@ -273,7 +273,7 @@ cdef class RatingBlocks:
         return n_context_rows
 
     def set_rows(self, const int64_t[:, ::1] n_rows):
-        """Set the numbers of user, item and context rows of each block, (n_blocks, 3); check all indices."""
+        """Set how many user, item and context rows each block has, (n_blocks, 3); check all indices."""
         n_blocks = self.block_start.shape[0] - 1
         if n_rows.shape[0] != n_blocks or n_rows.shape[1] != 3:
             raise ValueError(f"n_rows has shape {(n_rows.shape[0], n_rows.shape[1])}, not {(n_blocks, 3)}.")
@@ -283,11 +283,11 @@ cdef class RatingBlocks:
         self.n_rows = n_rows
 
     def spread(self, const int64_t[::1] blocks, const float[::1] context_step_factor, uint8_t[::1] batch_kinds):
-        """Move ratings with a row in common apart; fill ``batch_kinds``: how each batch can be visited.
+        """Move ratings with a row in common apart, and fill ``batch_kinds``, which says how each batch can be visited.
 
-        Call ``set_rows`` first. ``context_step_factor`` (n_context_rows,) has the part of each step that context rows
-        take, block after block. Ratings of a batch may share rows that take small steps. ``batch_kinds`` has n // BATCH
-        + n_blocks numbers.
+        Call ``set_rows`` first. ``context_step_factor`` (n_context_rows,) has the part of each step that each context
+        row takes, one block after another. Ratings of a batch may share rows that take small steps. ``batch_kinds`` has
+        n // BATCH + n_blocks numbers.
         """
         cdef const int64_t[:, ::1] n_rows = self.n_rows
         cdef int f
@@ -338,7 +338,7 @@ cdef class RatingBlocks:
         if self.n_rows is None or field not in (0, 1):
             raise ValueError("set_rows was not called, or field is neither 0 nor 1.")
         if first_row.shape[0] != self.block_start.shape[0] - 1 or first_row.shape[1] != 2:
-            raise ValueError("first_row does not have two numbers a block.")
+            raise ValueError("first_row does not have two numbers for each block.")
         for t in range(blocks.shape[0]):
             self.size_of(blocks[t])
             lo = first_row[blocks[t], field]

@@ -16,7 +16,7 @@
 
 enum { BATCH = 32, FIRST_SLOTS = 1 << 12 };
 
-/* Secrets of the process: nobody can choose ids that collide without knowing them. Codes do not depend on them. */
+/* Secrets of the process. Without knowing them, nobody can choose ids that collide. Codes do not depend on them. */
 static uint64_t seeds[2] = {0x9e3779b97f4a7c15ULL, 0xc4ceb9fe1a85ec53ULL};
 
 void hashing_seed(uint64_t first, uint64_t second)
@@ -25,7 +25,7 @@ void hashing_seed(uint64_t first, uint64_t second)
     seeds[1] = second;
 }
 
-/* Both halves of the product of 128 bits, as in wyhash (Wang 2019). */
+/* Combines both halves of the 128-bit product, as in wyhash (Wang 2019). */
 INLINE uint64_t mix_words(uint64_t a, uint64_t b)
 {
 #if defined(_MSC_VER) && defined(_M_X64)
@@ -134,7 +134,7 @@ INLINE hashing_slot string_key(const char *x, int64_t length)
     return key;
 }
 
-/* With `offsets` NULL the ids are the 8-byte integers at data + i * stride, else strings. */
+/* If `offsets` is NULL, ids are the 8-byte integers at data + i * stride. Otherwise they are strings. */
 INLINE int hash_column(ptrdiff_t n, const char *data, ptrdiff_t stride, const int64_t *offsets, int32_t *codes,
                        hashing_table *table)
 {

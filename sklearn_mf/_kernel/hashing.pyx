@@ -1,4 +1,4 @@
-"""Turn a column of ids into codes: by tables for dense integers, by hashing for other integers and strings.
+"""Turn a column of ids into codes: with tables for dense integers, and hashing for other integers and strings.
 
 Codes are int32. Hashing gives codes in the order of first appearance. Python then sorts the levels, which are few.
 """
@@ -63,7 +63,7 @@ def look_up_integers(const integer[:] values, int64_t low, const int32_t[::1] ta
 
 
 def find_integers(const integer[:] values, const int64_t[::1] levels, const int64_t[::1] sorter, int32_t[:] out):
-    """Fill ``out`` with the place of each value in the levels, -1 if absent; ``sorter`` sorts them unless None."""
+    """Fill ``out`` with the place of each value in the levels, or -1. ``sorter`` sorts the levels; None: they are sorted."""
     cdef Py_ssize_t r, n = levels.shape[0]
     cdef const int64_t *place_of = NULL
     cdef int64_t low, size, place
@@ -75,7 +75,7 @@ def find_integers(const integer[:] values, const int64_t[::1] levels, const int6
     with nogil:
         for r in range(values.shape[0]):
             low, size = 0, n
-            while size > 0:  # the last level that is not larger is among these, from `low` on, if there is one
+            while size > 0:  # search among `size` levels from `low` on: the last one that is not larger
                 place = low + size // 2
                 if place_of is not NULL:
                     place = place_of[place]
@@ -93,7 +93,7 @@ def find_integers(const integer[:] values, const int64_t[::1] levels, const int6
 
 
 def floats_as_integers(const double[:] values, int64_t[::1] out):
-    """Convert whole numbers of at most 64 bits; return whether all values are such numbers."""
+    """Convert values to int64; return whether all of them are whole numbers that fit."""
     cdef Py_ssize_t r
     cdef double x
     cdef bint whole = True
@@ -128,7 +128,7 @@ hashing_seed(secrets[0], secrets[1])
 
 
 def hash_of_integer(int64_t value):
-    """Return the hash of an id. It differs between processes, so that nobody can choose ids that collide."""
+    """Return the hash of an id. It depends on the process, so that nobody can choose ids that collide."""
     return hashing_of_integer(<uint64_t>value)
 
 
@@ -178,7 +178,7 @@ def hash_bytes(const uint8_t[::1] data, const int64_t[::1] offsets, int32_t[::1]
 
 
 cdef class _Slots:
-    """Keep codes in an open hash table. A slot of -1 is free. The table grows before it is half full."""
+    """Keep codes in a hash table with open addressing. -1 is a free slot. The table is at most half full."""
 
     cdef int32_t[::1] code
     cdef uint64_t[::1] hash_of
@@ -196,7 +196,7 @@ cdef class _Slots:
         cdef uint64_t s
         cdef Py_ssize_t t
         if self.n >= 2**31 - 1:
-            raise ValueError("More than 2**31 - 1 levels in one column of X.")
+            raise ValueError("A column of X has 2**31 levels or more.")
         self.code[slot] = self.n
         self.hash_of[self.n] = h
         self.n += 1
@@ -220,7 +220,7 @@ def hash_strings(values, int32_t[::1] codes):
     Return None if the type of a value is not exactly ``str``.
     """
     if values.dtype != object or values.ndim != 1:
-        raise TypeError(f"An array of {values.ndim} dimensions and {values.dtype} is no column of objects.")
+        raise TypeError(f"An array of {values.ndim} dimensions and {values.dtype} is not a column of objects.")
     cdef _Slots slots = _Slots()
     cdef list levels = []
     cdef char *data = <char *><uintptr_t>values.ctypes.data

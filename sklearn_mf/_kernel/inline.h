@@ -1,5 +1,5 @@
-/* INLINE: functions whose loops are compiled for the constants and the instruction set of each caller. The sanitizers'
- * build defines it otherwise: inlined and instrumented, these take minutes to compile. */
+/* INLINE marks functions whose loops are compiled for the constants and the instruction set of each caller. Sanitizer
+ * builds define it differently, because inlined and instrumented functions take minutes to compile. */
 #ifndef INLINE
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))

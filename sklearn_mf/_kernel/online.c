@@ -6,10 +6,10 @@
 #include "prefetch.h"
 #include "sgd_loss.h"
 
-/* Of the share by which a row shrinks to its center: what it moves by with it. */
+/* A row follows a move of its center by this part of its share (online.h). */
 #define SHARE_OF_MOVE 0.5
 
-/* Loss, psi and kappa of y at the score f. */
+/* Loss, psi and kappa of a rating y whose predicted score is f. */
 static judged judge_rating(const online_model *model, const sgd_config *config, double y, double f)
 {
     if (config->loss == sgd_poisson)
@@ -17,7 +17,7 @@ static judged judge_rating(const online_model *model, const sgd_config *config, 
     return judge(config, (float)((y - model->intercept) / model->unit), (float)((f - model->intercept) / model->unit));
 }
 
-/* Scales down what a row knows of its ratings; partners stay. */
+/* Scales down the sums of a row's ratings. The number of partners stays. */
 static void forget_part(float *sums, double part)
 {
     sums[SUM_OF_WEIGHTS] = (float)(sums[SUM_OF_WEIGHTS] * (1.0 - part));
@@ -59,7 +59,7 @@ static float add_up_others(const online_model *model, const online_level *level,
     return 0.5f * twice;
 }
 
-/* k and kb of all rows without a rating of weight `less`, and |s - V_f|^2 on the standardized scale; h. */
+/* Computes k and kb of all rows without a rating of weight `less`, and |s - V_f|^2 on the standardized scale. Returns h. */
 static double measure(const online_model *model, const precision_rule *rule, const online_level *level, float less,
                       const float *others, precision_gains *gains, double *squares)
 {
@@ -83,7 +83,7 @@ static void move_row(int rank, float *restrict v, float step, const float *restr
         v[j] = v[j] > 0.0f ? v[j] : 0.0f;
 }
 
-/* Adds a rating to what is known of its rows: n, and squares or c. */
+/* Adds a rating to the sums of its rows: n, and squares or c. */
 static void add_to_sums(int m, const online_level *level, const precision_rule *rule, double n, double square)
 {
     for (int f = 0; f < m; f++) {
@@ -140,14 +140,14 @@ static double learn(const online_ratings *ratings, ptrdiff_t r, const online_lev
     const judged now = judge_rating(model, config, y, f_x);
     const double h = measure(model, rule, level, is_replaced ? (float)w : 0.0f, scratch->others, scratch->gains,
                              scratch->squares);
-    double psi = now.psi, square = y - psi, n_added = w; /* of counts: their expectation */
+    double psi = now.psi, square = y - psi, n_added = w; /* for counts: the expected count */
     if (!rule->has_curvatures) {
         const double e = (y - f_x) / model->unit;
         square = e * e / (1.0 + rule->curvature * h);
     }
     if (is_replaced) {
         psi -= judge_rating(model, config, ratings->y_old[r], f_x).psi;
-        n_added = square = 0.0; /* how noisy ratings are rests on those that came first */
+        n_added = square = 0.0; /* only first ratings count for the noise */
     }
     const double g = w * psi / (1.0 + w * now.kappa * h);
     for (int f = 0; f < m; f++) {

@@ -55,20 +55,20 @@ cdef extern from "online.h" nogil:
 
 
 def update(
-    tables,                             # INOUT an OnlineTables: versions that nobody else reads
+    tables,                             # INOUT an OnlineTables, which nobody else reads yet
     rule,                               # a PrecisionRule
     double intercept,
     double unit,                        # a rating is standardized as (y - intercept) / unit
     double forgetting,
     const int32_t[:, ::1] index,        # IN    (n, n_fields)
     const double[::1] y,                # IN    (n,)
-    const double[::1] y_old,            # IN    (n,), NaN where nothing is replaced; or None
+    const double[::1] y_old,            # IN    (n,), NaN if a rating replaces nothing; or None
     const double[::1] weight,           # IN    (n,) or None
-    const uint8_t[:, ::1] is_partner,   # IN    (n, 2): whether the user gains a partner, and the item
-    double[::1] square_sums,            # INOUT (n_fields,): of |s - V_f|^2 over all ratings
-    double[::1] totals,                 # INOUT (2,): sums over all ratings of w, and of w e^2
+    const uint8_t[:, ::1] is_partner,   # IN    (n, 2): whether the user, and whether the item gains a partner
+    double[::1] square_sums,            # INOUT (n_fields,): sum of w |s - V_f|^2 over all ratings
+    double[::1] totals,                 # INOUT (2,): sum of w over all ratings, and sum of w times noise
 ):
-    """Learn the ratings in their order; return the sum of their losses, each taken before its rating is learned."""
+    """Learn the ratings in their order; return the sum of losses. Each is measured before its rating is learned."""
     cdef int n_fields = index.shape[1], f
     cdef ptrdiff_t n = index.shape[0]
     cdef online_model model
@@ -144,6 +144,6 @@ def _check(tables, index, is_partner, square_sums, totals):
             if (tables.centers[f].shape, tables.coefficients[f].shape) != shapes:
                 raise ValueError("centers and coefficients do not fit the factors.")
     if is_partner.shape[0] != n or is_partner.shape[1] != 2:
-        raise ValueError("is_partner does not have two numbers a rating.")
+        raise ValueError("is_partner does not have two numbers for each rating.")
     if square_sums.shape[0] != n_fields or totals.shape[0] != 2:
-        raise ValueError("There is not a sum of squares for each field, and two of all ratings.")
+        raise ValueError("square_sums needs a number for each field, and totals needs two numbers.")

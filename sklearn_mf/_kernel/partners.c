@@ -7,7 +7,7 @@
 
 #include "sgd.h" /* SGD_BATCH */
 
-#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#ifdef SGD_HAVE_X86 /* set by the build if the compiler supports target attributes for x86 */
 #include <immintrin.h>
 #endif
 
@@ -15,7 +15,7 @@
 
 _Static_assert(PARTNERS_LANES == SGD_LANES && SGD_LANES == 8, "rows of both have the same padding, EACH_PART steps by it");
 
-enum { MOST = 72 }; /* floats that are kept in registers */
+enum { MOST = 72 }; /* largest number of floats that are kept in registers */
 
 #define SGD_SET baseline
 #define SGD_WIDTH 0
@@ -115,7 +115,7 @@ double centers_move_coefficients(ptrdiff_t n, int width, const float *direction,
 ptrdiff_t partners_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff_t n_users, ptrdiff_t n_items,
                         int32_t *user, int32_t *count, int32_t *item, int32_t *last_user, int32_t *next)
 {
-    /* By user, counting. */
+    /* Sort by user, with a counting sort. */
     memset(next, 0, (n_users + 1) * sizeof(int32_t));
     for (ptrdiff_t r = 0; r < n; r++)
         next[index[r * n_fields] + 1]++;
@@ -123,7 +123,7 @@ ptrdiff_t partners_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff
         next[u + 1] += next[u];
     for (ptrdiff_t r = 0; r < n; r++)
         item[next[index[r * n_fields]]++] = index[r * n_fields + 1];
-    /* next[u] is now where the items of u end. Each once: */
+    /* next[u] is now the end of the items of u. Keep each item once: */
     memset(last_user, -1, n_items * sizeof(int32_t));
     ptrdiff_t n_runs = 0, kept = 0;
     for (ptrdiff_t u = 0, r = 0; u < n_users; u++) {
@@ -141,7 +141,7 @@ ptrdiff_t partners_find(ptrdiff_t n, int n_fields, const int32_t *index, ptrdiff
     return n_runs;
 }
 
-/* Jacobi's method: rotations that make one element after another zero (Golub and Van Loan 2013, section 8.5). */
+/* The method of Jacobi: rotations set one element after another to zero (Golub and Van Loan 2013, section 8.5). */
 void partners_eigen(int k, double *matrix, double *vectors)
 {
     enum { MOST_SWEEPS = 30 };

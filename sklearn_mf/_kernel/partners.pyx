@@ -1,4 +1,4 @@
-"""Provide partners.c to Python: sums over who rated what, thin matrix products and small eigenproblems."""
+"""Provide partners.c to Python: sums over distinct pairs, thin matrix products and small eigenvalue problems."""
 
 import numpy as np
 
@@ -51,14 +51,14 @@ cdef extern from "centers.h" nogil:
 
 
 def select_wide(bint wide):
-    """Choose 256-bit vectors or the portable loops, from now on."""
+    """Use 256-bit vectors, or the portable loops, from now on."""
     partners_select_simd(wide)
 
 
 cdef class PartnerRuns:
-    """Hold the distinct pairs of a block grid, and sum over them. Pairs are stored as runs of the items of one user.
+    """Hold the distinct pairs of a block grid, and sum over them. A run stores the items of one user.
 
-    The constructor compares every index with the rows of its block.
+    The constructor checks that every index is a row of its block.
 
     Parameters
     ----------
@@ -66,19 +66,19 @@ cdef class PartnerRuns:
         Its ``index``, ``block_start`` and ``first_row``.
 
     n_rows : int64 array (n_blocks, 2)
-        User rows and item rows of each block.
+        Numbers of user rows and of item rows of each block.
 
     empty : callable, default=numpy.empty
-        Function of a shape and a type that returns an array, not filled.
+        Function of a shape and a type that returns an array. The array is not filled.
     """
 
     cdef const int32_t[:, ::1] index
     cdef const int64_t[::1] block_start
     cdef const int64_t[:, ::1] first_row, n_rows
-    cdef int64_t[::1] run_start  # (n_blocks + 1,): a block's room for runs
-    cdef int64_t[::1] n_runs  # (n_blocks,): runs that it has
+    cdef int64_t[::1] run_start  # (n_blocks + 1,): start of the room for the runs of each block
+    cdef int64_t[::1] n_runs  # (n_blocks,): number of runs of each block
     cdef int32_t[::1] user, count  # (n_room,): user and number of items of each run
-    cdef int32_t[::1] item  # (n_ratings,): items, run after run, a block's from block_start on
+    cdef int32_t[::1] item  # (n_ratings,): items of the runs; those of a block begin at block_start
     cdef Py_ssize_t n_users, n_items
 
     def __init__(self, grid, const int64_t[:, ::1] n_rows, empty=np.empty):
@@ -86,7 +86,7 @@ cdef class PartnerRuns:
         if grid.index.shape[1] < 2:
             raise ValueError("index needs the two fields of users and items.")
         if n_rows.shape[0] != n_blocks or n_rows.shape[1] != 2 or grid.first_row.shape != (n_blocks, 2):
-            raise ValueError("n_rows and first_row do not have two numbers a block.")
+            raise ValueError("n_rows and first_row do not have two numbers for each block.")
         ends = grid.first_row + np.asarray(n_rows)
         self.n_users, self.n_items = grid.n_users, grid.n_pair_rows - grid.n_users
         if (grid.first_row < [0, self.n_users]).any() or (ends > [self.n_users, grid.n_pair_rows]).any():
@@ -123,10 +123,10 @@ cdef class PartnerRuns:
         free(scratch)
 
     def sum(self, const int64_t[::1] blocks, int to_field, const float[:, ::1] given, float[:, ::1] out):
-        """Add to each row of one side the rows of its partners in these blocks, in order.
+        """Add the rows of the partners in these blocks to each row of one side, in order.
 
         With ``to_field`` 0, users get the sum over their items. With 1, items get the sum over their users. ``given``
-        has the rows of the other side, ``out`` those of this side. The length of rows is a multiple of 8 floats.
+        has the rows of the other side, ``out`` the rows of this side. The length of rows is a multiple of 8 floats.
         """
         cdef partners_block block
         cdef int width = given.shape[1]
@@ -193,7 +193,7 @@ cdef class CenteredRows:
         self.n, self.width = rows.shape[0], rows.shape[1]
         lengths = {centers.shape[0], bias.shape[0], bias_centers.shape[0], norm.shape[0], strength.shape[0]}
         if lengths | {of_bias.shape[0]} != {self.n}:
-            raise ValueError("All arrays must have a row for each of the rows.")
+            raise ValueError("All arrays must have as many entries as rows.")
         if centers.shape[1] != self.width or self.width % PARTNERS_LANES:
             raise ValueError("rows and centers must have one width, a multiple of LANES.")
         self.arrays = rows, centers, bias, bias_centers, norm, strength, of_bias
@@ -212,7 +212,7 @@ cdef class CenteredRows:
                 centers_weigh(stop - start, self.width, &side, &near[start, 0])
 
     def curve(self, Py_ssize_t start, Py_ssize_t stop, float[:, ::1] near, float[::1] total):
-        """Multiply rows of ``near`` by |N|^(-1/2); add d times their squares to ``total``, by column."""
+        """Multiply rows of ``near`` by |N|^(-1/2). Add d times their squares to ``total``, for each column."""
         cdef centers_side side = self._from(start, stop, near.shape[0], near.shape[1])
         _check_wide(total.shape[0], self.width)
         if start < stop:
@@ -253,7 +253,7 @@ cdef centers_view _view(float[:, :] rows) except *:
 
 cdef int _check_wide(Py_ssize_t n, Py_ssize_t width) except -1:
     if n != width + PARTNERS_LANES:
-        raise ValueError("A wide row has the factors and LANES floats more.")
+        raise ValueError("A wide row must have the factors and then LANES floats.")
     return 0
 
 
@@ -280,11 +280,11 @@ def precondition(
     const float[:, ::1] along,          # IN    (k, wide)
     float momentum,
     const float[:, ::1] residual,       # IN    (n, wide)
-    float[:, ::1] direction,            # INOUT (n, wide): residual + directions along + momentum times what it was
+    float[:, ::1] direction,            # INOUT (n, wide): residual + directions along + momentum direction
     float[::1] slope,                   # INOUT (wide,): sum of direction times residual
     float[::1] length,                  # INOUT (wide,): sum of direction times itself
 ):
-    """Find the direction of a step, and the sums that its length depends on."""
+    """Find the direction of a step, and the sums that give its length."""
     n, k, wide = directions.shape[0], directions.shape[1], residual.shape[1]
     _check_product(along, k, direction, n)
     if residual.shape[0] != n or direction.shape[1] != wide or slope.shape[0] != wide or length.shape[0] != wide:
@@ -310,7 +310,7 @@ def move_coefficients(
     n, width = rows.shape[0], rows.shape[1]
     _check_wide(x.shape[1], width)
     if {direction.shape[0], x.shape[0], push.shape[0], weight.shape[0]} != {n} or push.shape[1] != 2:
-        raise ValueError("The arrays of a move must have as many rows as each other.")
+        raise ValueError("The arrays of a move must have the same number of rows.")
     if direction.shape[1] != x.shape[1] or step.shape[0] != x.shape[1]:
         raise ValueError("The arrays of a move do not fit.")
     if n:
@@ -358,9 +358,9 @@ def eigen(
     double[:, ::1] matrix,              # INOUT (k, k), symmetric; on return its diagonal has the eigenvalues
     double[:, ::1] vectors,             # OUT   (k, k): eigenvectors, as columns
 ):
-    """Fill in eigenvalues and eigenvectors, in any order."""
+    """Write eigenvalues and eigenvectors, in any order."""
     k = matrix.shape[0]
     if matrix.shape[1] != k or vectors.shape[0] != k or vectors.shape[1] != k:
-        raise ValueError("matrix and vectors must be square and of one size.")
+        raise ValueError("matrix and vectors must be square and have the same size.")
     with nogil:
         partners_eigen(matrix.shape[0], &matrix[0, 0], &vectors[0, 0])

@@ -1,6 +1,6 @@
-/* The loops of partners.c, in the vector operations of sgd_vector.h; included once for each instruction set. */
+/* The loops of partners.c, written with the vector operations of sgd_vector.h. Included once for each instruction set. */
 
-/* Columns of `part` floats of rows of `width` floats: few enough for registers, where `part` is a constant. */
+/* `part` columns of rows of `width` floats. If `part` is a constant, they fit into registers. */
 TARGET INLINE void NAME(gather_part)(const partners_block *block, int width, int part, const float *from, float *to)
 {
     const int32_t *item = block->item;
@@ -37,7 +37,7 @@ TARGET INLINE void NAME(scatter_part)(const partners_block *block, int width, in
     }
 }
 
-/* Whole rows at once where their width is usual, else in parts. */
+/* Whole rows at once for usual widths, otherwise in parts. */
 #define EACH_PART(run)                                              \
     switch (width) {                                                \
     case 8: run(block, 8, 8, from, to); return;                     \

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#ifdef SGD_HAVE_X86 /* set by the build if the compiler supports target attributes for x86 */
 #include <immintrin.h>
 #endif
 

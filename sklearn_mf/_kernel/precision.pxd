@@ -1,4 +1,4 @@
-# What other extension modules see of precision.h.
+# Declarations of precision.h for other extension modules.
 
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t

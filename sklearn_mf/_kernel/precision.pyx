@@ -1,4 +1,4 @@
-"""Provide precision.c to Python: precision of rows, from errors in training, and variances of predictions."""
+"""Provide precision.c to Python: squared errors of ratings in training, and variances of predictions."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from sklearn_mf._kernel.rows cimport RowTable, row_table
 
 from sklearn_mf._kernel.sgd import check_index, check_starts, check_tables, largest_indices
 
-# Columns of the sums that are kept of each level.
+# Columns of the sums that are kept for each level.
 WEIGHTS, SQUARES, PARTNERS, N_SUMS = SUM_OF_WEIGHTS, SUM_OF_SQUARES, SUM_OF_PARTNERS, N_LEVEL_SUMS
 COUPLING, SMALLEST = PRECISION_COUPLING, PRECISION_SMALLEST
 
@@ -23,23 +23,23 @@ def select_simd(str name):
 
 
 class PrecisionRule(NamedTuple):
-    """Define the loss, and how the precision of a row follows from its ratings (see precision.h)."""
+    """Hold the loss, and the numbers that give the precision of a row from its ratings (see precision.h)."""
 
     alpha: float  # L2 strength of factors, per rating
     alpha_bias: float  # L2 strength of biases, per rating
     fit_bias: bool  # whether there are biases
     damping: tuple  # (factors, bias) of users, of items and of context levels: L2 strength of a row
-    curvature: float  # of the loss of a rating, on average
-    has_curvatures: bool  # whether the sums of a level have its curvature in the place of its squares
-    mean_squares: tuple  # of a component of s - V_f over all ratings, a number for each field
+    curvature: float  # average curvature of the loss of a rating
+    has_curvatures: bool  # whether the sums of a level have its curvature instead of its squares
+    mean_squares: tuple  # for each field, mean square of a component of s - V_f over all ratings
     loss: int  # one of LOSS_CODES
     loss_parameter: float  # epsilon or the quantile
-    loss_offset: float  # what the loss adds to a prediction
+    loss_offset: float  # number that the loss adds to a prediction
     positive: bool  # whether factors are kept at 0 or above
 
 
 cdef fill_rule(precision_rule *to, rule, float[::1] mean_square):
-    """Fill in the C struct of a PrecisionRule; its mean squares are written to ``mean_square``."""
+    """Fill in the C struct of a PrecisionRule. ``mean_square`` gets its mean squares."""
     cdef int f
     if len(rule.damping) != 3 or mean_square.shape[0] != len(rule.mean_squares) or mean_square.shape[0] < 2:
         raise ValueError("A rule has three dampings, and a mean square for each field.")
@@ -97,7 +97,7 @@ cdef class LeftOutErrors:
         How the precision of rows is computed.
     """
 
-    cdef readonly object squares  # float64 (n_rows,): of counts the summed curvature
+    cdef readonly object squares  # float64 (n_rows,); for counts, the summed curvature
     cdef tuple arrays
     cdef precision_block block
     cdef precision_rule rule
@@ -148,7 +148,10 @@ cdef class LeftOutErrors:
         self.block.ties = &ties[0, 0] if ties is not None else NULL
 
     def add_block(self, int64_t b):
-        """Add the ratings of a block to ``squares``; return what users gained. Blocks without a row in common may run at once."""
+        """Add the ratings of a block to ``squares``; return the sum that was added to users.
+
+        Blocks without a row in common may run at the same time.
+        """
         cdef const int32_t[:, ::1] index = self.arrays[0]
         cdef const float[::1] target = self.arrays[1]
         cdef const float[::1] weight = self.arrays[2]
@@ -172,16 +175,16 @@ cdef class LeftOutErrors:
 
 
 def variances(
-    const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for a level never seen
+    const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for an unknown level
     model,                              # factors (n_levels, rank) and biases (n_levels,) by field, and the intercept
     list sums,                          # IN    n_fields tables (n_levels, N_SUMS)
     rule,                               # a PrecisionRule
-    double unit,                        # of the ratings: what squares of rows are divided by
-    double noise,                       # of a rating, standardized
-    double prior_weight,                # ratings of that noise that each level is taken to have had
-    bint of_mean,                       # whether the noise of the rating itself is left out
+    double unit,                        # scale of the ratings; squares of rows are divided by it
+    double noise,                       # variance of a rating, on the standardized scale
+    double prior_weight,                # number of ratings with this noise that are added to each level
+    bint of_mean,                       # whether to leave out the noise of the rating itself
     double[::1] out,                    # OUT   (n,)
-    double[::1] scores,                 # OUT   (n,): with two fields what predict gives
+    double[::1] scores,                 # OUT   (n,): with two fields, the same as from predict
 ):
     """Fill ``out`` with the variances of the predictions of the rows of ``index``, on the standardized scale."""
     cdef int n_fields = len(sums), f

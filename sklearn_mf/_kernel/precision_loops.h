@@ -1,6 +1,6 @@
-/* The loops of precision.c, in the vector operations of sgd_vector.h; included once for each instruction set. */
+/* The loops of precision.c, written with the vector operations of sgd_vector.h. Included once for each instruction set. */
 
-/* Floats from j on of a row of `width`, then zeros; zeros of a level never seen, NULL. */
+/* The floats from j on of a row of `width` floats, then zeros. For an unknown level, whose row is NULL, all are zeros. */
 TARGET INLINE vec NAME(load_known)(const float *row, int j, int width)
 {
     vec v = broadcast(0.0f);
@@ -9,8 +9,8 @@ TARGET INLINE vec NAME(load_known)(const float *row, int j, int width)
     return v;
 }
 
-/* squares[f] = |s - V_f|^2 of the rating with these rows, NULL for a level never seen; returns the interactions
- * sum_{f<g} <V_f, V_g>. `sum` is scratch of `width` floats and a vector. */
+/* squares[f] = |s - V_f|^2 of the rating with these rows, where NULL is an unknown level. Returns the interactions
+ * sum_{f<g} <V_f, V_g>. `sum` is scratch of `width` floats plus a vector. */
 TARGET INLINE float NAME(measure)(int m, const float *const *rows, int width, float *sum, float *squares)
 {
     vec total[BATCH];
@@ -40,7 +40,7 @@ TARGET INLINE float NAME(measure)(int m, const float *const *rows, int width, fl
     return 0.5f * (of_sum - of_rows);
 }
 
-/* The same of `k` pairs, whose squares |s - V_f|^2 are those of the other row; their interactions in `dot`. */
+/* The same for `k` pairs. Here |s - V_f|^2 is the square of the other row. `dot` gets the interactions. */
 TARGET INLINE void NAME(measure_pairs)(int k, const float *const *p, const float *const *q, int width, float *of_users,
                                        float *of_items, float *dot)
 {
@@ -59,11 +59,11 @@ TARGET INLINE void NAME(measure_pairs)(int k, const float *const *p, const float
     NAME(sum_each)(pq, dot);
 }
 
-/* h without curvature of `k` pairs whose sides have n and |s - V_f|^2; precision_of, without a branch. */
+/* h / curvature of `k` pairs, from n and |s - V_f|^2 of both sides. The same as precision_of, but without a branch. */
 TARGET INLINE void NAME(pairs_unknown)(int k, const precision_rule *rule, const float *n_u, const float *n_i,
                                        const float *of_users, const float *of_items, float *h)
 {
-    const precision_rule copied = *rule; /* which the compiler knows no store to change */
+    const precision_rule copied = *rule; /* a copy, so that the compiler knows that stores do not change it */
     const float c = copied.curvature, smallest = PRECISION_SMALLEST;
     const float per_u = copied.alpha + c * copied.mean_square[0], per_i = copied.alpha + c * copied.mean_square[1];
     const float per_bias = copied.alpha_bias + c;
@@ -76,7 +76,7 @@ TARGET INLINE void NAME(pairs_unknown)(int k, const precision_rule *rule, const 
     }
 }
 
-/* w e^2 (1 + h), or of counts w times their expectation target - psi, of a rating with this prediction and these gains. */
+/* w e^2 (1 + h) of a rating, from its prediction and h / curvature. For counts, w times the expected count, target - psi. */
 INLINE double NAME(added)(const precision_block *block, const sgd_config *config, const precision_rule *rule, ptrdiff_t r,
                           float prediction, float h)
 {
@@ -110,7 +110,7 @@ TARGET INLINE double NAME(left_out_pairs)(int k, ptrdiff_t r, const precision_bl
         q[t] = block->rows + items[t] * stride;
     }
     NAME(measure_pairs)(k, p, q, block->width, of_users, of_items, dot);
-    if (block->ties) { /* what each pair adds to its own prediction */
+    if (block->ties) { /* the part that each pair adds to its own prediction */
         float ties[BATCH];
         for (int t = 0; t < BATCH; t++)
             own[t] = broadcast(0.0f);
@@ -192,13 +192,13 @@ TARGET static double NAME(left_out)(const precision_block *block, const sgd_conf
     return total;
 }
 
-/* s_u^2 s_i^2 / s^2 (h + 1), or h alone, from s_u^2, s_i^2 and h before its curvature. */
+/* s_u^2 s_i^2 / s^2 (h + 1), or without the 1, from s_u^2, s_i^2 and h / curvature. */
 INLINE double NAME(variance_of)(const precision_rule *rule, double per_noise, float of_user, float of_item, float h, int of_mean)
 {
     return per_noise * of_user * of_item * (of_mean ? rule->curvature * h : 1.0f + rule->curvature * h);
 }
 
-/* s_f^2: the mean square of a level's errors and of `prior_weight` more. */
+/* s_f^2: the mean square of the errors of a level, with `prior_weight` ratings of average noise added. */
 INLINE float NAME(level_noise)(const precision_tables *tables, float squares, float n)
 {
     return (squares + tables->prior_weight * tables->noise) / (n + tables->prior_weight);
@@ -211,7 +211,7 @@ INLINE precision_gains NAME(gains_of)(const precision_rule *rule, int f, const f
 
 static const float NAME(never_seen)[N_LEVEL_SUMS] = {0.0f};
 
-/* `k` pairs; their scores too, by the additions of predict in sgd_loops.h. */
+/* Variances and scores of `k` pairs. Scores are added up in the same order as in predict_loops.h. */
 TARGET INLINE void NAME(pair_variances)(int k, const precision_tables *tables, const precision_rule *rule,
                                         const float *row_square, int of_mean, const int32_t *index, double *variance,
                                         double *score)

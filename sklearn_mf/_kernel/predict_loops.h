@@ -1,6 +1,7 @@
-/* Predictions of rows of X, in the vector operations of sgd_vector.h; included by sgd.c once for each instruction set. */
+/* Predictions of rows of X, written with the vector operations of sgd_vector.h. sgd.c includes this file once for each
+ * instruction set. */
 
-/* Predictions of `k` rows of X; every one by the same additions, wherever it stands. */
+/* Predictions of `k` rows of X. The order of additions is the same for every row, wherever it stands. */
 TARGET INLINE void NAME(predict_batch)(int k, int m, const sgd_tables *tables, const int32_t *index, double *out)
 {
     const int rank = tables->rank;

@@ -1,4 +1,4 @@
-/* Fetching rows before they are needed: a row's first visit comes from the L3 cache or from memory. */
+/* Fetch rows into the cache before they are needed, because their first use would wait for the L3 cache or memory. */
 #ifndef SKLEARN_MF_PREFETCH_H
 #define SKLEARN_MF_PREFETCH_H
 
@@ -12,7 +12,7 @@
 #define PREFETCH(address) ((void)0)
 #endif
 
-#define AHEAD 12 /* how many ratings ahead rows are fetched */
+#define AHEAD 12 /* rows are fetched so many ratings ahead */
 #define CACHE_LINE 64
 
 INLINE void prefetch_row(const float *row, int width)

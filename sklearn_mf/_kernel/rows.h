@@ -5,16 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Pointers to chunks, and how many tables have this page. */
+/* Pointers to chunks, and the number of tables that have this page. */
 typedef struct {
     int64_t n_users;
     float *chunks[];
 } row_page;
 
 typedef struct {
-    float *whole;     /* where all rows follow each other; NULL where they are in chunks */
-    row_page **pages; /* of (1 << page_shift) chunks each; NULL where all rows follow each other */
-    int shift;        /* a chunk has (1 << shift) rows; the last may end earlier */
+    float *whole;     /* start of the rows if they are contiguous; NULL if they are in chunks */
+    row_page **pages; /* pages of (1 << page_shift) chunks; NULL if rows are contiguous */
+    int shift;        /* a chunk has (1 << shift) rows; the last one may have fewer */
     int page_shift;
     int n_columns;
 } row_table;

@@ -1,4 +1,4 @@
-# What other extension modules see of RowTable.
+# Declarations of RowTable for other extension modules.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t
@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t
 cdef extern from "rows.h" nogil:
     ctypedef struct row_page:
         int64_t n_users
-        float *chunks[1]  # as many as the page has
+        float *chunks[1]  # in fact as many as the page has
 
     ctypedef struct row_table:
         float *whole
@@ -34,12 +34,12 @@ cdef class RowTable:
     cdef readonly tuple shape
     cdef Py_ssize_t n_rows
     cdef row_table table
-    cdef object origin  # the array that the table or the first of its versions was made of; None when no row is in it
+    cdef object origin  # the array of the first version; None if no row of this table is in it
     cdef float *origin_start
     cdef float *origin_end
-    cdef Py_ssize_t n_in_origin  # chunks that are in it
-    cdef ChunkPool pool  # of its versions
-    cdef int64_t number  # of the version: what it made is marked with it
+    cdef Py_ssize_t n_in_origin  # number of chunks in that array
+    cdef ChunkPool pool  # shared by all versions
+    cdef int64_t number  # number of the version; its own chunks are marked with it
 
     cdef Py_ssize_t n_chunks(self) noexcept
     cdef Py_ssize_t n_pages(self) noexcept

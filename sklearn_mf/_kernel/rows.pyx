@@ -1,7 +1,7 @@
-"""Hold rows of levels in chunks: a new version of a table copies only the chunks that it changes, and shares others.
+"""Hold rows of levels in chunks. A new version of a table copies only the chunks that it changes, and shares the others.
 
-Tables point to pages, and pages to chunks. Each page counts its tables, and each chunk its pages. A version copies the
-pages whose chunks it changes. For each other page, it increases the count.
+Tables point to pages, and pages point to chunks. Each page counts its tables, and each chunk counts its pages. A version
+copies the pages whose chunks it changes. It increases the count of each other page.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-CHUNK_BYTES = 1024  # rows of a chunk fit in these, a power of 2. Small chunks: less to copy. Large: fewer counts
+CHUNK_BYTES = 1024  # largest size of a chunk. Small chunks need less copying, large chunks less counting
 SMALLEST_PAGE_SHIFT = 8  # pages of 256 chunks
-LARGEST_N_PAGES = 2048  # larger tables have longer pages, because a version counts each page
+LARGEST_N_PAGES = 2048  # if there were more, pages get longer, because a version counts each page
 
 
 cdef extern from *:
@@ -22,7 +22,7 @@ cdef extern from *:
     #include <stdint.h>
     #include <string.h>
 
-    /* The largest bits of numbers without their signs, or `largest`: those of NaN are above those of infinity. */
+    /* The largest bit pattern of the absolute values of a row, or `largest` if that is larger. NaN is above infinity. */
     enum { BITS_OF_INFINITY = 0x7f800000 };
     static int32_t larger_size(ptrdiff_t n, const float *row, int32_t largest)
     {
@@ -35,13 +35,13 @@ cdef extern from *:
         return largest;
     }
 
-    /* In front of the rows of a chunk; 16 bytes, so that rows are aligned as malloc does it. */
+    /* Stands before the rows of a chunk. It has 16 bytes, so that rows keep the alignment of malloc. */
     typedef struct {
-        int64_t n_users; /* pages that have the chunk */
+        int64_t n_users; /* number of pages that have the chunk */
         int64_t made_by; /* number of the version that may write to it */
     } row_chunk;
 
-    /* The lock of the interpreter protects counts and pools, where there is one. */
+    /* If the interpreter has a global lock, the lock protects counts and pools. */
     #ifdef Py_GIL_DISABLED
     enum { HAS_LOCK = 0 };
     #else
@@ -70,13 +70,13 @@ cdef extern from *:
 
 
 cdef enum:
-    SMALLEST_SLAB = 16  # chunks that room is made for at a time, at first
+    SMALLEST_SLAB = 16  # number of chunks that are allocated together, at first
     LARGEST_SLAB = 1024
 
 cdef int64_t n_versions = 0
 
 
-cdef float nothing = 0.0  # where rows of no columns are
+cdef float nothing = 0.0  # address for rows without columns
 
 
 cdef class ChunkPool:
@@ -95,7 +95,7 @@ cdef class ChunkPool:
             free(slab)
 
     cdef void *take(self) except NULL:
-        """Return memory for a chunk, not filled."""
+        """Return memory for a chunk. It is not filled."""
         cdef void *room = self.first_free
         if not HAS_LOCK or room is NULL:
             room = self._make_room()
@@ -112,7 +112,7 @@ cdef class ChunkPool:
         self.first_free = room
 
     cdef void *_make_room(self) except NULL:
-        """Allocate a list of chunks, each with a pointer to the next one; a single chunk if there is no lock."""
+        """Allocate several chunks, each with a pointer to the next one. Without a lock, allocate a single chunk."""
         cdef Py_ssize_t n = self.n_next if HAS_LOCK else 1, k
         cdef char *slab = <char *>malloc(n * self.n_bytes + (sizeof(row_chunk) if HAS_LOCK else 0))
         if slab is NULL:
@@ -147,7 +147,7 @@ def all_finite(const float[:, :] rows):
 cdef class RowTable:
     """Hold a float32 row for each level. A table does not change after another object has received it.
 
-    ``version`` makes a new version. It has its own chunks for rows that change, and shares the others. So readers of
+    ``version`` makes a new version, with its own chunks for rows that change. It shares the other chunks. So readers of
     the old table keep the old rows, and the whole table is never copied.
 
     Parameters
@@ -227,7 +227,7 @@ cdef class RowTable:
         return array
 
     def version(self, levels, Py_ssize_t n_rows):
-        """Return a version with ``n_rows`` rows, at least as many as now. New rows are 0. ``levels`` may be written to.
+        """Return a version with ``n_rows`` rows, at least as many as now. New rows are 0. Rows in ``levels`` may be written.
 
         ``levels`` are distinct, in rising order, and include all new rows. Without levels, return the table itself.
         """
@@ -270,7 +270,7 @@ cdef class RowTable:
         return other
 
     def put(self, levels, values):
-        """Write rows of a version that nobody else reads yet. Their levels must have been given to ``version``."""
+        """Write rows of a version that nobody else reads yet. ``version`` must have received these levels."""
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         self._check(places)
         given = np.broadcast_to(values, (places.shape[0], *self.shape[1:]))
@@ -308,7 +308,7 @@ cdef class RowTable:
                     out[to[t], j] += weights[t] * row[j]
 
     def are_finite(self, levels):
-        """Return whether all numbers in the rows of an array of levels are finite."""
+        """Return whether all numbers in the rows of these levels are finite."""
         cdef const int64_t[::1] places = np.ascontiguousarray(levels, dtype=np.int64)
         self._check(places)
         cdef Py_ssize_t t
@@ -383,7 +383,7 @@ cdef class RowTable:
         return page
 
     cdef _own_chunk(self, RowTable before, row_page *page, Py_ssize_t k):
-        """Replace a chunk by a copy; additional rows are 0."""
+        """Replace a chunk by a copy. Rows that are new are 0."""
         cdef size_t n_row = self.table.n_columns * sizeof(float), n_chunk = <size_t>1 << self.table.shift, n_copied
         cdef row_chunk *head = <row_chunk *>self.pool.take()
         cdef Py_ssize_t place = k & ((1 << self.table.page_shift) - 1), n_before = before.n_rows - k * n_chunk
@@ -400,7 +400,7 @@ cdef class RowTable:
             self.n_in_origin -= 1
 
     cdef void _release_page(self, row_page *page) noexcept:
-        """Lower the count of a page; free it, and its chunks, if no table uses them."""
+        """Lower the count of a page. If no table uses it, free it, and release its chunks."""
         cdef Py_ssize_t k
         if count_by(&page.n_users, -1) > 0:
             return
@@ -410,7 +410,7 @@ cdef class RowTable:
         free(page)
 
     cdef void _release_chunk(self, float *chunk) noexcept:
-        """Lower the count of a chunk; free it if no page uses it."""
+        """Lower the count of a chunk. If no page uses it, free it."""
         if count_by(&head_of(chunk).n_users, -1) == 0:
             self.pool.give_back(head_of(chunk))
 

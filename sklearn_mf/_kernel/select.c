@@ -32,8 +32,8 @@ static float partition(select_entry *entries, int n, int k)
     return entries[k - 1].lower;
 }
 
-/* Drops what is below the limit of row r, (k-th best lower bound - margin), and says when to do so again. Of few columns
- * the best are always known. Of many they are found here. */
+/* Drops the columns of row r below its limit, (k-th best lower bound - margin). Sets `full`, the number of entries at which
+ * to do so again. If k is small, the limit is already known. Otherwise it is computed here. */
 static void compact(const select_state *state, ptrdiff_t r)
 {
     select_entry *entries = state->buffer + r * state->room;
@@ -50,7 +50,7 @@ static void compact(const select_state *state, ptrdiff_t r)
     state->full[r] = k > SELECT_FEW && kept + k < room ? kept + k : room;
 }
 
-/* Puts x into its place among the k best, without a branch; the last falls out. Returns the k-th. */
+/* Inserts x into the k sorted best values and drops the last one, without a branch. Returns the k-th best. */
 static float insert(float *best, int k, float x)
 {
     for (int i = 0; i < k; i++) {
@@ -100,7 +100,7 @@ void select_offer(const select_state *state, ptrdiff_t r, int32_t first, uint64_
         if (n + 1 < state->full[r])
             continue;
         compact(state, r);
-        if (state->count[r] >= room - (room - k) / 8) { /* it would be full again too soon */
+        if (state->count[r] >= room - (room - k) / 8) { /* the buffer would be full again too soon */
             state->count[r] = SELECT_TOO_MANY;
             state->limit[r] = INFINITY;
             return;
@@ -149,7 +149,7 @@ void select_tile(const select_state *state, ptrdiff_t n_rows, ptrdiff_t n_column
 {
     scan_fn *chosen = scan_baseline;
 #ifdef SGD_HAVE_X86
-    if (__builtin_cpu_supports("avx2")) /* comparisons alone: the same result on every processor */
+    if (__builtin_cpu_supports("avx2")) /* only comparisons, so the result is the same on every processor */
         chosen = scan_avx2;
 #endif
     chosen(state, n_rows, n_columns, first, scores);

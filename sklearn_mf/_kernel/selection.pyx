@@ -93,12 +93,12 @@ cdef aligned(ptrdiff_t n, dtype):
 
 
 cdef class CoarseItems:
-    """Hold items with factors rounded to integers of 8 bits, and the numbers that bounds of scores need.
+    """Hold items with factors that are rounded to integers of 8 bits, and the numbers for bounds of scores.
 
     Parameters
     ----------
     factors : float32 array (n_items, rank)
-        Finite, with lengths of at most 1e25.
+        Factors: finite, with row lengths of at most 1e25.
 
     constant : float32 array (n_items,)
         Constant that is added to the product of a row and an item.
@@ -143,10 +143,10 @@ cdef class TileSelector:
         Twice the largest error of a score of the row.
 
     excluded : Excluded
-        Columns to leave out: for row r ``place[start[r]:stop[r]]``, in rising order.
+        Columns to leave out. Row r leaves out ``place[start[r]:stop[r]]``, in rising order.
 
     n_slack : int
-        Room for columns near the k-th best, beyond 2 k.
+        Room for columns near the k-th best, in addition to 2 k.
     """
 
     cdef int k, room
@@ -219,7 +219,7 @@ cdef class TileSelector:
         self.next_column = items.n_items
 
     def finish(self):
-        """Return the kept columns, row after row, and the number of each row; -1 for a row with too many."""
+        """Return the kept columns, one row after another, and their number for each row; -1 for a row with too many."""
         cdef select_state state = self._state()
         cdef ptrdiff_t n_rows = self.margin.shape[0], n, at = 0, r
         cdef int32_t e
@@ -235,7 +235,7 @@ cdef class TileSelector:
 
 def best(
     int k,
-    const int64_t[::1] start,           # IN    (n_rows + 1,): a row's part of the next two
+    const int64_t[::1] start,           # IN    (n_rows + 1,): start of each row in the next two
     const int32_t[::1] column,          # IN    (n,)
     const double[::1] value,            # IN    (n,)
     int32_t[:, ::1] columns_out,        # INOUT (n_rows, k), filled by the caller

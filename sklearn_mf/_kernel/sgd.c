@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#ifdef SGD_HAVE_X86 /* set by the build where the compiler takes target attributes for x86 */
+#ifdef SGD_HAVE_X86 /* set by the build if the compiler supports target attributes for x86 */
 #include <immintrin.h>
 #endif
 
@@ -12,7 +12,7 @@
 
 #define BATCH SGD_BATCH
 
-/* k = 1 / (1 + eta (alpha + delta / n)): what a row keeps of itself, the rest is its center */
+/* k = 1 / (1 + eta (alpha + delta / n)): the part of itself that a row keeps. The rest comes from its center. */
 INLINE float kept_part(float eta, float alpha, float delta, float per_rating)
 {
     return 1.0f / (1.0f + eta * (alpha + delta * per_rating));
@@ -31,7 +31,7 @@ const char *const sgd_loss_names[SGD_N_LOSSES] = {SGD_LOSSES(LOSS_NAME)};
 
 static const float ones[BATCH] = {1.0f, 1.0f, 1.0f, 1.0f};
 
-/* A block of two fields, as the loops keep it in registers. */
+/* A block of two fields, in the form that the loops keep in registers. */
 typedef struct {
     const int32_t *index;
     const float *target, *weight;
@@ -42,7 +42,7 @@ typedef struct {
 
 enum { SCALARS = sizeof(sgd_scalars) / sizeof(float) };
 
-/* What a batch's ratings do to their rows of one field, of three or more:
+/* The changes that the ratings of a batch make to their rows of one field, if there are three fields or more:
  * V <- keep V + move s + (1 - keep - move) z,   b <- b + move_bias - pull_bias (b - zb) */
 typedef struct {
     float keep[BATCH], move[BATCH], move_bias[BATCH], pull_bias[BATCH];
@@ -78,8 +78,8 @@ static const int32_t first_of_eight[16] = {-1, -1, -1, -1, -1, -1, -1, -1}; /* t
 #endif
 
 #ifdef SGD_HAVE_X86
-/* Measured on Zen 4, whose 512-bit operations are two halves: the longer vectors win by a tenth at 32 floats and from 96
- * on, and lose as much at 16, 48 and 64. */
+/* Measured on Zen 4, which splits 512-bit operations into two halves. Longer vectors are a tenth faster for rows of 32
+ * floats and of 96 or more. They are a tenth slower for 16, 48 and 64 floats. */
 static double update_block_avx512_or_avx2(const sgd_block *block, const sgd_config *config, float *sum)
 {
     const int width = block->width;

@@ -93,7 +93,7 @@ cdef enum:
 
 LANES = SGD_LANES  # rows are padded to a multiple of this many floats
 LOSS_CODES = {sgd_loss_names[code].decode(): code for code in range(SGD_N_LOSSES)}
-BIAS_CENTER_COLUMNS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # of the ties of users and of items: the center of the bias
+BIAS_CENTER_COLUMNS = (SGD_USER_BIAS, SGD_ITEM_BIAS)  # column of the bias center in the ties of users, of items
 
 
 def select_simd(name):
@@ -103,20 +103,20 @@ def select_simd(name):
 
 
 class UpdateRule(NamedTuple):
-    """Define how a visit of a rating changes its rows: penalties, loss and constraints, as in sgd.h."""
+    """Hold the numbers that say how a rating changes its rows: penalties, loss and constraints (see sgd.h)."""
 
     alpha: float  # L2 strength of factors, per rating
     alpha_bias: float  # L2 strength of biases, per rating
     fit_bias: bool  # whether biases move
     loss: int  # one of LOSS_CODES
     loss_parameter: float  # epsilon or the quantile
-    loss_offset: float  # what the loss adds to a prediction: the intercept, where targets are not centered
+    loss_offset: float  # number that the loss adds to a prediction: the intercept if targets are not centered
     positive: bool  # whether factors are kept at 0 or above
     damping: tuple  # (factors, bias) of users, of items and of context levels: L2 strength of a row
 
 
 cdef class SyncState:
-    """Hold which blocks of a run are claimed and done. The threads of the run share it."""
+    """Hold the numbers of claimed and finished blocks of a run. The threads of the run share it."""
 
     cdef int64_t[::1] numbers
 
@@ -144,12 +144,12 @@ cdef class SGDKernel:
         ``table``, ``scalars`` and ``ties``; sklearn_mf/_training/parameters.py has their shapes.
 
     rule : UpdateRule
-        How a visit changes rows.
+        Says how ratings change rows.
     """
 
-    cdef readonly object losses  # float64 (n_blocks,): summed loss of each block, in the run before
+    cdef readonly object losses  # float64 (n_blocks,): summed loss of each block, in the last run
     cdef object rule
-    cdef tuple arrays  # of the pointers below, kept alive
+    cdef tuple arrays  # keeps the memory of the pointers below
     cdef strata_grid grid
     cdef int64_t n_blocks
 
@@ -168,7 +168,7 @@ cdef class SGDKernel:
         cdef float[:, ::1] scalars = parameters.scalars
         cdef const float[:, ::1] ties = parameters.ties
         if len(rule.damping) != 3:
-            raise ValueError(f"There are {len(rule.damping)} dampings, not those of users, items and contexts.")
+            raise ValueError(f"There are {len(rule.damping)} dampings, but users, items and contexts need one each.")
         if not 0 <= rule.loss < SGD_N_LOSSES:
             raise ValueError(f"There is no loss of number {rule.loss} in the kernel.")
         _check_lengths(grid, parameters)
@@ -204,13 +204,13 @@ cdef class SGDKernel:
     def run(self, const int64_t[::1] strata, float step, double limit, SyncState sync_state):
         """Run the blocks of ``strata``, in order. Threads with the same ``sync_state`` share the blocks.
 
-        The run ends early if the loss of a block is above ``limit`` or NaN. ``losses`` has the loss of each block. The
-        grid must have all user groups.
+        If the loss of a block is above ``limit`` or NaN, the run ends early. ``losses`` gets the loss of each block.
+        The grid must have all user groups.
         """
         cdef strata_grid grid = self.grid
         cdef int64_t t
         if self.n_blocks != grid.n_groups**2:
-            raise ValueError("Strata can be run in a grid of all user groups only.")
+            raise ValueError("Only a grid of all user groups can run strata.")
         if sync_state is None or sync_state.numbers.shape[0] != STRATA_STATE_SIZE(grid.n_groups):
             raise ValueError("sync_state is not that of new_sync_state().")
         for t in range(strata.shape[0]):
@@ -234,7 +234,7 @@ cdef class SGDKernel:
         """
         cdef strata_grid grid = self.grid
         if grid.n_fields > 2:
-            raise ValueError("A block by itself can be run in a grid of two fields only.")
+            raise ValueError("Only a grid of two fields can run a single block.")
         if not 0 <= block < self.n_blocks:
             raise IndexError(f"There is no block {block} among {self.n_blocks}.")
         cdef sgd_config config = self._config(step)
@@ -289,7 +289,7 @@ def _check_lengths(grid, parameters):
 
 
 def aligned_rows(n, width):
-    """Return float32 rows, not filled, aligned so that each row touches as few cache lines as possible."""
+    """Return float32 rows that touch as few cache lines as possible. They are not filled."""
     floats = np.empty(n * width + CACHE_LINE_FLOATS, dtype=np.float32)
     first = -floats.ctypes.data // 4 % CACHE_LINE_FLOATS
     return floats[first : first + n * width].reshape(n, width)
@@ -316,7 +316,7 @@ def _check_indices(grid, int64_t n_rows):
     cdef bint is_divided = n_users <= n_pair_rows <= n_rows, is_within = True
     is_divided &= P * A == 0 or first_row[0, 0] == 0
     cdef int f
-    for b in range(0, P * A, max(A, 1)):  # of the first user group, in each stratum
+    for b in range(0, P * A, max(A, 1)):  # the block of the first user group in each stratum
         first_item[(first_group + b // A) % P] = first_row[b, 1]
     is_divided &= P * A == 0 or first_item[0] == n_users
     for b in range(P * A):
@@ -337,7 +337,7 @@ def _check_indices(grid, int64_t n_rows):
 
 
 def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start):
-    """Find 1 + the largest index by block and field, int64 (n_blocks, n_fields). Negative ones give above 2**31."""
+    """Find 1 + the largest index by block and field, int64 (n_blocks, n_fields). A negative index gives more than 2**31."""
     cdef int n_fields = index.shape[1], f
     cdef ptrdiff_t b
     cdef uint32_t[::1] of_block = np.empty(max(n_fields, 1), dtype=np.uint32)
@@ -354,8 +354,8 @@ def largest_indices(const int32_t[:, ::1] index, const int64_t[::1] block_start)
 
 
 def predict(
-    const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for a level never seen
-    list factors,                       # IN    n_fields tables (n_levels, rank), one rank for all
+    const int32_t[:, ::1] index,        # IN    (n, n_fields), -1 for an unknown level
+    list factors,                       # IN    n_fields tables (n_levels, rank), all of the same rank
     list biases,                        # IN    n_fields tables (n_levels,)
     double intercept,
     double[::1] out,                    # OUT   (n,)
@@ -388,7 +388,7 @@ def check_tables(list factors, list biases):
     """Raise a ValueError unless each table of factors has a table of biases, and all have the same rank."""
     cdef RowTable rows, bias
     if len(biases) != len(factors):
-        raise ValueError("There are not as many tables of biases as of factors.")
+        raise ValueError("The numbers of tables of factors and of biases differ.")
     for rows, bias in zip(factors, biases):
         if len(rows.shape) != 2 or rows.shape[1] != (<RowTable>factors[0]).shape[1] or bias.shape != rows.shape[:1]:
             raise ValueError("factors and biases do not fit each other.")
@@ -402,7 +402,7 @@ def check_index(const int32_t[:, ::1] index, list tables):
         raise MemoryError
     try:
         with nogil:
-            bounds_of_index(index.shape[0], n_fields, &index[0, 0], 1, largest)  # of index + 1, so that -1 is no error
+            bounds_of_index(index.shape[0], n_fields, &index[0, 0], 1, largest)  # of index + 1, so that -1 is allowed
         for f in range(n_fields):
             if largest[f] > len(tables[f]):
                 raise IndexError(f"An index of field {f} is beyond its {len(tables[f])} levels.")

@@ -1,21 +1,22 @@
-/* The loops over ratings, in the vector operations of sgd_vector.h; included by sgd.c once for each instruction set.
+/* The loops over ratings, written with the vector operations of sgd_vector.h. sgd.c includes them once for each instruction
+ * set.
  *
- * Ratings are visited in order. If no two ratings of a batch have a row in common, BATCH of them are visited together:
- * all errors are computed before the first row changes, and ratings share the sums over factors and the scalar work.
- * The result is the same as one after another. If two successive batches have no row in common either, the errors of
- * the second are computed before the rows of the first are written. This saves time: most of it is the wait for the
- * errors.
+ * Ratings are visited in order. If no two ratings of a batch have a row in common, all BATCH of them are visited together:
+ * all errors are computed before the first row changes, and ratings share the sums over factors and the scalar work. The
+ * result is the same as for one rating after another. If two successive batches have no row in common either, the errors of
+ * the second batch are computed before the rows of the first are written. This saves time, because most time is spent
+ * waiting for errors.
  *
- * Context rows of small steps do not count as rows in common (sgd.h): errors are found by these rows as they are before
- * the batch, or before the batch before it, and the steps of the ratings change them one after another.
+ * Context rows of small steps do not count as rows in common (sgd.h). Errors come from the values of these rows before the
+ * batch, or before the previous batch. Then the steps of the ratings change them one after another.
  */
 
-/* Floats from one row to the next: a row with a center has it behind. */
+/* Number of floats from one row to the next. A center follows its row. */
 #define STRIDE(has_centers, width) ((has_centers) ? 2 * (width) : (width))
 
 #define FOR_VECTORS(j) for (int j = 0; j + LENGTH <= width; j += LENGTH)
 
-/* Written out, since compilers unroll too late to keep arrays of vectors in registers. */
+/* Unrolled by hand, because compilers unroll too late to keep arrays of vectors in registers. */
 #define EACH_OF_BATCH(k, run, clear) \
     run(0);                          \
     if ((k) == BATCH) {              \
@@ -26,13 +27,13 @@
     for (int t_ = 1; t_ < BATCH && (k) < BATCH; t_++) \
     clear
 
-/* A batch's steps. Two fields: what p and q keep, and that times g = eta psi. */
+/* The steps of a batch. With two fields: the part of themselves that p and q keep, and this part times g = eta psi. */
 typedef struct {
     float keep_p[BATCH], keep_q[BATCH], g_p[BATCH], g_q[BATCH];
-    float *sum; /* s of each, then field_steps of each field; with three fields or more */
+    float *sum; /* with three fields or more: s of each rating, then field_steps of each field */
 } NAME(steps);
 
-/* o = <tie_u, tie_i>, spread over a vector. */
+/* o = <tie_u, tie_i>, as a vector whose floats add up to it. */
 TARGET INLINE vec NAME(multiply_ties)(const float *u, const float *i)
 {
 #if LENGTH > SGD_LANES
@@ -45,7 +46,7 @@ TARGET INLINE vec NAME(multiply_ties)(const float *u, const float *i)
 #endif
 }
 
-/* Sums, spread over a vector, of p q - o and of p p + q q. */
+/* The sums <p, q> - o and |p|^2 + |q|^2, each as a vector whose floats add up to it. */
 TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index, int has_centers, int width, vec *products,
                                        vec *squares)
 {
@@ -66,7 +67,7 @@ TARGET INLINE void NAME(multiply_rows)(const pairs *block, const int32_t *index,
     *squares = add(pp, qq);
 }
 
-/* Losses seen (times w), psi and kappa of `k` ratings: of the squared loss, or of any where `general` is set. */
+/* Weighted losses (`seen`), psi and kappa of `k` ratings: of the squared loss, or of any loss if `general`. */
 TARGET INLINE void NAME(judge_each)(int k, int general, const sgd_config *config, const float *target, const float *w,
                                     const float *prediction, float *seen, float *psi, float *kappa)
 {
@@ -87,7 +88,7 @@ TARGET INLINE void NAME(judge_each)(int k, int general, const sgd_config *config
     }
 }
 
-/* Errors, steps and new biases of `k` ratings of two fields with no row in common. */
+/* Errors, steps and new biases of `k` ratings of two fields without a row in common. */
 TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, const sgd_config *config, int general,
                                      int has_centers, int width, NAME(steps) *steps, double *loss)
 {
@@ -122,7 +123,7 @@ TARGET INLINE void NAME(begin_pairs)(int k, ptrdiff_t r, const pairs *block, con
     for (int t = 0; t < k; t++) {
         const float curved = general ? kappa[t] * (norm[t] + 2.0f * fit_bias) : norm[t] + 2.0f * fit_bias;
         /* With s = step w, d = 1 + s c and lambda = alpha + delta / n: eta = s / d, k = d / (d + s lambda), and
-         * k eta = s / (d + s lambda). No division waits for another. */
+         * k eta = s / (d + s lambda). In this form, no division waits for another one. */
         const float s = config->step * w[t], d = 1.0f + s * (curved + fabsf(psi[t])), g = s * psi[t];
         const float pull_u = s * (alpha_bias + user_damping.bias * per_u[t]), of_u = 1.0f / (d + pull_u);
         const float pull_i = s * (alpha_bias + item_damping.bias * per_i[t]), of_i = 1.0f / (d + pull_i);
@@ -181,7 +182,7 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
     }
 }
 
-/* Likewise for names with a number, such as a_0. */
+/* The same as EACH_OF_BATCH, for names with a number, such as a_0. */
 #define OF_BATCH(k, run) \
     run(0)               \
     if ((k) == BATCH) {  \
@@ -190,8 +191,8 @@ TARGET INLINE void NAME(finish_pairs)(int k, const int32_t *index, const pairs *
         run(3)           \
     }
 
-/* s = sum_f V_f of `k` ratings; sums, spread over a vector, of s s and of all V_f V_f. The row of one field after the other
- * for all of them, so that their sums do not wait for each other. */
+/* s = sum_f V_f of `k` ratings, and the sums |s|^2 and sum_f |V_f|^2, each as a vector whose floats add up to it. One field
+ * after another is added for all ratings, so that their sums do not wait for each other. */
 TARGET INLINE void NAME(sum_rows)(int k, const sgd_block *block, int m, const int32_t *index, int has_centers, int width,
                                   float *s, vec *total, vec *own)
 {
@@ -244,8 +245,8 @@ TARGET INLINE void NAME(sum_rows)(int k, const sgd_block *block, int m, const in
     HAND_OVER(0) HAND_OVER(1) HAND_OVER(2) HAND_OVER(3)
 }
 
-/* One number of `k` rows, whose indices are m apart and that are `size` floats long. Four are put together in registers: a
- * vector that is read soon after its parts were written waits until they are in the cache. */
+/* Picks one number from each of `k` rows of `size` floats. The indices of the rows are m apart. Four numbers are put
+ * together in registers, because reading a vector soon after its parts were written would wait for the cache. */
 TARGET INLINE void NAME(pick)(int k, int m, const int32_t *index, const float *from, int size, float *out)
 {
 #define PICKED(t) from[(ptrdiff_t)index[m * (t)] * size]
@@ -259,7 +260,7 @@ TARGET INLINE void NAME(pick)(int k, int m, const int32_t *index, const float *f
         out[t] = PICKED(t);
 }
 
-/* What `k` ratings, whose steps are eta and g, do to their rows of field f. */
+/* The changes that `k` ratings with the steps eta and g make to their rows of field f. */
 TARGET INLINE void NAME(step_rows)(int k, int f, const int32_t *index, const sgd_block *block, const sgd_config *config, int m,
                                    const float *eta, const float *g, field_steps *steps)
 {
@@ -284,7 +285,7 @@ TARGET INLINE void NAME(step_rows)(int k, int f, const int32_t *index, const sgd
     }
 }
 
-/* Errors and steps of `k` ratings of any number of fields, by the rows as they are. */
+/* Errors and steps of `k` ratings of any number of fields, from the current rows. */
 TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block, const sgd_config *config, int general,
                                       int m, int has_centers, int width, NAME(steps) *steps, double *loss)
 {
@@ -328,7 +329,7 @@ TARGET INLINE void NAME(begin_fields)(int k, ptrdiff_t r, const sgd_block *block
         NAME(step_rows)(k, f, index, block, config, m, eta, g, (field_steps *)(steps->sum + BATCH * width) + f);
 }
 
-/* The rows of a batch's ratings, one after another, since some may be the same. */
+/* Changes the rows of a batch one after another, because some rows may be the same. */
 TARGET INLINE void NAME(finish_fields)(int k, ptrdiff_t r, const sgd_block *block, int positive, int m, int has_centers,
                                        int width, const NAME(steps) *steps)
 {
@@ -377,7 +378,7 @@ TARGET INLINE void NAME(finish)(int k, ptrdiff_t r, const sgd_block *block, cons
 TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *given_config, int general, int m,
                                   int has_centers, int width, float *sum)
 {
-    /* Copies, whose fields the compiler knows no store to change. */
+    /* Copies, so that the compiler knows that stores do not change their fields. */
     const sgd_block copied_block = *given, *block = &copied_block;
     const sgd_config copied_config = *given_config, *config = &copied_config;
     const pairs pair = {given->index, given->target, given->weight, given->rows[0], given->rows[1],
@@ -387,11 +388,11 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
     const ptrdiff_t n = given->n_ratings;
     double loss[BATCH] = {0.0};
     NAME(steps) begun = {.sum = sum}, now = {.sum = sum + SGD_SUM_FLOATS(m, width) / 2};
-    ptrdiff_t r = 0, open = -1; /* first rating of the batch that is begun and not finished */
+    ptrdiff_t r = 0, open = -1; /* first rating of the batch that is begun but not finished; -1 if there is none */
     for (; r + BATCH <= n; r += BATCH) {
         const int32_t *index = block->index + m * r;
         if (r + AHEAD + BATCH <= n)
-            for (int a = AHEAD * m; a < (AHEAD + BATCH) * m; a += m) { /* context fields have few rows */
+            for (int a = AHEAD * m; a < (AHEAD + BATCH) * m; a += m) { /* not context rows, because they are few */
                 prefetch_row(pair.p + (size_t)index[a] * stride, stride);
                 prefetch_row(pair.q + (size_t)index[a + 1] * stride, stride);
             }
@@ -425,7 +426,7 @@ TARGET INLINE double NAME(update)(const sgd_block *given, const sgd_config *give
     return (loss[0] + loss[1]) + (loss[2] + loss[3]);
 }
 
-/* The usual shapes are made constants, so that the compiler unrolls. */
+/* Usual shapes become constants, so that the compiler unrolls loops. */
 TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config *config, float *sum)
 {
     const int width = block->width / LENGTH * LENGTH, m = block->n_fields;
@@ -452,7 +453,7 @@ TARGET static double NAME(update_block)(const sgd_block *block, const sgd_config
     SHAPE(4, 0, 32)
     SHAPE(8, 0, 32)
     SHAPE(m, 0, 32)
-#if LENGTH < 16 /* which update_block_avx512_or_avx2 has for these widths */
+#if LENGTH < 16 /* update_block_avx512_or_avx2 uses these loops for these widths */
     SHAPE(3, 0, 16)
     SHAPE(4, 0, 16)
     SHAPE(m, 0, 16)

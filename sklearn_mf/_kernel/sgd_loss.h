@@ -1,25 +1,25 @@
-/* The losses of one rating, and what a step needs of them; included by those who visit ratings. */
+/* The losses of one rating, with their derivatives and curvatures. Files that visit ratings include this one. */
 
 INLINE float larger(float a, float b) { return a > b ? a : b; }
 
-/* Errors below are taken for this in a curvature that would be infinite. */
+/* Smaller errors count as this one, because their curvature could be infinite. */
 #define SMALLEST_ERROR 1e-12f
-/* Poisson: e^60 is beyond any count, and far from what single precision holds. */
+/* Poisson: e^60 is larger than any count, and far below the limit of single precision. */
 #define LARGEST_LOG 60.0f
 
 typedef struct {
     float loss;
     float psi;   /* - d loss / d prediction: the error, for the squared loss */
-    float kappa; /* bound on d^2 loss / d prediction^2, or on that of a parabola that touches the loss here and is above it
-                  * from here to its minimum; steps bounded by it do not jump over that minimum */
+    float kappa; /* bound on d^2 loss / d prediction^2, or the curvature of a parabola that touches the loss here and is
+                  * above the loss from here to its minimum; steps with this bound do not jump over the minimum */
 } judged;
 
-/* e^x to single precision, by the same additions on every processor of an instruction set: 2^n times e^r, with the
+/* e^x in single precision, with the same operations on every processor of an instruction set. It is 2^n times e^r, with the
  * polynomial of Cephes (Moshier 1992) for |r| <= log(2) / 2. */
 INLINE float exponential(float x)
 {
     x = x > LARGEST_LOG ? LARGEST_LOG : x;
-    x = x > -LARGEST_LOG ? x : -LARGEST_LOG; /* NaN too: an epoch's parameters are looked at */
+    x = x > -LARGEST_LOG ? x : -LARGEST_LOG; /* also for NaN; the parameters are checked after the epoch */
     const float n = floorf(x * 1.44269504f + 0.5f);
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     float y = 1.9875691500e-4f;
@@ -36,7 +36,7 @@ INLINE float exponential(float x)
     return y * power.value;
 }
 
-/* log(x) of x > 0, likewise: x = 2^n (1 + r) with 1 + r between 1 / sqrt(2) and sqrt(2). */
+/* log(x) for x > 0, in the same way: x = 2^n (1 + r), with 1 + r between 1 / sqrt(2) and sqrt(2). */
 INLINE float logarithm(float x)
 {
     union {
@@ -65,7 +65,7 @@ INLINE float logarithm(float x)
     return r + y + 0.693359375f * n;
 }
 
-/* e^d - 1 - d, to single precision near 0 too. */
+/* e^d - 1 - d in single precision, also near 0. */
 INLINE float exponential_remainder(float d)
 {
     if (fabsf(d) > 0.5f)
@@ -74,8 +74,8 @@ INLINE float exponential_remainder(float d)
     return d * d * (0.5f + d * (1.0f / 6.0f + d * series));
 }
 
-/* Curvatures: of |e| the parabola e^2 / (2 |e0|) + |e0| / 2 (de Leeuw and Lange 2009), of the quantile loss half of it
- * (Hunter and Lange 2000). */
+/* The curvature of |e| is that of the parabola e^2 / (2 |e0|) + |e0| / 2 (de Leeuw and Lange 2009). The curvature of the
+ * quantile loss is half of that (Hunter and Lange 2000). */
 
 /* e^2 / 2 */
 INLINE judged judge_squared_error(const sgd_config *config, float target, float prediction)
@@ -93,7 +93,7 @@ INLINE judged judge_absolute_error(const sgd_config *config, float target, float
     return (judged){fabsf(e), e / size, 1.0f / size};
 }
 
-/* e^2 / 2, but epsilon (|e| - epsilon / 2) where |e| > epsilon */
+/* e^2 / 2, but epsilon (|e| - epsilon / 2) if |e| > epsilon */
 INLINE judged judge_huber(const sgd_config *config, float target, float prediction)
 {
     const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR), epsilon = config->parameter;
@@ -102,7 +102,7 @@ INLINE judged judge_huber(const sgd_config *config, float target, float predicti
     return judge_squared_error(config, target, prediction);
 }
 
-/* q e, but (q - 1) e where e < 0 */
+/* q e, but (q - 1) e if e < 0 */
 INLINE judged judge_quantile(const sgd_config *config, float target, float prediction)
 {
     const float e = target - prediction, size = larger(fabsf(e), SMALLEST_ERROR);
@@ -110,7 +110,7 @@ INLINE judged judge_quantile(const sgd_config *config, float target, float predi
     return (judged){slope * e, fabsf(e) < SMALLEST_ERROR ? 0.0f : slope, 0.5f / size};
 }
 
-/* mu - y - y log(mu / y), half the deviance; its curvature is mu, and y at the minimum */
+/* mu - y - y log(mu / y), half the deviance. Its curvature is mu, which is y at the minimum. */
 INLINE judged judge_poisson(const sgd_config *config, float target, float prediction)
 {
     const float f = config->offset + prediction, mu = exponential(f);
@@ -118,7 +118,8 @@ INLINE judged judge_poisson(const sgd_config *config, float target, float predic
     return (judged){half, target - mu, larger(mu, target)};
 }
 
-/* A chain of comparisons: as a switch it costs the loop of the squared loss, which does not use it, four percent (GCC 12). */
+/* A chain of comparisons. With a switch, the loop of the squared loss would be four percent slower (GCC 12), although this
+ * loop does not use the function. */
 INLINE judged judge(const sgd_config *config, float target, float prediction)
 {
 #define JUDGE(name)                                                                                                    \

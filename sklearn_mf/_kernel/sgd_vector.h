@@ -1,10 +1,10 @@
-/* The few vector operations that sgd_loops.h is written in, for one instruction set: sgd.c (and partners.c)
- * include this file once for each, with SGD_SET naming it, and then their loops.
+/* The few vector operations that the loops use, for one instruction set. als.c, partners.c, precision.c and sgd.c include
+ * this file once for each instruction set, with its name in SGD_SET. Then they include their loops.
  *
  *   vec, LENGTH             a vector of LENGTH floats
- *   load_part(x, n)         n < LENGTH floats from x on, then zeros
+ *   load_part(x, n)         the n < LENGTH floats from x on, then zeros
  *   positive_part(a)        max(a, 0)
- *   sum_each(a, out)        out[t] = sum of the floats of a[t], for t < BATCH, all t by the same additions
+ *   sum_each(a, out)        out[t] = sum of the floats of a[t], for t < BATCH, in the same order for all t
  */
 #undef TARGET
 #undef LENGTH
@@ -52,7 +52,7 @@
 #define broadcast(x) _mm256_set1_ps(x)
 #define positive_part(a) _mm256_max_ps(a, _mm256_setzero_ps())
 
-#else /* what the compiler has: four floats where it knows vectors, else one */
+#else /* portable: vectors of four floats if the compiler supports them, otherwise single floats */
 
 #define TARGET
 #ifdef __GNUC__

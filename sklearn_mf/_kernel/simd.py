@@ -10,11 +10,11 @@ import sklearn_mf._kernel.sgd as sgd
 
 
 def select_simd(name: str) -> str:
-    """Use the instruction set ``name`` ("auto", "avx512", "avx2" or "baseline") from now on; return the name in use."""
+    """Use the instruction set ``name`` ("auto", "avx512", "avx2", "baseline") from now on; return the chosen one."""
     chosen = sgd.select_simd(name)
     if chosen is None:
         raise ValueError(
-            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build; use 'auto', 'avx512', 'avx2' or "
+            f"SKLEARN_MF_SIMD={name!r} is not available on this processor and build. Use 'auto', 'avx512', 'avx2' or "
             "'baseline'."
         )
     partners.select_wide(chosen != "baseline")

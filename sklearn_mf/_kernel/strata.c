@@ -12,7 +12,7 @@ static int64_t value_of(int64_t *x) { return __atomic_load_n(x, __ATOMIC_ACQUIRE
 static void give_way(void) { sched_yield(); }
 #endif
 
-enum { PATIENCE = 2000 }; /* looks before a waiting thread lets others run: some microseconds */
+enum { PATIENCE = 2000 }; /* a waiting thread checks so many times, for some microseconds, before it lets others run */
 
 static void wait_until(int64_t *x, int64_t least)
 {
@@ -30,7 +30,7 @@ size_t strata_scratch(const strata_grid *grid)
     return pointer_bytes(grid) + CACHE_LINE + SGD_SUM_FLOATS(grid->n_fields, grid->width) * sizeof(float);
 }
 
-/* The floats of a thread's scratch, behind its pointers, from a cache line on. */
+/* The floats of the scratch of a thread. They follow the pointers, and begin at a cache line. */
 static float *floats_of(const strata_grid *grid, void *scratch)
 {
     char *end = (char *)scratch + pointer_bytes(grid);
@@ -68,7 +68,7 @@ static void run_block(const strata_grid *grid, const sgd_config *config, int64_t
         grid->loss[b] = sgd_update_block(&block, config, floats_of(grid, scratch));
         return;
     }
-    /* Further fields: on copies, in place of which their changes are left. */
+    /* Other fields: work on copies of their rows, and replace the copies by the changes. */
     const int64_t own = grid->context_start[b] - grid->context_start[b / grid->n_groups * grid->n_groups];
     const int32_t *context_rows = grid->context_rows + grid->context_start[b];
     block.context_step_factor = grid->context_step_factor + grid->context_start[b];
@@ -94,7 +94,7 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
     const int64_t P = grid->n_groups;
     int64_t *claimed = state, *n_done = state + 1, *n_added = state + 2, *ended = state + 3;
     int64_t *user_done = state + 4, *item_done = user_done + P;
-    while (!value_of(ended)) { /* looked at before a block is claimed, so that nobody waits for one that never runs */
+    while (!value_of(ended)) { /* checked before a block is claimed, so that no thread waits for a block that never runs */
         const int64_t next = add_and_get(claimed, 1) - 1, t = next / P, a = next % P;
         if (t >= n_strata)
             return;
@@ -104,11 +104,11 @@ void strata_run(const strata_grid *grid, const sgd_config *config, int64_t n_str
         if (grid->n_fields > 2)
             wait_until(n_added, t);
         run_block(grid, config, strata[t] * P + a, scratch);
-        if (!(grid->loss[strata[t] * P + a] <= grid->limit)) /* true for NaN */
+        if (!(grid->loss[strata[t] * P + a] <= grid->limit)) /* also true for NaN */
             add_and_get(ended, 1);
         add_and_get(user_done + a, 1);
         add_and_get(item_done + item, 1);
-        if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last of its stratum */
+        if (grid->n_fields > 2 && add_and_get(n_done, 1) == P * (t + 1)) { /* the last block of its stratum */
             const int64_t first = grid->context_start[strata[t] * P];
             sgd_add_rows(grid->context_start[strata[t] * P + P] - first, grid->width, stride_of(grid),
                          grid->context_rows + first, grid->context_merge_weight + first, grid->own_rows, grid->own_scalars,

@@ -129,7 +129,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="do not fit each other"):
         ALSSide(start, index, np.ones(3, dtype=np.float32), ridge[:2], 50)
     for bad in ([0, 2, 1], [1, 1, 2], [0, 1, 3]):
-        with pytest.raises(IndexError, match="does not cut"):
+        with pytest.raises(IndexError, match="start does not rise"):
             ALSSide(np.array(bad), index, None, ridge[:2], 50)
     for bad in (-1, 50):
         with pytest.raises(IndexError, match="beyond the 50 rows"):

@@ -356,7 +356,7 @@ def test_a_kernel_refuses_losses_that_there_are_not():
 
 def test_hashing_refuses_what_does_not_fit():
     for values in (np.arange(3), np.zeros((3, 1), dtype=object)):
-        with pytest.raises(TypeError, match="no column of objects"):
+        with pytest.raises(TypeError, match="is not a column of objects"):
             hash_strings(values, np.empty(3, dtype=np.int32))
     assert integer_range(np.empty(0, dtype=np.int64)) == (0, -1)
     codes = np.empty(3, dtype=np.int32)
