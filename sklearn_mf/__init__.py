@@ -2,6 +2,7 @@
 
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder
+    from sklearn_mf._popular import MostPopularRecommender
     from sklearn_mf._prediction.seen import SeenPairs
     from sklearn_mf._ranker import MatrixFactorizationRanker
     from sklearn_mf._regressor import MatrixFactorizationRegressor
@@ -21,7 +22,13 @@ except ModuleNotFoundError as error:
     ) from error
 
 __version__ = "0.1.0"
-__all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRanker", "MatrixFactorizationRegressor"]
+__all__ = [
+    "TRUSTED_TYPES",
+    "MatrixFactorizationEncoder",
+    "MatrixFactorizationRanker",
+    "MatrixFactorizationRegressor",
+    "MostPopularRecommender",
+]
 
 # Types that a saved model contains, besides arrays, numbers and text: for skops.io.load(file, trusted=TRUSTED_TYPES).
 TRUSTED_TYPES: list[str] = [
@@ -30,6 +37,7 @@ TRUSTED_TYPES: list[str] = [
         MatrixFactorizationEncoder,
         MatrixFactorizationRanker,
         MatrixFactorizationRegressor,
+        MostPopularRecommender,
         ConfidenceRule,
         Preferences,
         PreferenceHyperparameters,

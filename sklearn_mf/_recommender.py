@@ -1,4 +1,4 @@
-"""Provide the common part of regressor and ranker: lists of users and items, computed from factors."""
+"""Provide the common part of all recommenders: predictions, and lists of users and items."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
 class Recommender(WholeStates):
-    """Compute predictions, lists and similarities from factors. Subclasses learn the factors."""
+    """Predict and recommend; subclasses learn the model."""
 
     _value_name: ClassVar[str]  # name of the predictions in data frames
 
@@ -50,7 +50,7 @@ class Recommender(WholeStates):
         """Replace all users by those of X, learned from these pairs; ``self`` is a copy of the estimator."""
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict ratings (regressor) or preferences (ranker) of pairs.
+        """Predict ratings (regressor), preferences (ranker) or popularity of pairs.
 
         Parameters
         ----------
@@ -167,6 +167,29 @@ class Recommender(WholeStates):
         question = Question(ids, n_items, exclude=X, candidates=candidates, caller="recommend_from")
         answer = frozen._answer(question, as_frame)
         return answer if as_frame else (ids, *answer)
+
+    def _frozen(self) -> Any:
+        """Copy the fitted estimator in its current state."""
+        frozen = frozen_copy(self)
+        if "categories_" not in vars(frozen):  # fitted estimators have it; scikit-learn's check is slower
+            check_is_fitted(frozen)
+        return frozen
+
+    def _answer(self, question: Question, as_frame: bool) -> Any:
+        """Compute the lists of a request; ``self`` is a copy of the estimator."""
+        with Threads(count_threads(self.n_jobs)) as threads:
+            lists = recommend(self._view_for(question), question, threads)
+        return lists.frame(self._value_name, question.caller) if as_frame else lists.arrays()
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = _CATEGORICAL_TAG
+        tags.input_tags.string = True
+        return tags
+
+
+class FactorRecommender(Recommender):
+    """Compute lists of users and similarities from factors. Subclasses learn the factors."""
 
     def recommend_users(
         self,
@@ -329,19 +352,6 @@ class Recommender(WholeStates):
         """
         return self._find_similar(0, users, check_count(n_users, "n_users"), as_frame)
 
-    def _frozen(self) -> Any:
-        """Copy the fitted estimator in its current state."""
-        frozen = frozen_copy(self)
-        if "categories_" not in vars(frozen):  # fitted estimators have it; scikit-learn's check is slower
-            check_is_fitted(frozen)
-        return frozen
-
-    def _answer(self, question: Question, as_frame: bool) -> Any:
-        """Compute the lists of a request; ``self`` is a copy of the estimator."""
-        with Threads(count_threads(self.n_jobs)) as threads:
-            lists = recommend(self._view_for(question), question, threads)
-        return lists.frame(self._value_name, question.caller) if as_frame else lists.arrays()
-
     def _find_similar(self, field: int, ids: ArrayLike, n: int, as_frame: bool) -> Any:
         """Find the most similar levels of a field."""
         frozen = self._frozen()
@@ -358,12 +368,6 @@ class Recommender(WholeStates):
     def item_factors_(self) -> np.ndarray:
         """Factor rows of the items, ``factors_[1]``."""
         return self.factors_[1]
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = _CATEGORICAL_TAG
-        tags.input_tags.string = True
-        return tags
 
 
 def _check_no_number(sample_weight: Any) -> None:

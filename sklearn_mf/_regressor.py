@@ -45,7 +45,7 @@ from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import MAX_CHUNK, as_table
 from sklearn_mf._prediction.own_contexts import without_owners
 from sklearn_mf._prediction.recommend import Question
-from sklearn_mf._recommender import Recommender, check_count
+from sklearn_mf._recommender import FactorRecommender, check_count
 from sklearn_mf._streaming import check_fit_input
 from sklearn_mf._training.fit import fit_first_batch, fit_steps, learn
 from sklearn_mf._training.fold_in import fold_in_levels
@@ -64,7 +64,7 @@ _TABLES = "_factors", "_biases"  # attributes with tables; pickled as arrays, un
 _DEVIATIONS_OF_BOUND = {"rating": 0.0, "lower": -1.0, "upper": 1.0}
 
 
-class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, Recommender):
+class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorRecommender):
     r"""Predict ratings by factorizing the matrix of users and items.
 
     This is collaborative filtering for explicit feedback. Each column of ``X`` is a categorical field: column 0 is the

@@ -16,7 +16,7 @@ most popular items.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_mf import MatrixFactorizationRanker
+from sklearn_mf import MatrixFactorizationRanker, MostPopularRecommender
 from sklearn_mf.datasets import make_ratings
 from sklearn_mf.metrics import ndcg_at_k, ranking_of_lists, recall_at_k
 from sklearn_mf.model_selection import PerUserShuffleSplit
@@ -31,29 +31,20 @@ print(f"{len(X)} clicks of 800 users on 400 items")
 # Make lists for each user
 # ------------------------
 # A fifth of the clicks of each user is held out. Each list has ten items of the whole
-# catalog, without those that the user has clicked on in the training part. The
-# most popular items need no model.
-
-
-def recommend_popular(X_train, users, k):
-    """Most popular items that a user has not clicked on."""
-    counts = np.bincount(X_train[:, 1], minlength=400)
-    scores = np.tile(counts, (len(users), 1)).astype(float)
-    rows = np.searchsorted(users, X_train[:, 0])
-    scores[rows, X_train[:, 1]] = -1
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
-
+# catalog, without those that the user has clicked on in the training part.
+# ``MostPopularRecommender`` does not learn from users: it gives all of them the most
+# popular items.
 
 split = PerUserShuffleSplit(4, test_size=0.2, random_state=0)
 found = {"most popular": [], "ranker": []}
 for train, test in split.split(X):
-    ranker = MatrixFactorizationRanker(rank=16, random_state=0).fit(X[train])
-    users = ranker.categories_[0]
-    lists = {
-        "most popular": recommend_popular(X[train], users, 10),
-        "ranker": ranker.recommend(users, 10, exclude=X[train])[0],
+    models = {
+        "most popular": MostPopularRecommender(),
+        "ranker": MatrixFactorizationRanker(rank=16, random_state=0),
     }
-    for name, items in lists.items():
+    for name, model in models.items():
+        users = model.fit(X[train]).categories_[0]
+        items, _ = model.recommend(users, 10)  # without the items of the training part
         ranking = ranking_of_lists(items, users, X[test], np.ones(len(test)))
         ndcg = ndcg_at_k(**ranking, k=10)
         recall = recall_at_k(**ranking, k=10, relevant=1)

@@ -84,8 +84,8 @@ def make_catalog_scorer(
     leave out these pairs too, so the score is too high. The scorer counts pairs to find this out. It cannot find it out
     for models that were fitted on a file or on a cluster.
 
-    ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as a
-    baseline that recommends the most popular items to everybody. A pipeline does not have these.
+    ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as the
+    baseline :class:`~sklearn_mf.MostPopularRecommender`. A pipeline does not have these.
 
     References
     ----------

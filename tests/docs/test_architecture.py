@@ -15,10 +15,11 @@ KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 
 # What each wing, or module of the top, imports of the package; wings without an entry of their own import nothing.
 IMPORTS_OF_WINGS = {
-    "__init__": {"_encoder", "_prediction", "_ranker", "_regressor", "_training"},
+    "__init__": {"_encoder", "_popular", "_prediction", "_ranker", "_regressor", "_training"},
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
     "_regressor": {"_base", "_ids", "_kernel.rows", "_prediction", "_recommender", "_streaming", "_training", "_utils"},
     "_ranker": {"_base", "_ids", "_prediction", "_recommender", "_training", "_utils", "metrics"},
+    "_popular": {"_base", "_ids", "_prediction", "_ranker", "_utils"},
     "_recommender": {"_base", "_ids", "_prediction", "_utils"},
     "_streaming": {"_base", "_ids", "_training", "_utils"},
     "_base": {"_ids", "_kernel.rows", "_prediction", "_training", "_utils"},

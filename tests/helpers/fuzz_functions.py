@@ -5,6 +5,8 @@ from itertools import islice
 from unittest.mock import patch
 
 import numpy as np
+import pandas as pd
+import polars as pl
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -72,6 +74,17 @@ def lists(choose, fields, n_users):
     return [listed(fields.levels[1][places]) for places in items]
 
 
+def as_frame(choose, fields, lists):
+    """Lists of the first users as a data frame with a row for each item."""
+    sizes = [len(row) for row in lists if isinstance(row, list)]
+    columns = {
+        "user": np.repeat(fields.levels[0][: len(sizes)], sizes),
+        "item": [item for row in lists if isinstance(row, list) for item in row],
+        "place": choose.argument([[place + 1 for size in sizes for place in range(size)]], [[1] * sum(sizes), 0, "x"]),
+    }
+    return choose.pick([pd.DataFrame, pl.DataFrame])(columns)
+
+
 def of_lists(choose):
     """Call a metric of lists."""
     fields, n_rows, n_users = Fields(choose, 2), choose.integer(1, 20), choose.integer(1, 2)
@@ -79,6 +92,8 @@ def of_lists(choose):
         {"user_column": [0], "item_column": [1]}, dict.fromkeys(("user_column", "item_column"), BAD_COLUMNS)
     )
     recommended, name = lists(choose, fields, n_users), choose.pick(["catalog_coverage", "novelty", "ranking_of_lists"])
+    if choose.chance(0.3) and isinstance(recommended, list):
+        recommended = as_frame(choose, fields, recommended)
     if name == "catalog_coverage":
         catalog = choose.argument([fields.levels[1]], [[], None, ["x"], "text", [None], [1, 1], {1}])
         return Call(name, metrics.catalog_coverage, (recommended,), {"catalog": catalog}, check=is_share)

@@ -5,7 +5,7 @@ import numpy as np
 from helpers.fuzz_choices import Call
 from helpers.fuzz_models import BAD_SIZES, NO_NUMBERS, SIZES, Fitted, check_lists, check_predictions, regressor
 from helpers.fuzz_tables import Fields, numbers, weights
-from sklearn_mf import MatrixFactorizationRanker
+from sklearn_mf import MatrixFactorizationRanker, MostPopularRecommender
 from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k, precision_at_k, recall_at_k
 
 STRENGTHS = [0, 0.01, 1, 3.0, np.float32(0.25), 1e-300, 1e300]
@@ -40,12 +40,18 @@ def ranker(choose, **keywords):
     return MatrixFactorizationRanker(**{**small, **choose.keywords(GOOD, BAD, 0.12), **keywords})
 
 
+def popular(choose, **keywords):
+    good = {name: GOOD[name] for name in ("relevant", "keep_pairs", "handle_unknown", "n_jobs")}
+    return MostPopularRecommender(**{**choose.keywords(good, BAD, 0.12), **keywords})
+
+
 def fit(choose):
-    fields, n_rows, model = Fields(choose, None if choose.is_bad() else 2), choose.integer(1, 30), ranker(choose)
+    fields, n_rows = Fields(choose, None if choose.is_bad() else 2), choose.integer(1, 30)
+    model = choose.pick([ranker, ranker, popular])(choose)
     X = fields.table(n_rows)
     y = numbers(choose, n_rows) if choose.chance(0.5) else None
     check = check_predictions(model, X, n_rows)
-    return Call("MatrixFactorizationRanker.fit", model.fit, (X, y, weights(choose, n_rows)), {}, model, check)
+    return Call(f"{type(model).__name__}.fit", model.fit, (X, y, weights(choose, n_rows)), {}, model, check)
 
 
 def fold_in(choose):
@@ -63,7 +69,7 @@ def fold_in(choose):
 
 
 def predict(choose):
-    fitted, n_rows = Fitted(choose, ranker, 2), choose.integer(1, 12)
+    fitted, n_rows = Fitted(choose, choose.pick([ranker, popular]), 2), choose.integer(1, 12)
     unknown = choose.chance(0.5) and fitted.model.handle_unknown != "error"
     X = fitted.fields.table(n_rows, unknown)
     return fitted.call("predict", X, check=check_predictions(fitted.model, X, n_rows))
@@ -71,12 +77,12 @@ def predict(choose):
 
 def lists(choose):
     """Lists of items for users, or of users for items."""
-    make, column = choose.pick([ranker, regressor]), choose.integer(0, 1)
+    make, column = choose.pick([(ranker, 0), (ranker, 1), (regressor, 0), (regressor, 1), (popular, 0)])
     fitted, n = Fitted(choose, make, 2), choose.integer(0, 6)
     unknown = choose.chance(0.3) and fitted.model.handle_unknown != "error"
     ids, size = fitted.fields.list_of_ids(column, n, unknown), choose.argument(SIZES, BAD_SIZES)
     kwargs = {"exclude": fitted.fields.table(3) if choose.chance(0.3) else None}
-    if make is ranker and fitted.model.keep_pairs and choose.chance(0.5):
+    if make is not regressor and fitted.model.keep_pairs and choose.chance(0.5):
         kwargs["exclude"] = choose.argument(["seen"], ["text", 5, [1], object()])
     if choose.chance(0.3):
         kwargs["candidates"] = fitted.fields.list_of_ids(1 - column, choose.integer(1, 5))
@@ -85,8 +91,8 @@ def lists(choose):
 
 
 def visitors(choose):
-    make = choose.pick([ranker, regressor])
-    keywords = {} if make is ranker else {"loss": "squared_error", "positive": False}
+    make = choose.pick([ranker, regressor, popular])
+    keywords = {"loss": "squared_error", "positive": False} if make is regressor else {}
     fitted, n_rows = Fitted(choose, make, 2, **keywords), choose.integer(1, 8)
     X, y = fitted.fields.table(n_rows, choose.is_bad()), numbers(choose, n_rows)
     size = choose.argument(SIZES, BAD_SIZES)
@@ -114,14 +120,15 @@ def check_score(value):
 
 
 def score(choose):
-    fitted = Fitted(choose, ranker, 2, keep_pairs=not choose.is_bad(), handle_unknown="ignore")
+    make = choose.pick([ranker, popular])
+    fitted = Fitted(choose, make, 2, keep_pairs=not choose.is_bad(), handle_unknown="ignore")
     n_rows = choose.integer(1, 12)
     X, y = fitted.fields.table(n_rows, choose.chance(0.3)), numbers(choose, n_rows)
     return fitted.call("score", X, y, weights(choose, n_rows), check=check_score)
 
 
 def catalog_scorer(choose):
-    make = choose.pick([ranker, regressor])
+    make = choose.pick([ranker, regressor, popular])
     fitted, n_rows = Fitted(choose, make, 2, handle_unknown="ignore"), choose.integer(1, 12)
     metric = choose.argument([ndcg_at_k, recall_at_k, precision_at_k], [np.mean, None, 5])
     relevant = choose.argument([None, 3, -1e300], ["text", [1], True, 1j])
