@@ -30,11 +30,11 @@ from sklearn_mf.metrics._scorer import RankingScorer, check_metric, metric_name
 def make_catalog_scorer(
     metric: Callable[..., float], *, X: Any, relevant: float | None = None, k: int = 10, **kwargs: Any
 ) -> CatalogScorer:
-    """Make a scorer of lists over the whole catalog, for cross-validation and search of both estimators.
+    """Make a scorer of recommended lists over the whole catalog, for cross-validation and hyperparameter search.
 
-    The scorer recommends ``k`` items to each user of the test fold. It chooses among all items that the estimator
-    knows, except those that the user has in ``X`` outside of the test fold. Then it computes the metric for the ranks
-    of the held-out items in these lists.
+    It works with both estimators. The scorer recommends ``k`` items to each user of the test fold. It chooses among all
+    items that the estimator knows, except those that the user has in ``X`` outside of the test fold. Then it computes
+    the metric for the ranks of the held-out items in these lists.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def make_catalog_scorer(
     is left. The weight of a user is the mean weight of the user's remaining pairs.
 
     A ``UserWarning`` is given if ``X`` has pairs that are neither in the test fold nor in the training part. The lists
-    leave out these pairs too, so the score is too high. The scorer counts pairs to find this out. It cannot find it out
-    for models that were fitted on a file or on a cluster.
+    leave out these pairs too, so the score is too high. The scorer counts pairs to detect this. It cannot detect it for
+    models that were fitted on a file or on a cluster.
 
     ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as the
     baseline :class:`~sklearn_mf.MostPopularRecommender`. A pipeline does not have these.
@@ -237,7 +237,7 @@ def _warn_of_others(n_outside: int, estimator: Any) -> None:
     warn_user(
         "X of make_catalog_scorer has pairs that are neither in the test fold nor in the training part: it has "
         f"{n_outside} other pairs of the users in the fold, but the model was fitted on {n_fitted} pairs. Lists leave "
-        "out all of them, so the score is too high. In a search on a training part, give the maker this part: "
+        "out all of them, so the score is too high. In a search on a training part, pass this part: "
         "X=X_train. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out rows "
         "on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
         UserWarning,
@@ -247,7 +247,8 @@ def _warn_of_others(n_outside: int, estimator: Any) -> None:
 def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray, int]:
     """Find the pairs that occur more often in X than in the fold.
 
-    Return their rows of X, which pairs of the fold they are, and how many different ones the users of the fold have.
+    Return the rows of X with these pairs, whether each pair of the fold is one of them, and how many of them (each
+    counted once) users of the fold have.
     """
     of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
     codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
@@ -269,7 +270,7 @@ def _rows_of(X: Any, rows: np.ndarray) -> Any:
 
 
 def _codes_in_common(column: Column, other: Column) -> list[np.ndarray]:
-    """Number the ids of two columns alike; ids of the second that the first does not have get one more number."""
+    """Give equal ids of two columns the same code. All ids that only the second column has get one extra code."""
     levels, codes = factorize(column)
     own, own_codes = factorize(other)
     places = find_ids(other.label, own, levels, "X of make_catalog_scorer has")

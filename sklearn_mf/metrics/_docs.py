@@ -20,8 +20,8 @@ y_score : array-like of shape (n_ratings,)
 """,
     "groups": """\
 groups : array-like of shape (n_ratings,)
-    Ids of the users: ints, text, categoricals and so on. Ratings are ranked within each group. Groups may also be
-    something else than users.
+    Ids of the users: ints, text, categoricals and so on. Ratings are ranked within each group. Groups need
+    not be users.
 """,
     "relevant": """\
 relevant : float
@@ -29,12 +29,12 @@ relevant : float
 """,
     "k": """\
 k : int or None, default=10
-    Number of best scores of each group that count, at least 1. None ranks whole groups.
+    Number of top ranks of each group that count, at least 1. With None, all ranks count.
 """,
     "sample_weight": """\
 sample_weight : array-like of shape (n_ratings,), default=None
-    Weights, at least 0. A rating of weight 0 is left out. The weight of a group is the mean weight of its other
-    ratings.
+    Weights, at least 0. A rating of weight 0 is left out. The weight of a group is the mean weight of its
+    remaining ratings.
 """,
 }
 

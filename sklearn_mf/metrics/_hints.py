@@ -13,23 +13,23 @@ _FOR_METRICS = (
     "make_catalog_scorer({name}, X=X, ...), which scores lists over the whole catalog."
 )
 _FOR_LISTS = (
-    "As scoring, give a function scorer(estimator, X, y) of your own, which calls estimator.recommend, and {name} with "
+    "As scoring, give your own function scorer(estimator, X, y). It calls estimator.recommend, and then {name} with "
     "the lists."
 )
 
 
 def metric_of_groups(function: Function) -> Function:
-    """Make a metric say which scorer to use if it gets an estimator, or no groups."""
+    """Make a metric raise an error that names the right scorers, if it gets an estimator, or no groups."""
     return _hinting(function, f"{{name}} is a metric, not a scorer. {_FOR_METRICS}", _FOR_METRICS)
 
 
 def metric_of_lists(function: Function) -> Function:
-    """Make a metric of lists say what a scorer is if it gets an estimator."""
+    """Make a metric of lists raise an error that says how to write a scorer, if it gets an estimator."""
     return _hinting(function, f"{{name}} takes lists, not an estimator. {_FOR_LISTS}")
 
 
 def maker_of_scorers(arguments: str) -> Callable[[Function], Function]:
-    """Make a function that returns scorers say so if it gets an estimator."""
+    """Make a maker of scorers raise an error that shows how to call it, if it gets an estimator."""
     advice = f"As scoring, give the scorer that it returns, such as {{name}}({arguments})."
     return lambda function: _hinting(function, f"{{name}} makes scorers, and is not one. {advice}")
 

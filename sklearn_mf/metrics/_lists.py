@@ -41,9 +41,9 @@ def ranking_of_lists(
     ----------
     recommended : array-like of shape (n_users, n_items), list of lists, or dataframe
         Ids of the items recommended to each user, best first, as ``recommend`` returns them. Lists may differ in
-        length. A place without an item (None, NaN, NaT, or the -1 that fills rows of int ids) counts 0. Or the data
-        frame of ``recommend(..., as_frame=True)``: the first column has the users, the second the items, and the column
-        "place" the places from 1 on.
+        length. A place without an item (None, NaN, NaT, or the -1 that fills rows of int ids) counts 0. It can
+        also be the data frame of ``recommend(..., as_frame=True)``: the first column has the users, the second has the
+        items, and the column "place" has the places from 1 on.
 
     users : array-like of shape (n_users,)
         Ids of the users of the lists, each once. If ``recommended`` is a data frame with a column "place", its users
@@ -150,9 +150,7 @@ class FlatLists:
     places: np.ndarray  # place of each id in its list, from 0
     n_rows: int
     max_length: int
-    owners: Column | None = (
-        None  # user of each id, if lists are a data frame; then lists are in the order of sorted users
-    )
+    owners: Column | None = None  # user of each id, if lists are a data frame, where lists are in sorted order of users
 
 
 def flatten_lists(recommended: Any) -> FlatLists:
@@ -298,7 +296,7 @@ def _find_held_out(
 
 
 def _find_pairs(lists: FlatLists, held_out: _HeldOut) -> np.ndarray:
-    """Find the place of each recommended id among the held-out pairs, -1 for what is not held out."""
+    """Find the place of each recommended id among the held-out pairs, -1 for ids that are not held out."""
     pairs, n_items = held_out.pairs, len(held_out.items)
     if not len(lists.ids) or not len(pairs):
         return np.full(len(lists.ids), -1)

@@ -1,9 +1,9 @@
 """Check the input of the ranking metrics, rank ratings within their groups, and sum over ties and groups.
 
-A *tie* is all ratings of one group with the same score. A rating with a score of its own is also a tie. If a tie of n
-ratings has a ratings above it, it takes the ranks a + 1 to a + n of its group. A metric is the mean over all orders of
-the ratings of each tie (McSherry and Najork 2008). So metrics only need sums over ties and groups, and never an order
-within a tie.
+A *tie* is all ratings of one group with the same score. A rating with a score of its own is also a tie. If m ratings
+are above a tie of n ratings, the tie takes the ranks m + 1 to m + n of its group. A metric is the mean over all orders
+of the ratings of each tie (McSherry and Najork 2008). So metrics only need sums over ties and groups, and never an
+order within a tie.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _order_best_first(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def enumerate_runs(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the elements of runs of these sizes: return the run of each, from 0, and its place in the run, from 1."""
+    """Number the elements of runs of these sizes. Return the run of each, from 0, and its place in the run, from 1."""
     run = np.repeat(np.arange(len(sizes)), sizes)
     return run, np.arange(1, len(run) + 1) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 

@@ -84,7 +84,7 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
 
 
 class RankingScorer:
-    """Score an estimator by a metric of the ranking within users; made by :func:`make_ranking_scorer`."""
+    """Score an estimator by a metric that ranks the ratings of each user; made by :func:`make_ranking_scorer`."""
 
     def __init__(self, metric: Callable[..., float], user_column: int | str, kwargs: dict[str, Any]):
         self._metric = metric
@@ -105,7 +105,7 @@ class RankingScorer:
         return f"make_ranking_scorer({', '.join([metric_name(self._metric), *keywords])})"
 
     def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> RankingScorer:
-        """Set whether, or under what name, weights are routed to this scorer; see scikit-learn's metadata routing."""
+        """Set whether weights are passed to this scorer, or under which name; see metadata routing of scikit-learn."""
         if not sklearn.get_config()["enable_metadata_routing"]:
             raise RuntimeError(
                 "This method is only available when metadata routing is enabled. You can enable it using "
@@ -117,7 +117,7 @@ class RankingScorer:
         return self
 
     def _accept_sample_weight(self) -> bool:
-        """Return True, as weights can be given. Without metadata routing, scikit-learn asks scorers in a dict."""
+        """Return True, as weights can be given. scikit-learn calls this for scorers in a dict, without routing."""
         return True
 
     def get_metadata_routing(self) -> MetadataRequest:
@@ -145,7 +145,7 @@ def check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     """Check a metric and its keyword arguments now, so that a search does not fail after its first fit."""
     given = [name for name in _ARGUMENTS_FROM_SCORER if name in kwargs]
     if given:
-        raise TypeError(f"{given[0]} must not be given: the scorer passes it for the ratings that it is called with.")
+        raise TypeError(f"{given[0]} must not be given: the scorer passes it to the metric.")
     try:
         signature = inspect.signature(metric)
     except (TypeError, ValueError):  # not a callable, or one without a signature

@@ -130,8 +130,8 @@ def hit_rate_at_k(
 ) -> float:
     r"""Compute the share of groups that have a relevant rating among their first k.
 
-    Groups without any relevant rating are left out of the mean. With tied scores, a group counts with the share of the
-    orders of the ties that have a relevant rating among the first k.
+    Groups without any relevant rating are left out of the mean. With tied scores, a group counts as the share of
+    all orders of the ties in which a relevant rating is among the first k.
 
     If k is at least the size of a group with a relevant rating, the group counts 1 for every model.
 
@@ -299,7 +299,7 @@ def _count_relevant_in_top(rankings: Rankings, tie_relevant: np.ndarray, k: int)
 
 
 def _find_first_relevant_ties(rankings: Rankings, tie_relevant: np.ndarray) -> np.ndarray:
-    """Find the first tie with a relevant rating in each group; it has the first relevant rating in every order."""
+    """Find the first tie with a relevant rating in each group. The first relevant rating is in it in every order."""
     return np.flatnonzero((tie_relevant > 0) & (rankings.sum_above(tie_relevant) == 0))
 
 
@@ -310,4 +310,4 @@ def _log_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 def _explain_none_relevant(relevant: float) -> str:
     """Return why a metric of relevant ratings is undefined."""
-    return f"no group has a relevant rating, one of {relevant} or above"
+    return f"no group has a relevant rating ({relevant} or above)"

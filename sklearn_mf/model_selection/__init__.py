@@ -1,8 +1,8 @@
-"""Split ratings into training and test parts, for ``cv=`` or to iterate over: by user, at random, or by time.
+"""Split ratings into training and test parts: by user, at random, or by time. Use the splitters as ``cv``.
 
 Column 0 of ``X`` has the users and column 1 the items, unless ``user_column`` and ``item_column`` name other columns.
-The random splits yield rows in random order, the splits by time in the order of ``X``. No split depends on what ids are
-called.
+The random splits yield rows in random order, and the splits by time yield them in the order of ``X``. Splits do not
+change if ids are renamed.
 
 :func:`prequential_predict` predicts each batch of ratings, then learns from it.
 """

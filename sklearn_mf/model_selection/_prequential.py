@@ -41,8 +41,8 @@ def prequential_predict(
     Parameters
     ----------
     estimator : estimator
-        An estimator with ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it on the ratings known before. If it
-        is not fitted, it only learns from the first batch, and the predictions of this batch are NaN. Later batches
+        An estimator with ``fit``, ``partial_fit(X, y)`` and ``predict(X)``. Fit it on earlier ratings. If it is not
+        fitted, it learns from the first batch without predicting it, so these predictions are NaN. Later batches
         usually have new users and items, so do not set ``handle_unknown="error"``.
 
     X : array-like or dataframe of shape (n_ratings, n_columns)
@@ -149,7 +149,7 @@ def _check_learns(estimator: Any) -> None:
     if isinstance(estimator, type):
         raise TypeError(f"estimator is the class {estimator.__name__}. Give an instance: {estimator.__name__}().")
     if not hasattr(estimator, "partial_fit") or not hasattr(estimator, "predict"):
-        inner = " Give the estimator in it." if hasattr(estimator, "steps") or hasattr(estimator, "estimator") else ""
+        inner = " Give the inner estimator." if hasattr(estimator, "steps") or hasattr(estimator, "estimator") else ""
         raise TypeError(
             f"{_NAME} needs an estimator with partial_fit and predict, but {type(estimator).__name__} does not have "
             f"both.{inner}"
@@ -168,7 +168,7 @@ def _is_fitted(estimator: Any) -> bool:
 def _number_batches(X: Any, n_rows: int, batch_size: int | None, batches: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the values of the batches, and the number of each row's batch."""
     if (batch_size is None) == (batches is None):
-        raise ValueError("Give either batch_size (batches in the order of the rows) or batches (a value per row).")
+        raise ValueError("Give either batch_size (batches in the order of the rows) or batches (one value per row).")
     if batches is None:
         check_count(batch_size, "batch_size", "It is the number of ratings in a batch.")
         size = min(batch_size, n_rows)

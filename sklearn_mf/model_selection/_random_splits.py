@@ -1,7 +1,7 @@
 """Split ratings at random: within users, or with every user and item kept in training.
 
-Rows are yielded in random order, as :class:`~sklearn.model_selection.ShuffleSplit` does. So the first part of a
-training set is a random part of it, which learning curves rely on.
+Rows are yielded in random order, as :class:`~sklearn.model_selection.ShuffleSplit` does. So the first rows of a
+training set are a random sample of it. Learning curves rely on this.
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ class PerUserShuffleSplit(_RandomSplit):
         Number of splits, at least 1. They are drawn independently.
 
     test_size : float or int, default=0.2
-        A float between 0 and 1 is the share of the n ratings of each user to hold out. It is rounded (half up), but one
-        rating always stays in training: ``min(floor(test_size * n + 0.5), n - 1)``. So with 0.2, users with one or two
-        ratings stay in training. An int, at least 1, is the number of ratings of each user to hold out. Users with no
-        more ratings than this stay in training. If rounding makes the test part more than a tenth larger or smaller
-        than the share of all ratings, a ``UserWarning`` says so.
+        A float between 0 and 1 is the share of the n ratings of each user to hold out. The number is rounded (half up),
+        but one rating always stays in training: ``min(floor(test_size * n + 0.5), n - 1)``. So with 0.2, users with one
+        or two ratings stay in training. An int, at least 1, is the number of ratings of each user to hold out. Users
+        with this number of ratings or fewer stay in training. If rounding makes the test part more than a tenth larger
+        or smaller than this share of all ratings, a ``UserWarning`` says so.
 
     random_state : int, RandomState instance or None, default=None
         Seed. Pass an int to get the same splits on every call.
@@ -190,9 +190,9 @@ class WarmShuffleSplit(_RandomSplit):
     item stays in training. Apart from this condition, the test part is a random sample. Ratings of users and items with
     few ratings are in it less often. The only rating of a user or item is never in it.
 
-    If there are not enough such ratings, all of them are held out. If this is less than 90 % of ``test_size``, a
-    ``UserWarning`` says so. No rating can be added to these. A search over all ways to hold out ratings (a minimum edge
-    cover) would find some more, up to 5 % on ratings with a long tail.
+    If fewer ratings than ``test_size`` can be held out, the test part is smaller. If it has less than 90 % of
+    ``test_size``, a ``UserWarning`` says so. No rating can then be added to the test part. A search over all possible
+    test parts (a minimum edge cover) would find a larger one, by up to 5 % on ratings with a long tail.
 
     Examples
     --------

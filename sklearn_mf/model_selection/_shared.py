@@ -13,7 +13,7 @@ from sklearn_mf._ids.pick import pick_column
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf._utils.warnings import warn_user
 
-_LARGEST_ERROR_WITHOUT_WARNING = 0.1  # of the ratings that test_size asks to hold out
+_LARGEST_ERROR_WITHOUT_WARNING = 0.1  # share of the ratings that test_size asks for
 
 
 def check_count(count: int, name: str, advice_on_shares: str) -> int:
@@ -54,7 +54,7 @@ def count_test_rows(test_size: float, n_rows: int) -> float:
 
 
 def check_rows(splitter: Any, X: Any, y: Any, groups: Any) -> int:
-    """Check that X and y have as many rows, and return their number."""
+    """Check that X and y have the same number of rows, and return it."""
     check_consistent_length(X, y, groups)
     if groups is not None:
         warn_user(f"The groups parameter is ignored by {type(splitter).__name__}.", UserWarning)
@@ -62,7 +62,7 @@ def check_rows(splitter: Any, X: Any, y: Any, groups: Any) -> int:
 
 
 def count_rows(name: str, X: Any, y: Any) -> int:
-    """Check that X and y have as many rows, at least one, and return their number."""
+    """Check that X and y have the same number of rows, at least one, and return it."""
     check_consistent_length(X, y)
     if not hasattr(X, "shape") and not hasattr(X, "__len__"):
         raise ValueError(f"{name} splits the rows of X, but X is {X!r}. Give a table.")
@@ -73,7 +73,7 @@ def count_rows(name: str, X: Any, y: Any) -> int:
 
 
 def encode_columns(splitter: Any, X: Any, parameters: list[str]) -> list[np.ndarray]:
-    """Return the codes of the ids in the columns of X that these parameters of the splitter name."""
+    """Encode the columns of X that these parameters of the splitter name: return the codes of their ids."""
     name = type(splitter).__name__
     picked = [pick_column(X, getattr(splitter, parameter), parameter, name) for parameter in parameters]
     columns = [split_column(ids, label) for label, ids in picked]

@@ -65,16 +65,16 @@ class _TimeSplit(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If times are given twice or not at all; if their number is not that of the rows; if they are missing, or
-            neither numbers nor datetimes; if a part would be empty; if times and X are from pandas and have the same
-            index labels in different order.
+            If times are given twice or not at all; if their number differs from the number of rows; if they are
+            missing, or neither numbers nor datetimes; if a part would be empty; if times and X are from pandas and have
+            the same index labels in different order.
 
         Warns
         -----
         UserWarning
-            If times are float32 or float16 and too large for whole numbers; if the test part is more than a tenth
-            larger or smaller than ``test_size``; if, for most users, times are tied, so that the order of rows decides
-            which ratings are the last.
+            If times are float32 or float16 and so large that neighboring values are more than 1 apart; if the test part
+            is more than a tenth larger or smaller than ``test_size``; if most users have equal times in both parts, so
+            that the order of rows decides which ratings are the last.
         """
         n_rows = check_rows(self, X, y, groups)
         is_test = self._mark_test_rows(*choose_times(type(self).__name__, self.times, times, X, n_rows), X)
@@ -126,7 +126,7 @@ class LeaveLastOut(_TimeSplit):
 
     times : array-like of shape (n_ratings,), default=None
         Time of each row of X, by position. Give numbers, such as seconds since 1970 (float32 has too few digits for
-        these), or datetimes, all with or all without a time zone. If two times are equal, the rating in the lower row
+        these), or datetimes, all with or all without a time zone. If two times are equal, the rating in the later row
         counts as the later one. With None, pass times to ``split``, or by metadata routing.
 
     user_column : int or str, default=0
@@ -154,19 +154,19 @@ class LeaveLastOut(_TimeSplit):
     """
 
     def __init__(self, n: int = 1, *, times: ArrayLike | None = None, user_column: int | str = 0):
-        self.n = check_count(n, "n", "It is the number of ratings of each user; GlobalTimeSplit has a share of all.")
+        self.n = check_count(n, "n", "It is a number of ratings. To hold out a share of all, use GlobalTimeSplit.")
         self.times = times
         self.user_column = check_column(user_column, "user_column")
 
     def _mark_test_rows(self, times: np.ndarray, kind: str, X: Any) -> np.ndarray:
-        """Mark the last rows of each user who has more."""
+        """Mark the last n rows of each user who has more than n rows."""
         (users,) = encode_columns(self, X, ["user_column"])
         n_ratings = np.bincount(users)
         n_test = np.where(n_ratings > self.n, min(self.n, len(users)), 0)
         if not n_test.any():
             raise ValueError(
-                f"No user has more than n={self.n} ratings (the largest number is {n_ratings.max()}). So no rating "
-                "can be held out while the user keeps one for training."
+                f"No user has more than n={self.n} ratings (the largest number is {n_ratings.max()}). So no user "
+                "would keep a rating for training."
             )
         is_test = mark_last_of_each(users, np.argsort(times, kind="stable"), n_test)
         self._warn_of_ties(users, times, is_test, n_test > 0)
@@ -182,8 +182,8 @@ class LeaveLastOut(_TimeSplit):
         if n_ties > n_cut / 2 and n_ties > 1:
             warn_user(
                 f"Of {n_cut} users with ratings in the test part, {n_ties} have ties in time: ratings in training and "
-                "in the test part have the same time. The order of the rows decides which are the last. Give finer "
-                "times.",
+                "in the test part have the same time. The order of the rows decides which are the last. Give more "
+                "precise times.",
                 UserWarning,
             )
 
@@ -191,17 +191,18 @@ class LeaveLastOut(_TimeSplit):
 class GlobalTimeSplit(_TimeSplit):
     """Train on the ratings before a point in time, the same for all users, and test on the later ones.
 
-    Use it to measure how well the model would have predicted later ratings at that time. Training has nothing of the
-    future [1]_, so there is no leakage. Users and items that appeared later are unknown: the test part has cold starts.
+    Use it to measure how well the model would have predicted later ratings at that time. The training part has no
+    later ratings [1]_, so there is no leakage. Users and items that appeared later are unknown: the test part has cold
+    starts.
 
     :class:`~sklearn.model_selection.TimeSeriesSplit` is different: it splits by the number of rows, in their order.
 
     Parameters
     ----------
     at : number, datetime or str, default=None
-        First instant of the test part, of the type of ``times``. For datetimes without a time zone it may be ISO 8601
-        text, such as "1998-03-01" or "1998-03-01T12:30". None chooses it by ``test_size``. A number between 0 and 1
-        raises an error, because it looks like a share.
+        First instant of the test part, of the same type as ``times``. For datetimes without a time zone it may be ISO
+        8601 text, such as "1998-03-01" or "1998-03-01T12:30". None chooses it by ``test_size``. A number between 0 and
+        1 raises an error, because it looks like a share.
 
     test_size : float or int, default=None
         A float between 0 and 1 is the share of all ratings to test on, the latest ones. An int is their number, at
@@ -252,13 +253,13 @@ class GlobalTimeSplit(_TimeSplit):
         if self.at is not None:
             return self._mark_from_instant(times, kind)
         ordered = np.sort(times)
-        cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # numbers of rows that are earlier than all others
+        cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1  # possible numbers of training rows
         if not len(cuts):
             raise ValueError(f"All {len(times)} ratings have the same time ({times[0]}), so they cannot be split.")
         test_size = 0.2 if self.test_size is None else self.test_size
         n_asked = count_test_rows(test_size, len(times))
         cut = cuts[np.argmin(np.abs(cuts - (len(times) - n_asked)))]
-        why = "ratings with equal times stay together, and {} have the time {}. Give at=, or finer times."
+        why = "ratings with equal times stay together, and {} have the time {}. Give at=, or more precise times."
         around = [ordered[cut - 1], ordered[cut]]
         n_at = [np.count_nonzero(times == instant) for instant in around]
         why = why.format(max(n_at), around[int(np.argmax(n_at))])

@@ -172,8 +172,8 @@ def test_estimators_of_scikit_learn():
         ({"sample_weight": [1.0]}, ValueError, r"sample_weight.shape == \(1,\), expected \(5,\)"),
         ({"sample_weight": [0] * 5}, ValueError, "all zero"),
         ({"estimator": BayesianRidge()}, TypeError, "BayesianRidge does not have both.$"),
-        ({"estimator": make_pipeline(StandardScaler(), SGDRegressor())}, TypeError, "Give the estimator in it"),
-        ({"estimator": GridSearchCV(SGDRegressor(), {})}, TypeError, "Give the estimator in it"),
+        ({"estimator": make_pipeline(StandardScaler(), SGDRegressor())}, TypeError, "Give the inner estimator"),
+        ({"estimator": GridSearchCV(SGDRegressor(), {})}, TypeError, "Give the inner estimator"),
         ({"estimator": RunningMean}, TypeError, r"the class RunningMean. Give an instance: RunningMean\(\)"),
         (
             {"estimator": SGDRegressor(), "return_std": True},

@@ -460,7 +460,7 @@ def test_narrow_ints_are_not_run_over(dtype):
 def test_a_share_in_place_of_an_instant(share):
     with pytest.raises(ValueError, match=r"at=.* must be an instant, but looks like a share.* use test_size="):
         GlobalTimeSplit(share)
-    with pytest.raises(TypeError, match=r"n must be an int.*GlobalTimeSplit has a share"):
+    with pytest.raises(TypeError, match=r"n must be an int.* use GlobalTimeSplit"):
         LeaveLastOut(share)
 
 

@@ -167,7 +167,7 @@ def test_users_and_items_are_not_one_column():
         (True, TypeError, r"_column must be the position \(int\) or name \(str\) of a column, not True"),
         (1.0, TypeError, r"_column must be the position \(int\) or name \(str\) of a column, not 1.0"),
         (None, TypeError, "_column must be the position.*, not None"),
-        (-1, ValueError, "_column == -1, must be >= 0: positions are counted from 0, from the left"),
+        (-1, ValueError, "_column == -1, must be >= 0. Positions are counted from 0, from the left"),
     ],
 )
 def test_places_refused(cls, column, error, message):
