@@ -380,7 +380,8 @@ def test_fold_in_without_weights_where_those_of_fit_were_far_from_one(weight):
     X, y = pairs()
     for ratings in (None, y):
         fitted = model().fit(X, ratings, np.full(len(X), weight))
-        fitted.fold_in([[999, 3], [999, 4]], None if ratings is None else [4.0, 5.0])
+        with pytest.warns(UserWarning, match="weights of fit were .* on average, but this call has no sample_weight"):
+            fitted.fold_in([[999, 3], [999, 4]], None if ratings is None else [4.0, 5.0])
         assert np.isfinite(fitted.predict([[999, 3]])).all()
 
 
