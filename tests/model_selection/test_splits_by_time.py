@@ -287,15 +287,19 @@ def test_times_given_twice(cls):
         (
             NAIVE[0],
             AWARE,
-            r"one of datetimes without a time zone, but times are datetimes with.*pd.Timestamp\(at\).tz_localize",
+            r"times are datetimes with a time zone, but at .*without a time zone.*pd.Timestamp\(at\).tz_localize",
         ),
-        (AWARE[0], NAIVE, r"one of datetimes with a time zone, but times are datetimes without.*times.tz_localize\("),
+        (AWARE[0], NAIVE, r"times are datetimes without a time zone, but at .*with a time zone.*times.tz_localize\("),
         (
             NAIVE[0],
             SECONDS,
-            r"times are numbers. Convert times with pd.to_datetime\(times, unit=\"s\"\).*timestamp\(\)",
+            r"times are numbers, but at .* Convert times with pd.to_datetime\(times, unit=\"s\"\).*timestamp\(\)",
         ),
-        (AWARE[0], SECONDS, r"times are numbers. Convert times with pd.to_datetime\(times, unit=\"s\", utc=True\)"),
+        (
+            AWARE[0],
+            SECONDS,
+            r"times are numbers, but at .* Convert times with pd.to_datetime\(times, unit=\"s\", utc=True\)",
+        ),
         (0, SECONDS, "at=0 leaves the training part empty: times are from 1400000000 to 1700000000"),
         (2e9, SECONDS, "leaves the test part empty"),
     ],
@@ -432,7 +436,9 @@ def test_a_point_in_time_of_few_digits():
 @pytest.mark.parametrize("cls", BY_TIME)
 def test_ints_that_would_be_rounded_to_floats(cls):
     for times in ([2**60 + 1, 2**60, 1.5, 3, 4], [2**63 + 5, -1, 2, 3, 4], [1, 2, 3, 4.5, 10**40 + 1]):
-        with pytest.raises(ValueError, match=r"times has the int .*, which does not fit into float64|must be numbers"):
+        with pytest.raises(
+            ValueError, match=r"times has .*the int .*, which does not fit into float64|must be numbers"
+        ):
             next(cls(times=times).split(USERS))
 
 
