@@ -93,7 +93,7 @@ def read_name(name: str) -> Name:
 
 
 def _split_word(word: str) -> list[str]:
-    """Split userid into user and id, and take the plural off; return other words as they are."""
+    """Split userid into user and id, and remove the s of plurals; return other words as they are."""
     for stem in (word, word.removesuffix("s")):
         if stem in _ROLES or stem in _NEUTRAL:
             return [stem]

@@ -24,7 +24,7 @@ TIMEOUT = 30.0  # seconds in which the server must send something
 _BLOCK_BYTES = 2**20  # bytes that are read at a time
 _HOSTS = ("files.grouplens.org", "grouplens.org")  # allowed hosts of redirects, besides the requested host
 
-# Retried are request timeout, too many requests, and all codes from 500 on. A full disk is not.
+# These are retried: request timeout, too many requests, and all codes from 500 on. A full disk is not.
 _TEMPORARY_STATUS_CODES = (408, 429)
 _TEMPORARY_ERRORS = (URLError, TimeoutError, ConnectionError, ssl.SSLError, HTTPException)
 

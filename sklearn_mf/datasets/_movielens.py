@@ -29,7 +29,7 @@ MD5 = {
     "25m": "6b51fb2759a8657d3bfcbfc42b592ada",
 }
 
-_LARGEST_GROWTH = 2  # an archive may be this many times as large as it was when this was written
+_LARGEST_GROWTH = 2  # largest allowed size of an archive, relative to its size in LAYOUTS
 
 _DESCR = """MovieLens {variant}: {n_ratings} ratings of films.
 
@@ -142,11 +142,11 @@ def fetch_movielens(
 
     Notes
     -----
-    A download is compared with an MD5 checksum. This module has the checksums of 100k, 1m, 20m and 25m, as public
-    repositories quote them from the files that GroupLens publishes. No such source was found for 10m and 32m, and
-    latest-small changes. For these three, the checksum file next to the archive (such as ``ml-10m.zip.md5``) is
-    downloaded from GroupLens. If this fails, a warning says so, and the archive is used without a check. Archives found
-    on disk are not checked again.
+    A download is compared with an MD5 checksum. This module has the checksums of 100k, 1m, 20m and 25m. GroupLens
+    publishes them, and they were taken from public repositories that quote them. No such source was found for 10m and
+    32m, and latest-small changes. For these three, the checksum file next to the archive (such as ``ml-10m.zip.md5``)
+    is downloaded from GroupLens. If this fails, a warning says so, and the archive is used without a check. Archives
+    found on disk are not checked again.
 
     References
     ----------
@@ -176,8 +176,8 @@ def fetch_movielens(
     if location is None:
         if not download_if_missing:
             raise OSError(
-                f"Data not found and `download_if_missing` is False: neither ml-{variant}.zip nor the folder "
-                f"ml-{variant} with {layout.ratings} in it is in {home} or in {home / 'movielens'}."
+                f"Data not found and `download_if_missing` is False: {home} and {home / 'movielens'} have "
+                f"neither ml-{variant}.zip nor a folder ml-{variant} with {layout.ratings}."
             )
         location = _download(home / "movielens", variant, n_retries, delay)
     try:

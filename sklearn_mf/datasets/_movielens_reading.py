@@ -51,7 +51,7 @@ _GENRES_100K = [
 # fmt: on
 _GENRES_OF_NONE = ("unknown", "(no genres listed)")
 
-_LARGEST_LINE = 64  # bytes of a rating, on average; in the publisher's files it is below 28
+_LARGEST_LINE = 64  # largest mean size of a rating, in bytes; below 28 in the published files
 _LARGEST_TABLE = 2**24  # bytes of films or of people; the publisher's have 4 MB at most
 _LONGEST_LINE_SHOWN = 1000  # bytes that are decoded for a message, which shows fewer characters
 _ADVICE = "Remove it. The next call downloads it again."

@@ -161,7 +161,7 @@ def _find_separator(text: str) -> str:
     """Find the separator that gives at least three values in the first line and, if possible, as many in the next
     lines.
 
-    Text in quotes does not count. If no separator is found, it is a comma.
+    Text in quotes does not count. If no separator is found, the comma is used.
     """
     head = text[:_N_CHARACTERS_TRIED]
     for sample in (_QUOTED.sub("", head), head):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_MOST_DIGITS = 18  # most digits of an int that surely fits into 64 bits
+_MOST_DIGITS = 18  # all ints with this many digits fit into 64 bits
 
 
 def is_number(token: str) -> bool:

@@ -76,9 +76,10 @@ def make_catalog_scorer(
 
     Notes
     -----
-    These are left out: unknown users and pairs that are both in the test fold and outside of it, with a warning;
-    unknown items, and users without a relevant pair. The score is NaN, with an ``UndefinedMetricWarning``, if no user
-    is left. The weight of a user is the mean weight of the user's remaining pairs.
+    Unknown users, and pairs that are both in the test fold and outside of it, are left out with a warning. Unknown
+    items, and users without a relevant pair, are left out without a warning. The score is NaN, with an
+    ``UndefinedMetricWarning``, if no user is left. The weight of a user is the mean weight of the user's remaining
+    pairs.
 
     A ``UserWarning`` is given if ``X`` has pairs that are neither in the test fold nor in the training part. The lists
     leave out these pairs too, so the score is too high. The scorer counts pairs to detect this. It cannot detect it for

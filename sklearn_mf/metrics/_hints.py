@@ -31,7 +31,7 @@ def metric_of_lists(function: Function) -> Function:
 def maker_of_scorers(arguments: str) -> Callable[[Function], Function]:
     """Make a maker of scorers raise an error that shows how to call it, if it gets an estimator."""
     advice = f"As scoring, give the scorer that it returns, such as {{name}}({arguments})."
-    return lambda function: _hinting(function, f"{{name}} makes scorers, and is not one. {advice}")
+    return lambda function: _hinting(function, f"{{name}} makes scorers, but is not a scorer itself. {advice}")
 
 
 def _hinting(function: Function, if_estimator: str, if_no_groups: str | None = None) -> Function:

@@ -299,7 +299,7 @@ def _count_relevant_in_top(rankings: Rankings, tie_relevant: np.ndarray, k: int)
 
 
 def _find_first_relevant_ties(rankings: Rankings, tie_relevant: np.ndarray) -> np.ndarray:
-    """Find the first tie with a relevant rating in each group. The first relevant rating is in it in every order."""
+    """Find the first tie with a relevant rating in each group. It has the first relevant rating in every order."""
     return np.flatnonzero((tie_relevant > 0) & (rankings.sum_above(tie_relevant) == 0))
 
 

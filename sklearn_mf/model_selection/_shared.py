@@ -37,7 +37,7 @@ def check_test_size(test_size: Any) -> Any:
 
 
 def warn_of_test_size(splitter: Any, test_size: float, n_asked: float, n_test: int, why: str) -> None:
-    """Warn if the number of ratings held out is more than a tenth off what ``test_size`` asks for."""
+    """Warn if the number of ratings held out differs by more than a tenth from ``test_size``."""
     if abs(n_test - n_asked) > max(_LARGEST_ERROR_WITHOUT_WARNING * n_asked, 1):
         warn_user(
             f"{type(splitter).__name__} holds out {n_test} ratings instead of {n_asked:.0f} (test_size={test_size}): "

@@ -98,7 +98,7 @@ class _TimeSplit(BaseCrossValidator):
         return 1
 
     def __repr__(self) -> str:
-        """Show the splitter as scikit-learn does, with the number of times instead of the times."""
+        """Show the splitter as scikit-learn does, but with the length of ``times`` instead of its values."""
         shown = copy.copy(self)
         with suppress(TypeError):  # None has no length; other objects without a length are rejected by split
             shown.times = TimesPlaceholder(len(self.times))
@@ -276,7 +276,7 @@ class GlobalTimeSplit(_TimeSplit):
             part = "training" if is_test.all() else "test"
             raise ValueError(
                 f"at={self.at!r} leaves the {part} part empty: times are from {times.min()} to {times.max()}. Ratings "
-                f"before this instant are the training part, the others the test part.{hint_at_seconds(times)}"
+                f"before this instant are the training part, the others are the test part.{hint_at_seconds(times)}"
                 f"{self._hint_at_test_size()}"
             )
         return is_test

@@ -37,7 +37,7 @@ _STYLES = {
     "by_item_": ("s", "C1", "By item"),
     "by_user_": ("^", "C2", "By user"),
 }
-_APART = 1.5  # percent of the ratings: so that intervals of different tables do not lie on one another
+_APART = 1.5  # percent of the ratings: so that intervals of different tables do not overlap
 _LEAST_SPAN_OF_SHARES = 40  # percent: so that a difference of one percent looks small
 
 
@@ -448,7 +448,7 @@ def _check_confidence(confidence: Any) -> float:
 
 
 def _choose_edges(values: np.ndarray, n_bins: int) -> np.ndarray:
-    """Return the first value of each bin but the lowest, for bins of about equal counts."""
+    """Return the first value of each bin except the lowest, for bins of about equal counts."""
     n_bins = min(n_bins, len(values))
     return np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins, method="higher"))
 

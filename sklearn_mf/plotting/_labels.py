@@ -56,12 +56,12 @@ def place_labels(
     line_kw: dict[str, Any] | None,
     asked: bool,
 ) -> dict[int, Annotation]:
-    """Write ``texts`` beside ``points[labeled]``, the first ones first, and leave out those without a free place.
+    """Write ``texts`` beside ``points[labeled]``, in this order, and leave out those without a free place.
 
     This is a greedy search over a fixed list of places, as in Christensen, Marks and Shieber (1995). A place is free if
     it is inside the axes and covers no label, line or ring of an earlier label. The label gets the nearest free place.
     Of equally near places, it gets the one that covers the fewest points. With ``asked``, labels cover none of the
-    points in ``labeled``, and may go anywhere in the axes. ``radii`` are those of the rings, in points. Returns the
+    points in ``labeled``, and may go anywhere in the axes. ``radii`` are the radii of the rings. Returns the
     placed labels by row of ``points``. The search uses pixels, so it is right only for the current size of the figure.
     """
     settle_layout(ax)

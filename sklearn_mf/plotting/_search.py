@@ -302,7 +302,7 @@ class SearchHeatMapDisplay:
         own = _KEYWORDS_OF_KINDS[self.kind]
         for name in given.keys() - set(own):
             if given[name]:
-                raise ValueError(f'{name} is not for kind="{self.kind}", which is drawn here: give {" or ".join(own)}.')
+                raise ValueError(f'{name} is not used for kind="{self.kind}". Give {" or ".join(own)} instead.')
         self.ax_ = make_axes_if_none(ax)
         self.figure_ = self.ax_.figure
         self.im_ = self.text_ = self.errorbar_ = self.scatter_ = self.colorbar_ = None
@@ -341,7 +341,7 @@ class SearchHeatMapDisplay:
         self.best_ = ax.add_patch(Rectangle((column - inset, row - inset), 2 * inset, 2 * inset, **kw))
 
     def _plot_line(self, errorbar_kw: dict[str, Any] | None, best_kw: dict[str, Any] | None) -> None:
-        """Draw the scores over one parameter; values that are no numbers are not joined."""
+        """Draw the scores over one parameter; values that are not numbers are not joined."""
         from matplotlib.lines import Line2D
 
         places = _set_axis(self.ax_.xaxis, self.x_values)

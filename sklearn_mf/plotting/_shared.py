@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # An axis or a range of colors spans at least this share of its largest value, so that small differences look small.
 LEAST_SPAN = 0.1
-_GAP_OF_LEGEND = 6.0  # pixels between a legend and what it must not cover
+_GAP_OF_LEGEND = 6.0  # pixels between a legend and the data
 _MOST_ROOM_FOR_LEGEND = 0.6  # of the height of the axes
 
 # Properties that set other properties. If the caller gives one, the others get no defaults.
@@ -203,7 +203,7 @@ def as_array(values: Any, name: str) -> np.ndarray:
 
 
 def as_floats(values: Any, name: str) -> np.ndarray:
-    """Make a float64 array of an argument, and refuse values that are no numbers."""
+    """Make a float64 array of an argument, and refuse values that are not numbers."""
     array = as_array(values, name)
     try:
         if array.dtype.kind not in "biufO":
