@@ -435,7 +435,7 @@ def test_names_that_only_steps_tell_apart_are_written_in_full():
         ([{"a": 1}, {"a": 2}], {"kind": "bar"}, "kind='bar' must be"),
         ([{"a": 1}, {"a": 2}], {"imshow_kw": {"alpha": 1}}, 'imshow_kw is not used for kind="line". Give errorbar_kw'),
         ([{"a": 1}, {"a": 2}], {"scatter_kw": {"s": 1}}, 'scatter_kw is not used for kind="line"'),
-        ([{"a": 1, "b": 2}, {"a": 2, "b": 1}], {"errorbar_kw": {"fmt": "s"}}, "give imshow_kw or text_kw"),
+        ([{"a": 1, "b": 2}, {"a": 2, "b": 1}], {"errorbar_kw": {"fmt": "s"}}, "Give imshow_kw or text_kw"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(params, given, message):
