@@ -220,7 +220,7 @@ def _count_rows(frozen: Any, n_rows: int, weights: np.ndarray | None, reset: boo
         frozen._n_rows, frozen._mean_weight = n_rows, largest * share
         return
     mean = vars(frozen).get("_mean_weight")
-    if mean is None:  # a model of an older version, or of a fit in batches or on a cluster
+    if mean is None:  # a model of an older version, or of a fit in batches
         return
     frozen._n_rows += n_rows
     if weights is None and not 0.5 <= mean <= 2:

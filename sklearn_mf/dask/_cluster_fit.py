@@ -68,7 +68,7 @@ class ClusterFit:
         self._held: list[Future] = []  # data that the cluster must keep until the workers have received it
         self._epoch, self._answers = 0, []  # epoch of this attempt; what on_event returned for each epoch
         self.levels: Levels | None = None
-        self.n_counted = 0
+        self.n_rows, self.n_counted, self.mean_weight = 0, 0, 1.0
 
     def run(
         self, program: Program, task: Any, on_event: Callable[[Any], bool], may_stop: bool, guard: Guard
@@ -141,12 +141,13 @@ class ClusterFit:
                 for first in range(0, len(known), N_JOINED)
             ]
         [found] = team.gather(known)
-        self.n_counted = found.n_counted
+        self.n_rows, self.n_counted = found.n_rows, found.n_counted
         if not self.n_counted:
             raise ValueError(
                 "X has no rows with positive weight: all partitions are empty, or all weights are 0. At least one "
                 "rating must count."
             )
+        self.mean_weight = found.weight / self.n_counted
         self.levels = found.growing.finish()
         warn_of_continuous_columns([Column(label, []) for label in self._form.labels], self.levels, self.n_counted)
 

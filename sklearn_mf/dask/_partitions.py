@@ -34,10 +34,12 @@ class Partition:
 
 @dataclass(frozen=True)
 class KnownLevels:
-    """Hold the levels of some partitions, and the number of rows that count."""
+    """Hold the levels of some partitions, and how many rows they have."""
 
     growing: GrowingLevels
+    n_rows: int
     n_counted: int  # rows of positive weight
+    weight: float  # sum of the weights
     place: str  # name of these partitions in messages
 
 
@@ -150,13 +152,18 @@ class TableForm:
 
 def levels_of(part: Partition, form: TableForm) -> KnownLevels:
     """Find the levels of a partition."""
-    growing, n_counted = GrowingLevels(form.labels, Threads(1)), 0
+    growing = GrowingLevels(form.labels, Threads(1))
     columns, _, weights = check_partition(part, form)
-    if len(columns[0]):
+    n_rows = n_counted = len(columns[0])
+    weight = float(n_rows)
+    if n_rows:
         with _named(_place_of(part)):
             growing.add(columns, weights)
-        n_counted = len(columns[0]) if weights is None else int(np.count_nonzero(weights))
-    return KnownLevels(growing, n_counted, _place_of(part))
+    if weights is not None:
+        n_counted = int(np.count_nonzero(weights))
+        with np.errstate(over="ignore"):
+            weight = float(weights.sum())
+    return KnownLevels(growing, n_rows, n_counted, weight, _place_of(part))
 
 
 def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
@@ -166,7 +173,8 @@ def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
         with _named(f"{own.place}, compared with earlier partitions"):
             growing.join(own.growing)
     place = known[0].place if len(known) == 1 else f"{known[0].place} to {known[-1].place}"
-    return KnownLevels(growing, sum(own.n_counted for own in known), place)
+    n_rows, n_counted, weight = (sum(getattr(own, name) for own in known) for name in ("n_rows", "n_counted", "weight"))
+    return KnownLevels(growing, n_rows, n_counted, weight, place)
 
 
 def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.ndarray | None, np.ndarray | None]:

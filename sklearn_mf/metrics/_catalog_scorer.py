@@ -83,7 +83,7 @@ def make_catalog_scorer(
 
     A ``UserWarning`` is given if ``X`` has pairs that are neither in the test fold nor in the training part. The lists
     leave out these pairs too, so the score is too high. The scorer counts pairs to detect this. It cannot detect it for
-    models that were fitted on a file or on a cluster.
+    models that were fitted on a file.
 
     ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as the
     baseline :class:`~sklearn_mf.MostPopularRecommender`. A pipeline does not have these.

@@ -29,6 +29,8 @@ def assert_same(found, expected, X):
         for own, wanted in zip(getattr(found, name), getattr(expected, name), strict=True):
             np.testing.assert_array_equal(own, wanted, err_msg=name)
     assert vars(found).keys() == vars(expected).keys()
+    assert found._n_rows == expected._n_rows
+    np.testing.assert_allclose(found._mean_weight, expected._mean_weight)
     for name in ("alpha_", "damping_", "objective_curve_", "n_iter_"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))

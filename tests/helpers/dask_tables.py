@@ -23,6 +23,8 @@ def make_frame(n_ratings=N_RATINGS):
 
 def assert_same_regressor(found, expected, X, y):
     """Check bits of what was learned, of predictions, and of what is learned later."""
+    assert found._n_rows == expected._n_rows
+    np.testing.assert_allclose(found._mean_weight, expected._mean_weight)
     for name in ("factors_", "biases_", "categories_"):
         for own, wanted in zip(getattr(found, name), getattr(expected, name), strict=True):
             np.testing.assert_array_equal(own, wanted, err_msg=name, strict=name != "categories_")
