@@ -122,7 +122,7 @@ def test_update_known(growing_ratings):
     model.fold_in(X_new[first], y_new[first])
     others = model.predict(X_old)
     with pytest.raises(
-        ValueError, match=r"have no new id, at rows 0, 1, 2, 3, 4, \.\.\.\. Leave them out, or set update_known=True"
+        ValueError, match=r"have no new id, at rows 0, 1, 2, 3, 4, \.\.\.\. Leave them out\. Or set update_known=True"
     ):
         model.fold_in(X_new, y_new)
     model.fold_in(X_new, y_new, update_known=True)
