@@ -141,5 +141,5 @@ def test_what_does_not_fit_is_refused():
         side.solve(0, 1, held(other), other, own[:, :48].copy(), 1, 0.0)
     with pytest.raises(ValueError, match="do not fit the two sides"):
         side.solve(0, 1, held(other), other[1:], own, 1, 0.0)
-    with pytest.raises(ValueError, match="no multiple"):
+    with pytest.raises(ValueError, match="not a multiple"):
         gram(np.zeros((3, 5), dtype=np.float32))

@@ -158,7 +158,7 @@ def test_a_partitioner_refuses_codes_beyond_the_levels(layout, bad):
 
 def test_a_partitioner_refuses_lengths_that_do_not_fit(layout):
     codes = codes_of(layout)
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="the same length"):
         RatingPartitioner([codes[0], shorter(codes[1]), codes[2]], layout)
     with pytest.raises(ValueError, match="fields"):
         RatingPartitioner(codes[:2], layout)
@@ -199,9 +199,9 @@ def test_rating_blocks_refuse_what_does_not_fit():
     for start in ([0, 11], [1, 10], [0, 7, 5, 10]):
         with pytest.raises(ValueError, match="block_start"):
             RatingBlocks(index, values, None, np.array(start))
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="the same length"):
         RatingBlocks(index, values[:9], None, np.array([0, 10]))
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="the same length"):
         RatingBlocks(index, values, values[:9], np.array([0, 10]))
     for method in (lambda b: b.order(np.array([1]), 0), lambda b: b.order(np.array([-1]), 0)):
         with pytest.raises(IndexError, match="There is no block"):
@@ -321,7 +321,7 @@ def test_predict_refuses_indices_beyond_the_levels(bad):
         predict(index, factors, biases, 0.0, np.empty(7))
     with pytest.raises(ValueError, match="do not fit"):
         predict(index, factors, [biases[0], biases[0]], 0.0, np.empty(8))
-    with pytest.raises(ValueError, match="as many"):
+    with pytest.raises(ValueError, match="numbers of tables"):
         predict(index, factors, biases[:1], 0.0, np.empty(8))
     with pytest.raises(ValueError, match="do not fit"):
         predict(index, [factors[0], RowTable(np.ones((3, 1), np.float32))], biases, 0.0, np.empty(8))
