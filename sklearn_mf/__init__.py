@@ -12,6 +12,7 @@ try:
     from sklearn_mf._training.learned import TrainingState
     from sklearn_mf._training.losses import LOSSES
     from sklearn_mf._training.precision import Knowledge
+    from sklearn_mf._version import __version__ as __version__
 except ModuleNotFoundError as error:
     if not str(error.name).startswith("sklearn_mf._kernel."):
         raise
@@ -20,7 +21,6 @@ except ModuleNotFoundError as error:
         "`pip install .` in this folder, then start Python in another folder."
     ) from error
 
-__version__ = "0.1.0"
 __all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRanker", "MatrixFactorizationRegressor"]
 
 # Types that a saved model contains, besides arrays, numbers and text: for skops.io.load(file, trusted=TRUSTED_TYPES).
