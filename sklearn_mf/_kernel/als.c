@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #endif
 
-#ifdef __GNUC__
+#if defined(__GNUC__) || defined(__clang__)
 #define PREFETCH(x) __builtin_prefetch(x)
 #define FORGET(x) __asm__("" : "+r"(x)) /* what x points to is loaded again: GCC keeps it on the stack otherwise */
 #else

@@ -55,7 +55,7 @@
 #else /* what the compiler has: four floats where it knows vectors, else one */
 
 #define TARGET
-#ifdef __GNUC__
+#if defined(__GNUC__) || defined(__clang__)
 #define LENGTH 4
 typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias));
 #define vec four_floats
