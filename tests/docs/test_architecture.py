@@ -91,8 +91,12 @@ def functions_of(tree):
     return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
+def is_overload(node):
+    return any(ast.unparse(decorator) == "overload" for decorator in getattr(node, "decorator_list", []))
+
+
 def lines_without_docstrings(node, tree):
-    """Lines of a module or function, those of docstrings in it left out."""
+    """Lines of a module or function, those of docstrings in it and of overloads, which only declare, left out."""
     first, last = (1, max((n.end_lineno for n in tree.body), default=0))
     if node is not tree:
         first, last = node.lineno, node.end_lineno
@@ -100,6 +104,8 @@ def lines_without_docstrings(node, tree):
     for inner in ast.walk(node):
         if isinstance(inner, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(inner):
             docstrings += inner.body[0].end_lineno - inner.body[0].lineno + 1
+        elif is_overload(inner):
+            docstrings += inner.end_lineno - inner.lineno + 2
     return last - first + 1 - docstrings
 
 
@@ -187,7 +193,7 @@ def test_docstrings_begin_with_a_verb(path):
         name = getattr(node, "name", path.name)
         is_nested = isinstance(node, ast.FunctionDef) and node not in functions_at_top(tree)
         if docstring is None:
-            assert is_nested or name.startswith("__"), f"{name} has no docstring"
+            assert is_nested or name.startswith("__") or is_overload(node), f"{name} has no docstring"
             continue
         if any(decorator.endswith("property") for decorator in decorators):
             continue
