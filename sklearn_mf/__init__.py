@@ -2,6 +2,7 @@
 
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder
+    from sklearn_mf._model_files.models import load_model, save_model
     from sklearn_mf._prediction.seen import SeenPairs
     from sklearn_mf._ranker import MatrixFactorizationRanker
     from sklearn_mf._regressor import MatrixFactorizationRegressor
@@ -13,15 +14,22 @@ try:
     from sklearn_mf._training.losses import LOSSES
     from sklearn_mf._training.precision import Knowledge
     from sklearn_mf._version import __version__ as __version__
-except ModuleNotFoundError as error:
-    if not str(error.name).startswith("sklearn_mf._kernel."):
+except ModuleNotFoundError as _error:
+    if not str(_error.name).startswith("sklearn_mf._kernel."):
         raise
     raise ImportError(
         "This sklearn_mf is the source folder, not the installed package, and has no compiled kernel. Run "
         "`pip install .` in this folder, then start Python in another folder."
-    ) from error
+    ) from _error
 
-__all__ = ["TRUSTED_TYPES", "MatrixFactorizationEncoder", "MatrixFactorizationRanker", "MatrixFactorizationRegressor"]
+__all__ = [
+    "TRUSTED_TYPES",
+    "MatrixFactorizationEncoder",
+    "MatrixFactorizationRanker",
+    "MatrixFactorizationRegressor",
+    "load_model",
+    "save_model",
+]
 
 # Types that a saved model contains, besides arrays, numbers and text: for skops.io.load(file, trusted=TRUSTED_TYPES).
 TRUSTED_TYPES: list[str] = [

@@ -15,7 +15,18 @@ KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 
 # What each wing, or module of the top, imports of the package; wings without an entry of their own import nothing.
 IMPORTS_OF_WINGS = {
-    "__init__": {"_encoder", "_prediction", "_ranker", "_regressor", "_training"},
+    "__init__": {"_encoder", "_model_files", "_prediction", "_ranker", "_regressor", "_training"},
+    # Over the estimators, as it makes them from what it reads.
+    "_model_files": {
+        "_base",
+        "_encoder",
+        "_ids",
+        "_kernel.precision",
+        "_prediction",
+        "_ranker",
+        "_regressor",
+        "_training",
+    },
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
     "_regressor": {"_base", "_ids", "_kernel.rows", "_prediction", "_recommender", "_streaming", "_training", "_utils"},
     "_ranker": {"_base", "_ids", "_prediction", "_recommender", "_training", "_utils", "metrics"},
@@ -51,6 +62,7 @@ ORDER_WITHIN_WINGS = {
         "__init__",
     ],
     "_ids": ["batches", "tables", "checks", "kinds", "factorize", "levels", "merge", "names", "pick", "times"],
+    "_model_files": ["container", "entries", "ids", "parameters", "regressor", "ranker", "encoder", "models"],
     "_prediction": [
         "model", "deviations", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts",
         "recommend", "similar", "explain", "shares",
