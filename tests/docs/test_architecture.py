@@ -10,12 +10,12 @@ from helpers.paths import ROOT
 import sklearn_mf
 
 PACKAGE = Path(sklearn_mf.__file__).parent
-SOURCES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "_version.py")  # the build writes this one
 KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 
 # What each wing, or module of the top, imports of the package; wings without an entry of their own import nothing.
 IMPORTS_OF_WINGS = {
-    "__init__": {"_encoder", "_model_files", "_prediction", "_ranker", "_regressor", "_training"},
+    "__init__": {"_encoder", "_model_files", "_prediction", "_ranker", "_regressor", "_training", "_version"},
     # Over the estimators, as it makes them from what it reads.
     "_model_files": {
         "_base",
