@@ -36,7 +36,7 @@ _READERS: dict[str, Callable[[Part], Any]] = {
 }
 
 
-def save_model(model: Estimator, file: str | PathLike | IO[bytes]) -> None:
+def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
     """Write a fitted estimator to a file of plain arrays, without pickle.
 
     The file holds everything that a pickle of the estimator holds and that its methods use. So the loaded estimator
@@ -119,7 +119,7 @@ def save_model(model: Estimator, file: str | PathLike | IO[bytes]) -> None:
     write_arrays(file, {"header": text, "checksum": checksum, **draft.arrays})
 
 
-def load_model(file: str | PathLike | IO[bytes]) -> Estimator:
+def load_model(file: str | PathLike[str] | IO[bytes]) -> Estimator:
     """Read an estimator that ``save_model`` has written.
 
     Loading runs no code that the file brings, and everything is checked: names, types, sizes, checksums, the order of

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRanker, MatrixFactorizationRegressor
+from sklearn_mf import (
+    MatrixFactorizationEncoder,
+    MatrixFactorizationRanker,
+    MatrixFactorizationRegressor,
+    load_model,
+    save_model,
+)
 from sklearn_mf.datasets import (
     RatingsFile,
     load_ratings,
@@ -135,6 +141,15 @@ def recommend(model: MatrixFactorizationRegressor, X: NDArray[np.int64], as_fram
     assert_type(model.similar_users([1], 3, as_frame=True), pd.DataFrame)
     assert_type(model.recommend_from([["new", 1]], [5.0], n_items=3), tuple[np.ndarray, np.ndarray, Floats])
     assert_type(model.recommend_from([["new", 1]], [5.0], as_frame=True), pd.DataFrame)
+
+
+def store(model: MatrixFactorizationRegressor) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(model, Path(folder) / "model.npz")
+        loaded = load_model(str(Path(folder) / "model.npz"))
+    assert_type(loaded, MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder)
+    if isinstance(loaded, MatrixFactorizationRegressor):
+        assert_type(loaded.predict([[1, 2]]), Floats)
 
 
 def rank_items(X: NDArray[np.int64], y: Floats) -> None:
@@ -264,6 +279,7 @@ def main() -> None:
     X, y = read_ratings()
     model = predict_ratings(X, y)
     recommend(model, X, as_frame=True)
+    store(model)
     rank_items(X, y)
     encode(X, y)
     route_metadata(X, y)
