@@ -15,14 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # Tests that need pytest and the dependencies of the package alone.
 TESTS = [
-    "estimators/test_check_estimator_of_encoder.py",
-    "estimators/test_check_estimator_of_ranker.py",
     "estimators/test_ranker_in_threads.py",
     "estimators/test_serving_in_threads.py",
     "estimators/test_stored_models.py",
     "kernel/test_instruction_sets.py",
     "kernel/test_predict_kernel.py",
-    "prediction/test_similar_users_and_items.py",
     "training/test_fold_in.py",
     "training/test_sgd_solver.py",
 ]
@@ -53,10 +50,12 @@ def lay_out(folder):
     (folder / "pytest.ini").write_text(SETTINGS)
     shutil.copy(ROOT / "docs" / "examples" / "quickstart.py", folder)
     shutil.copytree(ROOT / "tests" / "helpers", folder / "tests" / "helpers")
-    shutil.copy(ROOT / "tests" / "conftest.py", folder / "tests")
-    for name in TESTS:
-        (folder / "tests" / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / "tests" / name, folder / "tests" / name)
+    for name in ("conftest.py", *TESTS):
+        source, target = ROOT / "tests" / name, folder / "tests" / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(source, target)
+        if (source.parent / "conftest.py").exists():
+            shutil.copy(source.parent / "conftest.py", target.parent)
 
 
 def main():
