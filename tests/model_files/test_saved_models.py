@@ -141,7 +141,7 @@ def test_regressors_of_all_parameters(parameters, kinds, forgets):
     if parameters["loss"] == "squared_error" and not parameters["positive"]:
         later.insert(0, folded_in)
     if forgets:
-        later.append(lambda model, kinds: model.forget(model.categories_[0][[0, -1]]))
+        later.append(lambda model, kinds: model.forget([KINDS[kinds[0]](k) for k in codes(first=2)[:2, 0].tolist()]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model = regressor(tuple(kinds), **parameters)
