@@ -2,6 +2,7 @@
 
 try:
     from sklearn_mf._encoder import MatrixFactorizationEncoder
+    from sklearn_mf._model_files.models import load_model, save_model
     from sklearn_mf._popular import MostPopularRecommender
     from sklearn_mf._prediction.seen import SeenPairs
     from sklearn_mf._ranker import MatrixFactorizationRanker
@@ -13,21 +14,23 @@ try:
     from sklearn_mf._training.learned import TrainingState
     from sklearn_mf._training.losses import LOSSES
     from sklearn_mf._training.precision import Knowledge
-except ModuleNotFoundError as error:
-    if not str(error.name).startswith("sklearn_mf._kernel."):
+    from sklearn_mf._version import __version__ as __version__
+except ModuleNotFoundError as _error:
+    if not str(_error.name).startswith("sklearn_mf._kernel."):
         raise
     raise ImportError(
         "This sklearn_mf is the source folder, not the installed package, and has no compiled kernel. Run "
         "`pip install .` in this folder, then start Python in another folder."
-    ) from error
+    ) from _error
 
-__version__ = "0.1.0"
 __all__ = [
     "TRUSTED_TYPES",
     "MatrixFactorizationEncoder",
     "MatrixFactorizationRanker",
     "MatrixFactorizationRegressor",
     "MostPopularRecommender",
+    "load_model",
+    "save_model",
 ]
 
 # Types that a saved model contains, besides arrays, numbers and text: for skops.io.load(file, trusted=TRUSTED_TYPES).

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import is_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -30,6 +30,11 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import Threads
 from sklearn_mf._utils.warnings import warn_user
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Request = bool | str | None  # what the methods of metadata routing take
+
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_mean_weight"
 # Two attributes that scikit-learn sets during a fit, and the parameters that were validated last.
 _NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
@@ -40,7 +45,7 @@ class CheckedInput:
     """Hold the checked columns of a table of ids, with its ratings and weights."""
 
     columns: list[Column]
-    y: np.ndarray | None  # (n_rows,)
+    y: Any  # ndarray (n_rows,); None if a ranker got none
     weights: np.ndarray | None  # (n_rows,)
 
     @property
@@ -48,9 +53,7 @@ class CheckedInput:
         """Names of the columns in messages."""
         return [column.label for column in self.columns]
 
-    def those_that_count(
-        self, codes: list[np.ndarray]
-    ) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
+    def those_that_count(self, codes: list[np.ndarray]) -> tuple[list[np.ndarray], Any, np.ndarray | None]:
         """Return codes, ratings and weights of the rows whose weight is not 0."""
         if self.weights is None or self.weights.all():
             return codes, self.y, self.weights
@@ -60,7 +63,7 @@ class CheckedInput:
     def fit_levels(self, shard: Shard) -> tuple[Levels, CodedRatings]:
         """Learn the levels; warn about columns that are unlikely to be categories."""
         levels, codes = Levels.fit(self.columns, self.weights, shard.threads)
-        n_rows = len(self.y) if self.weights is None else np.count_nonzero(self.weights)
+        n_rows = len(self.y) if self.weights is None else int(np.count_nonzero(self.weights))
         warn_of_continuous_columns(self.columns, levels, n_rows)
         warn_of_ratings_in_columns(self.columns, levels, codes, self.y, self.weights)
         return levels, CodedRatings(codes, self.y, self.weights, levels.counts)
@@ -72,7 +75,8 @@ class CheckedInput:
             grown, codes = levels, list(indices.T)
         else:
             grown, codes = levels.grow(self.columns, self.weights, threads)
-        return grown, CodedRatings(*self.those_that_count(codes), grown.counts), rows
+        codes, y, weights = self.those_that_count(codes)
+        return grown, CodedRatings(codes, y, weights, grown.counts), rows
 
     def rows_that_count(self) -> np.ndarray:
         """Return the numbers of the rows whose weight is not 0."""
@@ -121,6 +125,9 @@ def validate_parameters(frozen: Any) -> None:
 class WholeStates(BaseEstimator):
     """Read the attributes of an estimator as of one moment, and change them in one step."""
 
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __getstate__(self) -> dict[str, Any]:
         """Return a separate dictionary for pickle, copy and the like.
 
@@ -130,7 +137,7 @@ class WholeStates(BaseEstimator):
         """
         return {name: value for name, value in dict(vars(self)).items() if name not in _NOT_STORED}
 
-    def set_params(self, **params: Any) -> Any:
+    def set_params(self, **params: Any) -> Self:
         """Set parameters; set none of them if one is invalid.
 
         Parameters
@@ -153,7 +160,7 @@ class WholeStates(BaseEstimator):
             if is_nested and not hasattr(params.get(outer, getattr(self, outer, self)), "set_params"):
                 raise ValueError(f"Invalid parameter {name!r} for {type(self).__name__}: {outer} has no parameters.")
         frozen = frozen_copy(self)
-        super(WholeStates, frozen).set_params(**params)
+        super(WholeStates, frozen).set_params(**params)  # pyright: ignore[reportAttributeAccessIssue]
         self.__dict__ = vars(frozen)
         return self
 
@@ -173,9 +180,7 @@ def check_shape(columns: list[Column], estimator_name: str, label: str = "X") ->
         )
 
 
-def check_input(
-    frozen: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, loss: Loss, reset: bool
-) -> CheckedInput:
+def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, loss: Loss, reset: bool) -> CheckedInput:
     """Check the input of ``fit``; store the names of the columns in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
     columns = split_columns(X, name)

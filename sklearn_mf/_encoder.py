@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import linear_sum_assignment
 from sklearn.base import TransformerMixin, _fit_context, clone
@@ -15,13 +15,17 @@ from sklearn.utils import Tags, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sklearn_mf._base import WholeStates, check_query, fitted_model, frozen_copy
+from sklearn_mf._base import Request, WholeStates, check_query, fitted_model, frozen_copy
 from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._regressor import MatrixFactorizationRegressor
+from sklearn_mf._utils.callbacks import keep_type
 from sklearn_mf._utils.threads import Threads, one_blas_thread
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ONE_THREAD = Threads(1)
 
@@ -106,6 +110,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
     array(['user_bias', 'user_factor0', 'user_factor1'], dtype=object)
     """
 
+    regressor_: MatrixFactorizationRegressor
     _parameter_constraints: ClassVar[dict] = {
         "regressor": [MatrixFactorizationRegressor, None],
         "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split", "get_n_splits"]), list],
@@ -123,7 +128,11 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         self.cv = cv
         self.random_state = random_state
 
-    def set_params(self, **params: Any) -> MatrixFactorizationEncoder:
+    if TYPE_CHECKING:  # scikit-learn makes this method, without types
+
+        def set_fit_request(self, *, sample_weight: Request = ...) -> Self: ...
+
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the encoder, and those of the regressor as ``regressor__<name>``.
 
         Parameters
@@ -150,8 +159,8 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
             )
         return super().set_params(**params)
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MatrixFactorizationEncoder:
+    @keep_type(_fit_context(prefer_skip_nested_validation=False))
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the regressor on all rows.
 
         Parameters
@@ -183,8 +192,8 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         self.__dict__ = vars(frozen)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit_transform(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> np.ndarray:
+    @keep_type(_fit_context(prefer_skip_nested_validation=False))
+    def fit_transform(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
         """Fit on all rows, and encode each row by a model that was not fitted on its fold.
 
         Parameters
@@ -216,7 +225,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         y, weights = check_ratings(y, len(indices)), check_weights(sample_weight, len(indices))
         features = np.empty((len(indices), len(frozen.get_feature_names_out())))
         for train, test in self._folds(X, y, rng):
-            model = clone(seeded)
+            model = cast(MatrixFactorizationRegressor, clone(seeded))
             with warnings.catch_warnings():  # the fit on all rows has already warned
                 warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
@@ -226,7 +235,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         self.__dict__ = vars(frozen)
         return features
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> NDArray[np.float64]:
         """Encode rows by the model that was fitted on all rows.
 
         Parameters
@@ -255,10 +264,10 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         check_is_fitted(frozen)
         columns, fitted = check_query(frozen, X), fitted_model(frozen_copy(frozen.regressor_))
         indices = fitted.levels.encode(columns, _ONE_THREAD)
-        fitted.report_unknown(columns, indices, (indices < 0).any(axis=1), then="Their features are zero.")
+        fitted.report_unknown(columns, indices, indices.min(axis=1) < 0, then="Their features are zero.")
         return _features(fitted, indices, np.eye(fitted.model.rank))
 
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the features: ``<name>_bias``, ``<name>_factor0`` and so on for each column.
 
         Parameters
@@ -273,22 +282,23 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         """
         frozen = frozen_copy(self)
         check_is_fitted(frozen)
-        names = _check_feature_names_in(frozen, input_features)
+        names = cast(np.ndarray, _check_feature_names_in(frozen, input_features))
         rank = frozen.regressor_.user_factors_.shape[1]
         each = ["bias", *(f"factor{r}" for r in range(rank))]
         return np.array([f"{name}_{feature}" for name in names for feature in each], dtype=object)
 
     def _fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, rng: np.random.RandomState
-    ) -> tuple[MatrixFactorizationEncoder, MatrixFactorizationRegressor]:
+    ) -> tuple[Any, Any]:
         """Fit on all rows; return a fitted copy, and an unfitted clone of its regressor with the same seed."""
         if isinstance(X, RatingBatches):
             X.refuse()
-        seeded = MatrixFactorizationRegressor(rank=8) if self.regressor is None else clone(self.regressor)
+        given = MatrixFactorizationRegressor(rank=8) if self.regressor is None else self.regressor
+        seeded = cast(MatrixFactorizationRegressor, clone(given))
         if seeded.random_state is None:
             seeded.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
         frozen = frozen_copy(self)
-        frozen.regressor_ = clone(seeded).fit(X, y, sample_weight)
+        frozen.regressor_ = cast(MatrixFactorizationRegressor, clone(seeded)).fit(X, y, sample_weight)
         validate_data(frozen, X, reset=True, skip_check_array=True)
         return frozen, seeded
 
@@ -298,8 +308,9 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
         cv, n_rows = self.cv, len(y)
         if isinstance(cv, Integral):
-            cv = KFold(cv, shuffle=True, random_state=rng.randint(np.iinfo(np.int32).max))
-        folds = list(check_cv(cv, y, classifier=False).split(X, y))
+            cv = KFold(int(cv), shuffle=True, random_state=rng.randint(np.iinfo(np.int32).max))
+        splitter: Any = check_cv(cv, y, classifier=False)  # pyright: ignore[reportArgumentType]
+        folds = list(splitter.split(X, y))
         counts = np.zeros(n_rows, dtype=np.intp)
         for train, test in folds:
             np.add.at(counts, test, 1)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from sklearn_mf._base import check_pairs, frozen_copy, levels_of, validate_parameters
+from sklearn_mf._base import Request, check_pairs, frozen_copy, levels_of, validate_parameters
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._ranker import PairRecommender
 from sklearn_mf._utils.threads import Threads, count_threads
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class MostPopularRecommender(PairRecommender):
@@ -90,6 +93,9 @@ class MostPopularRecommender(PairRecommender):
            [ 3.,  2.]])
     """
 
+    popularity_: NDArray[np.float64]
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _value_name: ClassVar[str] = "popularity"
 
     def __init__(
@@ -97,7 +103,7 @@ class MostPopularRecommender(PairRecommender):
         *,
         relevant: float | None = None,
         keep_pairs: bool = True,
-        handle_unknown: str = "ignore",
+        handle_unknown: Literal["ignore", "warn", "error", "nan"] = "ignore",
         n_jobs: int | None = None,
     ):
         self.relevant = relevant
@@ -105,7 +111,12 @@ class MostPopularRecommender(PairRecommender):
         self.handle_unknown = handle_unknown
         self.n_jobs = n_jobs
 
-    def fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> MostPopularRecommender:
+    if TYPE_CHECKING:  # scikit-learn makes these methods, without types
+
+        def set_fit_request(self, *, sample_weight: Request = ...) -> Self: ...
+        def set_score_request(self, *, sample_weight: Request = ...) -> Self: ...
+
+    def fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Count the pairs of each item.
 
         Parameters

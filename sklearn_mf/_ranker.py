@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
+from sklearn_mf._base import Request, check_pairs, check_query, float_of, frozen_copy, generator_of, levels_of
 from sklearn_mf._ids.checks import check_new_levels
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import Column
@@ -29,15 +29,21 @@ from sklearn_mf._training.fit_pairs import Preferences, PreferenceState, fit_pai
 from sklearn_mf._training.pairs import CodedPairs, PairsBySide, distinct_pairs, weigh_pairs
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.shard import Shard
-from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
+from sklearn_mf._utils.callbacks import CallbackSupportMixin, keep_type, with_callbacks
 from sklearn_mf._utils.threads import Threads, count_threads
 from sklearn_mf.metrics._catalog_scorer import Catalog, score_catalog
 from sklearn_mf.metrics._ndcg_and_auc import ndcg_at_k
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from typing_extensions import Self
 
 
 class PairRecommender(Recommender):
     """Recommend items from pairs that the model keeps, and score such lists; subclasses learn from the pairs."""
 
+    relevant: float | None
+    _seen_pairs: SeenPairs | None
     _parameter_constraints: ClassVar[dict] = {
         "relevant": [Interval(Real, None, None, closed="neither"), None],
         "keep_pairs": ["boolean"],
@@ -45,6 +51,36 @@ class PairRecommender(Recommender):
         "n_jobs": [Integral, None],
     }
 
+    @overload
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: Literal[False] = ...,
+    ) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: Literal[True],
+    ) -> pd.DataFrame: ...
+    @overload
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: bool,
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def recommend(
         self,
         users: ArrayLike,
@@ -53,7 +89,7 @@ class PairRecommender(Recommender):
         exclude: Any = "seen",
         candidates: ArrayLike | None = None,
         as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Find the best items for each user.
 
         Parameters
@@ -339,6 +375,14 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
     array([['Alien']], dtype=object)
     """
 
+    categories_: list[np.ndarray]
+    alpha_: float
+    damping_: float
+    objective_curve_: list[float]
+    n_iter_: int
+    _preferences: Preferences
+    _no_biases: list[np.ndarray]
+    _seen_pairs: SeenPairs | None
     _value_name: ClassVar[str] = "preference"
     _parameter_constraints: ClassVar[dict] = {
         "rank": [Interval(Integral, 1, 2**31, closed="left")],
@@ -357,15 +401,15 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         self,
         rank: int = 128,
         *,
-        alpha: float | str = "auto",
-        damping: float | str = "auto",
+        alpha: float | Literal["auto"] = "auto",
+        damping: float | Literal["auto"] = "auto",
         unobserved_weight: float = 10.0,
         confidence: float = 0.7,
         max_iter: int = 16,
         tol: float = 1e-5,
         relevant: float | None = None,
         keep_pairs: bool = True,
-        handle_unknown: str = "ignore",
+        handle_unknown: Literal["ignore", "warn", "error", "nan"] = "ignore",
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -384,11 +428,14 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         self.random_state = random_state
         self.verbose = verbose
 
+    if TYPE_CHECKING:  # scikit-learn makes these methods, without types
+
+        def set_fit_request(self, *, sample_weight: Request = ...) -> Self: ...
+        def set_score_request(self, *, sample_weight: Request = ...) -> Self: ...
+
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> MatrixFactorizationRanker:
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn factors from observed (user, item) pairs.
 
         Parameters
@@ -450,7 +497,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         self.__dict__ = {**vars(frozen), **attributes}
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
     def fold_in(
         self,
         X: Any,
@@ -458,7 +505,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         sample_weight: ArrayLike | None = None,
         *,
         update_known: bool = False,
-    ) -> MatrixFactorizationRanker:
+    ) -> Self:
         """Add new users or items without a refit.
 
         The row of each new user or item is the exact minimum of the objective of ``fit`` over its pairs in X, with all
@@ -523,7 +570,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         if weights is not None or known.state.weight_scale != 1.0:
             with np.errstate(over="ignore"):
                 weights = (np.ones(len(indices)) if weights is None else weights) / known.state.weight_scale
-        confidence = weights if ratings is None else rule.of_rows(ratings, weights)
+        confidence = weights if rule is None else rule.of_rows(ratings, weights)
         pairs = CodedPairs(codes, confidence, levels.counts)
         grown, solved = fold_in_pairs(known, pairs, is_new.argmax(axis=1))
         seen = frozen._seen_pairs
@@ -535,6 +582,36 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         self.__dict__ = {**vars(frozen), **attributes_of(frozen, levels, grown, seen)}
         return self
 
+    @overload  # type: ignore[override]  # without context columns
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: Literal[False] = ...,
+    ) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: Literal[True],
+    ) -> pd.DataFrame: ...
+    @overload
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: bool,
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def recommend_users(
         self,
         items: ArrayLike,
@@ -543,7 +620,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         exclude: Any = "seen",
         candidates: ArrayLike | None = None,
         as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Find the users with the highest preference for each item.
 
         Parameters
@@ -652,7 +729,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
             return Bunch(**explain_pairs(fitted, columns, seen, frozen._preferences.system_of_user, n_items, threads))
 
     @property
-    def factors_(self) -> list[np.ndarray]:
+    def factors_(self) -> list[NDArray[np.float32]]:
         """Factor rows of users and of items."""
         rows = [own[:-1] for own in self._preferences.rows]
         for own in rows:

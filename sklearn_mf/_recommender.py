@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
 import sklearn
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Tags, check_scalar
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
@@ -23,6 +23,9 @@ from sklearn_mf._prediction.recommend import Question, recommend
 from sklearn_mf._prediction.similar import find_similar
 from sklearn_mf._utils.threads import Threads, count_threads
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 # Before 1.7.2, one of scikit-learn's common checks subtracts a float from integers in place. So it fails for every
 # estimator with this tag. Nothing else reads the tag.
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
@@ -31,6 +34,9 @@ _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 class Recommender(WholeStates):
     """Predict and recommend; subclasses learn the model."""
 
+    categories_: list[np.ndarray]
+    n_jobs: int | None
+    _sorters: list[Any]
     _value_name: ClassVar[str]  # name of the predictions in data frames
 
     def _take_fields(self, columns: list[Column]) -> list[Column]:
@@ -49,7 +55,7 @@ class Recommender(WholeStates):
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Replace all users by those of X, learned from these pairs; ``self`` is a copy of the estimator."""
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict ratings (regressor), preferences (ranker) or popularity of pairs.
 
         Parameters
@@ -88,6 +94,39 @@ class Recommender(WholeStates):
         with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
             return fitted.predict(columns, threads)
 
+    @overload
+    def recommend_from(
+        self,
+        X: Any,
+        y: ArrayLike | None = ...,
+        sample_weight: ArrayLike | None = ...,
+        *,
+        n_items: int = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: Literal[False] = ...,
+    ) -> tuple[np.ndarray, np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def recommend_from(
+        self,
+        X: Any,
+        y: ArrayLike | None = ...,
+        sample_weight: ArrayLike | None = ...,
+        *,
+        n_items: int = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: Literal[True],
+    ) -> pd.DataFrame: ...
+    @overload
+    def recommend_from(
+        self,
+        X: Any,
+        y: ArrayLike | None = ...,
+        sample_weight: ArrayLike | None = ...,
+        *,
+        n_items: int = ...,
+        candidates: ArrayLike | None = ...,
+        as_frame: bool,
+    ) -> tuple[np.ndarray, np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def recommend_from(
         self,
         X: Any,
@@ -97,7 +136,7 @@ class Recommender(WholeStates):
         n_items: int = 10,
         candidates: ArrayLike | None = None,
         as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Recommend items to users who are not in the model, from a few of their pairs.
 
         The model does not change. It does not store these users.
@@ -191,6 +230,48 @@ class Recommender(WholeStates):
 class FactorRecommender(Recommender):
     """Compute lists of users and similarities from factors. Subclasses learn the factors."""
 
+    n_iter_: int
+
+    if TYPE_CHECKING:
+
+        @property
+        def factors_(self) -> list[NDArray[np.float32]]:
+            """Factor rows, one array per column."""
+            raise NotImplementedError
+
+    @overload
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        context: Any = ...,
+        as_frame: Literal[False] = ...,
+    ) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        context: Any = ...,
+        as_frame: Literal[True],
+    ) -> pd.DataFrame: ...
+    @overload
+    def recommend_users(
+        self,
+        items: ArrayLike,
+        n_users: int = ...,
+        *,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        context: Any = ...,
+        as_frame: bool,
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def recommend_users(
         self,
         items: ArrayLike,
@@ -200,7 +281,7 @@ class FactorRecommender(Recommender):
         candidates: ArrayLike | None = None,
         context: Any = None,
         as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Find the users with the highest predictions for each item.
 
         Parameters
@@ -257,9 +338,19 @@ class FactorRecommender(Recommender):
         question = Question(items, n_users, exclude, candidates, context, field=1, caller="recommend_users")
         return frozen._answer(question, as_frame)
 
+    @overload
+    def similar_items(
+        self, items: ArrayLike, n_items: int = ..., *, as_frame: Literal[False] = ...
+    ) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def similar_items(self, items: ArrayLike, n_items: int = ..., *, as_frame: Literal[True]) -> pd.DataFrame: ...
+    @overload
+    def similar_items(
+        self, items: ArrayLike, n_items: int = ..., *, as_frame: bool
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def similar_items(
         self, items: ArrayLike, n_items: int = 10, *, as_frame: bool = False
-    ) -> tuple[np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Find the items with the most similar factors, by cosine similarity.
 
         Parameters
@@ -306,9 +397,19 @@ class FactorRecommender(Recommender):
         """
         return self._find_similar(1, items, check_count(n_items, "n_items"), as_frame)
 
+    @overload
+    def similar_users(
+        self, users: ArrayLike, n_users: int = ..., *, as_frame: Literal[False] = ...
+    ) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def similar_users(self, users: ArrayLike, n_users: int = ..., *, as_frame: Literal[True]) -> pd.DataFrame: ...
+    @overload
+    def similar_users(
+        self, users: ArrayLike, n_users: int = ..., *, as_frame: bool
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def similar_users(
         self, users: ArrayLike, n_users: int = 10, *, as_frame: bool = False
-    ) -> tuple[np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Find the users with the most similar factors, by cosine similarity.
 
         Parameters
@@ -360,12 +461,12 @@ class FactorRecommender(Recommender):
         return lists.frame("similarity", f"similar_{('users', 'items')[field]}") if as_frame else lists.arrays()
 
     @property
-    def user_factors_(self) -> np.ndarray:
+    def user_factors_(self) -> NDArray[np.float32]:
         """Factor rows of the users, ``factors_[0]``."""
         return self.factors_[0]
 
     @property
-    def item_factors_(self) -> np.ndarray:
+    def item_factors_(self) -> NDArray[np.float32]:
         """Factor rows of the items, ``factors_[1]``."""
         return self.factors_[1]
 

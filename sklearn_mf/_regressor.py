@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import (
+    Request,
     adopt,
     attributes_of,
     check_input,
@@ -50,15 +52,19 @@ from sklearn_mf._streaming import check_fit_input
 from sklearn_mf._training.fit import fit_first_batch, fit_steps, learn
 from sklearn_mf._training.fold_in import fold_in_levels
 from sklearn_mf._training.hyperparameters import Damping, Hyperparameters, StoppingRule
-from sklearn_mf._training.learned import Learned, Start
+from sklearn_mf._training.learned import Learned, Start, TrainingState
 from sklearn_mf._training.losses import LOSSES, make_loss
 from sklearn_mf._training.online import update_on_batch
 from sklearn_mf._training.progress import Callback
 from sklearn_mf._training.schedules import SCHEDULES
 from sklearn_mf._training.shard import Shard
-from sklearn_mf._utils.callbacks import CallbackSupportMixin, with_callbacks
+from sklearn_mf._utils.callbacks import CallbackSupportMixin, keep_type, with_callbacks
 from sklearn_mf._utils.storage import storage_of
 from sklearn_mf._utils.threads import Threads, count_threads
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from typing_extensions import Self
 
 _TABLES = "_factors", "_biases"  # attributes with tables; pickled as arrays, under the public names
 _DEVIATIONS_OF_BOUND = {"rating": 0.0, "lower": -1.0, "upper": 1.0}
@@ -335,6 +341,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
     array([4. , 3.4])
     """
 
+    categories_: list[np.ndarray]
+    intercept_: float
+    damping_: NDArray[np.float64]
+    penalty_scale_: float
+    rating_range_: tuple[float, float]
+    loss_curve_: list[float]
+    validation_scores_: list[float]
+    best_validation_score_: float | None
+    n_iter_: int
+    _training_state: TrainingState
     _value_name: ClassVar[str] = "rating"
     _parameter_constraints: ClassVar[dict] = {
         "rank": [Interval(Integral, 0, 2**31, closed="left")],
@@ -371,13 +387,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         rank: int = 32,
         *,
         learning_rate: float = 0.15,
-        schedule: str = "linear",
+        schedule: Literal["linear", "constant", "invscaling"] = "linear",
         alpha: float = 0.08,
         alpha_bias: float = 0.01,
-        damping: float | tuple[float, float] | str = "auto",
-        implicit_features: str | None = "both",
+        damping: float | Sequence[float] | np.ndarray | Literal["auto"] = "auto",
+        implicit_features: Literal["user", "item", "both"] | None = "both",
         alpha_implicit: float = 32.0,
-        loss: str = "squared_error",
+        loss: Literal["squared_error", "absolute_error", "huber", "quantile", "poisson"] = "squared_error",
         epsilon: float = 1.35,
         quantile: float = 0.5,
         positive: bool = False,
@@ -390,11 +406,11 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         n_iter_no_change: int = 10,
         warm_start: bool = False,
         clip: bool = True,
-        handle_unknown: str = "ignore",
+        handle_unknown: Literal["ignore", "warn", "error", "nan"] = "ignore",
         forgetting: float = 0.0,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
-        memory_map: str | PathLike | bool | None = None,
+        memory_map: str | PathLike[str] | bool | None = None,
         verbose: int = 0,
     ):
         self.rank = rank
@@ -425,8 +441,23 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         self.memory_map = memory_map
         self.verbose = verbose
 
+    if TYPE_CHECKING:  # scikit-learn makes these methods, without types
+
+        def set_fit_request(
+            self,
+            *,
+            sample_weight: Request = ...,
+            X_val: Request = ...,
+            y_val: Request = ...,
+            sample_weight_val: Request = ...,
+        ) -> Self: ...
+        def set_partial_fit_request(self, *, sample_weight: Request = ..., y_old: Request = ...) -> Self: ...
+        def set_predict_request(self, *, return_std: Request = ...) -> Self: ...
+        def set_score_request(self, *, sample_weight: Request = ...) -> Self: ...
+        def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float: ...
+
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
     def fit(
         self,
         X: Any,
@@ -436,7 +467,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         X_val: Any = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
-    ) -> MatrixFactorizationRegressor:
+    ) -> Self:
         """Learn factors and biases from ratings.
 
         Parameters
@@ -529,7 +560,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         sample_weight: ArrayLike | None = None,
         *,
         y_old: ArrayLike | None = None,
-    ) -> MatrixFactorizationRegressor:
+    ) -> Self:
         """Learn from a batch of new ratings, and add ids not seen before.
 
         The first call is a ``fit``. Later calls learn from each rating once, by recursive least squares [1]_. No
@@ -605,28 +636,28 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         validate_parameters(frozen)
         hyper = hyperparameters_of(frozen)
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
-        y_old = check_old_ratings(y_old, len(given.y))
+        old = check_old_ratings(y_old, len(given.y))
         with Threads(count_threads(frozen.n_jobs, len(given.y) > MAX_CHUNK)) as threads:
             known = learned_so_far(frozen, hyper, "partial_fit")
             levels, coded, rows = given.grow_levels(levels_of(frozen), threads)
-            if y_old is not None:
-                y_old = y_old[rows]
-                hyper.loss.check_targets(y_old, (~np.isnan(y_old)).astype(np.float64), "y_old")
+            if old is not None:
+                old = old[rows]
+                hyper.loss.check_targets(old, (~np.isnan(old)).astype(np.float64), "y_old")
                 is_new = np.stack(coded.codes, axis=1) >= np.array(known.model.n_levels)
-                check_replaced_are_known(y_old, is_new, rows, known.rating_range)
+                check_replaced_are_known(old, is_new, rows, known.rating_range)
             learn_own_contexts(frozen, coded, goes_on=True)
             learned = update_on_batch(
                 known,
                 coded,
-                y_old,
+                old,
                 hyper,
                 float_of(frozen, "forgetting"),
                 lambda: generator_of(frozen, known.n_iter),
             )
         return self._adopt_batch(frozen, levels, learned, len(given.y))
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def _fit_first_batch(self, X: Any, y: Any, sample_weight: Any, y_old: Any) -> MatrixFactorizationRegressor:
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
+    def _fit_first_batch(self, X: Any, y: Any, sample_weight: Any, y_old: Any) -> Self:
         """Fit the model on the first batch."""
         frozen = frozen_copy(self)
         hyper = hyperparameters_of(frozen)
@@ -640,15 +671,13 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
             learned = fit_first_batch(coded, hyper, stopping_rule_of(frozen), generator_of(frozen), shard)
         return self._adopt_batch(frozen, levels, learned, len(given.y))
 
-    def _adopt_batch(
-        self, frozen: MatrixFactorizationRegressor, levels: Levels, learned: Learned, n_ratings: int
-    ) -> MatrixFactorizationRegressor:
+    def _adopt_batch(self, frozen: Self, levels: Levels, learned: Learned, n_ratings: int) -> Self:
         """Store the values learned from a batch; print a line if ``verbose``."""
         if self.verbose:
             print(f"Batch of {n_ratings} ratings  {learned.state.hyper.loss.training_line(learned.losses[-1])}")
         return adopt(self, frozen, levels, learned)
 
-    def forget(self, users: ArrayLike) -> MatrixFactorizationRegressor:
+    def forget(self, users: ArrayLike) -> Self:
         """Remove users from the model: their ids, their rows and statistics of their ratings.
 
         Items keep what they learned from the ratings of these users, as part of sums over all users. To remove this as
@@ -702,10 +731,10 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         self.__dict__ = vars(frozen)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
     def fold_in(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, update_known: bool = False
-    ) -> MatrixFactorizationRegressor:
+    ) -> Self:
         """Add new users, items or context categories without a refit.
 
         The bias and factors of each new category are the exact minimum of the objective of ``fit`` over its ratings in
@@ -778,7 +807,17 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         learned = fold_in_levels(known, coded, is_new.argmax(axis=1), hyper)
         return adopt(self, frozen, levels, learned)
 
-    def predict(self, X: Any, return_std: bool | str = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = ...) -> NDArray[np.float64]: ...
+    @overload
+    def predict(self, X: Any, return_std: Literal[True, "mean"]) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    @overload
+    def predict(
+        self, X: Any, return_std: bool | Literal["mean"]
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def predict(
+        self, X: Any, return_std: bool | Literal["mean"] = False
+    ) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict ratings, with standard deviations on request.
 
         Parameters
@@ -849,18 +888,57 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:
             return fitted.predict_with_deviations(columns, return_std == "mean", threads)
 
+    @overload
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = ...,
+        *,
+        by: Literal["rating", "lower", "upper"] = ...,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        context: Any = ...,
+        item_context: Any = ...,
+        as_frame: Literal[False] = ...,
+    ) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+    @overload
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = ...,
+        *,
+        by: Literal["rating", "lower", "upper"] = ...,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        context: Any = ...,
+        item_context: Any = ...,
+        as_frame: Literal[True],
+    ) -> pd.DataFrame: ...
+    @overload
+    def recommend(
+        self,
+        users: ArrayLike,
+        n_items: int = ...,
+        *,
+        by: Literal["rating", "lower", "upper"] = ...,
+        exclude: Any = ...,
+        candidates: ArrayLike | None = ...,
+        context: Any = ...,
+        item_context: Any = ...,
+        as_frame: bool,
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame: ...
     def recommend(
         self,
         users: ArrayLike,
         n_items: int = 10,
         *,
-        by: str = "rating",
+        by: Literal["rating", "lower", "upper"] = "rating",
         exclude: Any = None,
         candidates: ArrayLike | None = None,
         context: Any = None,
         item_context: Any = None,
         as_frame: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray] | Any:
+    ) -> tuple[np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Find the items with the highest predicted ratings for each user.
 
         Parameters
@@ -1024,7 +1102,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
             return Bunch(**explain(fitted, columns, threads))
 
     @property
-    def factors_(self) -> list[np.ndarray]:
+    def factors_(self) -> list[NDArray[np.float32]]:
         """Factor rows, one array per column, in the order of ``categories_``.
 
         The arrays are read-only. To replace them, set the attribute.
@@ -1036,7 +1114,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         replace_rows(self, "_factors", arrays)
 
     @property
-    def biases_(self) -> list[np.ndarray]:
+    def biases_(self) -> list[NDArray[np.float32]]:
         """Biases, one array per column, in the order of ``categories_``.
 
         The arrays are read-only. To replace them, set the attribute.
@@ -1069,12 +1147,12 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         super().__setstate__(state)
 
     @property
-    def user_biases_(self) -> np.ndarray:
+    def user_biases_(self) -> NDArray[np.float32]:
         """Biases of the users, ``biases_[0]``."""
         return self.biases_[0]
 
     @property
-    def item_biases_(self) -> np.ndarray:
+    def item_biases_(self) -> NDArray[np.float32]:
         """Biases of the items, ``biases_[1]``."""
         return self.biases_[1]
 
@@ -1122,10 +1200,11 @@ def _damping_of(model: MatrixFactorizationRegressor) -> Damping | None:
     """Return the damping of users and items, or None if it is estimated."""
     if isinstance(model.damping, str):
         return None
-    if isinstance(model.damping, Real):
+    given: Any = model.damping
+    if isinstance(given, Real):
         return Damping.of_sides(*[float_of(model, "damping")] * 2)
-    pair, largest = list(model.damping), float(np.finfo(np.float64).max)
-    if len(pair) != 2 or not all(isinstance(d, Real) and 0 <= d <= largest for d in pair):
+    pair, largest = list(given), float(np.finfo(np.float64).max)
+    if len(pair) != 2 or not all(isinstance(d, Real) and 0 <= d <= largest for d in pair):  # type: ignore[operator]
         raise InvalidParameterError(
             f"The 'damping' parameter of {type(model).__name__} must be 'auto', a number, or two numbers (for users "
             f"and for items), each at least 0. Got {model.damping!r} instead."
@@ -1146,7 +1225,7 @@ def stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:
     )
 
 
-def _memory_map_of(model: MatrixFactorizationRegressor) -> str | PathLike | bool | None:
+def _memory_map_of(model: MatrixFactorizationRegressor) -> str | PathLike[str] | bool | None:
     """Return the folder for large arrays, True for a temporary folder, or None."""
     path = model.memory_map
     if not isinstance(path, (str, PathLike)):

@@ -60,7 +60,7 @@ class StreamedInput:
                 growing.add(batch.columns, batch.weights)
             n_rows += len(batch.y)
             has_weights = batch.weights is not None
-            n_counted += np.count_nonzero(batch.weights) if has_weights else len(batch.y)
+            n_counted += len(batch.y) if batch.weights is None else int(np.count_nonzero(batch.weights))
         if not n_rows:
             raise ValueError(f"{self._batches!r} has no ratings to fit.")
         if not n_counted:
@@ -81,7 +81,7 @@ class StreamedInput:
             self._check_targets(batch)
             with _named(batch, is_first=rows.start == 0):
                 indices = levels.encode(batch.columns, shard.threads)
-            counts = slice(None) if weights is None else batch.weights > 0
+            counts = slice(None) if batch.weights is None else batch.weights > 0
             if (indices[counts] < 0).any():
                 self._raise_changed(batch.place)
             for column, own, seen in zip(codes, indices.T, is_seen, strict=True):

@@ -83,7 +83,7 @@ def _sort_levels(
 
 def _factorize_ints(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Use a table for whole numbers in a small range, and hash others."""
-    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
+    if values.dtype.kind == "u" and values.size and int(values.max()) > np.iinfo(np.int64).max:
         return _factorize_by_sorting(values.astype(np.uint64))
     if values.dtype != np.int32:
         values = values.astype(np.int64, copy=False)

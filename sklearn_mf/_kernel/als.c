@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #endif
 
-#ifdef __GNUC__
+#if defined(__GNUC__) || defined(__clang__)
 #define PREFETCH(x) __builtin_prefetch(x)
 #define FORGET(x) __asm__("" : "+r"(x)) /* makes GCC load the data at x again instead of keeping them on the stack */
 #else

@@ -6,7 +6,7 @@
 
 #include "inline.h"
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define PREFETCH(address) __builtin_prefetch(address, 1)
 #else
 #define PREFETCH(address) ((void)0)

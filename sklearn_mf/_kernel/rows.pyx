@@ -193,7 +193,10 @@ cdef class RowTable:
         return RowTable, (self.whole(),)
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.whole(), dtype=dtype, copy=copy)
+        array = self.whole()
+        if copy is None:  # which NumPy 1 does not know
+            return np.asarray(array, dtype=dtype)
+        return np.array(array, dtype=dtype, copy=copy)
 
     def __getitem__(self, levels):
         """Copy the rows of an array of levels."""

@@ -63,7 +63,7 @@ static float insert(float *best, int k, float x)
 
 static int lowest_bit(uint64_t bits)
 {
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
     return __builtin_ctzll(bits);
 #else
     int at = 0;

@@ -55,7 +55,7 @@
 #else /* portable: vectors of four floats if the compiler supports them, otherwise single floats */
 
 #define TARGET
-#ifdef __GNUC__
+#if defined(__GNUC__) || defined(__clang__)
 #define LENGTH 4
 typedef float four_floats __attribute__((vector_size(16), aligned(4), may_alias));
 #define vec four_floats

@@ -9,7 +9,7 @@ from typing import Any
 
 from distributed import Client, Future
 
-from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns
+from sklearn_mf._ids.levels import warn_of_continuous_columns
 from sklearn_mf._ids.tables import Column
 from sklearn_mf.dask._check import outside_of_slots
 from sklearn_mf.dask._checkpoints import Checkpoint
@@ -67,7 +67,7 @@ class ClusterFit:
         self._client, self._partitions, self._form = client, partitions, form
         self._held: list[Future] = []  # data that the cluster must keep until the workers have received it
         self._epoch, self._answers = 0, []  # epoch of this attempt; what on_event returned for each epoch
-        self.levels: Levels | None = None
+        self.levels: Any = None  # of a fit that has begun, Levels
         self.n_rows, self.n_counted, self.mean_weight = 0, 0, 1.0
 
     def run(

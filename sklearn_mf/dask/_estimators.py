@@ -28,14 +28,14 @@ CLUSTER_PARAMETERS = ("client", "checkpoint_every", "checkpoint_folder", "timeou
 class DaskEstimator(Recommender):
     """Fit the model of ``local_class`` on a cluster. For lazy input, predictions and lists are lazy."""
 
-    local_class: ClassVar[type]
+    local_class: ClassVar[Any]
 
     def __init__(
         self,
         *args: Any,
         client: Client | None = None,
         checkpoint_every: int | None = None,
-        checkpoint_folder: str | os.PathLike | None = None,
+        checkpoint_folder: str | os.PathLike[str] | None = None,
         timeout: float = 30.0,
         **parameters: Any,
     ):
@@ -54,8 +54,9 @@ class DaskEstimator(Recommender):
         def __init__(self: Any, *args: Any, **parameters: Any) -> None:  # noqa: N807, the name is part of the signature
             DaskEstimator.__init__(self, *args, **parameters)
 
-        __init__.__signature__ = signature(cls.local_class.__init__).replace(parameters=[*local, *own])
-        cls.__init__ = __init__
+        init: Any = __init__
+        init.__signature__ = signature(cls.local_class.__init__).replace(parameters=[*local, *own])
+        cls.__init__ = init  # type: ignore[method-assign]
 
     def to_local(self) -> Any:
         """Return the fitted model as an estimator of the local class, which needs no cluster.
@@ -72,7 +73,7 @@ class DaskEstimator(Recommender):
             If the estimator is not fitted.
         """
         check_is_fitted(self)
-        local = object.__new__(self.local_class)
+        local: Any = object.__new__(self.local_class)
         local.__dict__ = {name: value for name, value in vars(self).items() if name not in CLUSTER_PARAMETERS}
         return deepcopy(local)
 
@@ -80,7 +81,7 @@ class DaskEstimator(Recommender):
         """Copy all parameters except the client, which is a connection; the clone uses the same client."""
         frozen = frozen_copy(self)
         frozen.client = None
-        copied = super(DaskEstimator, frozen).__sklearn_clone__()
+        copied = super(DaskEstimator, frozen).__sklearn_clone__()  # pyright: ignore[reportAttributeAccessIssue]
         copied.client = self.client
         return copied
 
@@ -164,7 +165,7 @@ class DaskEstimator(Recommender):
         """
         check_is_fitted(self)
         if not dask.is_dask_collection(users):
-            return super().recommend(users, n_items, **options)
+            return super().recommend(users, n_items, **options)  # pyright: ignore[reportAttributeAccessIssue]
         self._check_lazy("users", users, 1)
         if isinstance(users, da.Array):
             users = dd.from_dask_array(users)
@@ -205,7 +206,8 @@ class DaskEstimator(Recommender):
         """
         client = self._running_client()
         with nullcontext() if client is None else client.as_current():
-            return super().score(*self._given_to_score(X, y, sample_weight))
+            given = self._given_to_score(X, y, sample_weight)
+            return super().score(*given)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _given_to_score(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
         """Return the tables for ``score`` of the local class. Its predictions of lazy pairs are lazy."""
@@ -234,7 +236,7 @@ class DaskEstimator(Recommender):
                 'such as df["user"].'
             )
         if n_dimensions == 2:
-            empty = collection._meta if hasattr(collection, "columns") else np.empty((0, collection.shape[1]))
+            empty: Any = collection._meta if hasattr(collection, "columns") else np.empty((0, collection.shape[1]))
             validate_data(self, empty, reset=False, skip_check_array=True)
 
     def _cluster_fit(self, frozen: Any, X: Any, y: Any, sample_weight: Any) -> tuple[ClusterFit, TableForm]:

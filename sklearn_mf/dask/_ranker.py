@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dask
 from sklearn.base import _fit_context
@@ -13,10 +13,13 @@ from sklearn_mf._ranker import MatrixFactorizationRanker, attributes_of, hyperpa
 from sklearn_mf._training.fit_pairs import PreferenceState, assembled
 from sklearn_mf._training.pairs import PairsBySide
 from sklearn_mf._training.progress import Callback
-from sklearn_mf._utils.callbacks import with_callbacks
+from sklearn_mf._utils.callbacks import keep_type, with_callbacks
 from sklearn_mf.dask._estimators import DaskEstimator
 from sklearn_mf.dask._programs import RankerTask, fit_ranker
 from sklearn_mf.dask._regressor import CLUSTER_CONSTRAINTS, no_model
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
@@ -66,15 +69,19 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
     (2, 3)
     """
 
-    local_class: ClassVar[type] = MatrixFactorizationRanker
+    if TYPE_CHECKING:
+
+        def to_local(self) -> MatrixFactorizationRanker: ...
+
+    local_class: ClassVar[Any] = MatrixFactorizationRanker
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **MatrixFactorizationRanker._parameter_constraints,
         **CLUSTER_CONSTRAINTS,
     }
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> DaskMatrixFactorizationRanker:
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from the pairs of all partitions.
 
         Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from distributed import Client
 from sklearn.base import _fit_context
@@ -16,9 +16,12 @@ from sklearn_mf._prediction.own_contexts import no_own_contexts
 from sklearn_mf._regressor import MatrixFactorizationRegressor, hyperparameters_of, stopping_rule_of
 from sklearn_mf._training.learned import assemble
 from sklearn_mf._training.progress import Callback, EpochEnded
-from sklearn_mf._utils.callbacks import with_callbacks
+from sklearn_mf._utils.callbacks import keep_type, with_callbacks
 from sklearn_mf.dask._estimators import DaskEstimator
 from sklearn_mf.dask._programs import RegressorTask, fit_regressor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 CLUSTER_CONSTRAINTS: dict[str, list] = {
     "client": [Client, None],
@@ -28,7 +31,7 @@ CLUSTER_CONSTRAINTS: dict[str, list] = {
 }
 
 
-class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegressor):
+class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegressor):  # type: ignore[misc]
     """Fit a :class:`~sklearn_mf.MatrixFactorizationRegressor` on a Dask cluster, with the same result.
 
     If the workers and the client use the same instruction set, the fitted model equals a local fit of the same rows,
@@ -96,15 +99,19 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
     (2,)
     """
 
-    local_class: ClassVar[type] = MatrixFactorizationRegressor
+    if TYPE_CHECKING:
+
+        def to_local(self) -> MatrixFactorizationRegressor: ...
+
+    local_class: ClassVar[Any] = MatrixFactorizationRegressor
     _parameter_constraints: ClassVar[dict[str, list]] = {
         **MatrixFactorizationRegressor._parameter_constraints,
         **CLUSTER_CONSTRAINTS,
     }
 
     @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DaskMatrixFactorizationRegressor:
+    @keep_type(_fit_context(prefer_skip_nested_validation=True))
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # type: ignore[override]
         """Learn from the ratings of all partitions.
 
         Parameters

@@ -110,6 +110,7 @@ def fetch_md5(url: str, *, n_retries: int, delay: float) -> str | None:
 
 def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_retries: int, delay: float) -> Answer:
     """Return the result of ``attempt``; retry after a temporary error. ``advice`` ends the error message."""
+    problem: Exception | None = None
     for n_left in range(n_retries, -1, -1):
         try:
             return attempt()
@@ -119,7 +120,7 @@ def _try_several_times(attempt: Callable[[], Answer], url: str, advice: str, n_r
                 raise OSError(
                     f"{url} cannot be downloaded: the server answers {error.code} ({shorten(error.reason)}). {advice}"
                 ) from error
-            problem: Exception = error
+            problem = error
         except _TEMPORARY_ERRORS as error:
             problem = error
         except ValueError as error:  # urllib raises it for redirects to invalid addresses

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from sklearn_mf.datasets._columns import Chosen, check_arguments, choose_columns, choose_time
@@ -19,8 +20,41 @@ from sklearn_mf.datasets._times import find_nameless_times, read_times
 from sklearn_mf.datasets._values import check_no_times, parse_ids, parse_numbers
 
 
+@overload
 def load_ratings(
-    path: str | PathLike,
+    path: str | PathLike[str],
+    *,
+    columns: Sequence[int | str] | None = ...,
+    time: int | str | None = ...,
+    sep: str | None = ...,
+    header: bool | None = ...,
+    encoding: str | None = ...,
+    return_X_y: Literal[False] = ...,
+) -> Bunch: ...
+@overload
+def load_ratings(
+    path: str | PathLike[str],
+    *,
+    columns: Sequence[int | str] | None = ...,
+    time: int | str | None = ...,
+    sep: str | None = ...,
+    header: bool | None = ...,
+    encoding: str | None = ...,
+    return_X_y: Literal[True],
+) -> tuple[np.ndarray, NDArray[np.float64]]: ...
+@overload
+def load_ratings(
+    path: str | PathLike[str],
+    *,
+    columns: Sequence[int | str] | None = ...,
+    time: int | str | None = ...,
+    sep: str | None = ...,
+    header: bool | None = ...,
+    encoding: str | None = ...,
+    return_X_y: bool,
+) -> Bunch | tuple[np.ndarray, NDArray[np.float64]]: ...
+def load_ratings(
+    path: str | PathLike[str],
     *,
     columns: Sequence[int | str] | None = None,
     time: int | str | None = None,
@@ -28,7 +62,7 @@ def load_ratings(
     header: bool | None = None,
     encoding: str | None = None,
     return_X_y: bool = False,
-) -> Any:
+) -> Bunch | tuple[np.ndarray, NDArray[np.float64]]:
     r"""Read a text file of ratings, one in each row.
 
     Separator, header, encoding and columns are found automatically. If something is not clear, an error says so.

@@ -4,14 +4,57 @@ from __future__ import annotations
 
 import sys
 from numbers import Integral, Real
-from typing import Any
+from typing import Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state, check_scalar
 
 _MAX_SHARE_DRAWN_IN_TURN = 0.05  # share of all pairs; above it, all pairs get a random key
 
 
+@overload
+def make_ratings(
+    n_users: int = ...,
+    n_items: int = ...,
+    n_ratings: int = ...,
+    *,
+    rank: int = ...,
+    noise: float = ...,
+    tail: float = ...,
+    rating_range: tuple[float, float] = ...,
+    rating_step: float | None = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    return_X_y: Literal[False] = ...,
+) -> Bunch: ...
+@overload
+def make_ratings(
+    n_users: int = ...,
+    n_items: int = ...,
+    n_ratings: int = ...,
+    *,
+    rank: int = ...,
+    noise: float = ...,
+    tail: float = ...,
+    rating_range: tuple[float, float] = ...,
+    rating_step: float | None = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    return_X_y: Literal[True],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+@overload
+def make_ratings(
+    n_users: int = ...,
+    n_items: int = ...,
+    n_ratings: int = ...,
+    *,
+    rank: int = ...,
+    noise: float = ...,
+    tail: float = ...,
+    rating_range: tuple[float, float] = ...,
+    rating_step: float | None = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    return_X_y: bool,
+) -> Bunch | tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def make_ratings(
     n_users: int = 1000,
     n_items: int = 500,
@@ -24,7 +67,7 @@ def make_ratings(
     rating_step: float | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
-) -> Any:
+) -> Bunch | tuple[NDArray[np.int64], NDArray[np.float64]]:
     r"""Make ratings from a low-rank model with biases, noise and a long tail of popularity.
 
     The rating of user u for item i is

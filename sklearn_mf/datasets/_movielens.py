@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_scalar
 
 from sklearn_mf.datasets._download import download_archive, fetch_md5
 from sklearn_mf.datasets._messages import quote
 from sklearn_mf.datasets._movielens_reading import LAYOUTS, has_ratings, read_movies, read_ratings, read_users
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ARCHIVE_URL = "https://files.grouplens.org/datasets/movielens/ml-{variant}.zip"
 
@@ -29,6 +33,7 @@ MD5 = {
     "25m": "6b51fb2759a8657d3bfcbfc42b592ada",
 }
 
+Variant = Literal["latest-small", "100k", "1m", "10m", "20m", "25m", "32m"]
 _LARGEST_GROWTH = 2  # largest allowed size of an archive, relative to its size in LAYOUTS
 
 _DESCR = """MovieLens {variant}: {n_ratings} ratings of films.
@@ -44,16 +49,60 @@ on Interactive Intelligent Systems 5(4), article 19. https://doi.org/10.1145/282
 """
 
 
+@overload
 def fetch_movielens(
-    variant: str = "latest-small",
+    variant: Variant = ...,
     *,
-    data_home: str | os.PathLike | None = None,
+    data_home: str | os.PathLike[str] | None = ...,
+    download_if_missing: bool = ...,
+    return_X_y: Literal[False] = ...,
+    as_frame: bool = ...,
+    n_retries: int = ...,
+    delay: float = ...,
+) -> Bunch: ...
+@overload
+def fetch_movielens(
+    variant: Variant = ...,
+    *,
+    data_home: str | os.PathLike[str] | None = ...,
+    download_if_missing: bool = ...,
+    return_X_y: Literal[True],
+    as_frame: Literal[False] = ...,
+    n_retries: int = ...,
+    delay: float = ...,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+@overload
+def fetch_movielens(
+    variant: Variant = ...,
+    *,
+    data_home: str | os.PathLike[str] | None = ...,
+    download_if_missing: bool = ...,
+    return_X_y: Literal[True],
+    as_frame: Literal[True],
+    n_retries: int = ...,
+    delay: float = ...,
+) -> tuple[pd.DataFrame, pd.Series]: ...
+@overload
+def fetch_movielens(
+    variant: Variant = ...,
+    *,
+    data_home: str | os.PathLike[str] | None = ...,
+    download_if_missing: bool = ...,
+    return_X_y: bool,
+    as_frame: bool = ...,
+    n_retries: int = ...,
+    delay: float = ...,
+) -> Bunch | tuple[NDArray[np.int64], NDArray[np.float64]] | tuple[pd.DataFrame, pd.Series]: ...
+def fetch_movielens(
+    variant: Variant = "latest-small",
+    *,
+    data_home: str | os.PathLike[str] | None = None,
     download_if_missing: bool = True,
     return_X_y: bool = False,
     as_frame: bool = False,
     n_retries: int = 3,
     delay: float = 1.0,
-) -> Any:
+) -> Bunch | tuple[NDArray[np.int64], NDArray[np.float64]] | tuple[pd.DataFrame, pd.Series]:
     """Load ratings of films from MovieLens, and download them if they are not on disk.
 
     The data are for research and not part of this package. Acknowledge them, do not redistribute them, and do not use
@@ -206,7 +255,7 @@ def fetch_movielens(
     )
 
 
-def _choose_data_home(given: str | os.PathLike | None) -> Path:
+def _choose_data_home(given: str | os.PathLike[str] | None) -> Path:
     """Return the given folder, or that of scikit-learn's ``get_data_home``; create no folder."""
     home = os.environ.get("SCIKIT_LEARN_DATA", os.path.join("~", "scikit_learn_data")) if given is None else given
     return Path(os.path.abspath(os.path.expanduser(home)))

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -31,7 +31,7 @@ class Layout:
     header: bool = True
 
 
-_DAT_FILES = {"ratings": "ratings.dat", "movies": "movies.dat", "sep": b"::", "header": False}
+_DAT_FILES: dict[str, Any] = {"ratings": "ratings.dat", "movies": "movies.dat", "sep": b"::", "header": False}
 LAYOUTS = {
     "100k": Layout("ml-100k", 100_000, 5_000_000, "u.data", "u.item", "u.user", b"\t", False),
     "1m": Layout("ml-1m", 1_000_209, 6_000_000, users="users.dat", **_DAT_FILES),
@@ -82,7 +82,9 @@ def read_ratings(location: Path, layout: Layout) -> tuple[np.ndarray, np.ndarray
     file = _open_file(location, layout, layout.ratings)
     if file is None:
         raise OSError(f"{location} has no {layout.folder}/{layout.ratings}. {_ADVICE}")
-    pairs, ratings, times = [], [], []
+    pairs: list[np.ndarray] = []
+    ratings: list[np.ndarray] = []
+    times: list[Any] = []  # an array for each block, or None
     n_lines, n_values = 0, 0
     with file:
         if layout.header:
@@ -191,12 +193,12 @@ def read_movies(location: Path, layout: Layout) -> Bunch | None:
     if text is None:
         return None
     try:
-        ids, titles, genres = _transpose(_split_movies(text, layout.sep), 3)
-        ids = np.array(list(map(int, ids)), dtype=np.int64)
+        columns = _transpose(_split_movies(text, layout.sep), 3)
+        ids = np.array(list(map(int, columns[0])), dtype=np.int64)
     except (ValueError, OverflowError, IndexError, csv.Error) as error:
         raise ValueError(f"{location / layout.movies} cannot be read as a table of films: {shorten(error)}.") from error
-    genres = ["" if genre in _GENRES_OF_NONE else genre for genre in genres]
-    return Bunch(id=ids, title=np.array(titles, dtype=object), genres=np.array(genres, dtype=object))
+    genres = ["" if genre in _GENRES_OF_NONE else genre for genre in columns[2]]
+    return Bunch(id=ids, title=np.array(columns[1], dtype=object), genres=np.array(genres, dtype=object))
 
 
 def _split_movies(text: str, sep: bytes) -> list:

@@ -59,6 +59,10 @@ class RatingsFile(RatingBatches):
     (['user', 'film'], 2)
     """
 
+    feature_names: list[str] | None
+    labels: list[str]
+    n_ratings: int
+
     def __init__(self, ratings: TextRatings | ParquetRatings, noted: NotedFiles):
         self._ratings, self._noted = ratings, noted
         self.feature_names, self.n_ratings = ratings.chosen.names, ratings.n_ratings
@@ -81,7 +85,7 @@ class RatingsFile(RatingBatches):
 
 
 def open_ratings(
-    path: str | PathLike,
+    path: str | PathLike[str],
     *,
     columns: Sequence[int | str] | None = None,
     weight: int | str | None = None,
@@ -172,7 +176,7 @@ def _refuse_list(path: Any) -> None:
         raise TypeError(f"path must be one str or path-like, not {type(path).__name__}. {_SEVERAL_FILES}.")
 
 
-def _refuse_pattern(path: str | PathLike) -> None:
+def _refuse_pattern(path: str | PathLike[str]) -> None:
     """Raise an error for a pattern of file names, unless a file has this name."""
     if any(sign in str(path) for sign in "*?[") and not Path(path).exists():
         raise FileNotFoundError(errno.ENOENT, f"There is no such file. {_SEVERAL_FILES}", fspath(path))

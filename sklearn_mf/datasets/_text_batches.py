@@ -45,13 +45,13 @@ class TextRatings:
 
     def _parse_ids(self, rows: Rows, place: int, start: int, is_int: bool) -> np.ndarray:
         """Convert ids to an array of the type that the column had when the file was opened."""
-        ids = parse_ids(rows, place, start, as_text=not is_int)
+        ids: Any = parse_ids(rows, place, start, as_text=not is_int)
         if is_int and isinstance(ids, list):
             raise ValueError(
                 f"{fspath(self.path)} has changed since it was opened: column {place} had only ints before. Open "
                 "it again."
             )
-        return ids if is_int else object_array(ids)
+        return ids if isinstance(ids, np.ndarray) else object_array(ids)
 
 
 def open_text(path: Path, columns: Any, weight: Any, sep: str | None, header: Any, encoding: str | None) -> TextRatings:

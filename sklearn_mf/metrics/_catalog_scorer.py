@@ -219,7 +219,8 @@ def score_catalog(
 
 def _table(columns: tuple[Column, Column], users: np.ndarray, items: np.ndarray) -> Any:
     """Put ids of two kinds side by side, in a table that keeps the type of each."""
-    return [list(pair) for pair in zip(columns[0].values[users], columns[1].values[items], strict=True)]
+    values: list[Any] = [column.values for column in columns]
+    return [list(pair) for pair in zip(values[0][users], values[1][items], strict=True)]
 
 
 def _pair_columns(X: Any, estimator: Any) -> list[Column]:

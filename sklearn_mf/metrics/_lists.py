@@ -172,7 +172,8 @@ def flatten_lists(recommended: Any) -> FlatLists:
         is_kept &= np.reshape([not _is_missing(id_) for id_ in table.ravel().tolist()], table.shape)
     elif table.dtype.kind in "fM":
         is_kept &= table == table
-    return FlatLists(table[is_kept], *np.nonzero(is_kept), *table.shape)
+    rows, places = np.nonzero(is_kept)
+    return FlatLists(table[is_kept], rows, places, *table.shape)
 
 
 def _flatten_frame(recommended: Any) -> FlatLists:

@@ -61,7 +61,7 @@ class Rankings:
         return float(np.average(values[defined], weights=weights))
 
 
-def rank_groups(y_true: ArrayLike, y_score: ArrayLike, groups: Any, sample_weight: ArrayLike | None) -> Rankings:
+def rank_groups(y_true: ArrayLike, y_score: Any, groups: Any, sample_weight: ArrayLike | None) -> Rankings:
     """Check the input, leave out ratings of weight 0, and rank the others within their groups."""
     if isinstance(groups, (str, bytes)) or not hasattr(groups, "__len__"):
         raise ValueError(f"groups must have one id for each rating, for example X['user'], not {groups!r}.")
@@ -144,7 +144,7 @@ def _check_scores(y_score: ArrayLike) -> None:
         scores = np.asarray(y_score)
     except (TypeError, ValueError) as error:
         raise ValueError(f"y_score must be an array of numbers: {error}.") from error
-    bad = np.flatnonzero(~np.isfinite(scores)) if scores.dtype.kind == "f" else ()
+    bad = np.flatnonzero(~np.isfinite(scores)) if scores.dtype.kind == "f" else np.empty(0, np.intp)
     if len(bad):
         raise ValueError(
             f"Input y_score contains NaN or infinity: {len(bad)} of {len(scores)} predictions, the first at row "

@@ -16,7 +16,12 @@ from sklearn_mf._ids.pick import check_column, pick_column
 from sklearn_mf.metrics._hints import maker_of_scorers
 from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
-_CHECKS = {"k": check_k, "relevant": check_relevant, "shift": check_shift, "gain": check_gain}
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "k": check_k,
+    "relevant": check_relevant,
+    "shift": check_shift,
+    "gain": check_gain,
+}
 _ARGUMENTS_FROM_SCORER = ("groups", "sample_weight", "y_true", "y_score")  # users must not give these
 
 
@@ -78,7 +83,8 @@ def make_ranking_scorer(metric: Callable[..., float], *, user_column: int | str 
     True
     """
     if isinstance(metric, functools.partial) and not metric.args:  # its keywords are checked and shown like kwargs
-        metric, kwargs = metric.func, {**metric.keywords, **kwargs}
+        kwargs = {**metric.keywords, **kwargs}
+        metric = metric.func
     check_metric(metric, kwargs)
     return RankingScorer(metric, check_column(user_column, "user_column"), kwargs)
 
@@ -150,10 +156,9 @@ def check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
         signature = inspect.signature(metric)
     except (TypeError, ValueError):  # not a callable, or one without a signature
         signature = None
-    accepts_groups = signature is not None and any(
+    if signature is None or not any(
         p.name == "groups" or p.kind is p.VAR_KEYWORD for p in signature.parameters.values()
-    )
-    if not accepts_groups:
+    ):
         raise TypeError(
             f"{metric_name(metric)} is not a metric that takes groups. Use a ranking metric of sklearn_mf.metrics, "
             "such as ndcg_at_k, or a function with its arguments: metric(y_true, y_score, groups=..., "

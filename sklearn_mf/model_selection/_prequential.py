@@ -169,7 +169,7 @@ def _number_batches(X: Any, n_rows: int, batch_size: int | None, batches: Any) -
     """Return the values of the batches, and the number of each row's batch."""
     if (batch_size is None) == (batches is None):
         raise ValueError("Give either batch_size (batches in the order of the rows) or batches (one value per row).")
-    if batches is None:
+    if batch_size is not None:
         check_count(batch_size, "batch_size", "It is the number of ratings in a batch.")
         size = min(batch_size, n_rows)
         return np.arange(0, n_rows, size), np.arange(n_rows) // size

@@ -35,6 +35,11 @@ _ROWS_PER_CHUNK = 2**16  # rows that are converted to Python integers at a time
 class _RandomSplit(BaseShuffleSplit):
     """Split ratings at random; subclasses choose the test rows, given a random order of all rows."""
 
+    n_splits: int
+    test_size: Any  # a share, or a number of ratings
+    train_size: None
+    random_state: int | np.random.RandomState | None
+    user_column: int | str
     _column_parameters: ClassVar[list[str]] = ["user_column"]  # parameters that name the columns of X to look at
 
     def __init__(
@@ -141,7 +146,7 @@ class PerUserShuffleSplit(_RandomSplit):
         (users,) = codes
         n_ratings = np.bincount(users)
         if isinstance(self.test_size, Integral):
-            n_test = np.where(n_ratings > self.test_size, self.test_size, 0)
+            n_test = np.where(n_ratings > self.test_size, int(self.test_size), 0)
         else:
             n_test = np.minimum(np.floor(self.test_size * n_ratings + 0.5).astype(int), n_ratings - 1)
         if not n_test.any():
@@ -205,6 +210,7 @@ class WarmShuffleSplit(_RandomSplit):
     [['ann', 'Alien'], ['bob', 'Brazil']]
     """
 
+    item_column: int | str
     _column_parameters: ClassVar[list[str]] = ["user_column", "item_column"]
 
     def __init__(

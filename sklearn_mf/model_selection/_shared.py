@@ -16,19 +16,19 @@ from sklearn_mf._utils.warnings import warn_user
 _LARGEST_ERROR_WITHOUT_WARNING = 0.1  # share of the ratings that test_size asks for
 
 
-def check_count(count: int, name: str, advice_on_shares: str) -> int:
+def check_count(count: Any, name: str, advice_on_shares: str) -> int:
     """Check an int of at least 1, and return it; the advice is for users who give a share."""
     if isinstance(count, bool):
         raise TypeError(f"{name} must be an int, at least 1, not {count!r}.")
-    if isinstance(count, Real) and 0 < count < 1:
+    if isinstance(count, Real) and 0 < float(count) < 1:
         raise TypeError(f"{name} must be an int, at least 1, not {count!r}. {advice_on_shares}")
     return check_scalar(count, name, Integral, min_val=1)
 
 
 def check_test_size(test_size: Any) -> Any:
     """Check the share or number of ratings to hold out, and return it."""
-    is_number = isinstance(test_size, Integral) and not isinstance(test_size, bool) and test_size >= 1
-    is_share = isinstance(test_size, Real) and 0 < test_size < 1
+    is_number = isinstance(test_size, Integral) and not isinstance(test_size, bool) and int(test_size) >= 1
+    is_share = isinstance(test_size, Real) and 0 < float(test_size) < 1
     if not (is_number or is_share):
         raise ValueError(
             f"test_size={test_size!r} must be a float between 0 and 1, a share of the ratings, or an int of at least 1."

@@ -36,7 +36,7 @@ class _TimeSplit(BaseCrossValidator):
     # As GroupKFold does for groups: with metadata routing, times are passed on without set_split_request.
     __metadata_request__split: ClassVar[dict] = {"times": True}
 
-    times: ArrayLike | None
+    times: Any
 
     def split(
         self, X: Any, y: ArrayLike | None = None, groups: Any = None, *, times: ArrayLike | None = None
@@ -153,6 +153,9 @@ class LeaveLastOut(_TimeSplit):
     [['ann', 'Alien'], ['bob', 'Casablanca']]
     """
 
+    n: int
+    user_column: int | str
+
     def __init__(self, n: int = 1, *, times: ArrayLike | None = None, user_column: int | str = 0):
         self.n = check_count(n, "n", "It is a number of ratings. To hold out a share of all, use GlobalTimeSplit.")
         self.times = times
@@ -236,8 +239,11 @@ class GlobalTimeSplit(_TimeSplit):
     [['ann', 'Alien'], ['bob', 'Casablanca']]
     """
 
+    at: Any
+    test_size: float | None
+
     def __init__(self, at: Any = None, *, test_size: float | None = None, times: ArrayLike | None = None):
-        if isinstance(at, Real) and 0 < at < 1:
+        if isinstance(at, Real) and 0 < float(at) < 1:
             raise ValueError(
                 f"at={at!r} must be an instant, but looks like a share. To hold out a share, use test_size={at!r}. (If "
                 "times run from 0 to 1, give times and at in a smaller unit.)"
@@ -283,5 +289,5 @@ class GlobalTimeSplit(_TimeSplit):
 
     def _hint_at_test_size(self) -> str:
         """Return a hint for users who gave ``at`` a number of ratings, or an empty text."""
-        is_count = isinstance(self.at, Integral) and not isinstance(self.at, bool) and self.at > 0
+        is_count = isinstance(self.at, Integral) and not isinstance(self.at, bool) and int(self.at) > 0
         return f" To hold out the last {self.at} ratings, give test_size={self.at}." if is_count else ""

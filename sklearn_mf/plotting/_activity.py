@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, label_bin, rmse_with_error
@@ -27,6 +27,11 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer, ErrorbarContainer
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation
+    from typing_extensions import Self
 
 _MAX_BAR_HEIGHT = 0.2  # height of the highest bar, as a share of the panel
 _ROOM_FOR_BARS = 0.32  # height of bars and the numbers above them, as a share of the panel
@@ -116,15 +121,26 @@ class ErrorByActivityDisplay:
     ['10–29', '30–99']
     """
 
+    y_true: NDArray[np.float64]
+    y_pred: NDArray[np.float64]
+    item_counts: NDArray[np.int64]
+    user_counts: NDArray[np.int64]
+    axes_: np.ndarray
+    ax_: Axes
+    count_axes_: np.ndarray
+    figure_: Figure | SubFigure
+    errorbars_: list[ErrorbarContainer]
+    bars_: list[BarContainer]
+    text_: list[list[Annotation]]
+    lines_: list[Line2D]
+
     def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike, item_counts: ArrayLike, user_counts: ArrayLike):
         self.y_true, self.y_pred = check_true_and_predicted(y_true, y_pred)
         self.item_counts = check_counts(item_counts, len(self.y_true), "item_counts")
         self.user_counts = check_counts(user_counts, len(self.y_true), "user_counts")
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, y: ArrayLike, *, X_train: Any, **plot_kw: Any
-    ) -> ErrorByActivityDisplay:
+    def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, *, X_train: Any, **plot_kw: Any) -> Self:
         """Draw the errors of a fitted estimator on held-out ratings.
 
         Parameters
@@ -163,9 +179,7 @@ class ErrorByActivityDisplay:
         return cls(y_true=y, y_pred=estimator.predict(X), **counts).plot(**plot_kw)
 
     @classmethod
-    def from_predictions(
-        cls, y_true: ArrayLike, y_pred: ArrayLike, *, X: Any, X_train: Any, **plot_kw: Any
-    ) -> ErrorByActivityDisplay:
+    def from_predictions(cls, y_true: ArrayLike, y_pred: ArrayLike, *, X: Any, X_train: Any, **plot_kw: Any) -> Self:
         """Draw the errors of predictions.
 
         Parameters
@@ -188,12 +202,12 @@ class ErrorByActivityDisplay:
         self,
         ax: Sequence[Axes] | np.ndarray | None = None,
         *,
-        bins: str | int | Sequence[int] = "log",
+        bins: Literal["log"] | int | Sequence[int] = "log",
         errorbar_kw: dict[str, Any] | None = None,
         bar_kw: dict[str, Any] | None = None,
         line_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
-    ) -> ErrorByActivityDisplay:
+    ) -> Self:
         """Draw the errors by bin, with items in one panel and users in the other.
 
         Parameters
@@ -244,7 +258,7 @@ class ErrorByActivityDisplay:
             self._set_numbers_apart()
         return self
 
-    def _make_bins(self, counts: np.ndarray, bins: str | int | Sequence[int]) -> list[_Bin]:
+    def _make_bins(self, counts: np.ndarray, bins: Literal["log"] | int | Sequence[int]) -> list[_Bin]:
         """Sort the held-out ratings into bins by these counts, and compute the error of each bin."""
         starts = np.append(0, choose_bin_starts(counts[counts > 0], bins))
         bin_of = np.searchsorted(starts, counts, side="right") - 1
@@ -253,7 +267,7 @@ class ErrorByActivityDisplay:
         for number in np.unique(bin_of):
             first = starts[number]
             last = starts[number + 1] - 1 if number + 1 < len(starts) else max(counts.max(), first)
-            table.append(_Bin(label_bin(first, last), *rmse_with_error(squared_errors[bin_of == number])))
+            table.append(_Bin(label_bin(int(first), int(last)), *rmse_with_error(squared_errors[bin_of == number])))
         return table
 
     def _plot_counts(
@@ -264,12 +278,12 @@ class ErrorByActivityDisplay:
         from matplotlib.text import Text
 
         x, n_ratings = np.arange(len(table)), [bin_.n_ratings for bin_ in table]
-        kw = {"width": 0.6, "color": ink_color(ax, 0.25), "label": "Held-out ratings"}
+        kw: dict[str, Any] = {"width": 0.6, "color": ink_color(ax, 0.25), "label": "Held-out ratings"}
         self.bars_.append(ax.bar(x, n_ratings, **merge_style(kw, bar_kw, Rectangle)))
         kw = {"ha": "center", "va": "bottom", "fontsize": small_font_size(), "color": ink_color(ax, 0.8)}
         kw = {"xytext": (0, 2), "textcoords": "offset points", **merge_style(kw, text_kw, Text)}
         texts = map(_format_short, n_ratings)
-        self.text_.append([ax.annotate(text, point, **kw) for text, *point in zip(texts, x, n_ratings, strict=True)])
+        self.text_.append([ax.annotate(text, (at, n), **kw) for text, at, n in zip(texts, x, n_ratings, strict=True)])
 
     def _plot_errors(
         self, ax: Axes, table: list[_Bin], errorbar_kw: dict[str, Any] | None, line_kw: dict[str, Any] | None
@@ -278,7 +292,7 @@ class ErrorByActivityDisplay:
         from matplotlib.lines import Line2D
 
         x, rmse = np.arange(len(table)), root_mean_square(self.y_true - self.y_pred)
-        kw = {"color": ink_color(ax, 0.6), "linestyle": "--", "linewidth": 1, "zorder": 1}
+        kw: dict[str, Any] = {"color": ink_color(ax, 0.6), "linestyle": "--", "linewidth": 1, "zorder": 1}
         kw["label"] = f"All: {format_three_digits(rmse)}"
         self.lines_.append(ax.axhline(rmse, **merge_style(kw, line_kw, Line2D)))
         kw = {"capsize": 2}
@@ -294,7 +308,7 @@ class ErrorByActivityDisplay:
         from matplotlib.ticker import MaxNLocator
 
         most = max(bin_.n_ratings for table in tables for bin_ in table)
-        ticks = MaxNLocator(2, integer=True).tick_values(0, most)
+        ticks = np.asarray(MaxNLocator(2, integer=True).tick_values(0, most))
         ticks = ticks[(ticks >= 0) & (ticks <= most)]
         for ax, is_labeled_ax in zip(self.count_axes_, is_labeled, strict=True):
             ax.set_ylim(0, most / _MAX_BAR_HEIGHT)
@@ -320,7 +334,7 @@ class ErrorByActivityDisplay:
         low = high - (high - low) / (1 - _ROOM_FOR_BARS)
         for ax in self.axes_:
             ax.set_ylim(low, high)
-        kw = {"handles": self.lines_[:1], "loc": ["upper right", "upper left"]}
+        kw: dict[str, Any] = {"handles": self.lines_[:1], "loc": ["upper right", "upper left"]}
         add_legend(self.ax_, kw, None, boxes_of_legend)
         self.axes_[1].set_ylim(self.ax_.get_ylim())
 
@@ -331,7 +345,7 @@ class ErrorByActivityDisplay:
             room = 0.85 * ax.get_window_extent().width / np.ptp(ax.get_xlim())
             scale = min(scale, room / max(text.get_window_extent().width for text in texts))
         for text in itertools.chain(*self.text_):
-            text.set_fontsize(scale * text.get_fontsize())
+            text.set_fontsize(scale * float(text.get_fontsize()))
 
 
 def _format_short(n: int) -> str:

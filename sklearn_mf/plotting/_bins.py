@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ def check_counts(counts: ArrayLike, n_rows: int, name: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def choose_bin_starts(counts: np.ndarray, bins: str | int | Sequence[int]) -> np.ndarray:
+def choose_bin_starts(counts: np.ndarray, bins: Any) -> np.ndarray:
     """Return the first number of each bin, for counts above 0."""
     if isinstance(bins, str):
         if bins != "log":

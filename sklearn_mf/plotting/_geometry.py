@@ -51,7 +51,7 @@ def measure_angles(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 def boxes_overlap(boxes: np.ndarray, others: np.ndarray, margin: float) -> np.ndarray:
     """Tell whether each of ``boxes``, widened by a margin, overlaps each of ``others``."""
     low, high = boxes[:, None, :2] - margin, boxes[:, None, 2:] + margin
-    return ((low < others[None, :, 2:]) & (high > others[None, :, :2])).all(axis=2)
+    return np.all((low < others[None, :, 2:]) & (high > others[None, :, :2]), axis=2)
 
 
 def lines_cross_boxes(lines: np.ndarray, boxes: np.ndarray, margin: float) -> np.ndarray:

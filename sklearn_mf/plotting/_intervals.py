@@ -7,7 +7,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
@@ -30,6 +30,11 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+    from typing_extensions import Self
 
 # Marker, color and label of the points of each table. They can be told apart in gray, too.
 _STYLES = {
@@ -156,6 +161,27 @@ class IntervalDisplay:
     (array([0.6, 0.8, 1. , 1.2, 1.4]), array([0.6, 0.8, 1. , 1.2, 1.4]))
     """
 
+    y_true: NDArray[np.float64]
+    y_pred: NDArray[np.float64]
+    y_std: NDArray[np.float64]
+    item_counts: NDArray[np.int64] | None
+    user_counts: NDArray[np.int64] | None
+    confidence: float
+    n_bins: int
+    z_: float
+    rmse_: float
+    predicted_rmse_: float
+    coverage_: float
+    by_std_: Bunch
+    by_item_: Bunch | None
+    by_user_: Bunch | None
+    axes_: np.ndarray
+    ax_: Axes
+    figure_: Figure | SubFigure
+    errorbars_: list[ErrorbarContainer]
+    lines_: list[Line2D]
+    legends_: list[Legend]
+
     def __init__(
         self,
         *,
@@ -188,7 +214,7 @@ class IntervalDisplay:
         confidence: float = 0.9,
         n_bins: int = 5,
         **plot_kw: Any,
-    ) -> IntervalDisplay:
+    ) -> Self:
         """Draw the predicted deviations of a fitted estimator against its errors on held-out ratings.
 
         Parameters
@@ -247,7 +273,7 @@ class IntervalDisplay:
         confidence: float = 0.9,
         n_bins: int = 5,
         **plot_kw: Any,
-    ) -> IntervalDisplay:
+    ) -> Self:
         """Draw predicted deviations against the errors of predictions.
 
         Parameters
@@ -280,7 +306,7 @@ class IntervalDisplay:
         errorbar_kw: dict[str, Any] | None = None,
         line_kw: dict[str, Any] | None = None,
         legend_kw: dict[str, Any] | None = None,
-    ) -> IntervalDisplay:
+    ) -> Self:
         """Draw the errors in one panel and the shares in the other.
 
         Parameters
@@ -324,8 +350,9 @@ class IntervalDisplay:
         self.coverage_ = float(is_inside.mean())
         self.by_std_ = self._make_table(self.y_std, _choose_edges(self.y_std, self.n_bins), is_inside)
         for kind, counts in (("item", self.item_counts), ("user", self.user_counts)):
-            edges = None if counts is None else choose_bin_starts(counts[counts > 0], self.n_bins)
-            table = None if edges is None else self._make_table(counts, edges, is_inside)
+            table = None
+            if counts is not None:
+                table = self._make_table(counts, choose_bin_starts(counts[counts > 0], self.n_bins), is_inside)
             setattr(self, f"by_{kind}_", table)
 
     def _make_table(self, values: np.ndarray, edges: np.ndarray, is_inside: np.ndarray) -> Bunch:
@@ -359,13 +386,13 @@ class IntervalDisplay:
         self._plot_points(ax, "by_std_", (table.predicted_rmse, table.rmse), half_widths, errorbar_kw)
         self.lines_ += ax.plot(ends, ends, **_style_of_line(ax, line_kw, "As predicted"))
         ax.set(xlim=ends, ylim=ends, xlabel="Predicted\ndeviation", ylabel="RMSE")
-        kw = {
+        kw: dict[str, Any] = {
             "handles": self.lines_[:1],
             "loc": ["upper left", "lower right"],
             "title": f"n = {len(self.y_true):,}",
             "alignment": "left",
         }
-        line = np.linspace(*ends, 50)
+        line = np.linspace(ends[0], ends[1], 50)
         boxes = np.column_stack([table.predicted_rmse, low, table.predicted_rmse, high])
         boxes = np.vstack([boxes, np.column_stack([line] * 4)])
         self.legends_.append(add_legend(ax, kw, legend_kw, boxes))
@@ -387,7 +414,12 @@ class IntervalDisplay:
         """Draw the shares of ratings in their intervals, of all and by bin, in percent."""
         asked = f"{100 * self.confidence:g} %"
         self.lines_.append(ax.axhline(100 * self.confidence, **_style_of_line(ax, line_kw, f"Asked for: {asked}")))
-        kw = {"color": ink_color(ax, 0.6), "linewidth": 1, "zorder": 1, "label": f"All: {100 * self.coverage_:.1f} %"}
+        kw: dict[str, Any] = {
+            "color": ink_color(ax, 0.6),
+            "linewidth": 1,
+            "zorder": 1,
+            "label": f"All: {100 * self.coverage_:.1f} %",
+        }
         self.lines_.append(ax.axhline(100 * self.coverage_, **kw))
         names, boxes = [name for name in _STYLES if getattr(self, name) is not None], []
         for place, name in enumerate(names):
@@ -399,14 +431,14 @@ class IntervalDisplay:
             boxes.append(np.column_stack([x, 100 * low, x, 100 * high]))
         ax.set(xlim=(0, 100), xticks=(0, 50, 100), ylabel=f"In the {asked} interval (%)")
         ax.set_xlabel("Ratings sorted,\nlow to high (%)")
-        boxes += [[[0, share, 100, share]] for share in (100 * self.confidence, 100 * self.coverage_)]
+        boxes += [np.array([[0, share, 100, share]]) for share in (100 * self.confidence, 100 * self.coverage_)]
         ends = np.vstack(boxes)
-        low, high = ends[:, 1].min() - 2, min(ends[:, 3].max() + 2, 101)
-        ax.set_ylim(min(low, max(high - _LEAST_SPAN_OF_SHARES, -1)), max(high, _LEAST_SPAN_OF_SHARES - 1))
+        first, last = ends[:, 1].min() - 2, min(float(ends[:, 3].max()) + 2, 101)
+        ax.set_ylim(min(first, max(last - _LEAST_SPAN_OF_SHARES, -1)), max(last, _LEAST_SPAN_OF_SHARES - 1))
         places = ["lower left", "lower right", "upper left", "upper right"]
         self.legends_.append(add_legend(ax, {"loc": places}, legend_kw, ends))
-        low, high = ax.get_ylim()
-        ax.set_yticks([tick for tick in ax.get_yticks() if max(low, 0) <= tick <= min(high, 100)])
+        first, last = ax.get_ylim()
+        ax.set_yticks([tick for tick in ax.get_yticks() if max(first, 0) <= tick <= min(last, 100)])
 
     def _plot_points(
         self, ax: Axes, name: str, points: tuple, half_widths: np.ndarray, errorbar_kw: dict[str, Any] | None
@@ -415,10 +447,11 @@ class IntervalDisplay:
         from matplotlib.lines import Line2D
 
         marker, color, label = _STYLES[name]
-        kw = {"capsize": 2, "label": label}
+        kw: dict[str, Any] = {"capsize": 2, "label": label}
         if "fmt" not in (errorbar_kw or {}):  # fmt sets all of these
             kw |= {"color": color, "marker": marker, "linestyle": ""}
-        self.errorbars_.append(ax.errorbar(*points, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
+        x, y = points
+        self.errorbars_.append(ax.errorbar(x, y, half_widths, **merge_style(kw, errorbar_kw, Line2D)))
 
 
 def _check_deviations(y_std: Any, n_ratings: int) -> np.ndarray:
@@ -442,7 +475,7 @@ def _check_deviations(y_std: Any, n_ratings: int) -> np.ndarray:
 
 def _check_confidence(confidence: Any) -> float:
     """Check a share above 0 and below 1, and return it."""
-    if not isinstance(confidence, Real) or isinstance(confidence, bool) or not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or isinstance(confidence, bool) or not 0 < float(confidence) < 1:
         raise ValueError(f"confidence={confidence!r} must be a number above 0 and below 1, such as 0.9 for 90 %.")
     return float(confidence)
 
@@ -465,5 +498,5 @@ def _style_of_line(ax: Axes, line_kw: dict[str, Any] | None, label: str) -> dict
     """Choose the style of a line that points should lie on."""
     from matplotlib.lines import Line2D
 
-    kw = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "zorder": 1, "label": label}
+    kw: dict[str, Any] = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "zorder": 1, "label": label}
     return merge_style(kw, line_kw, Line2D)

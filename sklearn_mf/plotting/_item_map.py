@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 
 from sklearn_mf._ids.factorize import factorize
@@ -29,7 +29,11 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.text import Annotation, Text
+    from typing_extensions import Self
 
 _ORIGIN_OF_IDS = "the model was fitted on"  # in messages about ids of another kind
 _MAX_VECTOR_POINTS = 2_000  # more are drawn as pixels in SVG and PDF files
@@ -112,6 +116,20 @@ class ItemMapDisplay:
     ['Alien', 'Brazil']
     """
 
+    coordinates: NDArray[np.float64]
+    explained_variance_ratio: NDArray[np.float64]
+    biases: NDArray[np.float64] | None
+    labeled: NDArray[np.intp]
+    labels: list[str]
+    asked: bool
+    ax_: Axes
+    figure_: Figure | SubFigure
+    scatter_: PathCollection
+    rings_: PathCollection | None
+    text_: list[Annotation]
+    note_: Text | None
+    colorbar_: Colorbar | None
+
     def __init__(
         self,
         *,
@@ -161,7 +179,7 @@ class ItemMapDisplay:
         n_labels: int = 30,
         X_train: Any = None,
         **plot_kw: Any,
-    ) -> ItemMapDisplay:
+    ) -> Self:
         """Draw the items of a fitted model.
 
         Parameters
@@ -241,7 +259,7 @@ class ItemMapDisplay:
         colorbar: bool = True,
         scatter_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
-    ) -> ItemMapDisplay:
+    ) -> Self:
         """Draw the points, rings and labels.
 
         Set the size of the figure before you call this method, because labels are placed for the current size.
@@ -289,9 +307,9 @@ class ItemMapDisplay:
 
         ax, n_items = self.ax_, len(self.coordinates)
         given = merge_style({}, scatter_kw, PathCollection)
-        width, height = ax.get_window_extent().size * 72 / ax.figure.dpi
+        width, height = np.array(ax.get_window_extent().size) * 72 / ax.figure.dpi
         size = np.clip(0.12 * width * height / max(n_items, 1), 3, 25)  # of a point, in points squared
-        kw = {"s": size, "zorder": 2, "rasterized": n_items > _MAX_VECTOR_POINTS}
+        kw: dict[str, Any] = {"s": size, "zorder": 2, "rasterized": n_items > _MAX_VECTOR_POINTS}
         if MarkerStyle(given.get("marker", mpl.rcParams["scatter.marker"])).is_filled():
             kw |= {"linewidth": 0.2, "edgecolor": ink_color(ax, 0.65)}
         is_colored = not {"c", "color", "facecolor"} & set(given)
@@ -314,7 +332,7 @@ class ItemMapDisplay:
         ax, behind_text = self.ax_, background_color(self.ax_)
         given = dict(text_kw or {})
         line_kw = given.pop("arrowprops", {})
-        kw = {"fontsize": small_font_size(), "color": ink_color(ax), "zorder": 4, "parse_math": False}
+        kw: dict[str, Any] = {"fontsize": small_font_size(), "color": ink_color(ax), "zorder": 4, "parse_math": False}
         kw["path_effects"] = [withStroke(linewidth=2, foreground=behind_text)]
         text_kw = merge_style(kw, given, Text)
         if line_kw is not None:
@@ -322,14 +340,14 @@ class ItemMapDisplay:
             kw["path_effects"] = [withStroke(linewidth=1.6, foreground=behind_text)]
             line_kw = merge_style(kw, line_kw, FancyArrowPatch)
         areas = 2 * np.resize(self.scatter_.get_sizes(), len(self.coordinates)) + 5  # of rings, in points squared
-        given = ax, self.coordinates, np.sqrt(areas) / 2, self.labeled, texts, text_kw, line_kw, self.asked
-        placed, n_labels = place_labels(*given), len(set(self.labeled.tolist()))
+        to_place = ax, self.coordinates, np.sqrt(areas) / 2, self.labeled, texts, text_kw, line_kw, self.asked
+        placed, n_labels = place_labels(*to_place), len(set(self.labeled.tolist()))
         self.note_ = None
         if len(placed) < n_labels:
             for text in placed.values():
                 text.remove()
             self.note_ = _write_note(ax, f"00 of {n_labels} labels fit")  # first, as it takes room
-            placed = place_labels(*given)
+            placed = place_labels(*to_place)
             self.note_.set_text(f"{len(placed)} of {n_labels} labels fit")
         self.text_ = list(placed.values())
         rows = self.labeled if self.asked else list(placed)
@@ -341,7 +359,7 @@ class ItemMapDisplay:
 
 def _write_note(ax: Axes, text: str) -> Text:
     """Write a note above the axes, where it covers neither points nor a title in the middle."""
-    place = "left" if ax.get_title(loc="right") else "right"
+    place: Literal["left", "right"] = "left" if ax.get_title(loc="right") else "right"
     return ax.set_title(text, loc=place, fontsize=small_font_size(), fontweight="normal")
 
 

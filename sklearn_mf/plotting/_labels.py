@@ -76,18 +76,18 @@ def place_labels(
             continue
         box, has_line = found
         offset = (box[:2] - places.centers[row]) / places.pixels_per_point
-        kw = {"xytext": offset, "textcoords": "offset points", "ha": "left", "va": "bottom"}
+        kw: dict[str, Any] = {"xytext": offset, "textcoords": "offset points", "ha": "left", "va": "bottom"}
         if has_line and line_kw is not None:
             relpos = np.clip(-offset * places.pixels_per_point / size, 0, 1)
             kw["arrowprops"] = {"shrinkB": radii[row], "relpos": relpos, **line_kw}
-        placed[row] = ax.annotate(text, points[row], **kw, **text_kw)
+        placed[row] = ax.annotate(text, (points[row, 0], points[row, 1]), **kw, **text_kw)
     return placed
 
 
 def _measure_text(ax: Axes, text: str, text_kw: dict[str, Any]) -> np.ndarray:
     """Measure the width and height of a text in pixels."""
     trial = ax.annotate(text, (0.5, 0.5), xycoords="axes fraction", **text_kw)
-    size = trial.get_window_extent().size
+    size = np.array(trial.get_window_extent().size)
     trial.remove()
     return size
 
@@ -131,7 +131,8 @@ class _FreePlaces:
     def _is_in_crowd(self, row: int, others: list[int]) -> bool:
         """Tell whether a chosen point has so many others around it that no label fits close to it."""
         distances = np.hypot(*(self.centers[others] - self.centers[row]).T)
-        return self.asked and np.count_nonzero(distances < self.pixels_per_point * _CROWD_RADIUS) > _MAX_NEIGHBORS
+        n_near = np.count_nonzero(distances < self.pixels_per_point * _CROWD_RADIUS)
+        return self.asked and bool(n_near > _MAX_NEIGHBORS)
 
     def _is_hidden(self, row: int) -> bool:
         """Tell whether a label or a line covers the ring of a point."""
@@ -153,7 +154,9 @@ class _FreePlaces:
 
     def _find_anywhere(self, row: int, size: np.ndarray, others: list[int]) -> np.ndarray | None:
         """Find a place that is near and looks small from the point, so that labels of its neighbors fit, too."""
-        places = make_boxes_within(self.frame.min, self.frame.max, size, self.pixels_per_point * _STEP_OF_GRID)
+        places = make_boxes_within(
+            np.array(self.frame.min), np.array(self.frame.max), size, self.pixels_per_point * _STEP_OF_GRID
+        )
         places = places[self._are_free(places, [row, *others], _MARGIN_OF_LABEL)]
         lines = make_lines(self.centers[row], places)
         lengths = np.hypot(*(lines[:, 2:] - lines[:, :2]).T) / self.pixels_per_point
@@ -167,14 +170,14 @@ class _FreePlaces:
 
     def _are_free(self, places: np.ndarray, rows: list[int], margin_of_rings: float) -> np.ndarray:
         """Tell which places are inside the axes and cover no label, no line and no ring of these rows."""
-        free = (places[:, :2] >= self.frame.min).all(axis=1) & (places[:, 2:] <= self.frame.max).all(axis=1)
+        free = np.all(places[:, :2] >= self.frame.min, axis=1) & np.all(places[:, 2:] <= self.frame.max, axis=1)
         free &= ~boxes_overlap(places, self.boxes, self.margin).any(axis=1)
         free &= ~boxes_overlap(places, self.rings[rows], self.pixels_per_point * margin_of_rings).any(axis=1)
-        return free & ~lines_cross_boxes(self.lines, places, self.margin).any(axis=0)
+        return free & ~np.any(lines_cross_boxes(self.lines, places, self.margin), axis=0)
 
     def _cross_labels(self, lines: np.ndarray) -> np.ndarray:
         """Tell which lines cross a label."""
-        return lines_cross_boxes(lines, self.boxes, self.pixels_per_point * _MARGIN_OF_LINE).any(axis=1)
+        return np.any(lines_cross_boxes(lines, self.boxes, self.pixels_per_point * _MARGIN_OF_LINE), axis=1)
 
     def _cross_lines_or_rings(self, lines: np.ndarray, row: int, others: list[int]) -> np.ndarray:
         """Tell which lines cross another line, or a ring that is not close to where the lines start."""
@@ -182,7 +185,7 @@ class _FreePlaces:
         crosses_rings = lines_cross_boxes(
             lines, self.rings[others][is_far], self.pixels_per_point * _MARGIN_OF_LINE
         ).any(axis=1)
-        return crosses_rings | lines_cross_lines(lines, self.lines).any(axis=1)
+        return crosses_rings | np.any(lines_cross_lines(lines, self.lines), axis=1)
 
     def _choose_cheapest(self, places: np.ndarray, costs: np.ndarray) -> np.ndarray | None:
         """Choose the place of least cost. The weight of each covered point adds to the cost."""

@@ -23,7 +23,7 @@ def names_of_pair(estimator: Any) -> list[list[str]]:
     while inner := getattr(steps[-1], "best_estimator_", None) or getattr(steps[-1], "steps", None):
         steps.append(inner[-1][1] if isinstance(inner, list) else inner)
     n_columns = len(getattr(steps[-1], "categories_", ()))
-    names = [list(getattr(step, "feature_names_in_", ())) for step in reversed(steps)]
+    names: list[list[str]] = [list(getattr(step, "feature_names_in_", ())) for step in reversed(steps)]
     return [known[:2] for known in names if n_columns and len(known) == n_columns]
 
 

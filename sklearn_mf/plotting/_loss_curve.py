@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_mf.plotting._shared import (
     as_floats,
@@ -18,6 +18,11 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+    from matplotlib.text import Annotation
+    from typing_extensions import Self
 
 _HEADROOM = 0.2  # room above the lines for text and legend, as a share of their range
 
@@ -78,6 +83,17 @@ class LossCurveDisplay:
     ('Epoch', 'Validation score')
     """
 
+    loss_curve: NDArray[np.float64]
+    validation_scores: NDArray[np.float64]
+    ax_: Axes
+    validation_ax_: Axes | None
+    figure_: Figure | SubFigure
+    line_: Line2D
+    validation_line_: Line2D | None
+    best_: Line2D | None
+    text_: Annotation | None
+    legend_: Legend | None
+
     def __init__(self, *, loss_curve: ArrayLike, validation_scores: ArrayLike | None = None):
         self.loss_curve = _check_curve(loss_curve, "loss_curve")
         self.validation_scores = _check_curve(
@@ -92,7 +108,7 @@ class LossCurveDisplay:
             )
 
     @classmethod
-    def from_estimator(cls, estimator: Any, **plot_kw: Any) -> LossCurveDisplay:
+    def from_estimator(cls, estimator: Any, **plot_kw: Any) -> Self:
         """Draw ``loss_curve_`` and ``validation_scores_`` of a fitted model.
 
         Parameters
@@ -126,7 +142,7 @@ class LossCurveDisplay:
         validation_line_kw: dict[str, Any] | None = None,
         best_kw: dict[str, Any] | None = None,
         legend_kw: dict[str, Any] | None = None,
-    ) -> LossCurveDisplay:
+    ) -> Self:
         """Draw the loss and, if there are any, the scores.
 
         Parameters

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._shared import (
@@ -22,6 +22,12 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+    from typing_extensions import Self
 
 _MAX_BOXES = 20  # more distinct true ratings are drawn as hexagons
 
@@ -86,11 +92,21 @@ class PredictedRatingsDisplay:
     5
     """
 
+    y_true: NDArray[np.float64]
+    y_pred: NDArray[np.float64]
+    ax_: Axes
+    figure_: Figure | SubFigure
+    boxes_: dict[str, Any] | None
+    hexbin_: PolyCollection | None
+    colorbar_: Colorbar | None
+    line_: Line2D
+    legend_: Legend
+
     def __init__(self, *, y_true: ArrayLike, y_pred: ArrayLike):
         self.y_true, self.y_pred = check_true_and_predicted(y_true, y_pred)
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, **plot_kw: Any) -> PredictedRatingsDisplay:
+    def from_estimator(cls, estimator: Any, X: Any, y: ArrayLike, **plot_kw: Any) -> Self:
         """Draw the predictions of a fitted estimator against true ratings.
 
         Parameters
@@ -120,7 +136,7 @@ class PredictedRatingsDisplay:
         return cls.from_predictions(y, estimator.predict(X), **plot_kw)
 
     @classmethod
-    def from_predictions(cls, y_true: ArrayLike, y_pred: ArrayLike, **plot_kw: Any) -> PredictedRatingsDisplay:
+    def from_predictions(cls, y_true: ArrayLike, y_pred: ArrayLike, **plot_kw: Any) -> Self:
         """Draw predictions against true ratings.
 
         Parameters
@@ -141,12 +157,12 @@ class PredictedRatingsDisplay:
         self,
         ax: Axes | None = None,
         *,
-        kind: str = "auto",
+        kind: Literal["auto", "box", "hexbin"] = "auto",
         box_kw: dict[str, Any] | None = None,
         hexbin_kw: dict[str, Any] | None = None,
         line_kw: dict[str, Any] | None = None,
         legend_kw: dict[str, Any] | None = None,
-    ) -> PredictedRatingsDisplay:
+    ) -> Self:
         """Draw the boxes or hexagons and the diagonal.
 
         Parameters
@@ -186,14 +202,14 @@ class PredictedRatingsDisplay:
             kind = "box" if len(steps) <= _MAX_BOXES else "hexbin"
         ax = make_axes_if_none(ax)
         self.boxes_ = self.hexbin_ = self.colorbar_ = None
-        handles = []
+        handles: list[Any] = []
         if kind == "box":
-            self._plot_boxes(ax, steps, box_kw)
+            self.boxes_ = self._plot_boxes(ax, steps, box_kw)
             handles = self.boxes_["means"][:1]
         else:
             self._plot_hexagons(ax, hexbin_kw)
         ends = [self.y_true.min(), self.y_true.max()]
-        kw = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
+        kw: dict[str, Any] = {"color": ink_color(ax), "linestyle": "--", "linewidth": 1, "label": "Predicted = true"}
         if kind == "hexbin":  # so that it is visible on dark hexagons
             kw["path_effects"] = [withStroke(linewidth=2.5, foreground=background_color(ax))]
         (self.line_,) = ax.plot(ends, ends, **merge_style(kw, line_kw, Line2D))
@@ -205,7 +221,7 @@ class PredictedRatingsDisplay:
     def _add_legend(self, ax: Axes, handles: list, legend_kw: dict[str, Any] | None) -> None:
         """Add the legend, with the number of ratings and the RMSE, where it covers neither boxes nor points."""
         rmse = root_mean_square(self.y_true - self.y_pred)
-        kw = {
+        kw: dict[str, Any] = {
             "handles": handles,
             "loc": ["lower right", "upper left"],
             "title": f"n = {len(self.y_true):,}\nRMSE = {format_three_digits(rmse)}",
@@ -217,17 +233,17 @@ class PredictedRatingsDisplay:
             drawn = [*self.boxes_["whiskers"], *self.boxes_["boxes"]]
             ends = [artist.get_path().get_extents().extents for artist in drawn]
             boxes = np.array(ends) if ends else np.empty((0, 4))
-        ends = self.line_.get_xydata()
-        on_line = np.linspace(ends[0], ends[-1], 50)
+        diagonal = np.asarray(self.line_.get_xydata())
+        on_line = np.linspace(diagonal[0], diagonal[-1], 50)
         self.legend_ = add_legend(ax, kw, legend_kw, np.vstack([boxes, np.hstack([on_line, on_line])]))
 
-    def _plot_boxes(self, ax: Axes, steps: np.ndarray, box_kw: dict[str, Any] | None) -> None:
-        """Draw a box of predictions for each true rating."""
+    def _plot_boxes(self, ax: Axes, steps: np.ndarray, box_kw: dict[str, Any] | None) -> dict[str, Any]:
+        """Draw a box of predictions for each true rating, and return what was drawn."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import PathPatch
 
         width = 0.6 * np.diff(steps).min(initial=np.inf if len(steps) > 1 else 1.0)
-        kw = {
+        kw: dict[str, Any] = {
             "positions": steps,
             "widths": width,
             "whis": (5, 95),
@@ -237,7 +253,9 @@ class PredictedRatingsDisplay:
             "manage_ticks": False,
             **(box_kw or {}),
         }
-        lines = {name: {"color": ink_color(ax)} for name in ("medianprops", "whiskerprops", "capprops")}
+        lines: dict[str, dict[str, Any]] = {
+            name: {"color": ink_color(ax)} for name in ("medianprops", "whiskerprops", "capprops")
+        }
         lines["flierprops"] = {"markeredgecolor": ink_color(ax)}
         lines["meanprops"] = {"markerfacecolor": ink_color(ax), "markeredgecolor": ink_color(ax)}
         lines["meanprops"] |= {"marker": "D", "markersize": 4}
@@ -249,12 +267,13 @@ class PredictedRatingsDisplay:
         else:
             lines["boxprops"] = {"color": ink_color(ax)}
         kw |= {name: merge_style(defaults, kw.get(name), Line2D) for name, defaults in lines.items()}
-        self.boxes_ = ax.boxplot([self.y_pred[self.y_true == step] for step in steps], **kw)
-        for mean in self.boxes_["means"][:1]:
+        boxes = ax.boxplot([self.y_pred[self.y_true == step] for step in steps], **kw)
+        for mean in boxes["means"][:1]:
             mean.set_label("Mean")
         ax.set_xlim(steps[0] - width, steps[-1] + width)
         if len(steps) <= 10:
             ax.set_xticks(steps, [f"{step:g}" for step in steps])
+        return boxes
 
     def _plot_hexagons(self, ax: Axes, hexbin_kw: dict[str, Any] | None) -> None:
         """Draw a histogram of hexagons, and the color bar."""
@@ -263,7 +282,7 @@ class PredictedRatingsDisplay:
 
         # From 0.2 on, so that a hexagon of one rating differs from the page.
         cmap = LinearSegmentedColormap.from_list("ink", [ink_color(ax, 0.2), ink_color(ax)])
-        kw = {"gridsize": 40, "mincnt": 1, "cmap": cmap, "linewidths": 0.1}
+        kw: dict[str, Any] = {"gridsize": 40, "mincnt": 1, "cmap": cmap, "linewidths": 0.1}
         if "norm" not in (hexbin_kw or {}):
             kw["bins"] = "log"
         self.hexbin_ = ax.hexbin(self.y_true, self.y_pred, **merge_style(kw, hexbin_kw, PolyCollection))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf.plotting._labels import shorten
@@ -32,6 +32,14 @@ from sklearn_mf.plotting._shared import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.image import AxesImage
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
+    from typing_extensions import Self
 
 _MIN_FONT_SIZE = 5.0  # points; if the numbers in cells would be smaller, they are left out
 _MIN_RATIO_OF_LOG_AXIS = 30  # of the largest to the smallest value of a parameter
@@ -127,6 +135,25 @@ class SearchHeatMapDisplay:
     ((2, 3), 'root mean squared error')
     """
 
+    scores: NDArray[np.float64]
+    x_values: list[Any]
+    y_values: list[Any] | None
+    x_name: str
+    y_name: str | None
+    score_name: str
+    greater_is_better: bool
+    best: tuple[int, ...]
+    spread: NDArray[np.float64] | None
+    kind: Literal["heatmap", "line", "scatter"]
+    ax_: Axes
+    figure_: Figure | SubFigure
+    im_: AxesImage | None
+    text_: np.ndarray | None
+    errorbar_: ErrorbarContainer | None
+    scatter_: PathCollection | None
+    best_: Rectangle | Line2D
+    colorbar_: Colorbar | None
+
     def __init__(
         self,
         *,
@@ -147,17 +174,19 @@ class SearchHeatMapDisplay:
         self.greater_is_better = greater_is_better
         self.kind = "line" if y_values is None else "scatter" if self.scores.ndim == 1 else "heatmap"
         n_x = len(self.x_values)
-        shape = (len(self.y_values), n_x) if self.kind == "heatmap" else (n_x,)
+        shape = (len(self.y_values or ()), n_x) if self.kind == "heatmap" else (n_x,)
         if self.scores.shape != shape:
             of = "(y_values, x_values)" if self.kind == "heatmap" else "one for each of x_values"
             raise ValueError(f"scores.shape == {self.scores.shape}, expected {shape}: {of}.")
-        if self.kind == "scatter" and len(self.y_values) != n_x:
-            raise ValueError(f"y_values has {len(self.y_values)} values and x_values {n_x}: points need one of each.")
+        if self.kind == "scatter" and len(self.y_values or ()) != n_x:
+            raise ValueError(
+                f"y_values has {len(self.y_values or ())} values and x_values {n_x}: points need one of each."
+            )
         if not np.isfinite(self.scores).any():
             raise ValueError("No cell has a score: all are NaN.")
         if best is None:
             goodness = self.scores if greater_is_better else -self.scores
-            best = np.unravel_index(np.nanargmax(goodness), shape)
+            best = tuple(map(int, np.unravel_index(np.nanargmax(goodness), shape)))
         self.best = _check_place(best, shape)
         self.spread = None if spread is None else as_floats(spread, "spread")
         if self.spread is not None and (self.kind != "line" or self.spread.shape != shape):
@@ -172,11 +201,11 @@ class SearchHeatMapDisplay:
         *,
         x: str | None = None,
         y: str | None = None,
-        kind: str = "auto",
+        kind: Literal["auto", "heatmap", "line", "scatter"] = "auto",
         scores: str | None = None,
         negate_score: bool | None = None,
         **plot_kw: Any,
-    ) -> SearchHeatMapDisplay:
+    ) -> Self:
         """Draw ``cv_results_`` of a fitted search.
 
         If other parameters varied too, a cell or point has the best score over them. The label of the scores says so.
@@ -240,7 +269,7 @@ class SearchHeatMapDisplay:
         arranged = arrange(candidates, keys, kind)
         others = [key for key in candidates.varied if key not in keys]
         over = f"\n(best over {', '.join(key.rpartition('__')[2] for key in others)})" if others else ""
-        names = [*(given or name for given, name in zip([x or y, y], short_names(keys), strict=False)), None]
+        names: list[Any] = [*(given or name for given, name in zip([x or y, y], short_names(keys), strict=False)), None]
         return cls(
             **arranged,
             x_name=names[0],
@@ -261,7 +290,7 @@ class SearchHeatMapDisplay:
         errorbar_kw: dict[str, Any] | None = None,
         scatter_kw: dict[str, Any] | None = None,
         best_kw: dict[str, Any] | None = None,
-    ) -> SearchHeatMapDisplay:
+    ) -> Self:
         """Draw the cells, the line or the points, and mark the best.
 
         Parameters
@@ -322,12 +351,12 @@ class SearchHeatMapDisplay:
         from matplotlib.patches import Rectangle
 
         ax = self.ax_
-        kw = {"cmap": self._cmap(), "aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+        kw: dict[str, Any] = {"cmap": self._cmap(), "aspect": "auto", "origin": "lower", "interpolation": "nearest"}
         self.im_ = ax.imshow(np.ma.masked_invalid(self.scores), **{**kw, **(imshow_kw or {})})
         if not {"vmin", "vmax", "norm"} & set(imshow_kw or {}):
             self.im_.set_clim(*widen(*self.im_.get_clim()))
         ax.set_xticks(range(len(self.x_values)), _format_ticks(self.x_values))
-        ax.set_yticks(range(len(self.y_values)), _format_ticks(self.y_values))
+        ax.set_yticks(range(len(self.y_values or ())), _format_ticks(self.y_values or []))
         ax.set(xlabel=self.x_name, ylabel=self.y_name)
         self._explain_colors(self.im_, colorbar)
         settle_layout(ax)
@@ -338,14 +367,15 @@ class SearchHeatMapDisplay:
         inset = 0.46  # of a cell, from its middle: the frame stays inside
         kw = {"fill": False, "linewidth": 1.5, "edgecolor": self._contrasting_color(self.best)}
         kw = merge_style(kw, best_kw, Rectangle)
-        self.best_ = ax.add_patch(Rectangle((column - inset, row - inset), 2 * inset, 2 * inset, **kw))
+        self.best_ = Rectangle((column - inset, row - inset), 2 * inset, 2 * inset, **kw)
+        ax.add_patch(self.best_)
 
     def _plot_line(self, errorbar_kw: dict[str, Any] | None, best_kw: dict[str, Any] | None) -> None:
         """Draw the scores over one parameter; values that are not numbers are not joined."""
         from matplotlib.lines import Line2D
 
         places = _set_axis(self.ax_.xaxis, self.x_values)
-        kw = {"capsize": 2}
+        kw: dict[str, Any] = {"capsize": 2}
         if "fmt" not in (errorbar_kw or {}):  # fmt sets all of these
             kw |= {"color": "C0", "marker": "o", "linestyle": "-" if are_numbers(self.x_values) else ""}
         kw = merge_style(kw, errorbar_kw, Line2D)
@@ -360,8 +390,8 @@ class SearchHeatMapDisplay:
         from matplotlib.collections import PathCollection
 
         ax = self.ax_
-        x, y = _set_axis(ax.xaxis, self.x_values), _set_axis(ax.yaxis, self.y_values)
-        kw = {"cmap": self._cmap(), "linewidth": 0.3, "edgecolor": ink_color(ax, 0.65)}
+        x, y = _set_axis(ax.xaxis, self.x_values), _set_axis(ax.yaxis, self.y_values or [])
+        kw: dict[str, Any] = {"cmap": self._cmap(), "linewidth": 0.3, "edgecolor": ink_color(ax, 0.65)}
         given = merge_style({}, scatter_kw, PathCollection)
         if not {"c", "color", "facecolor"} & set(given):
             kw["c"] = self.scores
@@ -379,7 +409,12 @@ class SearchHeatMapDisplay:
         import matplotlib as mpl
         from matplotlib.lines import Line2D
 
-        kw = {"marker": "o", "markersize": 2 * mpl.rcParams["lines.markersize"], "linestyle": "", "zorder": 3}
+        kw: dict[str, Any] = {
+            "marker": "o",
+            "markersize": 2 * mpl.rcParams["lines.markersize"],
+            "linestyle": "",
+            "zorder": 3,
+        }
         kw |= {"markerfacecolor": "none", "markeredgecolor": ink_color(self.ax_), "markeredgewidth": 1.2}
         (self.best_,) = self.ax_.plot([x], [y], **merge_style(kw, best_kw, Line2D))
 
@@ -397,14 +432,15 @@ class SearchHeatMapDisplay:
         """Write the score into each cell, in a font size that fits all cells. Write none if it is too small to read."""
         from matplotlib.text import Text
 
+        written: Any = self.text_  # an array, as the display is a heat map
         for cell in map(tuple, np.argwhere(np.isfinite(self.scores))):
-            kw = {"horizontalalignment": "center", "verticalalignment": "center"}
+            kw: dict[str, Any] = {"horizontalalignment": "center", "verticalalignment": "center"}
             kw |= {"color": self._contrasting_color(cell), "fontweight": "bold" if cell == self.best else "normal"}
-            text = format(self.scores[cell], values_format)
-            self.text_[cell] = self.ax_.text(cell[1], cell[0], text, **merge_style(kw, text_kw, Text))
+            score = format(self.scores[cell], values_format)
+            written[cell] = self.ax_.text(cell[1], cell[0], score, **merge_style(kw, text_kw, Text))
         if {"fontsize", "fontproperties"} & set(merge_style({}, text_kw, Text)):
             return
-        texts = [text for text in self.text_.flat if text is not None]
+        texts = [text for text in written.flat if text is not None]
         extents = np.array([text.get_window_extent().size for text in texts])
         size = texts[0].get_fontsize() * min(1.0, (0.76 * self._cell_size() / extents.max(axis=0)).min())
         for text in texts:
@@ -412,16 +448,17 @@ class SearchHeatMapDisplay:
         if size < _MIN_FONT_SIZE:
             for text in texts:
                 text.remove()
-            self.text_[:] = None
+            written[:] = None
 
     def _cell_size(self) -> np.ndarray:
         """Measure the width and height of a cell in pixels."""
         n_y, n_x = self.scores.shape
-        return self.ax_.get_window_extent().size / (n_x, n_y)
+        return np.array(self.ax_.get_window_extent().size) / (n_x, n_y)
 
-    def _contrasting_color(self, cell: tuple[int, int]) -> str:
+    def _contrasting_color(self, cell: tuple[int, ...]) -> str:
         """Choose black or white, whichever is easier to read on the cell, also when it is printed in gray."""
-        return "black" if luma(self.im_.cmap(self.im_.norm(self.scores[cell]))[:3]) > 0.45 else "white"
+        cells: Any = self.im_
+        return "black" if luma(cells.cmap(cells.norm(self.scores[cell]))[:3]) > 0.45 else "white"
 
     def _choose_format(self) -> str:
         """Choose enough decimals for a hundredth of the range of the scores."""

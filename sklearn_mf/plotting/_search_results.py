@@ -113,14 +113,14 @@ def arrange(candidates: Candidates, keys: list[str], kind: str) -> dict[str, Any
     if kind == "scatter" or (kind == "auto" and is_sparse):
         places = np.unravel_index(tried, shape)
         values = [[known[place] for place in of_axis] for known, of_axis in zip(values, places, strict=True)]
-        row_of_cell, best, shape = row_of_cell[tried], np.searchsorted(tried, best), (len(tried),)
-    has_spread = len(keys) == 1 and candidates.spread is not None
+        row_of_cell, best, shape = row_of_cell[tried], int(np.searchsorted(tried, best)), (len(tried),)
+    spread = candidates.spread if len(keys) == 1 else None
     return {
         "scores": np.where(row_of_cell >= 0, candidates.scores[row_of_cell], np.nan).reshape(shape),
         "x_values": values[-1],
         "y_values": values[0] if len(keys) == 2 else None,
         "best": np.unravel_index(best, shape),
-        "spread": candidates.spread[row_of_cell] if has_spread else None,
+        "spread": None if spread is None else spread[row_of_cell],
     }
 
 
@@ -167,7 +167,8 @@ def _metric_name(search: Any, name: str) -> str:
 
 def sort_values(values: list) -> tuple[list, np.ndarray]:
     """Sort the distinct values, numbers last. Return them, and the position of each value among them."""
-    values, distinct = _to_plain(values), []
+    values = _to_plain(values)
+    distinct: list[Any] = []
     for value in values:
         if not any(_are_same(value, other) for other in distinct):
             distinct.append(value)

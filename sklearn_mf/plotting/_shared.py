@@ -87,7 +87,7 @@ def add_legend(ax: Axes, defaults: dict[str, Any], given: dict[str, Any] | None,
     legend that is wider than the axes gets smaller letters. ``boxes`` hold the data, in data units. A place that the
     caller gave is kept.
     """
-    kw = {"handlelength": 1.5, **defaults, **(given or {})}
+    kw: dict[str, Any] = {"handlelength": 1.5, **defaults, **(given or {})}
     places = [kw["loc"]] if "loc" in (given or {}) else list(defaults["loc"])
     legend = _make_legend(ax, {**kw, "loc": places[0]})
     room = 0.94 * ax.get_window_extent().width / legend.get_window_extent().width
@@ -136,7 +136,7 @@ def merge_style(defaults: dict[str, Any], given: dict[str, Any] | None, artist: 
     """Replace defaults by the properties that the caller gave, under any of their names ("lw", "linewidth")."""
     from matplotlib.cbook import normalize_kwargs
 
-    defaults, given = normalize_kwargs(defaults, artist), normalize_kwargs(given, artist)
+    defaults, given = normalize_kwargs(defaults, artist), normalize_kwargs(given or {}, artist)
     replaced = {part for name, parts in _PROPERTIES_SET_BY.items() if name in given for part in parts}
     return {**{name: value for name, value in defaults.items() if name not in replaced}, **given}
 

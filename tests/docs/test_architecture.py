@@ -10,12 +10,32 @@ from helpers.paths import ROOT
 import sklearn_mf
 
 PACKAGE = Path(sklearn_mf.__file__).parent
-SOURCES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "_version.py")  # the build writes this one
 KERNEL_SOURCES = ROOT / "sklearn_mf" / "_kernel"
 
 # What each wing, or module of the top, imports of the package; wings without an entry of their own import nothing.
 IMPORTS_OF_WINGS = {
-    "__init__": {"_encoder", "_popular", "_prediction", "_ranker", "_regressor", "_training"},
+    "__init__": {
+        "_encoder",
+        "_model_files",
+        "_popular",
+        "_prediction",
+        "_ranker",
+        "_regressor",
+        "_training",
+        "_version",
+    },
+    # Over the estimators, as it makes them from what it reads.
+    "_model_files": {
+        "_base",
+        "_encoder",
+        "_ids",
+        "_kernel.precision",
+        "_prediction",
+        "_ranker",
+        "_regressor",
+        "_training",
+    },
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
     "_regressor": {"_base", "_ids", "_kernel.rows", "_prediction", "_recommender", "_streaming", "_training", "_utils"},
     "_ranker": {"_base", "_ids", "_prediction", "_recommender", "_training", "_utils", "metrics"},
@@ -52,6 +72,7 @@ ORDER_WITHIN_WINGS = {
         "__init__",
     ],
     "_ids": ["batches", "tables", "checks", "kinds", "factorize", "levels", "merge", "names", "pick", "times"],
+    "_model_files": ["container", "entries", "ids", "parameters", "regressor", "ranker", "encoder", "models"],
     "_prediction": [
         "model", "deviations", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts",
         "recommend", "similar", "explain", "shares",
@@ -92,8 +113,12 @@ def functions_of(tree):
     return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
+def is_overload(node):
+    return any(ast.unparse(decorator) == "overload" for decorator in getattr(node, "decorator_list", []))
+
+
 def lines_without_docstrings(node, tree):
-    """Lines of a module or function, those of docstrings in it left out."""
+    """Lines of a module or function, those of docstrings in it and of overloads, which only declare, left out."""
     first, last = (1, max((n.end_lineno for n in tree.body), default=0))
     if node is not tree:
         first, last = node.lineno, node.end_lineno
@@ -101,6 +126,8 @@ def lines_without_docstrings(node, tree):
     for inner in ast.walk(node):
         if isinstance(inner, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(inner):
             docstrings += inner.body[0].end_lineno - inner.body[0].lineno + 1
+        elif is_overload(inner):
+            docstrings += inner.end_lineno - inner.lineno + 2
     return last - first + 1 - docstrings
 
 
@@ -188,7 +215,7 @@ def test_docstrings_begin_with_a_verb(path):
         name = getattr(node, "name", path.name)
         is_nested = isinstance(node, ast.FunctionDef) and node not in functions_at_top(tree)
         if docstring is None:
-            assert is_nested or name.startswith("__"), f"{name} has no docstring"
+            assert is_nested or name.startswith("__") or is_overload(node), f"{name} has no docstring"
             continue
         if any(decorator.endswith("property") for decorator in decorators):
             continue

@@ -1,6 +1,7 @@
 """Make calls of the estimators: new ones are fitted, fitted ones are asked, changed and copied."""
 
 import copy
+import io
 import pickle
 import tempfile
 import warnings
@@ -12,7 +13,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 
 from helpers.fuzz_choices import Call, CannotBeFittedError
 from helpers.fuzz_tables import BAD_NUMBERS, RATINGS, WEIGHTS, Fields, listed, numbers, weights
-from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor, load_model, save_model
 
 FLOATS = [0.01, 0.5, 1, 3.0, np.float32(0.25), 1e-300, 1e300]
 NO_NUMBERS = [-1, np.nan, "text", None, [1], 1j, object(), -np.inf]
@@ -358,7 +359,45 @@ def encode(choose):
     return fitted.call("transform", X, check=lambda result: len(result) == n_rows)
 
 
+def saved(model):
+    """The content of a file of a model."""
+    file = io.BytesIO()
+    save_model(model, file)
+    return file.getvalue()
+
+
+def save(choose, make=None, n_columns=None):
+    fitted = Fitted(choose, make or choose.pick([regressor, encoder]), n_columns)
+    file = choose.argument([io.BytesIO()], [None, 5, io.StringIO(), io.BufferedReader(io.BytesIO()), b"name", object()])
+    model = choose.argument([fitted.model], [None, regressor(choose), MatrixFactorizationRegressor, object(), "model"])
+
+    def check(result):
+        content = file.getvalue()
+        assert saved(load_model(io.BytesIO(content))) == content
+
+    return Call("save_model", save_model, (model, file), subject=model, check=check)
+
+
+def load(choose, make=None, n_columns=None):
+    fitted = Fitted(choose, make or choose.pick([regressor, encoder]), n_columns)
+    try:
+        content = bytearray(saved(fitted.model))
+    except ValueError:  # parameters that are not saved
+        content = bytearray(b"nothing")
+    if choose.is_meant_to_fail:
+        for place in choose.rng.integers(len(content), size=choose.integer(1, 9)):
+            content[place] ^= choose.integer(1, 255)
+    file = choose.argument(
+        [io.BytesIO(content)], [None, 5, io.StringIO("text"), io.BytesIO(content[: len(content) // 2])]
+    )
+
+    def check(model):
+        assert vars(model).keys() == vars(fitted.model).keys() - {"_validated"}
+
+    return Call("load_model", load_model, (file,), check=check)
+
+
 MAKERS = [
     fit, fit, fit_again, partial_fit, partial_fit, forget, fold_in, predict, score, explain, recommend, recommend,
-    similar, set_params, copy_model, fit_encoder, encode,
+    similar, set_params, copy_model, fit_encoder, encode, save, load,
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from helpers import fuzz_models
 from helpers.fuzz_choices import Call
 from helpers.fuzz_models import BAD_SIZES, NO_NUMBERS, SIZES, Fitted, check_lists, check_predictions, regressor
 from helpers.fuzz_tables import Fields, numbers, weights
@@ -142,4 +143,12 @@ def catalog_scorer(choose):
     return Call("make_catalog_scorer", call, subject=fitted.model, check=check_score)
 
 
-MAKERS = [fit, fit, fold_in, predict, lists, lists, visitors, explain, score, catalog_scorer]
+def save(choose):
+    return fuzz_models.save(choose, ranker, 2)
+
+
+def load(choose):
+    return fuzz_models.load(choose, ranker, 2)
+
+
+MAKERS = [fit, fit, fold_in, predict, lists, lists, visitors, explain, score, catalog_scorer, save, load]

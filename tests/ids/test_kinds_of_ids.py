@@ -90,6 +90,12 @@ def test_wide_ints_do_not_collide(base):
     assert len(set(fitted.predict([[base, 1], [base + 1, 1], [base + 2, 1]]))) == 3
 
 
+def test_unsigned_ints_just_beyond_int64():
+    """NumPy 1 compares them with Python's as floats, which are the same for all of these."""
+    X = np.array([[2**63 + k, k] for k in range(3)], dtype=np.uint64)
+    assert model().fit(X, [1, 2, 3]).categories_[0].tolist() == [2**63, 2**63 + 1, 2**63 + 2]
+
+
 def test_ints_on_both_sides_of_64_bits_stay_exact():
     X = [[-1, 1], [2**63, 2], [2**63 + 1, 1]]
     fitted = model().fit(X, [1, 2, 3])

@@ -1,0 +1,228 @@
+"""Save fitted models as files of plain arrays, and load them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from importlib.metadata import version
+from os import PathLike
+from typing import IO, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mf._encoder import MatrixFactorizationEncoder
+from sklearn_mf._model_files.container import as_bytes, little_endian, read_arrays, refuse, write_arrays
+from sklearn_mf._model_files.encoder import put_encoder, take_encoder
+from sklearn_mf._model_files.entries import Draft, Part
+from sklearn_mf._model_files.ranker import put_ranker, take_ranker
+from sklearn_mf._model_files.regressor import put_regressor, take_regressor
+from sklearn_mf._ranker import MatrixFactorizationRanker
+from sklearn_mf._regressor import MatrixFactorizationRegressor
+
+Estimator = MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder
+
+_FORMAT, _VERSION = "sklearn_mf model", 1
+_WRITERS: dict[type, Callable[[Draft, Any], None]] = {
+    MatrixFactorizationRegressor: put_regressor,
+    MatrixFactorizationRanker: put_ranker,
+    MatrixFactorizationEncoder: put_encoder,
+}
+_READERS: dict[str, Callable[[Part], Any]] = {
+    "MatrixFactorizationRegressor": take_regressor,
+    "MatrixFactorizationRanker": take_ranker,
+    "MatrixFactorizationEncoder": take_encoder,
+}
+
+
+def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
+    """Write a fitted estimator to a file of plain arrays, without pickle.
+
+    The file holds everything that a pickle of the estimator holds and that its methods use. So the loaded estimator
+    gives the same predictions, lists, features and standard deviations, bit for bit, and can learn more ratings.
+
+    The file is an ``.npz`` archive: ``numpy.load(file, allow_pickle=False)`` opens it, too. Numbers are little-endian
+    on every machine. The same model always gives the same bytes.
+
+    Parameters
+    ----------
+    model : MatrixFactorizationRegressor, MatrixFactorizationRanker or MatrixFactorizationEncoder
+        The fitted estimator.
+
+    file : str, path-like or binary file object
+        Where to write. The name is used as it is, so give it the suffix ".npz". A file at this path is replaced in one
+        step when the new one is complete, so a reader always finds a whole file. A file object must be open for
+        writing in binary mode.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is not one of these estimators, but a subclass, a pipeline or a Dask estimator (save its ``to_local()``).
+    ValueError
+        If a parameter is an object that plain arrays cannot hold: ``random_state`` as a ``RandomState``, or ``cv`` as
+        a splitter. Also if a parameter is not valid, or if ``factors_`` or ``biases_`` have values that are not
+        finite.
+    OSError
+        If the file cannot be written. The file that was there before stays as it was.
+
+    See Also
+    --------
+    load_model : Read the file.
+
+    Notes
+    -----
+    Not written: callbacks, settings of metadata routing, and attributes that you added.
+
+    The file is not encrypted. It has all ids, and for a ranker with ``keep_pairs=True`` also who chose what.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sklearn_mf import MatrixFactorizationRegressor, load_model, save_model
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"], ["cem", "Brazil"]]
+    >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 3, 4, 4])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "films.npz"
+    ...     save_model(model, path)
+    ...     loaded = load_model(path)
+    >>> bool((loaded.predict(X) == model.predict(X)).all())
+    True
+    """
+    if type(model) not in _WRITERS:
+        name, hint = type(model).__name__, ""
+        if hasattr(model, "to_local"):
+            hint = " Call its to_local() and save the result."
+        raise TypeError(f"save_model writes {', '.join(_READERS)}, but not {name}.{hint}")
+    check_is_fitted(model)
+    draft = Draft()
+    _WRITERS[type(model)](draft, model)
+    try:
+        header = json.dumps(
+            {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "written_by": f"sklearn_mf {version('sklearn-mf')}",
+                "estimator": type(model).__name__,
+                "model": draft.values,
+                "sha256": {name: _digest(name, array) for name, array in draft.arrays.items()},
+            },
+            allow_nan=False,
+        )
+    except ValueError:
+        raise ValueError("This model has parameters or results that are not finite, so it cannot be saved.") from None
+    _take_model("This model", type(model).__name__, json.loads(header)["model"], dict(draft.arrays))
+    text = np.frombuffer(header.encode("ascii"), dtype=np.uint8)
+    checksum = np.frombuffer(hashlib.sha256(text).digest(), dtype=np.uint8)
+    write_arrays(file, {"header": text, "checksum": checksum, **draft.arrays})
+
+
+def load_model(file: str | PathLike[str] | IO[bytes]) -> Estimator:
+    """Read an estimator that ``save_model`` has written.
+
+    Loading runs no code that the file brings, and everything is checked: names, types, sizes, checksums, the order of
+    ids, indices, text, and parameters. A file that is damaged, or that was changed by hand, raises a ValueError. But a
+    checksum is not a signature: who knows the format can write a valid file with other numbers.
+
+    Parameters
+    ----------
+    file : str, path-like or binary file object
+        The file. A file object must be open for reading in binary mode, and must be able to seek.
+
+    Returns
+    -------
+    model : MatrixFactorizationRegressor, MatrixFactorizationRanker or MatrixFactorizationEncoder
+        The fitted estimator, of the class that was saved.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a model, was changed, is damaged, or was written by a later version. The error names the file
+        and the entry.
+    OSError
+        If the file cannot be opened or read.
+    TypeError
+        If ``file`` is not a path or a binary file object.
+
+    See Also
+    --------
+    save_model : Write the file.
+
+    Examples
+    --------
+    >>> import io
+    >>> from sklearn_mf import MatrixFactorizationRanker, load_model, save_model
+    >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+    ...      ["bob", "Brazil"], ["cem", "Brazil"]]
+    >>> file = io.BytesIO()
+    >>> save_model(MatrixFactorizationRanker(rank=2, random_state=0).fit(X), file)
+    >>> load_model(file).recommend(["cem"], 1)[0]
+    array([['Alien']], dtype=object)
+    """
+    label, arrays = read_arrays(file)
+    text, checksum = (arrays.pop(name, None) for name in ("header", "checksum"))
+    header = _parse(label, text)
+    if header.get("format") != _FORMAT:
+        refuse(label, f"is not a model file: its header does not say {_FORMAT!r}")
+    if type(header.get("version")) is not int or header["version"] != _VERSION:
+        refuse(
+            label,
+            f"has version {header.get('version')!r} of the format, but this version of sklearn_mf reads only version "
+            f"{_VERSION}. It was written by {header.get('written_by')!r}: load it with this version",
+        )
+    if checksum is None or checksum.tobytes() != hashlib.sha256(text).digest():
+        refuse(label, "was changed or is damaged: its checksum does not match", "header")
+    _check_digests(label, header.get("sha256"), arrays)
+    return _take_model(label, header.get("estimator"), header.get("model"), arrays)
+
+
+def _take_model(label: str, name: Any, values: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Make an estimator of values and arrays; check everything."""
+    if not isinstance(name, str) or name not in _READERS:
+        refuse(label, f"has an estimator that this version of sklearn_mf does not know: {name!r}")
+    model = _READERS[name](Part(label, values, arrays))
+    for entry in arrays:
+        refuse(label, "is not part of a model", entry)
+    return model
+
+
+def _parse(label: str, text: np.ndarray | None) -> dict[str, Any]:
+    """Read the header, which is JSON."""
+    if text is None or text.ndim != 1 or text.dtype != np.uint8:
+        refuse(label, "is not a model file of sklearn_mf: it has no header")
+    try:
+        header = json.loads(text.tobytes().decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        refuse(label, "is not valid JSON", "header")
+    if not isinstance(header, dict):
+        refuse(label, "is not a list of values by name", "header")
+    return header
+
+
+def _no_constant(name: str) -> None:
+    """Raise a ValueError for numbers that JSON does not have."""
+    raise ValueError(name)
+
+
+def _check_digests(label: str, digests: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Check that the file has exactly the arrays that its header lists, unchanged."""
+    if not isinstance(digests, dict):
+        refuse(label, "has no checksums", "header")
+    for name in digests:
+        if name not in arrays:
+            refuse(label, "is missing", name)
+    for name, array in arrays.items():
+        if name not in digests:
+            refuse(label, "is not part of the model that was saved", name)
+        if digests[name] != _digest(name, array):
+            refuse(label, "was changed or is damaged: its checksum does not match", name)
+
+
+def _digest(name: str, array: np.ndarray) -> str:
+    """Return the SHA-256 checksum of an array with its name, type and shape."""
+    array = little_endian(array)
+    digest = hashlib.sha256(f"{name} {array.dtype.str} {array.shape}\n".encode())
+    digest.update(as_bytes(array))
+    return digest.hexdigest()
