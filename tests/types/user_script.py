@@ -21,6 +21,7 @@ from sklearn_mf import (
     MatrixFactorizationEncoder,
     MatrixFactorizationRanker,
     MatrixFactorizationRegressor,
+    MostPopularRecommender,
     load_model,
     save_model,
 )
@@ -170,6 +171,12 @@ def rank_items(X: NDArray[np.int64], y: Floats) -> None:
     assert_type(ranker.recommend_from([["new", 1]], [5.0]), tuple[np.ndarray, np.ndarray, Floats])
     assert_type(ranker.score(X[test], y[test]), float)
     print(ranker.explain(X[:3], n_items=None).shares)
+    baseline = MostPopularRecommender(handle_unknown="warn").fit(X[train])
+    assert_type(baseline, MostPopularRecommender)
+    assert_type(baseline.popularity_, Floats)
+    assert_type(baseline.recommend([3], 5), Lists)
+    assert_type(baseline.recommend([3], 5, as_frame=True), pd.DataFrame)
+    assert_type(baseline.score(X[test]), float)
 
 
 def encode(X: NDArray[np.int64], y: Floats) -> None:
