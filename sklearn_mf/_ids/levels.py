@@ -31,7 +31,7 @@ _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels do not show w
 _MAX_ROWS_TO_JUDGE_BY = 4096
 _CHUNK = 2**16  # rows that are read at a time
 _MIN_DIFFERENCES_BY_CHANCE = 100  # expected differences within levels, if column and ratings are unrelated
-_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # missing ids
+_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT", "s"), "O": None}  # missing ids
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_the_same_whoever_else_is_asked_for_and_on_any_number_of_threads(ratings
         (lambda ids: ids + 0.5, np.nan),
         (lambda ids: np.array([f"film {i:03d}" for i in ids]), None),
         (lambda ids: np.array([b"%03d" % i for i in ids]), None),
-        (lambda ids: np.datetime64("2024-01-01") + ids, np.datetime64("NaT")),
+        (lambda ids: np.datetime64("2024-01-01") + ids, np.datetime64("NaT", "D")),
     ],
     ids=["int", "uint64", "float", "text", "bytes", "datetime"],
 )
