@@ -306,7 +306,7 @@ def test_columns_of_a_context_frame_are_found_by_their_names(ratings):
         ({"exclude": [[1], [2]]}, ValueError, "exclude has 1 columns. Give users and items"),
         ({"exclude": [["a", 1]]}, ValueError, "Ids in column 0 of exclude are text"),
         ({"exclude": [[1, "a"]]}, ValueError, "Ids in column 1 of exclude are text"),
-        ({"exclude": sparse.eye_array(3)}, TypeError, "pairs_from_sparse"),
+        ({"exclude": sparse.csr_array(np.eye(3))}, TypeError, "pairs_from_sparse"),
         ({"context": [1]}, ValueError, "context is given, but the model has no context columns"),
     ],
 )
