@@ -32,7 +32,7 @@ _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels prove nothing
 _MAX_ROWS_TO_JUDGE_BY = 4096
 _CHUNK = 2**16  # weights that are read at a time
 _MIN_DIFFERENCES_BY_CHANCE = 100  # expected differences within levels, if the column and the ratings are unrelated
-_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT"), "O": None}  # missing ids
+_FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT", "s"), "O": None}  # missing ids
 
 
 @dataclass(frozen=True)
@@ -337,7 +337,7 @@ def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) ->
     """Find the place of each of ``levels`` among ``fitted``, int32; -1 if not found. ``sorter`` sorts ``fitted``."""
     exact = np.ones(len(levels), dtype=bool)
     if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
-        converted = levels.astype(fitted.dtype)
+        converted = _times_in_unit(levels, fitted.dtype)
         levels, exact = converted, converted.astype(levels.dtype) == levels
     fitted, levels = _comparable(fitted, levels)
     place = np.searchsorted(fitted, levels, sorter=sorter)
@@ -345,6 +345,22 @@ def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) ->
     if sorter is not None:
         place = sorter[place]
     return np.where(exact & (fitted[place] == levels), place, -1).astype(np.int32)
+
+
+def _times_in_unit(times: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Convert times to another unit. Where they do not fit, NumPy 2.5 raises, and the result is NaT."""
+    try:
+        return times.astype(dtype)
+    except OverflowError:
+        return np.array([_time_in_unit(time, dtype) for time in times], dtype=dtype)
+
+
+def _time_in_unit(time: np.datetime64, dtype: np.dtype) -> np.datetime64:
+    """Convert one time, or return NaT."""
+    try:
+        return time.astype(dtype)
+    except OverflowError:
+        return np.datetime64("NaT", np.datetime_data(dtype)[0])
 
 
 def _comparable(fitted: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -149,7 +149,19 @@ def are_at_or_after(times: np.ndarray, kind: str, at: Any) -> np.ndarray:
             f"at={at!r} cannot be compared with times: times are {kind}, but at is of another kind ({at_kind}). "
             f"{_REMEDIES[at_kind, kind]}"
         )
-    return times >= instant if kind == _NUMBERS else _are_at_or_after_datetime(times, instant)
+    if kind == _NUMBERS:
+        return _are_at_or_after_number(times, instant)
+    return _are_at_or_after_datetime(times, instant)
+
+
+def _are_at_or_after_number(times: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Compare numbers exactly; NumPy 1 compares signed with unsigned integers as floats."""
+    if {times.dtype.kind, at.dtype.kind} == {"i", "u"}:
+        instant, bounds = int(at[0]), np.iinfo(times.dtype)
+        if not bounds.min <= instant <= bounds.max:
+            return np.full(len(times), instant < bounds.min)
+        at = at.astype(times.dtype)
+    return times >= at
 
 
 def _are_at_or_after_datetime(times: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -149,7 +149,7 @@ BAD_OF_SPLITTERS = {
     **{name: [*NO_NUMBERS, 2**70, 1e-300, 10**400] for name in ("n_splits", "n", "test_size")},
     "random_state": [-1, "text", 2**70],
     **dict.fromkeys(["user_column", "item_column"], BAD_COLUMNS),
-    "at": [0.5, "text", "2020", 3, 10**400, np.nan, np.inf, [1], 1j, object(), np.datetime64("NaT"), "2020-03-01"],
+    "at": [0.5, "text", "2020", 3, 10**400, np.nan, np.inf, [1], 1j, object(), np.datetime64("NaT", "s"), "2020-03-01"],
 }  # fmt: skip
 
 

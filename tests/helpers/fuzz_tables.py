@@ -128,9 +128,9 @@ def with_value(value):
 
 
 BAD_IDS = [
-    None, float("nan"), float("inf"), np.datetime64("NaT"), pd.NA, pd.NaT, 1j, object(), {1}, [1], decimal.Decimal(1),
-    datetime.timedelta(1), 2**64, -(2**70), 10**400, fractions.Fraction(1, 3), np.array([1, 2]), "text", b"bytes", 7,
-    np.datetime64("2020-01-01"), ZONES,
+    None, float("nan"), float("inf"), np.datetime64("NaT", "s"), pd.NA, pd.NaT, 1j, object(), {1}, [1],
+    decimal.Decimal(1), datetime.timedelta(1), 2**64, -(2**70), 10**400, fractions.Fraction(1, 3), np.array([1, 2]),
+    "text", b"bytes", 7, np.datetime64("2020-01-01"), ZONES,
 ]  # fmt: skip
 BAD_TABLES = [
     *map(with_value, BAD_IDS),

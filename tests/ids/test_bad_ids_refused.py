@@ -132,7 +132,7 @@ NO_IDS = {
     "times": lambda: pd.Series([dt.time(1), dt.time(2)]),
     "classes": lambda: pd.Series([int, str]),
     "integers beyond a float": lambda: pd.Series([10**400, 2.5], dtype=object),
-    "NaT": lambda: pd.Series([np.datetime64("NaT"), np.datetime64("2020")], dtype=object),
+    "NaT": lambda: pd.Series([np.datetime64("NaT", "s"), np.datetime64("2020")], dtype=object),
     "pandas pyarrow struct": lambda: arrow_column([{"a": 1}, {"a": 2}], pa.struct([("a", pa.int64())])),
     "pandas pyarrow list": lambda: arrow_column([[1], [2]], pa.list_(pa.int64())),
     "pandas pyarrow decimal": lambda: arrow_column([Decimal(1), Decimal(2)], pa.decimal128(5, 2)),

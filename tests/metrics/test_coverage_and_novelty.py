@@ -52,7 +52,7 @@ DAYS = np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[ns
         ([1.5, 2.5, 3.0], np.array([[1.5, 2.5], [1.5, np.nan]])),
         ([1, 2, 3], np.array([[1.0, 2], [1, np.nan]])),
         ([1, 2, 3], np.ma.masked_equal([[1, 2], [1, 9]], 9)),
-        (DAYS, np.array([DAYS[:2], [DAYS[0], np.datetime64("NaT")]])),
+        (DAYS, np.array([DAYS[:2], [DAYS[0], np.datetime64("NaT", "D")]])),
         (DAYS, [DAYS[:2], [DAYS[0]]]),
         (DAYS, np.array([DAYS[:2]]).astype("datetime64[D]")),
     ],

@@ -183,7 +183,7 @@ def test_times_beyond_what_the_unit_of_at_can_hold(unit):
     X = np.zeros((6, 2), dtype=int)
     midnight = np.datetime64("2020-01-01", unit)
     assert the_split(GlobalTimeSplit(midnight, times=times), X)[1] == [2, 3, 4, 5]
-    assert the_split(GlobalTimeSplit(midnight + 1, times=times), X)[1] == [3, 4, 5]
+    assert the_split(GlobalTimeSplit(midnight + np.timedelta64(1, unit), times=times), X)[1] == [3, 4, 5]
     assert the_split(GlobalTimeSplit(pd.Timestamp(midnight), times=times), X)[1] == [2, 3, 4, 5]
     for first, rows in [("1500-01-02", [1, 2, 3, 4, 5]), ("2600-01-01", [4, 5]), ("9999-01-01", [5])]:
         assert the_split(GlobalTimeSplit(np.datetime64(first, "D"), times=times), X)[1] == rows

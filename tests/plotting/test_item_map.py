@@ -79,7 +79,7 @@ def test_items_and_labels_by_id_or_in_order():
     assert ItemMapDisplay.from_estimator(MODEL, items=[]).text_ == []
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT", "s")])
 def test_items_without_a_text_get_their_ids(missing):
     chosen = MODEL.categories_[1][[3, 30]].tolist()
     for labels in ({chosen[0]: missing, chosen[1]: "Alien"}, [missing, "Alien"]):

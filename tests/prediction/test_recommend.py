@@ -87,7 +87,7 @@ def test_the_same_whoever_else_is_asked_for_and_on_any_number_of_threads(ratings
         (lambda ids: ids + 0.5, np.nan),
         (lambda ids: np.array([f"film {i:03d}" for i in ids]), None),
         (lambda ids: np.array([b"%03d" % i for i in ids]), None),
-        (lambda ids: np.datetime64("2024-01-01") + ids, np.datetime64("NaT")),
+        (lambda ids: np.datetime64("2024-01-01") + ids, np.datetime64("NaT", "D")),
     ],
     ids=["int", "uint64", "float", "text", "bytes", "datetime"],
 )
@@ -309,7 +309,7 @@ def test_columns_of_a_context_frame_are_found_by_their_names(ratings):
         ({"exclude": [[1], [2]]}, ValueError, "exclude has 1 columns. Give users and items"),
         ({"exclude": [["a", 1]]}, ValueError, "Ids in column 0 of exclude are text"),
         ({"exclude": [[1, "a"]]}, ValueError, "Ids in column 1 of exclude are text"),
-        ({"exclude": sparse.eye_array(3)}, TypeError, "pairs_from_sparse"),
+        ({"exclude": sparse.csr_array(np.eye(3))}, TypeError, "pairs_from_sparse"),
         ({"context": [1]}, ValueError, "context is given, but the model has no context columns"),
     ],
 )
