@@ -78,7 +78,7 @@ class Recommender(WholeStates):
         See Also
         --------
         recommend : The items with the highest predictions.
-        explain : The parts of a prediction.
+        MatrixFactorizationRegressor.explain, MatrixFactorizationRanker.explain : The parts of a prediction.
 
         Examples
         --------
@@ -180,7 +180,7 @@ class Recommender(WholeStates):
 
         See Also
         --------
-        fold_in : Add new users to the model.
+        MatrixFactorizationRegressor.fold_in, MatrixFactorizationRanker.fold_in : Add new users to the model.
         recommend : The best items for users in the model.
 
         Examples
