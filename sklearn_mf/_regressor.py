@@ -1203,13 +1203,21 @@ def _damping_of(model: MatrixFactorizationRegressor) -> Damping | None:
     given: Any = model.damping
     if isinstance(given, Real):
         return Damping.of_sides(*[float_of(model, "damping")] * 2)
-    pair, largest = list(given), float(np.finfo(np.float64).max)
-    if len(pair) != 2 or not all(isinstance(d, Real) and 0 <= d <= largest for d in pair):  # type: ignore[operator]
+    pair = [_float_or_infinity(number) if isinstance(number, Real) else np.nan for number in given]
+    if len(pair) != 2 or not all(0 <= number < np.inf for number in pair):
         raise InvalidParameterError(
             f"The 'damping' parameter of {type(model).__name__} must be 'auto', a number, or two numbers (for users "
             f"and for items), each at least 0. Got {model.damping!r} instead."
         )
-    return Damping.of_sides(float(pair[0]), float(pair[1]))
+    return Damping.of_sides(*pair)
+
+
+def _float_or_infinity(number: Real) -> float:
+    """Return a number as a float, or infinity if it is too large for a float."""
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf")
 
 
 def stopping_rule_of(model: MatrixFactorizationRegressor) -> StoppingRule:

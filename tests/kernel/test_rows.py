@@ -135,7 +135,7 @@ def test_rows_are_added_up_in_order():
     table.add_up(levels, weights, places, out)
     expected = np.ones((5, 3))
     for level, place, weight in zip(levels, places, weights, strict=True):
-        expected[place] += weight * array[level]
+        expected[place] += weight * array[level].astype(np.float64)  # NumPy 1 would multiply in single precision
     np.testing.assert_allclose(out, expected, rtol=1e-14)
     for bad in ({"levels": [50]}, {"levels": [-1]}, {"places": [5]}, {"places": [-1]}):
         with pytest.raises(IndexError, match="beyond"):

@@ -1,6 +1,7 @@
 """Check the damping that is estimated: against plain NumPy, its promises, and what each method does with it."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -149,6 +150,21 @@ def test_a_pair_is_one_for_users_and_one_for_items():
 
 
 @pytest.mark.parametrize(
+    "pair",
+    [
+        (np.float16(3), 6),
+        (3.0, np.float32(6)),
+        [np.int8(3), np.longdouble(6)],
+        np.array([3, 6], dtype=np.float32),
+        (Fraction(3), np.uint64(6)),
+    ],
+)
+def test_a_pair_of_numbers_of_any_type(pair):
+    X, y = small_ratings(50)
+    np.testing.assert_array_equal(fit(X, y, damping=pair).damping_, [[3, 3], [6, 6]])
+
+
+@pytest.mark.parametrize(
     "damping",
     [
         "Auto",
@@ -158,9 +174,13 @@ def test_a_pair_is_one_for_users_and_one_for_items():
         (-1.0, 2.0),
         (1.0, np.nan),
         (1.0, np.inf),
+        (np.float32(np.inf), 1.0),
+        (np.float16(np.nan), 1.0),
+        (np.float32(-1), 1.0),
         ("a", 1.0),
         (None, 1),
         (10**400, 1),
+        (-(10**400), 1),
     ],
 )
 def test_what_is_no_damping_is_named(damping):
