@@ -260,7 +260,7 @@ def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray, 
     in_fold = np.searchsorted(pairs, numbers[1]).clip(max=len(pairs) - 1)
     is_known = pairs[in_fold] == numbers[1]
     is_outside = n_all > np.bincount(in_fold[is_known], minlength=len(pairs))
-    n_outside = np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1]))
+    n_outside = int(np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1])))
     return _rows_of(X, np.flatnonzero(is_outside[places])), is_known & is_outside[in_fold], n_outside
 
 
