@@ -74,8 +74,9 @@ plt.show()
 # %%
 # Recommend
 # ---------
-# At the end, the model is fitted to all clicks.
+# At the end, the model is fitted to all clicks. ``recommend`` leaves out the items that
+# a user has clicked on.
 
 ranker = MatrixFactorizationRanker(rank=16, random_state=0).fit(X)
-items, scores = ranker.recommend([3, 14], 5, exclude=X)
+items, scores = ranker.recommend([3, 14], 5)
 print(items)

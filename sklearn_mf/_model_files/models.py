@@ -45,8 +45,8 @@ _READERS: dict[str, Callable[[Part], Any]] = {
 def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
     """Write a fitted estimator to a file of plain arrays, without pickle.
 
-    The file holds everything that a pickle of the estimator holds and that its methods use. So the loaded estimator
-    gives the same predictions, lists, features and standard deviations, bit for bit, and can learn more ratings.
+    The file holds everything that the methods of the estimator use. So the loaded estimator gives the same predictions,
+    lists, features and standard deviations, bit for bit. It can also learn more ratings.
 
     The file is an ``.npz`` archive: ``numpy.load(file, allow_pickle=False)`` opens it, too. Numbers are little-endian
     on every machine. The same model always gives the same bytes.
@@ -58,22 +58,22 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
         MostPopularRecommender.
 
     file : str, path-like or binary file object
-        Where to write. The name is used as it is, so give it the suffix ".npz". A file at this path is replaced in one
-        step when the new one is complete, so a reader always finds a whole file. A file object must be open for
-        writing in binary mode.
+        Where to write. No suffix is added to the name, so end it with ".npz". If there is a file at this path, it is
+        replaced in one step when the new file is complete. So a reader always finds a whole file. A file object must be
+        open for writing in binary mode.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is not one of these estimators, but a subclass, a pipeline or a Dask estimator (save its ``to_local()``).
+        If it is another object, also if it is a subclass of these estimators or a pipeline. Of a Dask estimator, save
+        its ``to_local()``.
     ValueError
-        If a parameter is an object that plain arrays cannot hold: ``random_state`` as a ``RandomState``, or ``cv`` as
-        a splitter. Also if a parameter is not valid, or if ``factors_`` or ``biases_`` have values that are not
-        finite.
+        If plain arrays cannot hold a parameter: ``random_state`` is a ``RandomState``, or ``cv`` is a splitter. Also if
+        a parameter is not valid, or if ``factors_`` or ``biases_`` have values that are not finite.
     OSError
-        If the file cannot be written. The file that was there before stays as it was.
+        If the file cannot be written. An older file at this path stays as it was.
 
     See Also
     --------
@@ -81,7 +81,7 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
 
     Notes
     -----
-    Not written: callbacks, settings of metadata routing, and attributes that you added.
+    The file does not hold callbacks, settings of metadata routing, and attributes that you added.
 
     The file is not encrypted. It has all ids. With ``keep_pairs=True``, it also says who chose what.
 
@@ -129,9 +129,9 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
 def load_model(file: str | PathLike[str] | IO[bytes]) -> Estimator:
     """Read an estimator that ``save_model`` has written.
 
-    Loading runs no code that the file brings, and everything is checked: names, types, sizes, checksums, the order of
-    ids, indices, text, and parameters. A file that is damaged, or that was changed by hand, raises a ValueError. But a
-    checksum is not a signature: who knows the format can write a valid file with other numbers.
+    Loading runs no code from the file. It checks names, types, sizes, checksums, the order of ids, indices, text, and
+    parameters. If the file is damaged, or was changed by hand, a ValueError is raised. But a checksum is not a
+    signature: anyone who knows the format can write a valid file with other numbers.
 
     Parameters
     ----------

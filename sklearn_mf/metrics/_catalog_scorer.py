@@ -183,7 +183,9 @@ def score_catalog(
     if n_seen:
         warn_user(
             f"{n_seen} of {n_rows} pairs to score are in training too. They are left out, because lists do "
-            "not repeat seen items. Remove repeated pairs before the split: numpy.unique(X, axis=0).",
+            "not repeat seen items. Before the split, keep one row of each pair: "
+            'df.drop_duplicates(["user", "item"]). If there are counts, add them up: '
+            'df.groupby(["user", "item"], as_index=False)["plays"].sum().',
             UserWarning,
         )
         counts &= ~catalog.is_seen

@@ -129,7 +129,7 @@ def test_arrays_that_do_not_fit():
             side.kernel.move(0, 5, near, total)
     given = side.rows, side.centers, side.bias, side.bias_centers, side.norm, side.strength, side.of_bias
     for at in range(7):
-        with pytest.raises(ValueError, match="a row for each"):
+        with pytest.raises(ValueError, match="as many entries as rows"):
             CenteredRows(*[array[:4] if at == place else array for place, array in enumerate(given)])
     with pytest.raises(ValueError, match="one width"):
         CenteredRows(side.rows, side.table, *given[2:])
