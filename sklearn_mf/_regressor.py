@@ -728,6 +728,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         frozen.categories_, frozen._sorters = levels.ids, levels.sorters
         frozen._own_contexts = own and without_owners(own, "user", places)
         frozen._training_state = state.without_levels(0, places)
+        vars(frozen).pop("_n_fitted", None)
         self.__dict__ = vars(frozen)
         return self
 
