@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 Request = bool | str | None  # what the methods of metadata routing take
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_n_fitted", "_mean_weight"
-# Two attributes that scikit-learn sets during a fit, and the parameters that were validated last.
-_NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
+# Two attributes that scikit-learn sets during a fit, the parameters that were validated last, and a number that only
+# serves to warn in the process of the fit.
+_NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated", "_n_fitted"
 
 
 @dataclass(frozen=True)

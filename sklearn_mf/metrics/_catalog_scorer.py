@@ -87,7 +87,8 @@ def make_catalog_scorer(
 
     Another ``UserWarning`` is given if the model has learned more than ``X`` has outside of the test fold. Then the
     model was fitted on test pairs, or ``X`` lacks training pairs. If the model keeps its pairs (``keep_pairs=True``),
-    the scorer counts those of the users in the fold. If not, it counts the rows of the last ``fit``.
+    the scorer counts those of the users in the fold. If not, it counts the rows of the last ``fit``, but not for models
+    that were loaded from a file.
 
     ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as the
     baseline :class:`~sklearn_mf.MostPopularRecommender`. A pipeline does not have these.
