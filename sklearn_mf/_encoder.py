@@ -93,7 +93,7 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
 
     References
     ----------
-    .. [1] P. H. Schönemann, "A generalized solution of the orthogonal Procrustes problem", Psychometrika 31(1), 1966.
+    .. [1] Schönemann, P. H., "A generalized solution of the orthogonal Procrustes problem", Psychometrika 31(1), 1966.
 
     Examples
     --------

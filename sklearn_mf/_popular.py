@@ -75,7 +75,7 @@ class MostPopularRecommender(PairRecommender):
 
     References
     ----------
-    .. [1] P. Cremonesi, Y. Koren and R. Turrin, "Performance of recommender algorithms on top-N recommendation tasks",
+    .. [1] Cremonesi, P., Y. Koren and R. Turrin, "Performance of recommender algorithms on top-N recommendation tasks",
        RecSys 2010 ("TopPop").
 
     Examples

@@ -360,11 +360,11 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
 
     References
     ----------
-    .. [1] Y. Hu, Y. Koren and C. Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008.
-    .. [2] S. Rendle, W. Krichene, L. Zhang and Y. Koren, "Revisiting the performance of iALS on item recommendation
+    .. [1] Hu, Y., Y. Koren and C. Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008.
+    .. [2] Rendle, S., W. Krichene, L. Zhang and Y. Koren, "Revisiting the performance of iALS on item recommendation
        benchmarks", RecSys 2022.
-    .. [3] B. L. van der Waerden, "Order tests for the two-sample problem and their power", 1952.
-    .. [4] G. Takács, I. Pilászy and D. Tikk, "Applications of the conjugate gradient method for implicit feedback
+    .. [3] van der Waerden, B. L., "Order tests for the two-sample problem and their power", 1952.
+    .. [4] Takács, G., I. Pilászy and D. Tikk, "Applications of the conjugate gradient method for implicit feedback
        collaborative filtering", RecSys 2011.
 
     Examples
@@ -709,7 +709,7 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
 
         References
         ----------
-        .. [1] Y. Hu, Y. Koren and C. Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008.
+        .. [1] Hu, Y., Y. Koren and C. Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008.
 
         Examples
         --------

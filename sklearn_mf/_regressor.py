@@ -319,16 +319,16 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
 
     References
     ----------
-    .. [1] Y. Koren, R. Bell and C. Volinsky, "Matrix factorization techniques for recommender systems", Computer
+    .. [1] Koren, Y., R. Bell and C. Volinsky, "Matrix factorization techniques for recommender systems", Computer
        42(8), 2009.
-    .. [2] S. Rendle, "Factorization machines", ICDM 2010.
-    .. [3] R. Gemulla, E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
+    .. [2] Rendle, S., "Factorization machines", ICDM 2010.
+    .. [3] Gemulla, R., E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
        stochastic gradient descent", KDD 2011.
-    .. [4] Y. Koren, "Factorization meets the neighborhood: a multifaceted collaborative filtering model", KDD 2008.
-    .. [5] S. Rendle, L. Zhang and Y. Koren, "On the difficulty of evaluating baselines: a study on recommender
+    .. [4] Koren, Y., "Factorization meets the neighborhood: a multifaceted collaborative filtering model", KDD 2008.
+    .. [5] Rendle, S., L. Zhang and Y. Koren, "On the difficulty of evaluating baselines: a study on recommender
        systems", 2019.
-    .. [6] D. Agarwal and B.-C. Chen, "Regression-based latent factor models", KDD 2009.
-    .. [7] S. R. Searle, G. Casella and C. E. McCulloch, "Variance components", Wiley 1992.
+    .. [6] Agarwal, D., and B.-C. Chen, "Regression-based latent factor models", KDD 2009.
+    .. [7] Searle, S. R., G. Casella and C. E. McCulloch, "Variance components", Wiley 1992.
 
     Examples
     --------
@@ -612,7 +612,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
 
         References
         ----------
-        .. [1] L. Ljung and T. Soederstroem, "Theory and practice of recursive identification", MIT Press 1983.
+        .. [1] Ljung, L., and T. Soederstroem, "Theory and practice of recursive identification", MIT Press 1983.
 
         Examples
         --------
@@ -864,7 +864,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
 
         References
         ----------
-        .. [1] R. D. Cook and S. Weisberg, "Residuals and influence in regression", Chapman and Hall 1982.
+        .. [1] Cook, R. D., and S. Weisberg, "Residuals and influence in regression", Chapman and Hall 1982.
 
         Examples
         --------

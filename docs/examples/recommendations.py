@@ -59,7 +59,7 @@ for name, model in models.items():
 model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
 user = 421
 own = np.flatnonzero(X[:, 0] == user)
-liked = own[np.argsort(-y[own], kind="stable")[:5]]
+liked = own[np.argsort(-y[own], kind="stable")[:4]]
 print(f"User {user} rated {len(own)} films, and likes", ", ".join(titles[X[liked, 1]]))
 
 items, ratings = model.recommend([user], 10, exclude=X)

@@ -16,23 +16,29 @@ from sklearn_mf._encoder import MatrixFactorizationEncoder
 from sklearn_mf._model_files.container import as_bytes, little_endian, read_arrays, refuse, write_arrays
 from sklearn_mf._model_files.encoder import put_encoder, take_encoder
 from sklearn_mf._model_files.entries import Draft, Part
+from sklearn_mf._model_files.popular import put_popular, take_popular
 from sklearn_mf._model_files.ranker import put_ranker, take_ranker
 from sklearn_mf._model_files.regressor import put_regressor, take_regressor
+from sklearn_mf._popular import MostPopularRecommender
 from sklearn_mf._ranker import MatrixFactorizationRanker
 from sklearn_mf._regressor import MatrixFactorizationRegressor
 
-Estimator = MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder
+Estimator = (
+    MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder | MostPopularRecommender
+)
 
 _FORMAT, _VERSION = "sklearn_mf model", 1
 _WRITERS: dict[type, Callable[[Draft, Any], None]] = {
     MatrixFactorizationRegressor: put_regressor,
     MatrixFactorizationRanker: put_ranker,
     MatrixFactorizationEncoder: put_encoder,
+    MostPopularRecommender: put_popular,
 }
 _READERS: dict[str, Callable[[Part], Any]] = {
     "MatrixFactorizationRegressor": take_regressor,
     "MatrixFactorizationRanker": take_ranker,
     "MatrixFactorizationEncoder": take_encoder,
+    "MostPopularRecommender": take_popular,
 }
 
 
@@ -47,8 +53,9 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
 
     Parameters
     ----------
-    model : MatrixFactorizationRegressor, MatrixFactorizationRanker or MatrixFactorizationEncoder
-        The fitted estimator.
+    model : estimator
+        A fitted MatrixFactorizationRegressor, MatrixFactorizationRanker, MatrixFactorizationEncoder or
+        MostPopularRecommender.
 
     file : str, path-like or binary file object
         Where to write. The name is used as it is, so give it the suffix ".npz". A file at this path is replaced in one
@@ -76,7 +83,7 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
     -----
     Not written: callbacks, settings of metadata routing, and attributes that you added.
 
-    The file is not encrypted. It has all ids, and for a ranker with ``keep_pairs=True`` also who chose what.
+    The file is not encrypted. It has all ids. With ``keep_pairs=True``, it also says who chose what.
 
     Examples
     --------
@@ -137,7 +144,7 @@ def load_model(file: str | PathLike[str] | IO[bytes]) -> Estimator:
 
     Returns
     -------
-    model : MatrixFactorizationRegressor, MatrixFactorizationRanker or MatrixFactorizationEncoder
+    model : estimator
         The fitted estimator, of the class that was saved.
 
     Raises

@@ -9,7 +9,7 @@ from sklearn_mf._ids.levels import Levels
 from sklearn_mf._model_files.entries import Draft, Part
 from sklearn_mf._model_files.ids import put_ids, take_ids
 from sklearn_mf._model_files.parameters import put_parameters, take_parameters, validate
-from sklearn_mf._model_files.regressor import put_names, take_names
+from sklearn_mf._model_files.regressor import put_names, put_row_count, take_names, take_row_count
 from sklearn_mf._prediction.seen import SeenPairs
 from sklearn_mf._ranker import MatrixFactorizationRanker, attributes_of
 from sklearn_mf._training.als import PreferenceHyperparameters
@@ -23,6 +23,7 @@ def put_ranker(draft: Draft, model: MatrixFactorizationRanker) -> None:
     known: Preferences = frozen._preferences
     put_parameters(draft, frozen)
     put_names(draft, frozen)
+    put_row_count(draft, frozen)
     levels = levels_of(frozen)
     for f in range(2):
         column = draft.part(f"column{f}")
@@ -35,7 +36,7 @@ def put_ranker(draft: Draft, model: MatrixFactorizationRanker) -> None:
     draft.put("n_items_of_later_users", list(known.n_items_of_users.values()), "i8")
     _put_state(draft.part("state"), known.state)
     if frozen._seen_pairs is not None:
-        _put_pairs(draft.part("pairs"), frozen._seen_pairs)
+        put_pairs(draft.part("pairs"), frozen._seen_pairs)
 
 
 def take_ranker(part: Part) -> MatrixFactorizationRanker:
@@ -45,6 +46,7 @@ def take_ranker(part: Part) -> MatrixFactorizationRanker:
     frozen = frozen_copy(model)
     if take_names(part, frozen) != 2:
         part.fail("n_columns", "is not 2")
+    take_row_count(part, frozen)
     columns = [part.part(f"column{f}") for f in range(2)]
     ids, sorters, kinds = map(list, zip(*map(take_ids, columns), strict=True))
     levels = Levels(ids, sorters, kinds)
@@ -66,7 +68,7 @@ def take_ranker(part: Part) -> MatrixFactorizationRanker:
         part.array("objectives", "f8", (None,), is_finite=False).tolist(),
         dict(zip(users.tolist(), n_items_of_users.tolist(), strict=True)),
     )
-    seen = _take_pairs(part.part("pairs"), n_users, n_items) if part.has("pairs") else None
+    seen = take_pairs(part.part("pairs"), n_users, n_items) if part.has("pairs") else None
     part.end()
     model.__dict__ = {**vars(frozen), **attributes_of(frozen, levels, preferences, seen)}
     return model
@@ -116,7 +118,7 @@ def _take_state(part: Part, rank: int, grams: list[np.ndarray]) -> PreferenceSta
     return state
 
 
-def _put_pairs(draft: Draft, pairs: SeenPairs) -> None:
+def put_pairs(draft: Draft, pairs: SeenPairs) -> None:
     """Add the pairs that the model keeps."""
     draft.put("offsets", pairs.start, "i8")
     draft.put("items", pairs.index, "i4")
@@ -133,7 +135,7 @@ def _put_pairs(draft: Draft, pairs: SeenPairs) -> None:
     draft.put("later_weights", np.concatenate([np.empty(0, np.float32), *(own for _, own in later)]), "f4")
 
 
-def _take_pairs(part: Part, n_users: int, n_items: int) -> SeenPairs:
+def take_pairs(part: Part, n_users: int, n_items: int) -> SeenPairs:
     """Return the pairs that the model keeps."""
     start, index = _take_runs(part, "offsets", "items", None, n_items)
     if len(start) - 1 > n_users:

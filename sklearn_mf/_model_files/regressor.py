@@ -31,6 +31,14 @@ def put_names(draft: Draft, frozen: Any) -> None:
     draft.values["column_names"] = None if names is None else [str(name) for name in names]
 
 
+def put_row_count(draft: Draft, frozen: Any) -> None:
+    """Add how many rows an estimator has learned from, and the mean weight of ``fit``; None if it does not know."""
+    own = vars(frozen)
+    n_rows, mean = own.get("_n_rows"), own.get("_mean_weight")
+    known = n_rows is not None and mean is not None
+    draft.values["rows"] = {"n": int(n_rows), "mean_weight": float(mean)} if known else None
+
+
 def take_names(part: Part, frozen: Any) -> int:
     """Store the number of columns of X, and their names, in an estimator; return the number."""
     n_columns = part.count("n_columns", 2, _LARGEST_N_COLUMNS)
@@ -39,6 +47,14 @@ def take_names(part: Part, frozen: Any) -> int:
     if names is not None:
         frozen.feature_names_in_ = np.array(names, dtype=object)
     return n_columns
+
+
+def take_row_count(part: Part, frozen: Any) -> None:
+    """Store the number of rows and their mean weight in an estimator, if they are known."""
+    rows = part.take_or_none("rows", part.part)
+    if rows is not None:
+        frozen._n_rows, frozen._mean_weight = rows.count("n", 1), rows.number("mean_weight", 0)
+        rows.end()
 
 
 def put_regressor(draft: Draft, model: MatrixFactorizationRegressor) -> None:
@@ -50,6 +66,7 @@ def put_regressor(draft: Draft, model: MatrixFactorizationRegressor) -> None:
         return
     known, state = model_of(frozen), state_of(frozen)
     put_names(draft, frozen)
+    put_row_count(draft, frozen)
     draft.values["intercept"] = known.intercept
     draft.values["n_iter"] = int(frozen.n_iter_)
     draft.values["rating_range"] = [float(bound) for bound in frozen.rating_range_]
@@ -87,6 +104,7 @@ def _take_fit(part: Part, model: MatrixFactorizationRegressor) -> None:
     """Read what the model has learned."""
     frozen = frozen_copy(model)
     n_columns = take_names(part, frozen)
+    take_row_count(part, frozen)
     columns = [part.part(f"column{f}") for f in range(n_columns)]
     ids, sorters, kinds = map(list, zip(*map(take_ids, columns), strict=True))
     levels = Levels(ids, sorters, kinds)

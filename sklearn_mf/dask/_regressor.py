@@ -80,7 +80,7 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
 
     References
     ----------
-    .. [1] R. Gemulla, E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
+    .. [1] Gemulla, R., E. Nijkamp, P. J. Haas and Y. Sismanis, "Large-scale matrix factorization with distributed
        stochastic gradient descent", KDD 2011.
 
     Examples

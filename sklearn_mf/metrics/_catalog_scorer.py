@@ -298,7 +298,7 @@ def _pairs_outside(X: Any, fold: Any, estimator: Any) -> Outside:
     is_known = pairs[in_fold] == numbers[1]
     n_more = n_all - np.bincount(in_fold[is_known], minlength=len(pairs))
     is_outside = n_more > 0
-    n_pairs = np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1]))
+    n_pairs = int(np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1])))
     table = _rows_of(X, np.flatnonzero(is_outside[places]))
     return Outside(table, is_known & is_outside[in_fold], n_pairs, int(n_more[is_outside].sum()))
 

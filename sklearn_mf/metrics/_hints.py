@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,4 +50,4 @@ def _hinting(function: Function, if_estimator: str, if_no_groups: str | None = N
             raise TypeError(f"{needed} {if_no_groups.format(name=name)}")
         return function(*args, **kwargs)
 
-    return checked
+    return cast("Function", checked)

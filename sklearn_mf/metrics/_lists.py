@@ -116,7 +116,7 @@ def ranking_of_lists(
     lists = flatten_lists(recommended)
     user_levels, user_codes, kind = _factorize_users(users, lists)
     if lists.owners is not None:
-        lists = _in_order_of_users(lists, user_levels, user_codes, kind)
+        lists = _in_order_of_users(lists, lists.owners, user_levels, user_codes, kind)
     pairs = split_pairs(X_test, user_column, item_column, "ranking_of_lists", "X_test")
     _check_name_of_users(users, X_test, user_column)
     check_names_of_lists(recommended, X_test, (user_column, item_column), "X_test")
@@ -200,11 +200,13 @@ def _flatten_frame(recommended: Any) -> FlatLists:
     return FlatLists(items[codes], rows, places - 1, len(users), int(places.max()), columns[0])
 
 
-def _in_order_of_users(lists: FlatLists, user_levels: np.ndarray, user_codes: np.ndarray, kind: str) -> FlatLists:
+def _in_order_of_users(
+    lists: FlatLists, users: Column, user_levels: np.ndarray, user_codes: np.ndarray, kind: str
+) -> FlatLists:
     """Put the lists of a data frame into the order of users; users without a row get an empty list."""
-    owners, _ = factorize(lists.owners)
-    kinds = kind_of_column(lists.owners, owners), kind
-    places = find_levels(lists.owners.label, owners, user_levels, None, "users has", kinds)
+    owners, _ = factorize(users)
+    kinds = kind_of_column(users, owners), kind
+    places = find_levels(users.label, owners, user_levels, None, "users has", kinds)
     if (places < 0).any():
         unknown = owners[places < 0].tolist()
         raise ValueError(

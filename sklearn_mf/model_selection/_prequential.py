@@ -95,7 +95,7 @@ def prequential_predict(
 
     References
     ----------
-    .. [1] A. P. Dawid, "Present position and potential developments: some personal views: statistical theory: the
+    .. [1] Dawid, A. P., "Present position and potential developments: some personal views: statistical theory: the
        prequential approach", Journal of the Royal Statistical Society A 147, 1984.
 
     Examples

@@ -126,7 +126,7 @@ class PerUserShuffleSplit(_RandomSplit):
 
     References
     ----------
-    .. [1] Z. Meng, R. McCreadie, C. Macdonald and I. Ounis, "Exploring data splitting strategies for the evaluation
+    .. [1] Meng, Z., R. McCreadie, C. Macdonald and I. Ounis, "Exploring data splitting strategies for the evaluation
        of recommendation models", RecSys 2020.
 
     Examples

@@ -139,7 +139,7 @@ class LeaveLastOut(_TimeSplit):
 
     References
     ----------
-    .. [1] Z. Meng, R. McCreadie, C. Macdonald and I. Ounis, "Exploring data splitting strategies for the evaluation
+    .. [1] Meng, Z., R. McCreadie, C. Macdonald and I. Ounis, "Exploring data splitting strategies for the evaluation
        of recommendation models", RecSys 2020 ("leave one last").
 
     Examples
@@ -225,7 +225,7 @@ class GlobalTimeSplit(_TimeSplit):
 
     References
     ----------
-    .. [1] P. G. Campos, F. Díez and I. Cantador, "Time-aware recommender systems: a comprehensive survey and analysis
+    .. [1] Campos, P. G., F. Díez and I. Cantador, "Time-aware recommender systems: a comprehensive survey and analysis
        of existing evaluation protocols", User Modeling and User-Adapted Interaction 24, 2014.
 
     Examples

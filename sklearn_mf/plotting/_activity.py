@@ -107,7 +107,7 @@ class ErrorByActivityDisplay:
 
     References
     ----------
-    .. [1] G. Casella and R. L. Berger, "Statistical inference", second edition, Duxbury, 2002, section 5.5.4.
+    .. [1] Casella, G., and R. L. Berger, "Statistical inference", second edition, Duxbury, 2002, section 5.5.4.
 
     Examples
     --------
@@ -115,8 +115,11 @@ class ErrorByActivityDisplay:
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.plotting import ErrorByActivityDisplay
     >>> X, y = make_ratings(200, 100, 4_000, random_state=0, return_X_y=True)
-    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0).fit(X[:3_000], y[:3_000])
-    >>> display = ErrorByActivityDisplay.from_estimator(model, X[3_000:], y[3_000:], X_train=X[:3_000])
+    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0)
+    >>> model = model.fit(X[:3_000], y[:3_000])
+    >>> display = ErrorByActivityDisplay.from_estimator(
+    ...     model, X[3_000:], y[3_000:], X_train=X[:3_000]
+    ... )
     >>> [tick.get_text() for tick in display.ax_.get_xticklabels()]
     ['10–29', '30–99']
     """

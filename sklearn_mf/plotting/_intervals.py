@@ -142,7 +142,7 @@ class IntervalDisplay:
 
     References
     ----------
-    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the
+    .. [1] Wilson, E. B., "Probable inference, the law of succession, and statistical inference", Journal of the
        American Statistical Association 22, 1927.
 
     Examples

@@ -102,7 +102,7 @@ class ItemMapDisplay:
 
     References
     ----------
-    .. [1] I. T. Jolliffe, "Principal component analysis", second edition, Springer, 2002.
+    .. [1] Jolliffe, I. T., "Principal component analysis", second edition, Springer, 2002.
 
     Examples
     --------
@@ -111,7 +111,9 @@ class ItemMapDisplay:
     >>> from sklearn_mf.plotting import ItemMapDisplay
     >>> X, y = make_ratings(200, 100, 4_000, random_state=0, return_X_y=True)
     >>> model = MatrixFactorizationRegressor(rank=4, random_state=0).fit(X, y)
-    >>> display = ItemMapDisplay.from_estimator(model, items=[3, 14], labels={3: "Alien", 14: "Brazil"})
+    >>> display = ItemMapDisplay.from_estimator(
+    ...     model, items=[3, 14], labels={3: "Alien", 14: "Brazil"}
+    ... )
     >>> [text.get_text() for text in display.text_]
     ['Alien', 'Brazil']
     """

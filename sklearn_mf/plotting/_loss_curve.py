@@ -77,7 +77,9 @@ class LossCurveDisplay:
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.plotting import LossCurveDisplay
     >>> X, y = make_ratings(200, 100, 4_000, random_state=0, return_X_y=True)
-    >>> model = MatrixFactorizationRegressor(rank=4, early_stopping=True, max_iter=100, random_state=0).fit(X, y)
+    >>> model = MatrixFactorizationRegressor(
+    ...     rank=4, early_stopping=True, max_iter=100, random_state=0
+    ... ).fit(X, y)
     >>> display = LossCurveDisplay.from_estimator(model)
     >>> display.ax_.get_xlabel(), display.validation_ax_.get_ylabel()
     ('Epoch', 'Validation score')

@@ -86,7 +86,8 @@ class PredictedRatingsDisplay:
     >>> from sklearn_mf.datasets import make_ratings
     >>> from sklearn_mf.plotting import PredictedRatingsDisplay
     >>> X, y = make_ratings(200, 100, 4_000, rating_step=1, random_state=0, return_X_y=True)
-    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0).fit(X[:3_000], y[:3_000])
+    >>> model = MatrixFactorizationRegressor(rank=4, random_state=0)
+    >>> model = model.fit(X[:3_000], y[:3_000])
     >>> display = PredictedRatingsDisplay.from_estimator(model, X[3_000:], y[3_000:])
     >>> len(display.boxes_["boxes"])
     5

@@ -128,7 +128,10 @@ class SearchHeatMapDisplay:
     >>> X, y = make_ratings(100, 50, 1_000, random_state=0, return_X_y=True)
     >>> grid = {"rank": [2, 4], "learning_rate": [0.05, 0.1, 0.2]}
     >>> search = GridSearchCV(
-    ...     MatrixFactorizationRegressor(random_state=0), grid, scoring="neg_root_mean_squared_error", cv=3
+    ...     MatrixFactorizationRegressor(random_state=0),
+    ...     grid,
+    ...     scoring="neg_root_mean_squared_error",
+    ...     cv=3,
     ... ).fit(X, y)
     >>> display = SearchHeatMapDisplay.from_search(search)
     >>> display.text_.shape, display.score_name

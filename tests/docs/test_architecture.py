@@ -31,6 +31,7 @@ IMPORTS_OF_WINGS = {
         "_encoder",
         "_ids",
         "_kernel.precision",
+        "_popular",
         "_prediction",
         "_ranker",
         "_regressor",
@@ -72,7 +73,9 @@ ORDER_WITHIN_WINGS = {
         "__init__",
     ],
     "_ids": ["batches", "tables", "checks", "kinds", "factorize", "levels", "merge", "names", "pick", "times"],
-    "_model_files": ["container", "entries", "ids", "parameters", "regressor", "ranker", "encoder", "models"],
+    "_model_files": [
+        "container", "entries", "ids", "parameters", "regressor", "ranker", "popular", "encoder", "models",
+    ],
     "_prediction": [
         "model", "deviations", "fitted", "lists", "top_items", "held_out", "seen", "own_contexts", "contexts",
         "recommend", "similar", "explain", "shares",

@@ -144,11 +144,11 @@ def catalog_scorer(choose):
 
 
 def save(choose):
-    return fuzz_models.save(choose, ranker, 2)
+    return fuzz_models.save(choose, choose.pick([ranker, popular]), 2)
 
 
 def load(choose):
-    return fuzz_models.load(choose, ranker, 2)
+    return fuzz_models.load(choose, choose.pick([ranker, popular]), 2)
 
 
 MAKERS = [fit, fit, fold_in, predict, lists, lists, visitors, explain, score, catalog_scorer, save, load]

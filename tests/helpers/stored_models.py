@@ -5,7 +5,12 @@ import warnings
 
 import numpy as np
 
-from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRanker, MatrixFactorizationRegressor
+from sklearn_mf import (
+    MatrixFactorizationEncoder,
+    MatrixFactorizationRanker,
+    MatrixFactorizationRegressor,
+    MostPopularRecommender,
+)
 
 N_USERS, N_ITEMS, N_ROWS = 12, 9, 60
 ZONE = datetime.timezone(datetime.timedelta(hours=2))
@@ -41,19 +46,32 @@ def ratings(numbers):
     return 1.0 + (numbers.sum(axis=1) * 7 % 5)
 
 
-def regressor(kinds=("int64", "int64"), **parameters):
+def weights_of(numbers):
+    """Weights of 8 to 12, and some of 0."""
+    return np.where(np.arange(len(numbers)) % 20 == 7, 0, 8.0 + numbers[:, 1] % 5)
+
+
+def regressor(kinds=("int64", "int64"), is_weighted=False, **parameters):
     """A fitted regressor."""
     numbers = codes(len(kinds), first=2)
     model = MatrixFactorizationRegressor(**{"rank": 2, "max_iter": 3, "random_state": 0, **parameters})
-    return model.fit(table(numbers, kinds), ratings(numbers))
+    return model.fit(table(numbers, kinds), ratings(numbers), weights_of(numbers) if is_weighted else None)
 
 
-def ranker(kinds=("int64", "int64"), is_rated=True, **parameters):
+def ranker(kinds=("int64", "int64"), is_rated=True, is_weighted=False, **parameters):
     """A fitted ranker."""
     numbers = codes(first=2)
     quick = {"rank": 2, "max_iter": 3, "alpha": 0.05, "damping": 1.0, "random_state": 0}
     model = MatrixFactorizationRanker(**{**quick, **parameters})
-    return model.fit(table(numbers, kinds), ratings(numbers) if is_rated else None)
+    y, weights = ratings(numbers) if is_rated else None, weights_of(numbers) if is_weighted else None
+    return model.fit(table(numbers, kinds), y, weights)
+
+
+def popular(kinds=("int64", "int64"), is_weighted=False, **parameters):
+    """A fitted baseline."""
+    numbers = codes(first=2)
+    model = MostPopularRecommender(**parameters)
+    return model.fit(table(numbers, kinds), sample_weight=weights_of(numbers) if is_weighted else None)
 
 
 def encoder(kinds=("int64", "int64"), **parameters):
@@ -120,6 +138,13 @@ MODELS = {
     "ranker_without_pairs": (PAIRS[3], lambda kinds: ranker(kinds, keep_pairs=False)),
     "ranker_of_odd_text": (PAIRS[4], lambda kinds: learned_later(ranker(kinds, is_rated=False), kinds)),
     "encoder": (ALL[:4], encoder),
+    "regressor_with_weights": (PAIRS[0], lambda kinds: regressor(kinds, is_weighted=True)),
+    "ranker_with_weights": (PAIRS[0], lambda kinds: ranker(kinds, is_weighted=True)),
+    "popular": (PAIRS[0], popular),
+    "popular_with_weights": (PAIRS[1], lambda kinds: popular(kinds, is_weighted=True, handle_unknown="nan")),
+    "popular_of_times": (PAIRS[2], popular),
+    "popular_without_pairs": (PAIRS[3], lambda kinds: popular(kinds, keep_pairs=False)),
+    "popular_of_odd_text": (PAIRS[4], popular),
 }
 
 
@@ -127,6 +152,14 @@ def make_model(name):
     """The model of a name, and a table to ask about."""
     kinds, make = MODELS[name]
     return make(kinds), questions(kinds)
+
+
+def messages_of(call):
+    """The warnings of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [str(warning.message) for warning in caught]
 
 
 def places(model, field, ids):
@@ -145,12 +178,12 @@ def answers(model, X):
         users, items = [row[0] for row in X[:6]], [row[1] for row in X[:6]]
         contexts = {"context": X[0][2:]} if len(X[0]) > 2 else {}
         is_ranker = isinstance(model, MatrixFactorizationRanker)
-        if not is_ranker and model.loss not in ("quantile", "poisson"):
+        if getattr(model, "loss", "quantile") not in ("quantile", "poisson"):
             found["std"] = model.predict(X, return_std=True)[1]
-        exclude = {} if not is_ranker or model.keep_pairs else {"exclude": None}
+        exclude = {} if getattr(model, "keep_pairs", True) else {"exclude": None}
         recommended, values = model.recommend(users, 4, **contexts, **exclude)
         found["recommended"], found["values"] = places(model, 1, recommended), values
-        if model.rank:
+        if getattr(model, "rank", 0):
             similar, cosines = model.similar_items(items, 3)
             found["similar"], found["cosines"] = places(model, 1, similar), cosines
         if is_ranker and model.keep_pairs:

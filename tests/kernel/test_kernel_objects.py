@@ -164,7 +164,7 @@ def test_a_partitioner_refuses_lengths_that_do_not_fit(layout):
         RatingPartitioner(codes[:2], layout)
     partitioner = RatingPartitioner(codes, layout)
     for start, stop, n_blocks in ((0, 101, 4), (-1, 5, 4), (6, 5, 4), (0, 100, 3)):
-        with pytest.raises(ValueError, match="those of the partitioner"):
+        with pytest.raises(ValueError, match="do not fit the partitioner"):
             partitioner.count(start, stop, None, np.zeros(n_blocks, dtype=np.int64))
     with pytest.raises(ValueError, match="weights do not fit"):
         partitioner.count(0, 100, np.ones(99), np.zeros(4, dtype=np.int64))

@@ -15,6 +15,7 @@ from helpers.stored_models import (
     encoder,
     later_rows,
     learned_later,
+    popular,
     questions,
     ranker,
     regressor,
@@ -28,6 +29,7 @@ MAKERS = {
     "regressor": (ALL[:5], lambda kinds: learned_later(regressor(kinds), kinds)),
     "ranker": (TWO, lambda kinds: learned_later(ranker(kinds), kinds)),
     "encoder": (TWO, encoder),
+    "popular": (TWO, popular),
 }
 
 
@@ -235,6 +237,12 @@ REFUSED = {
     ),
     "a place beyond the ids": (with_entry("column1.sorter", set_first(99)), "'column1.sorter' has values above"),
     "a place below 0": (with_entry("column1.sorter", set_first(-1)), "'column1.sorter' has values below 0"),
+    "no row": (in_header(lambda h: h["model"]["rows"].update(n=0)), "'rows.n' is not a whole number from 1 to"),
+    "a negative mean weight": (
+        in_header(lambda h: h["model"]["rows"].update(mean_weight=-1.0)),
+        "'rows.mean_weight' is not a finite number from 0",
+    ),
+    "no mean weight": (in_header(lambda h: h["model"]["rows"].pop("mean_weight")), "'rows.mean_weight' is missing"),
     "a row too few": (with_entry("column1.factors", lambda a: a[1:]), r"'column1.factors' has the shape .*is expected"),
     "factors that are not finite": (with_entry("column0.factors", set_first(np.nan)), "values that are not finite"),
     "another type": (with_entry("column0.biases", lambda a: a.astype("f8")), "numbers of type float64, but float32"),

@@ -20,8 +20,11 @@ from helpers.stored_models import (
     codes,
     encoder,
     folded_in,
+    later_rows,
     learned_later,
     make_model,
+    messages_of,
+    popular,
     questions,
     ranker,
     ratings,
@@ -31,12 +34,15 @@ from helpers.stored_models import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+import sklearn_mf
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor, load_model, save_model
+from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k
 
 
 def saved(model):
@@ -49,19 +55,68 @@ def loaded(content):
     return load_model(io.BytesIO(content))
 
 
+def assert_is_as_if_unpickled(model, original):
+    """A model has the same attributes, to the bit, as the original that was pickled."""
+    unpickled = pickle.loads(pickle.dumps(original))
+    assert vars(model).keys() == vars(unpickled).keys()
+    assert state_of(model) == state_of(unpickled)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_loaded_model_is_the_same(name):
     model, X = make_model(name)
     content = saved(model)
     again = loaded(content)
     assert_same_answers(again, model, X)
-    assert state_of(again) == state_of(model)
-    assert vars(again).keys() == vars(model).keys() - {"_validated"}
+    assert_is_as_if_unpickled(again, model)
     assert saved(again) == content
 
 
+def test_models_of_every_estimator_are_compared():
+    estimators = {
+        value for value in vars(sklearn_mf).values() if isinstance(value, type) and issubclass(value, BaseEstimator)
+    }
+    assert {type(make_model(name)[0]) for name in MODELS} == estimators
+
+
+@pytest.mark.parametrize("make", [regressor, ranker])
+def test_a_loaded_model_warns_of_weights_that_are_left_out(make):
+    kinds = ("text", "int64")
+    model = make(kinds, is_weighted=True)
+    again, unpickled = loaded(saved(model)), pickle.loads(pickle.dumps(model))
+    first, *others = [
+        messages_of(lambda each=each: each.fold_in(*later_rows(kinds)[1])) for each in (model, again, unpickled)
+    ]
+    assert len(first) == 1
+    assert "The weights of fit were" in first[0]
+    assert others == [first, first]
+    assert state_of(again) == state_of(model)
+
+
+@pytest.mark.parametrize("make", [regressor, ranker, popular])
+def test_a_loaded_model_knows_of_how_many_rows_it_has_learned(make):
+    """The scorer of catalogs warns if its X has more pairs than the model has learned from."""
+    model = make()
+    again = loaded(saved(model))
+    X = np.array(table(codes(first=2), ("int64", "int64")))
+    others = [[user, item] for user in X[:5, 0] for item in range(100, 200)]
+    scorer = make_catalog_scorer(ndcg_at_k, X=np.concatenate([X[:5], others]))
+    found, expected = [messages_of(lambda each=each: scorer(each, X[:5], np.ones(5))) for each in (again, model)]
+    assert found == expected
+    assert any("the model was fitted on 60 pairs" in message for message in found)
+
+
+def test_a_model_that_does_not_know_its_rows():
+    """As one that was fitted in batches."""
+    model = regressor()
+    del model._n_rows, model._mean_weight
+    again = loaded(saved(model))
+    assert_is_as_if_unpickled(again, model)
+    assert messages_of(lambda: learned_later(again, ("int64", "int64"))) == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("make", [regressor, ranker, encoder], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [regressor, ranker, encoder, popular], ids=lambda make: make.__name__)
 def test_ids_of_every_kind(make, kind):
     model = make((kind, kind))
     again = loaded(saved(model))

@@ -4,7 +4,7 @@ import importlib
 import warnings
 
 import pytest
-from helpers.stored_models import KINDS, MODELS, encoder, learned_later, make_model, ranker, regressor
+from helpers.stored_models import KINDS, MODELS, encoder, learned_later, make_model, popular, ranker, regressor
 from sklearn.base import BaseEstimator
 
 import sklearn_mf
@@ -16,6 +16,7 @@ ESTIMATORS = {
     "MatrixFactorizationRegressor": regressor,
     "MatrixFactorizationRanker": ranker,
     "MatrixFactorizationEncoder": encoder,
+    "MostPopularRecommender": popular,
 }
 
 

@@ -144,13 +144,19 @@ def recommend(model: MatrixFactorizationRegressor, X: NDArray[np.int64], as_fram
     assert_type(model.recommend_from([["new", 1]], [5.0], as_frame=True), pd.DataFrame)
 
 
-def store(model: MatrixFactorizationRegressor) -> None:
+def store(model: MatrixFactorizationRegressor, baseline: MostPopularRecommender) -> None:
     with tempfile.TemporaryDirectory() as folder:
         save_model(model, Path(folder) / "model.npz")
         loaded = load_model(str(Path(folder) / "model.npz"))
-    assert_type(loaded, MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder)
+        save_model(baseline, str(Path(folder) / "baseline.npz"))
+    assert_type(
+        loaded,
+        MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder | MostPopularRecommender,
+    )
     if isinstance(loaded, MatrixFactorizationRegressor):
         assert_type(loaded.predict([[1, 2]]), Floats)
+    elif isinstance(loaded, MostPopularRecommender):
+        assert_type(loaded.popularity_, Floats)
 
 
 def rank_items(X: NDArray[np.int64], y: Floats) -> None:
@@ -287,7 +293,7 @@ def main() -> None:
     X, y = read_ratings()
     model = predict_ratings(X, y)
     recommend(model, X, as_frame=True)
-    store(model)
+    store(model, MostPopularRecommender().fit(X))
     rank_items(X, y)
     encode(X, y)
     route_metadata(X, y)
