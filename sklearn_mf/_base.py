@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 Request = bool | str | None  # what the methods of metadata routing take
 
-_LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_mean_weight"
-# Two attributes that scikit-learn sets during a fit, and the parameters that were validated last.
-_NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated"
+_LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_n_fitted", "_mean_weight"
+# Two attributes that scikit-learn sets during a fit, the parameters that were validated last, and a number that only
+# serves to warn in the process of the fit.
+_NOT_STORED = "_callback_fit_ctx", "_skl_callbacks_to_teardown", "_validated", "_n_fitted"
 
 
 @dataclass(frozen=True)
@@ -217,13 +218,17 @@ def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLi
 def _count_rows(frozen: Any, n_rows: int, weights: np.ndarray | None, reset: bool) -> None:
     """Store in ``frozen`` how many rows it learns from, and the mean weight of ``fit``.
 
+    ``_n_rows`` counts all rows that it ever got. ``_n_fitted`` counts the rows of positive weight in the last ``fit``.
+    A model that changed after ``fit`` does not have it.
     Warn if ``fit`` had weights of another size than 1, and a later call has none.
     """
     if reset:
         largest = 1.0 if weights is None else float(weights.max())
         share = 1.0 if weights is None else float((weights[weights > 0] / largest).mean())
         frozen._n_rows, frozen._mean_weight = n_rows, largest * share
+        frozen._n_fitted = n_rows if weights is None else int(np.count_nonzero(weights))
         return
+    vars(frozen).pop("_n_fitted", None)
     mean = vars(frozen).get("_mean_weight")
     if mean is None:  # a model of an older version, or of a fit in batches
         return

@@ -229,7 +229,10 @@ class PairRecommender(Recommender):
         if not np.isscalar(exclude):
             return exclude, None
         if not isinstance(exclude, str) or exclude != "seen":
-            raise ValueError(f"exclude must be 'seen', a table of pairs, or None. Got {exclude!r} instead.")
+            given = f"{exclude!r} instead."
+            if isinstance(exclude, (bool, np.bool_)):
+                given = "True instead. Give 'seen'." if exclude else "False instead. Give None."
+            raise ValueError(f"exclude must be 'seen', a table of pairs, or None. Got {given}")
         return None, self._kept_pairs("exclude='seen'", "pass the X of fit, or None, as exclude")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import wraps
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
 
 import numpy as np
 import sklearn
@@ -31,6 +33,22 @@ if TYPE_CHECKING:
 _CATEGORICAL_TAG = parse_version(sklearn.__version__) >= parse_version("1.7.2")
 
 
+ONE_TABLE = "predict takes a table of pairs: predict([[user, item]])."
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _of_one_table(predict: Method) -> Method:
+    """Raise an error that shows how to call ``predict``, if it gets a user and an item as two arguments."""
+
+    @wraps(predict)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) > 1:
+            raise TypeError(ONE_TABLE)
+        return predict(self, *args, **kwargs)
+
+    return cast(Method, checked)
+
+
 class Recommender(WholeStates):
     """Predict and recommend; subclasses learn the model."""
 
@@ -55,6 +73,7 @@ class Recommender(WholeStates):
     def _learn_users(self, X: Any, y: Any, sample_weight: Any) -> None:
         """Replace all users by those of X, learned from these pairs; ``self`` is a copy of the estimator."""
 
+    @_of_one_table
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Predict ratings (regressor), preferences (ranker) or popularity of pairs.
 
@@ -176,7 +195,8 @@ class Recommender(WholeStates):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If an item is unknown, if ``sample_weight`` is a single number, or as in ``fold_in`` and ``recommend``.
+            If an item is unknown, if ``y`` or ``sample_weight`` is a single number, or as in ``fold_in`` and
+            ``recommend``.
 
         See Also
         --------
@@ -199,7 +219,8 @@ class Recommender(WholeStates):
                 f"recommend_from needs a model of two columns, but this one has {frozen.n_features_in_}. Instead, "
                 "call fold_in on a copy (copy.deepcopy), then recommend with the contexts."
             )
-        _check_no_number(sample_weight)
+        _check_no_number(y, "y", "rating")
+        _check_no_number(sample_weight, "sample_weight", "weight")
         _check_items_known(frozen, check_query(frozen, X)[1])
         frozen._learn_users(X, y, sample_weight)
         ids = np.sort(frozen.categories_[0], kind="stable")  # only users with pairs of positive weight
@@ -471,13 +492,13 @@ class FactorRecommender(Recommender):
         return self.factors_[1]
 
 
-def _check_no_number(sample_weight: Any) -> None:
-    """Raise a ValueError for a number as sample_weight; it may be meant as n_items."""
-    number = as_single_number(sample_weight)
+def _check_no_number(value: Any, name: str, content: str) -> None:
+    """Raise a ValueError for a number as y or sample_weight; it may be meant as n_items."""
+    number = as_single_number(value)
     if not isinstance(number, Real) or isinstance(number, bool):  # check_weights refuses a bool
         return
     hint = f" For lists of {number} items, pass n_items={number}." if isinstance(number, Integral) else ""
-    raise ValueError(f"sample_weight must be an array with a weight for each row, not a single number.{hint}")
+    raise ValueError(f"{name} must be an array with a {content} for each row, not a single number.{hint}")
 
 
 def _check_items_known(frozen: Any, column: Column) -> None:

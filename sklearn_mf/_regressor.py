@@ -47,7 +47,7 @@ from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import MAX_CHUNK, as_table
 from sklearn_mf._prediction.own_contexts import without_owners
 from sklearn_mf._prediction.recommend import Question
-from sklearn_mf._recommender import FactorRecommender, check_count
+from sklearn_mf._recommender import ONE_TABLE, FactorRecommender, check_count
 from sklearn_mf._streaming import check_fit_input
 from sklearn_mf._training.fit import fit_first_batch, fit_steps, learn
 from sklearn_mf._training.fold_in import fold_in_levels
@@ -728,6 +728,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         frozen.categories_, frozen._sorters = levels.ids, levels.sorters
         frozen._own_contexts = own and without_owners(own, "user", places)
         frozen._training_state = state.without_levels(0, places)
+        vars(frozen).pop("_n_fitted", None)
         self.__dict__ = vars(frozen)
         return self
 
@@ -882,7 +883,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         if return_std is False:
             return super().predict(X)
         if return_std is not True and not (isinstance(return_std, str) and return_std == "mean"):
-            raise ValueError(f"return_std must be True, False or 'mean'. Got {return_std!r} instead.")
+            is_short = return_std is None or np.isscalar(return_std)
+            given = repr(return_std) if is_short else f"a {type(return_std).__name__}"
+            raise ValueError(f"return_std must be True, False or 'mean'. Got {given} instead. {ONE_TABLE}")
         frozen = self._frozen()
         columns, fitted = check_query(frozen, X), frozen._view_with_uncertainty()
         with Threads(count_threads(self.n_jobs, len(columns[0]) > MAX_CHUNK)) as threads:

@@ -116,7 +116,7 @@ def check_fit_input(
             if given is not None:
                 raise ValueError(f"{name} is given, but X is {X!r}, which has its own. Leave {name} out.")
         _set_names(frozen, X)
-        for name in ("_n_rows", "_mean_weight"):  # of an earlier fit
+        for name in ("_n_rows", "_n_fitted", "_mean_weight"):  # of an earlier fit
             vars(frozen).pop(name, None)
         return StreamedInput(X, hyper, frozen.early_stopping)
     checked = check_input(frozen, X, y, sample_weight, hyper.loss, reset=True)

@@ -26,6 +26,8 @@ _DTYPES = {"|u1", "<i4", "<i8", "<u8", "<f4", "<f8"}
 _HEADER = re.compile(
     r"\{'descr': '([|<][a-z]\d)', 'fortran_order': False, 'shape': \((\d{1,18}),(?: (\d{1,18}))?\), \} *\n"
 )
+# Pickles, and pickles that joblib has compressed with zlib or gzip.
+_STARTS_OF_PICKLES = b"\x80", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b"
 _PART = 2**24  # bytes that are read or written at a time
 _OF_A_BROKEN_ARCHIVE = (
     zipfile.BadZipFile,
@@ -116,6 +118,13 @@ def _write_archive(file: IO[bytes], arrays: dict[str, np.ndarray]) -> None:
 
 def _read_archive(file: IO[bytes], label: str) -> dict[str, np.ndarray]:
     """Read all arrays of an archive."""
+    file.seek(0)
+    if file.read(2).startswith(_STARTS_OF_PICKLES):
+        refuse(
+            label,
+            "is not a file of save_model, but probably of joblib or pickle. If you trust its source, load it with "
+            "joblib.load or pickle.load",
+        )
     size = file.seek(0, os.SEEK_END)
     with _errors_named(label):
         archive = zipfile.ZipFile(file)

@@ -102,6 +102,10 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
         name, hint = type(model).__name__, ""
         if hasattr(model, "to_local"):
             hint = " Call its to_local() and save the result."
+        elif hasattr(model, "best_estimator_"):
+            hint = " Save its best_estimator_."
+        elif type(file) in _WRITERS:
+            hint = " The model comes first: save_model(model, file)."
         raise TypeError(f"save_model writes {', '.join(_READERS)}, but not {name}.{hint}")
     check_is_fitted(model)
     draft = Draft()

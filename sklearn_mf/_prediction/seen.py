@@ -54,6 +54,14 @@ class SeenPairs:
         weights = self.weight[part]
         return items, weights if self.weight_table is None else self.weight_table[weights]
 
+    def count_of(self, users: np.ndarray) -> int:
+        """Count the pairs of some users, each given once."""
+        is_changed = np.isin(users, list(self.changed))
+        old = users[~is_changed]
+        old = old[old < len(self.start) - 1]
+        n_old = int((self.start[old + 1] - self.start[old]).sum())
+        return n_old + sum(len(self.changed[user][0]) for user in users[is_changed].tolist())
+
     def with_users(self, pairs: dict[int, tuple[np.ndarray, np.ndarray]]) -> SeenPairs:
         """Replace the items and weights of users."""
         return replace(self, changed={**self.changed, **pairs})

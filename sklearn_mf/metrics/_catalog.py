@@ -14,7 +14,7 @@ from sklearn_mf._ids.pick import split_pairs
 from sklearn_mf._ids.tables import Column, split_ids
 from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.metrics._hints import metric_of_lists
-from sklearn_mf.metrics._lists import flatten_lists
+from sklearn_mf.metrics._lists import check_names_of_lists, flatten_lists
 
 
 @metric_of_lists
@@ -100,7 +100,7 @@ def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column
     ------
     ValueError
         If no user in ``X`` has rated a recommended item, because its self-information is infinite; if ``recommended``
-        or ``X`` is empty; if X has no such column.
+        or ``X`` is empty; if X has no such column; if a data frame of lists has the names of other columns of X.
 
     See Also
     --------
@@ -124,6 +124,7 @@ def novelty(recommended: Any, *, X: Any, user_column: int | str = 0, item_column
     1.0
     """
     pairs = split_pairs(X, user_column, item_column, "novelty", "X")
+    check_names_of_lists(recommended, X, (user_column, item_column), "X")
     (users, user_codes), (items, item_codes) = map(factorize, pairs)
     counts = _count_recommended(recommended, items, "X")
     if not counts.any():
@@ -158,5 +159,8 @@ def _raise_unknown(ids: np.ndarray, table: str) -> NoReturn:
     first = ids[:5]
     shown = ", ".join(map(repr, (first.astype(str) if first.dtype.kind == "M" else first).tolist()))
     more = f", ... ({len(ids)} in all)" if len(ids) > 5 else ""
-    what = "in catalog" if table == "catalog" else "in X, which must have all training pairs"
-    raise ValueError(f"recommended has ids that are not {what}: {shown}{more}.")
+    what, hint = "in catalog", ""
+    if table == "X":
+        what = "in X, which must have all training pairs"
+        hint = " If users are not column 0 of X and items column 1, pass user_column and item_column."
+    raise ValueError(f"recommended has ids that are not {what}: {shown}{more}.{hint}")

@@ -85,6 +85,11 @@ def make_catalog_scorer(
     leave out these pairs too, so the score is too high. The scorer counts pairs to detect this. It cannot detect it for
     models that were fitted on a file.
 
+    Another ``UserWarning`` is given if the model has learned more than ``X`` has outside of the test fold. Then the
+    model was fitted on test pairs, or ``X`` lacks training pairs. If the model keeps its pairs (``keep_pairs=True``),
+    the scorer counts those of the users in the fold. If not, it counts the rows of the last ``fit``, but not for models
+    that were loaded from a file.
+
     ``estimator`` may be any object with ``categories_`` and ``recommend(users, n_items, exclude=...)``, such as the
     baseline :class:`~sklearn_mf.MostPopularRecommender`. A pipeline does not have these.
 
@@ -137,9 +142,10 @@ class CatalogScorer(RankingScorer):
                 f"make_catalog_scorer needs a fitted estimator with recommend, but {type(estimator).__name__} has "
                 "none. Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
             )
-        exclude, is_outside, n_outside = _pairs_outside(self._X, X, estimator)
-        _warn_of_others(n_outside, estimator)
-        catalog = Catalog(estimator, exclude, is_outside, self._relevant)
+        outside = _pairs_outside(self._X, X, estimator)
+        _warn_of_others(outside.n_pairs, estimator)
+        _warn_of_too_few(outside, X, estimator)
+        catalog = Catalog(estimator, outside.table, outside.has, self._relevant)
         return score_catalog(catalog, X, y, sample_weight, self._metric, self._kwargs)
 
     def __repr__(self) -> str:
@@ -248,12 +254,43 @@ def _warn_of_others(n_outside: int, estimator: Any) -> None:
     )
 
 
-def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray, int]:
-    """Find the pairs that occur more often in X than in the fold.
+def _warn_of_too_few(outside: Outside, fold: Any, estimator: Any) -> None:
+    """Warn if the estimator has learned more than X has outside of the fold.
 
-    Return the rows of X with these pairs, whether each pair of the fold is one of them, and how many of them (each
-    counted once) users of the fold have.
+    If it keeps its pairs, those of the users in the fold are counted. If not, the rows of its last ``fit`` are counted.
     """
+    seen, advice = getattr(estimator, "_seen_pairs", None), ""
+    if seen is not None:
+        column = _pair_columns(fold, estimator)[0]
+        places = find_ids(column.label, factorize(column)[0], estimator.categories_[0], "the model was fitted on")
+        n_learned, n_outside = seen.count_of(places[places >= 0]), outside.n_pairs
+        has, of = f"knows {n_learned} pairs of the users in the fold", f"{n_outside} pairs of them"
+    else:
+        n_learned, n_outside = getattr(estimator, "_n_fitted", 0), outside.n_rows
+        has, of = f"was fitted on {n_learned} rows", f"{n_outside} rows"
+        advice = " If you repeat rows of the training part, repeat them in this X too."
+    if n_learned > n_outside:
+        warn_user(
+            f"The model {has}, but X of make_catalog_scorer has only {of} outside of the fold. If the model was fitted "
+            "on pairs of the fold, the score is too high. If X lacks training pairs, the lists repeat them. Fit the "
+            "model on the training part only, and score it on the test part only. Pass the table that you split, with "
+            f"both parts, as X of make_catalog_scorer.{advice}",
+            UserWarning,
+        )
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Hold the pairs that occur more often in X than in the fold."""
+
+    table: Any  # rows of X with these pairs
+    has: np.ndarray  # bool (n_held_out,): whether each pair of the fold is one of them
+    n_pairs: int  # how many of them users of the fold have, each pair counted once
+    n_rows: int  # rows that X has more than the fold, of all users
+
+
+def _pairs_outside(X: Any, fold: Any, estimator: Any) -> Outside:
+    """Find the pairs that occur more often in X than in the fold."""
     of_all, of_fold = _pair_columns(X, estimator), _pair_columns(fold, estimator)
     codes = [_codes_in_common(*columns) for columns in zip(of_all, of_fold, strict=True)]
     n_items = int(max(own.max() for own in codes[1])) + 1
@@ -261,9 +298,11 @@ def _pairs_outside(X: Any, fold: Any, estimator: Any) -> tuple[Any, np.ndarray, 
     pairs, places, n_all = np.unique(numbers[0], return_inverse=True, return_counts=True)
     in_fold = np.searchsorted(pairs, numbers[1]).clip(max=len(pairs) - 1)
     is_known = pairs[in_fold] == numbers[1]
-    is_outside = n_all > np.bincount(in_fold[is_known], minlength=len(pairs))
-    n_outside = int(np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1])))
-    return _rows_of(X, np.flatnonzero(is_outside[places])), is_known & is_outside[in_fold], n_outside
+    n_more = n_all - np.bincount(in_fold[is_known], minlength=len(pairs))
+    is_outside = n_more > 0
+    n_pairs = int(np.count_nonzero(is_outside & np.isin(pairs // n_items, codes[0][1])))
+    table = _rows_of(X, np.flatnonzero(is_outside[places]))
+    return Outside(table, is_known & is_outside[in_fold], n_pairs, int(n_more[is_outside].sum()))
 
 
 def _rows_of(X: Any, rows: np.ndarray) -> Any:

@@ -79,7 +79,7 @@ def ranking_of_lists(
         If users do not have exactly one list each; if a held-out item is twice in a list; if a data frame has a place
         twice for a user, or places below 1; if ids are missing or of another type; if a rating is negative or not
         finite; if X_test has no such column; if ``users`` is a Series with the name of another column of X_test than
-        the user column.
+        the user column; if a data frame of lists has the names of other columns of X_test.
 
     See Also
     --------
@@ -119,6 +119,7 @@ def ranking_of_lists(
         lists = _in_order_of_users(lists, lists.owners, user_levels, user_codes, kind)
     pairs = split_pairs(X_test, user_column, item_column, "ranking_of_lists", "X_test")
     _check_name_of_users(users, X_test, user_column)
+    check_names_of_lists(recommended, X_test, (user_column, item_column), "X_test")
     held_out = _find_held_out(pairs, y_test, user_levels, np.argsort(user_codes), kind)
     pair_of_id = _find_pairs(lists, held_out)
     is_hit = pair_of_id >= 0
@@ -269,6 +270,23 @@ def _check_name_of_users(users: Any, X_test: Any, user_column: int | str) -> Non
         raise ValueError(
             f"users has the name {name!r}, like column {places[0]} of X_test, but the user column of X_test is column "
             f"{user_column} ({names[user_column]!r}). Name both columns: user_column={name!r}, item_column=..."
+        )
+
+
+def check_names_of_lists(recommended: Any, X: Any, columns: tuple[int | str, int | str], table: str) -> None:
+    """Raise a ValueError if a data frame of lists has the names of other columns than those taken from X."""
+    expected = column_names(recommended)
+    if "place" not in expected or any(isinstance(column, str) for column in columns):
+        return
+    expected = expected[:2]
+    places = find_columns(column_names(X), expected)
+    if places is not None and places != list(columns):
+        user, item = expected
+        raise ValueError(
+            f"recommended begins with the columns {user!r} and {item!r}, but in {table} these are the columns "
+            f"{places[0]} and {places[1]}, not {columns[0]} and {columns[1]}. If {user!r} has the users, name both "
+            f"columns of {table}: user_column={user!r}, item_column={item!r}. If not, put the users first in "
+            "recommended."
         )
 
 

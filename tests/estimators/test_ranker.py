@@ -110,11 +110,12 @@ def test_exclude():
     for exclude in ("seen", X):
         best = fitted.recommend_users([3, 5, 999], 7, exclude=exclude)
         assert np.array_equal(best[0], fitted.recommend_users([3, 5, 999], 7)[0])
-    with pytest.raises(ValueError, match=r"exclude must be 'seen'.*Got True"):
-        fitted.recommend([3], exclude=True)
+    for switch, meant in [(True, "'seen'"), (np.True_, "'seen'"), (False, "None"), (np.False_, "None")]:
+        with pytest.raises(ValueError, match=rf"exclude must be 'seen'.*Got {switch} instead\. Give {meant}\.$"):
+            fitted.recommend([3], exclude=switch)
     with pytest.raises(ValueError, match=r"items is None\. .* For all items .* give model\.categories_\[1\]"):
         fitted.recommend_users(None)
-    with pytest.raises(ValueError, match=r"exclude must be 'seen'.*Got 'all'"):
+    with pytest.raises(ValueError, match=r"exclude must be 'seen'.*Got 'all' instead\.$"):
         fitted.recommend([3], exclude="all")
 
 

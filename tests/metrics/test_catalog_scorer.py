@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.preferences import model, pairs
+from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, cross_val_score
@@ -176,3 +177,80 @@ def test_pairs_that_were_learned_in_other_ways_are_training(data):
     del older._n_rows, older._mean_weight  # as in a model that an older version stored
     assert make_catalog_scorer(ndcg_at_k, X=np.concatenate([X, [[0, 10**6]]]))(older, X[test]) > 0
     assert older.partial_fit(one, y_one) is older
+
+
+KNOWS_MORE = r"but X of make_catalog_scorer has only \d+ .* outside of the fold\. .*Fit the model on the training part"
+ESTIMATORS = [model(), model(keep_pairs=False), REGRESSOR]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_model_that_knows_more_than_x_outside_of_the_fold_gives_a_warning(estimator, data):
+    X, y = data
+    train, test = next(CV.split(X))
+    whole, part = clone(estimator).fit(X, y), clone(estimator).fit(X[train], y[train])
+    for fitted, table, fold in [(whole, X, test), (part, X, train), (part, X[test], test)]:
+        with pytest.warns(UserWarning, match=KNOWS_MORE) as caught:
+            make_catalog_scorer(ndcg_at_k, X=table)(fitted, X[fold])
+        assert len(caught) == 1
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_search_on_the_training_part_with_the_test_part_gives_a_warning(estimator, data):
+    X, y = data
+    train, test = next(CV.split(X))
+    scorer = make_catalog_scorer(ndcg_at_k, X=X[test])
+    with pytest.warns(UserWarning, match=KNOWS_MORE):
+        GridSearchCV(estimator, {"rank": [2]}, scoring=scorer, cv=CV).fit(X[train], y[train])
+
+
+def test_the_number_of_known_pairs_is_that_of_the_users_in_the_fold(data):
+    """A model that keeps pairs may have users that X does not have."""
+    X, y = data
+    train, test = next(CV.split(X))
+    few = X[:, 0] < np.median(X[:, 0])
+    fold = test[few[test]]
+    fitted = model().fit(X[train], y[train])
+    assert make_catalog_scorer(ndcg_at_k, X=X[few])(fitted, X[fold]) > 0
+    with pytest.warns(UserWarning, match=rf"knows {few.sum()} pairs .* only {few.sum() - len(fold)} pairs of them"):
+        make_catalog_scorer(ndcg_at_k, X=X[few])(model().fit(X, y), X[fold])
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("cv", [KFold(3, shuffle=True, random_state=0), CV], ids=lambda cv: type(cv).__name__)
+@pytest.mark.filterwarnings("ignore:.* pairs to score are in training too")
+def test_repeated_pairs_in_both_parts_give_none(estimator, cv, data):
+    X, y = data
+    rows = np.random.default_rng(0).integers(len(X), size=2 * len(X))
+    scorer = make_catalog_scorer(ndcg_at_k, X=X[rows])
+    assert (cross_val_score(estimator, X[rows], y[rows], scoring=scorer, cv=cv) > 0).all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_test_pairs_of_weight_0_give_none(estimator, data):
+    X, y = data
+    train, test = next(CV.split(X))
+    fitted = clone(estimator).fit(X, y, sample_weight=np.isin(np.arange(len(X)), train).astype(float))
+    assert make_catalog_scorer(ndcg_at_k, X=X)(fitted, X[test]) > 0
+
+
+def test_models_that_changed_after_fit_give_none(data):
+    """As when new users are folded in, and X has only their pairs."""
+    X, y = data
+    old = X[:, 0] < np.median(X[:, 0])
+    new = np.flatnonzero(~old)
+    train, test = next(CV.split(X[new]))
+    known = np.isin(X[new[train], 1], X[old, 1])
+    train, test = new[train[known]], new[test]
+    scorer = make_catalog_scorer(ndcg_at_k, X=X[np.concatenate([train, test])])
+    for estimator in [model(), model(keep_pairs=False), MatrixFactorizationRegressor(4, random_state=0)]:
+        grown = estimator.fit(X[old], y[old]).fold_in(X[train], y[train])
+        assert scorer(grown, X[test]) > 0
+
+
+def test_forgotten_users_give_none(data):
+    X, y = data
+    train, test = next(CV.split(X))
+    gone = np.unique(X[:, 0])[:20]
+    regressor = clone(REGRESSOR).fit(X[train], y[train]).forget(gone)
+    kept = ~np.isin(X[:, 0], gone)
+    assert make_catalog_scorer(ndcg_at_k, X=X[kept])(regressor, X[test[kept[test]]]) > 0

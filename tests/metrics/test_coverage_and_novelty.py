@@ -138,3 +138,11 @@ def test_columns_that_are_not_there_are_refused(columns, message):
         novelty([[1]], X=pd.DataFrame({"user": [1], "item": [1]}), **columns)
     with pytest.raises(ValueError, match="user_column='user' is a name, but X is not a data frame"):
         novelty([[1]], X=[[1, 1]], user_column="user")
+
+
+def test_unknown_ids_may_mean_another_order_of_columns():
+    X = pd.DataFrame({"item": ["x", "y"], "user": ["a", "b"]})
+    with pytest.raises(ValueError, match=r"not in X, .*: 'x'\. .* pass user_column and item_column\.$"):
+        novelty([["x"]], X=X)
+    with pytest.raises(ValueError, match=r"not in catalog: 'x'\.$"):
+        catalog_coverage([["x"]], catalog=["a", "b"])

@@ -235,3 +235,20 @@ def test_bad_frames_of_lists_are_refused(change, message):
         ranking_of_lists(frame[["user", "place", "item"]], ["a", "b"], [["a", "x"]], [5])
     with pytest.raises(ValueError, match="recommended has a column 'place', so it must have rows"):
         ranking_of_lists(frame[:0], ["a", "b"], [["a", "x"]], [5])
+
+
+@pytest.mark.parametrize("to_frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_of_lists_with_another_order_of_columns_are_refused(to_frame):
+    lists = to_frame({"user": [1, 1, 2], "item": [2, 1, 1], "place": [1, 2, 1], "rating": [4.0, 3.0, 5.0]})
+    X, y = to_frame({"ct__user": [1, 2, 2], "item": [2, 1, 2]}), [4, 5, 3]
+    expected, bits = ranking_of_lists(lists, [1, 2], X, y), novelty(lists, X=X)
+    turned, names = X[["item", "ct__user"]], {"user_column": "user", "item_column": "item"}
+    for wrong in ({"recommended": lists, "X": turned}, {"recommended": lists[["item", "user", "place"]], "X": X}):
+        found, table = wrong.values()
+        with pytest.raises(ValueError, match=r"^recommended begins with the columns .* X_test .*: user_column="):
+            ranking_of_lists(found, [1, 2], table, y)
+        with pytest.raises(ValueError, match=r"^recommended begins with the columns .* X .*: user_column="):
+            novelty(found, X=table)
+    for name, values in ranking_of_lists(lists, [1, 2], turned, y, **names).items():
+        np.testing.assert_array_equal(values, expected[name])
+    assert novelty(lists, X=turned, **names) == novelty(lists, X=turned, user_column=1, item_column=0) == bits

@@ -9,6 +9,7 @@ import threading
 import warnings
 import zipfile
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +36,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sklearn_mf
@@ -273,9 +276,23 @@ def test_files_that_cannot_be_written_or_read(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3)])
+def test_a_pickle_is_refused_with_a_hint(compress, tmp_path):
+    file = tmp_path / "model.joblib"
+    joblib.dump(Ridge(), file, compress=compress)
+    with pytest.raises(ValueError, match=r"model\.joblib' is not a file of save_model, .* joblib\.load"):
+        load_model(file)
+    with pytest.raises(ValueError, match=r"is not a file of save_model, .* joblib\.load"):
+        loaded(pickle.dumps([1]))
+
+
 def test_what_is_not_saved():
     with pytest.raises(NotFittedError):
         saved(MatrixFactorizationRegressor())
+    with pytest.raises(TypeError, match=r"The model comes first: save_model\(model, file\)"):
+        save_model("model.npz", MatrixFactorizationRanker())
+    with pytest.raises(TypeError, match=r"not GridSearchCV\. Save its best_estimator_"):
+        saved(GridSearchCV(Ridge(), {"alpha": [1]}, cv=2).fit(np.eye(4), np.ones(4)))
     with pytest.raises(TypeError, match="but not Pipeline"):
         saved(make_pipeline(encoder()))
     with pytest.raises(TypeError, match="but not Mine"):

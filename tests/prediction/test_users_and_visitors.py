@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from helpers.recommending import model
 
-from sklearn_mf import MatrixFactorizationRanker
+from sklearn_mf import MatrixFactorizationRanker, MostPopularRecommender
 from sklearn_mf.datasets import make_ratings
 
 
@@ -87,9 +87,22 @@ def test_number_of_visitors_items_is_no_weight(data, kind):
     for number in (3, np.int64(3), np.array(3)):
         with pytest.raises(ValueError, match=needed + " For lists of 3 items, pass n_items=3.$"):
             fitted.recommend_from(new, ratings, number)
+        with pytest.raises(ValueError, match=r"^y must be an array with a rating .* number\. For .*, pass n_items=3.$"):
+            fitted.recommend_from(new, number)
     with pytest.raises(ValueError, match=needed + "$"):
         fitted.recommend_from(new, ratings, 0.5)
     assert fitted.recommend_from(new, ratings, [1, 3], n_items=3)[1].shape == (1, 3)
+
+
+@pytest.mark.parametrize("kind", [model, MatrixFactorizationRanker, MostPopularRecommender])
+def test_predict_takes_one_table_and_no_second_id(data, kind):
+    fitted = kind().fit(*data)
+    calls = [(1, 2), ("ann", "Alien"), (np.int64(1), np.int64(2)), ([1, 3], [2, 4]), (pd.Series([1]), pd.Series([2]))]
+    for ids in calls:
+        with pytest.raises((TypeError, ValueError), match=r"predict takes a table of pairs: .*user, item") as caught:
+            fitted.predict(*ids)
+        assert len(str(caught.value)) < 160
+    assert fitted.predict([[1, 3]]).shape == fitted.predict(X=[[1, 3]]).shape == (1,)
 
 
 @pytest.mark.parametrize("kind", [model, MatrixFactorizationRanker])
