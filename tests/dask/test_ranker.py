@@ -28,7 +28,7 @@ def assert_same(found, expected, X):
     for name in ("factors_", "categories_"):
         for own, wanted in zip(getattr(found, name), getattr(expected, name), strict=True):
             np.testing.assert_array_equal(own, wanted, err_msg=name)
-    assert vars(found).keys() == vars(expected).keys()
+    assert found.__getstate__().keys() == expected.__getstate__().keys()
     assert found._n_rows == expected._n_rows
     np.testing.assert_allclose(found._mean_weight, expected._mean_weight)
     for name in ("alpha_", "damping_", "objective_curve_", "n_iter_"):
