@@ -48,6 +48,7 @@ html_title = "sklearn_mf"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_context = {"default_mode": "auto"}
+smartquotes = False  # quotes in code can be copied
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

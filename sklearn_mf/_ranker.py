@@ -246,9 +246,9 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
 
     .. math::
 
-        \sum_{(u, i) \in S} c_{ui} (1 - \langle p_u, q_i \rangle)^2 + w_0 \sum_{u, i} \langle p_u, q_i \rangle^2
-        + \sum_u (\alpha (n_u + w_0 n_{items}) + \delta) |p_u|^2
-        + \sum_i (\alpha (n_i + w_0 n_{users}) + \delta) |q_i|^2 .
+        &\sum_{(u, i) \in S} c_{ui} (1 - \langle p_u, q_i \rangle)^2 + w_0 \sum_{u, i} \langle p_u, q_i \rangle^2 \\
+        &+ \sum_u (\alpha (n_u + w_0 n_{items}) + \delta) |p_u|^2 \\
+        &+ \sum_i (\alpha (n_i + w_0 n_{users}) + \delta) |q_i|^2 .
 
     The first sum is over the observed pairs S, with their confidence c. The second sum is over all pairs, with a small
     weight :math:`w_0` [1]_ [2]_. :math:`n_u` and :math:`n_i` are the summed confidence of a user or item, and

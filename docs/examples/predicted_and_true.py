@@ -2,7 +2,9 @@
 Predicted and true ratings
 ==========================
 
-See where the errors of a model are: at which ratings, and for which users and items.
+See where the errors of a model are:
+:class:`~sklearn_mf.plotting.PredictedRatingsDisplay` shows at which ratings, and
+:class:`~sklearn_mf.plotting.ErrorByActivityDisplay` for which users and items.
 """
 
 # %%

@@ -2,7 +2,8 @@
 A search for rank and learning rate
 ===================================
 
-Search two hyperparameters with two metrics, and draw the scores.
+Search two hyperparameters with two metrics, and draw the scores with
+:class:`~sklearn_mf.plotting.SearchHeatMapDisplay`.
 """
 
 # %%

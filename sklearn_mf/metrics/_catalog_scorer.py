@@ -47,8 +47,7 @@ def make_catalog_scorer(
         lists. So the estimator need not keep its pairs. If training and test are two tables, concatenate them.
 
     relevant : float or None, default=None
-        Held-out ratings of at least this value count 1, all others count 0. None means that every held-out pair counts
-        1.
+        Held-out ratings of at least this value count 1, all others 0. None means that all held-out pairs count 1.
 
     k : int, default=10
         Length of the lists, at least 1.

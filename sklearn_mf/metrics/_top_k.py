@@ -246,8 +246,9 @@ def map_at_k(
 
     .. math::
 
-        \mathrm{AP@k} = \frac{1}{\min(k, \text{relevant ratings of the group})}
-        \sum_{\substack{i \le k \\ i \text{ relevant}}} \frac{\text{relevant ratings at ranks } 1, \ldots, i}{i}
+        \mathrm{AP@k} = \frac{1}{\min(k, n)} \sum_{\substack{i \le k \\ i \text{ relevant}}} \frac{n_i}{i}
+
+    Here n is the number of relevant ratings of the group, and :math:`n_i` the number of those at ranks 1 to i.
 
     For one group without ties and ``k=None``, this is :func:`sklearn.metrics.average_precision_score`. Groups without a
     relevant rating are left out of the mean. With tied scores, the result is the mean over all orders of the ties.

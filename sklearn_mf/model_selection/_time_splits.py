@@ -93,7 +93,7 @@ class _TimeSplit(BaseCrossValidator):
         Returns
         -------
         n_splits : int
-            1.
+            Always 1.
         """
         return 1
 
