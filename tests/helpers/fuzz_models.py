@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from helpers.fuzz_choices import Call, CannotBeFittedError
 from helpers.fuzz_tables import BAD_NUMBERS, RATINGS, WEIGHTS, Fields, listed, numbers, weights
 from sklearn_mf import MatrixFactorizationEncoder, MatrixFactorizationRegressor, load_model, save_model
+from sklearn_mf._base import _NOT_STORED
 
 FLOATS = [0.01, 0.5, 1, 3.0, np.float32(0.25), 1e-300, 1e300]
 NO_NUMBERS = [-1, np.nan, "text", None, [1], 1j, object(), -np.inf]
@@ -392,7 +393,7 @@ def load(choose, make=None, n_columns=None):
     )
 
     def check(model):
-        assert vars(model).keys() == vars(fitted.model).keys() - {"_validated"}
+        assert vars(model).keys() == vars(fitted.model).keys() - set(_NOT_STORED)
 
     return Call("load_model", load_model, (file,), check=check)
 
