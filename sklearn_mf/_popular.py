@@ -11,10 +11,10 @@ from scipy import sparse
 
 from sklearn_mf._base import Request, check_pairs, frozen_copy, levels_of, validate_parameters
 from sklearn_mf._ids.levels import Levels
+from sklearn_mf._pair_recommender import PairRecommender
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._prediction.seen import SeenPairs
-from sklearn_mf._ranker import PairRecommender
 from sklearn_mf._utils.threads import Threads, count_threads
 
 if TYPE_CHECKING:

@@ -256,9 +256,7 @@ class FactorRecommender(Recommender):
     if TYPE_CHECKING:
 
         @property
-        def factors_(self) -> list[NDArray[np.float32]]:
-            """Factor rows, one array per column."""
-            raise NotImplementedError
+        def factors_(self) -> list[NDArray[np.float32]]: ...
 
     @overload
     def recommend_users(
