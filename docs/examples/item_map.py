@@ -48,7 +48,7 @@ ItemMapDisplay.from_estimator(model, labels=titles, n_labels=14)
 # cover another one is moved or left out. The note above the map says how many fit.
 
 ItemMapDisplay.from_estimator(
-    model, X_train=ratings.data, labels=titles, n_labels=30, colorbar=False
+    model, X_train=ratings.data, labels=titles, n_labels=12
 )
 plt.show()
 
