@@ -13,6 +13,7 @@ from _real import PICTURE_STYLE, real_sets, rmse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.plotting._shared import is_light
 
 LEARNING_RATES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
 RANKS = [4, 8, 16, 32, 64, 128, 256]
@@ -38,13 +39,13 @@ def draw(maps, path):
 
     mpl.use("svg")
     with plt.style.context(["default", PICTURE_STYLE]):
-        figure, axes = plt.subplots(len(maps), 1, figsize=(5, 3.6 * len(maps)))
+        figure, axes = plt.subplots(len(maps), 1, figsize=(4.8, 3.6 * len(maps)))
         for axis, (name, scores, constant) in zip(axes, maps, strict=True):
             relative = np.asarray(scores) / constant
             image = axis.imshow(relative, cmap="viridis_r", vmin=0.7, vmax=1.0, aspect="auto", origin="lower")
             for (i, j), value in np.ndenumerate(scores):
-                color = "black" if relative[i, j] < 0.83 else "white"
-                axis.text(j, i, f"{value:.3f}", ha="center", va="center", color=color, size=9)
+                color = "black" if is_light(image.cmap(image.norm(relative[i, j]))[:3]) else "white"
+                axis.text(j, i, f"{value:.3f}", ha="center", va="center", color=color, size=9.5)
             axis.set_xticks(range(len(LEARNING_RATES)), map(str, LEARNING_RATES))
             axis.set_yticks(range(len(RANKS)), map(str, RANKS))
             axis.set_title(f"{name}: test RMSE\n(the best constant has {constant:.3f})")

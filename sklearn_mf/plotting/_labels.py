@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 # Distances are in typographic points.
-_GAPS = (1.5, 11.0, 23.0, 36.0)  # between a label and its ring; from the second on with a line
+_GAPS = (1.5, 8.0, 15.0, 23.0, 32.0, 42.0)  # between a label and its ring; from the second on with a line
 _STEP_OF_GRID = 6.0  # between places anywhere in the axes
 _CROWD_RADIUS = 18.0  # around a point
 _MAX_NEIGHBORS = 3  # in this radius; more leave no place for labels close by
@@ -32,9 +32,9 @@ _MARGIN_OF_RING = 5.0  # between a label without a line and rings of other point
 _START_OF_LINE = 8.0  # from the start of a line: there it may cross rings of other points
 _MARGIN_OF_LINE = 1.0  # between a line and labels or rings of other points
 _MAX_GRID_PLACES = 1_000  # number of cheapest places of the grid that are checked
-_MAX_COMPARED_PLACES = 64  # number of cheapest free places for which covered points are counted
+_MAX_COMPARED_PLACES = 150  # number of cheapest free places for which covered points are counted
 _HALO = 1.0  # width of the rim around letters, which hides points too
-_COST_OF_GAP = 0.5  # for each gap after the first, if covering a point costs 1
+_COST_OF_GAP = 0.04  # for each point of a gap, if covering a point of the map costs 1
 _WEIGHT_OF_RING = 20.0  # cost of covering a point that gets a label
 
 
@@ -144,9 +144,9 @@ class _FreePlaces:
         """Find the cheapest place around the point. Return it and whether it needs a line."""
         found = [self._find_at(row, size, others, gap) for gap in _GAPS]
         places = np.vstack(found)
-        number_of_gap = np.repeat(np.arange(len(_GAPS)), list(map(len, found)))
-        best = self._choose_cheapest(places, _COST_OF_GAP * number_of_gap)
-        return (None, True) if best is None else (places[best], bool(number_of_gap[best]))
+        gaps = np.repeat(_GAPS, list(map(len, found)))
+        best = self._choose_cheapest(places, _COST_OF_GAP * gaps)
+        return (None, True) if best is None else (places[best], bool(gaps[best] > _GAPS[0]))
 
     def _find_at(self, row: int, size: np.ndarray, others: list[int], gap: float) -> np.ndarray:
         """Find all free places around the point, at this distance from its ring."""
