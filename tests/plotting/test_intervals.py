@@ -105,7 +105,7 @@ def test_the_picture_shows_the_tables():
         for segment, share, n in zip(errorbar[2][0].get_segments(), table.coverage, table.n_ratings, strict=True):
             interval = binomtest(round(share * n), n).proportion_ci(method="wilson")
             np.testing.assert_allclose(segment[:, 1], 100 * np.array([interval.low, interval.high]), atol=0.01)
-    np.testing.assert_allclose(errorbars[0][0].get_xdata(), np.array([10, 30, 50, 70, 90]) - 1.5)
+    np.testing.assert_allclose(errorbars[0][0].get_xdata(), np.array([10, 30, 50, 70, 90]) - 4.5)
     diagonal, asked, of_all = display.lines_
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     assert display.axes_[0].get_xlim() == display.axes_[0].get_ylim()
