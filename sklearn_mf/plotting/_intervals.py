@@ -57,8 +57,8 @@ class IntervalDisplay:
     The right panel shows the share of ratings in the interval :math:`\hat y \pm z \sigma`, where z is the quantile of
     the normal distribution for ``confidence``. The dashed line is ``confidence``. The solid line is the share over
     all ratings. Points are the shares by predicted deviation. With training data, there are also points by the number
-    of training ratings of the item and of the user. Each point is near the middle of its bin. The vertical axis spans at
-    least 40 percent, so small differences look small.
+    of training ratings of the item and of the user. Each point is near the middle of its bin. The vertical axis spans
+    at least 40 percent, so small differences look small.
 
     Vertical lines are approximate 95 % intervals. They assume that errors are independent. Intervals of the RMSE
     are computed as in :class:`ErrorByActivityDisplay`. Intervals of shares are Wilson intervals [1]_.
