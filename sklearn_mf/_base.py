@@ -17,6 +17,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._prediction.deviations import Uncertainty
 from sklearn_mf._prediction.fitted import FittedModel
@@ -192,6 +193,7 @@ def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, lo
         ]
         for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
             check()
+    warn_of_other_order(X, y=y, sample_weight=sample_weight)
     y = check_ratings(y, len(columns[0]))
     weights = check_weights(sample_weight, len(columns[0]))
     loss.check_targets(y, weights)
@@ -209,6 +211,7 @@ def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLi
     ]
     for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
         check()
+    warn_of_other_order(X, y=y, sample_weight=sample_weight)
     y = None if y is None else check_ratings(y, len(columns[0]))
     columns, weights = frozen._take_fields(columns), check_weights(sample_weight, len(columns[0]))
     _count_rows(frozen, len(columns[0]), weights, reset)
@@ -283,6 +286,7 @@ def check_validation(
         raise ValueError(f"X_val has {len(columns)} columns, but X has {n_columns}. They need the same columns.")
     with name_table_in_errors("X_val"):
         validate_data(frozen, X_val, reset=False, skip_check_array=True)
+    warn_of_other_order(X_val, "X_val", y_val=y_val, sample_weight_val=sample_weight_val)
     y_val = check_ratings(y_val, len(columns[0]), "y_val", "X_val")
     weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val", "X_val")
     loss.check_targets(y_val, weights, "y_val")

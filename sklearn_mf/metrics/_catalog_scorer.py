@@ -18,6 +18,7 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.names import order_columns
 from sklearn_mf._ids.pick import split_pairs
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.metrics._hints import maker_of_scorers
@@ -175,6 +176,7 @@ def score_catalog(
     estimator, relevant = catalog.estimator, catalog.relevant
     columns = _pair_columns(X, estimator)
     n_rows = len(columns[0])
+    warn_of_other_order(X, y=y, sample_weight=sample_weight)
     weights = check_weights(sample_weight, n_rows)
     counts = np.ones(n_rows, dtype=bool) if weights is None else weights > 0
     if y is not None:

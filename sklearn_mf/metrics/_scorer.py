@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
+from sklearn_mf._ids.rows import warn_of_other_order, with_index_of
 from sklearn_mf.metrics._hints import maker_of_scorers
 from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
@@ -100,10 +101,11 @@ class RankingScorer:
 
     def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
+        warn_of_other_order(X, y=y, sample_weight=sample_weight)
         y_score = estimator.predict(X)
         column = _find_as_in_fit(estimator, X, self._user_column)
         _, groups = pick_column(X, column, "user_column", "make_ranking_scorer")
-        return self._metric(y, y_score, groups=groups, sample_weight=sample_weight, **self._kwargs)
+        return self._metric(y, y_score, groups=with_index_of(y, groups), sample_weight=sample_weight, **self._kwargs)
 
     def __repr__(self) -> str:
         shown = {} if self._user_column == 0 else {"user_column": self._user_column}

@@ -226,7 +226,7 @@ def test_a_single_precision_rating_is_relevant_from_its_own_value_on():
         lambda ids: np.array(ids, dtype=object),
         lambda ids: np.array(ids, dtype=bytes),
         pd.Series,
-        lambda ids: pd.Series(ids, index=range(5, 11)),
+        pytest.param(lambda ids: pd.Series(ids, index=range(5, 11)).to_numpy(), id="other labels"),
         lambda ids: pd.Categorical(ids, categories=["z", "y", "x", "unused"]),
         lambda ids: pd.Series(ids, dtype="category"),
         pl.Series,
