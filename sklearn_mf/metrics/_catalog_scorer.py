@@ -186,15 +186,8 @@ def score_catalog(
                 counts &= ratings >= relevant
     elif relevant is not None:
         raise ValueError(f"relevant={relevant} needs y: the ratings of the held-out pairs. Or set relevant=None.")
-    n_seen = np.count_nonzero(catalog.is_seen)
-    if n_seen:
-        warn_user(
-            f"{n_seen} of {n_rows} pairs to score are in training too. They are left out, because lists do "
-            "not repeat seen items. Before the split, keep one row of each pair: "
-            'df.drop_duplicates(["user", "item"]). If there are counts, add them up: '
-            'df.groupby(["user", "item"], as_index=False)["plays"].sum().',
-            UserWarning,
-        )
+    if catalog.is_seen.any():
+        _warn_of_seen(catalog)
         counts &= ~catalog.is_seen
     (users, user_codes), (items, item_codes) = (factorize(column) for column in columns)
     is_known = find_ids(columns[0].label, users, estimator.categories_[0], "the model was fitted on") >= 0
@@ -224,6 +217,25 @@ def score_catalog(
         _, of_user = factorize(Column("groups", ranking.groups))
         kwargs = {**kwargs, "sample_weight": means[of_user]}
     return metric(**ranking, **kwargs)
+
+
+def _warn_of_seen(catalog: Catalog) -> None:
+    """Warn about held-out pairs that are in training too, with the likely causes."""
+    n_rows, n_seen = len(catalog.is_seen), np.count_nonzero(catalog.is_seen)
+    left_out = f"{n_seen} of {n_rows} pairs to score are in training too"
+    causes = "Before"
+    if isinstance(catalog.exclude, str):  # the model has kept the pairs that it was fitted on
+        left_out += ": these are the training pairs" if n_seen == n_rows else ""
+        causes = (
+            "The model was fitted on these pairs: fit on the training part only (a search refits on all rows that you "
+            "gave it). If pairs repeat, before"
+        )
+    warn_user(
+        f"{left_out}. They are left out, because lists do not repeat seen items. {causes} the split, keep one row of "
+        'each pair: df.drop_duplicates(["user", "item"]). If there are counts, add them up: '
+        'df.groupby(["user", "item"], as_index=False)["plays"].sum().',
+        UserWarning,
+    )
 
 
 def _table(columns: tuple[Column, Column], users: np.ndarray, items: np.ndarray) -> Any:
