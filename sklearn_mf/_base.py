@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -34,6 +35,7 @@ from sklearn_mf._utils.warnings import warn_user
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_MOST_COLUMNS = 30  # more columns are probably the items of a matrix; a check of scikit-learn fits on 30
 Request = bool | str | None  # what the methods of metadata routing take
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_n_fitted", "_mean_weight"
@@ -182,9 +184,25 @@ def check_shape(columns: list[Column], estimator_name: str, label: str = "X") ->
         )
 
 
+def _warn_of_matrix(X: Any, name: str) -> None:
+    """Warn if an array or a data frame has so many columns that they may be the items of a matrix."""
+    shape = () if sparse.issparse(X) else getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] > _MOST_COLUMNS:
+        warn_user(
+            f"X has {shape[1]} columns. {name} takes a row for each pair, with the columns user and item. If X is a "
+            "matrix of users x items, turn it into pairs. For a data frame: "
+            "X.melt(ignore_index=False).dropna().reset_index() has the columns user, item and rating. For an array "
+            "with 0 where there is no rating: X, y = "
+            "sklearn_mf.datasets.pairs_from_sparse(scipy.sparse.csr_array(X)).",
+            UserWarning,
+        )
+
+
 def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, loss: Loss, reset: bool) -> CheckedInput:
     """Check the input of ``fit``; store the names of the columns in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
+    if reset:
+        _warn_of_matrix(X, name)
     columns = split_columns(X, name)
     if reset or y is None or not _is_as_in_fit(frozen, X, columns):
         checks = [
@@ -204,6 +222,8 @@ def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, lo
 def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, reset: bool) -> CheckedInput:
     """Check pairs and, if given, their ratings; store the column names in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
+    if reset:
+        _warn_of_matrix(X, name)
     columns = split_columns(X, name)
     checks = [
         lambda: check_shape(columns, name),
