@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor, MostPopularRecommender
 from sklearn_mf.datasets import make_ratings
@@ -38,7 +39,7 @@ def test_a_matrix_of_users_and_items():
 
 @pytest.mark.parametrize("name", ["ranker", "baseline"])
 def test_a_matrix_of_clicks(name):
-    with pytest.warns(UserWarning, match=ADVICE), pytest.raises(ValueError, match="35 columns, but .* takes two"):
+    with pytest.warns(UserWarning, match=ADVICE), pytest.raises(ValueError, match=r"35 columns, but .* takes two"):
         MODELS[name].fit(MATRIX.fillna(0))
 
 
@@ -47,3 +48,54 @@ def test_advice_on_a_matrix_leads_to_its_pairs():
     assert pairs.columns[:2].tolist() == ["user", "item"]
     means = FRAME.groupby(["user", "item"])["rating"].mean()
     assert pairs.set_index(["user", "item"]).iloc[:, 0].sort_index().to_dict() == means.to_dict()
+
+
+MIXED = [[1, "0111161"], [1, "0068646"], [2, "0111161"], [3, "0068646"]]
+
+
+@by_model
+def test_an_array_of_mixed_ids(model):
+    model.fit(MIXED, [5, 3, 4, 2])
+    with pytest.raises(ValueError, match=r"`list\(zip\(users, items\)\)`, or for one single pair `\[\[user, item\]\]`"):
+        model.predict([1, "0111161"])
+    users, items = zip(*MIXED, strict=True)
+    np.testing.assert_array_equal(model.predict(list(zip(users, items, strict=True))), model.predict(MIXED))
+    advice = (
+        r"as a list of rows, such as \[\[1, '0068646'\]\], or as a data frame\. A plain array turns numbers to text"
+    )
+    with pytest.raises(ValueError, match=advice) as raised:
+        model.predict(np.array(MIXED))
+    assert "astype" not in str(raised.value)
+    model.fit(X, Y)
+    with pytest.raises(ValueError, match="Give ids of the same kind, for example with astype"):
+        model.predict(X.astype(str))
+
+
+def test_an_array_of_mixed_ids_learned_later():
+    model = MODELS["regressor"].fit(MIXED, [5, 3, 4, 2])
+    with pytest.raises(ValueError, match="A plain array turns numbers to text"):
+        model.partial_fit(np.array(MIXED), [5, 3, 4, 2])
+
+
+@by_model
+def test_parts_of_loaded_ratings_are_named(model):
+    ratings = make_ratings(30, 35, 400, random_state=0)
+    with pytest.raises(TypeError, match=r"X is a Bunch.*fit\(ratings\.data, ratings\.target\)"):
+        model.fit(ratings, ratings.target)
+    with pytest.raises(TypeError, match=r"X is a Bunch.*fit\(ratings\.data, ratings\.target\)"):
+        model.fit(ratings, None)
+    for pair in ((X, Y), (FRAME[["user", "item"]], FRAME["rating"]), (X.tolist(), Y.tolist())):
+        with pytest.raises(TypeError, match=r"X is a tuple.*Unpack it first: X, y = "):
+            model.fit(pair, Y)
+    model.fit(tuple(map(tuple, X)), Y)
+
+
+def test_scaled_ids():
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(5, size=1_000), rng.integers(10_000, size=1_000)
+    scaled = StandardScaler().fit_transform(np.column_stack([users, items]))
+    message = (
+        r"Column 1 of X has \d+ levels in 1000 rows, such as -1\.\d+\. These ids look scaled\. Leave the scaler out"
+    )
+    with pytest.warns(UserWarning, match=message):
+        MODELS["regressor"].fit(scaled, rng.normal(size=1_000))
