@@ -186,7 +186,7 @@ def check_shape(columns: list[Column], estimator_name: str, label: str = "X") ->
 
 def _warn_of_matrix(X: Any, name: str) -> None:
     """Warn if an array or a data frame has so many columns that they may be the items of a matrix."""
-    shape = () if sparse.issparse(X) else getattr(X, "shape", ())
+    shape: Any = () if sparse.issparse(X) else getattr(X, "shape", ())
     if len(shape) == 2 and shape[1] > _MOST_COLUMNS:
         warn_user(
             f"X has {shape[1]} columns. {name} takes a row for each pair, with the columns user and item. If X is a "

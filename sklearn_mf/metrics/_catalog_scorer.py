@@ -138,9 +138,12 @@ class CatalogScorer(RankingScorer):
     ) -> float:
         """Score ``estimator`` on the held-out pairs ``X`` and, with ``relevant``, their ratings ``y``."""
         if not (hasattr(estimator, "recommend") and hasattr(estimator, "categories_")):
+            advice = "Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
+            if hasattr(estimator, "estimator") and hasattr(estimator, "refit"):  # a search
+                advice = "Give the best estimator of the fitted search: search.best_estimator_."
             raise TypeError(
                 f"make_catalog_scorer needs a fitted estimator with recommend, but {type(estimator).__name__} has "
-                "none. Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
+                f"none. {advice}"
             )
         outside = _pairs_outside(self._X, X, estimator)
         _warn_of_others(outside.n_pairs, estimator)
@@ -198,15 +201,15 @@ def score_catalog(
             "score all users, hold out only some pairs of each user, as PerUserShuffleSplit does.",
             UserWarning,
         )
+    why = "no relevant held-out pair has a user and an item that the model knows"
+    if y is not None and relevant is not None and not counts.any():
+        why = f"no held-out pair that counts has a rating of at least relevant={relevant:g}. The highest rating is "
+        why += f"{ratings.max():g}"
     counts &= is_known[user_codes]
     counts &= (find_ids(columns[1].label, items, estimator.categories_[1], "the model was fitted on") >= 0)[item_codes]
     rows = np.flatnonzero(counts)
     if not len(rows):
-        warn_user(
-            "The score of the catalog is undefined and set to NaN: no relevant held-out pair has a user and an item "
-            "that the model knows.",
-            UndefinedMetricWarning,
-        )
+        warn_user(f"The score of the catalog is undefined and set to NaN: {why}.", UndefinedMetricWarning)
         return float("nan")
     asked, places = np.unique(user_codes[rows], return_inverse=True)
     lists, _ = estimator.recommend(users[asked], kwargs["k"], exclude=catalog.exclude)

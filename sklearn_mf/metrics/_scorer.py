@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
 from sklearn_mf._ids.rows import warn_of_other_order, with_index_of
-from sklearn_mf.metrics._hints import maker_of_scorers
+from sklearn_mf.metrics._hints import maker_of_scorers, refuse_metric_of_lists
 from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -99,8 +99,16 @@ class RankingScorer:
         self._kwargs = kwargs
         self._weight_request: bool | str | None = None
 
-    def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
+        if y is None:
+            name = metric_name(self._metric)
+            raise TypeError(
+                f"make_ranking_scorer({name}) needs y, the ratings of the pairs. For clicks, which have no ratings, "
+                f"use make_catalog_scorer({name}, X=X)."
+            )
         warn_of_other_order(X, y=y, sample_weight=sample_weight)
         y_score = estimator.predict(X)
         column = _find_as_in_fit(estimator, X, self._user_column)
@@ -154,6 +162,7 @@ def check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     given = [name for name in _ARGUMENTS_FROM_SCORER if name in kwargs]
     if given:
         raise TypeError(f"{given[0]} must not be given: the scorer passes it to the metric.")
+    refuse_metric_of_lists(metric)
     try:
         signature = inspect.signature(metric)
     except (TypeError, ValueError):  # not a callable, or one without a signature
