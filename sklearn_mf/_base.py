@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _MOST_COLUMNS = 30  # more columns are probably the items of a matrix; a check of scikit-learn fits on 30
+Class = TypeVar("Class")
 Request = bool | str | None  # what the methods of metadata routing take
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_n_fitted", "_mean_weight"
@@ -126,6 +128,16 @@ def validate_parameters(frozen: Any) -> None:
         frozen._validated = values
 
 
+def named_without_class(cls: type[Class]) -> type[Class]:
+    """Let Python's own errors about arguments name public methods, without the name of a private class."""
+    for name, method in vars(cls).items():
+        for function in (method, getattr(method, "__wrapped__", None)):
+            if isinstance(function, FunctionType) and not name.startswith("_"):
+                function.__qualname__ = name
+    return cls
+
+
+@named_without_class
 class WholeStates(BaseEstimator):
     """Read the attributes of an estimator as of one moment, and change them in one step."""
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor, MostPopularRecommender
@@ -99,3 +100,38 @@ def test_scaled_ids():
     )
     with pytest.warns(UserWarning, match=message):
         MODELS["regressor"].fit(scaled, rng.normal(size=1_000))
+
+
+CALLS = {
+    "an unknown keyword": ("recommend", lambda m: m.recommend([1], N=3)),
+    "another unknown keyword": ("recommend_from", lambda m: m.recommend_from([[1, 1]], N=3)),
+    "no argument": ("predict", lambda m: m.predict()),
+    "a position": ("set_params", lambda m: m.set_params({})),
+}
+
+
+@by_model
+@pytest.mark.parametrize(("method", "call"), CALLS.values(), ids=CALLS)
+def test_errors_of_python_name_no_private_class(model, method, call):
+    with pytest.raises(TypeError, match=rf"^(MatrixFactorizationRegressor\.)?{method}\(\)"):
+        call(model.fit(X, Y))
+
+
+@by_model
+def test_no_matrix_is_needed_for_lists(model):
+    with pytest.raises(TypeError, match=r"n_items must be an instance of int, not csr_array.*no table of pairs"):
+        model.fit(X, Y).recommend([3], sparse.csr_array(np.eye(3)))
+
+
+@by_model
+@pytest.mark.parametrize("has_names", [True, False])
+def test_names_of_columns_are_compared_once(model, has_names):
+    frame, other = FRAME[["user", "item"]], [[999, X[0, 1]]]
+    if not has_names:
+        frame, other = X, pd.DataFrame(other, columns=["user", "item"])
+    model.fit(frame, Y)
+    with pytest.warns(UserWarning, match="feature names") as caught:
+        table = model.recommend_from(other, [4.0], as_frame=True)
+    assert len(caught) == 1
+    assert table.columns[:2].tolist() == ["user", "item"]
+    np.testing.assert_equal(getattr(model, "feature_names_in_", None), ["user", "item"] if has_names else None)
