@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 
 from sklearn_mf._utils.warnings import warn_user
 
@@ -65,6 +66,8 @@ def _first_other_label(values: Any, table: Any) -> int | None:
 
 def _has_index(values: Any) -> bool:
     """Check whether values are a Series or a data frame of pandas."""
+    if values is None or type(values) in (np.ndarray, list):  # the usual case, much faster
+        return False
     return nw.dependencies.is_pandas_series(values) or nw.dependencies.is_pandas_dataframe(values)
 
 
