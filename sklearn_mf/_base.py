@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -17,6 +19,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_mf._ids.batches import RatingBatches
 from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._prediction.deviations import Uncertainty
 from sklearn_mf._prediction.fitted import FittedModel
@@ -33,6 +36,8 @@ from sklearn_mf._utils.warnings import warn_user
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_MOST_COLUMNS = 30  # more columns are probably the items of a matrix; a check of scikit-learn fits on 30
+Class = TypeVar("Class")
 Request = bool | str | None  # what the methods of metadata routing take
 
 _LEARNED_FROM_INPUT = "n_features_in_", "feature_names_in_", "_own_contexts", "_n_rows", "_n_fitted", "_mean_weight"
@@ -123,6 +128,16 @@ def validate_parameters(frozen: Any) -> None:
         frozen._validated = values
 
 
+def named_without_class(cls: type[Class]) -> type[Class]:
+    """Let Python's own errors about arguments name public methods, without the name of a private class."""
+    for name, method in vars(cls).items():
+        for function in (method, getattr(method, "__wrapped__", None)):
+            if isinstance(function, FunctionType) and not name.startswith("_"):
+                function.__qualname__ = name
+    return cls
+
+
+@named_without_class
 class WholeStates(BaseEstimator):
     """Read the attributes of an estimator as of one moment, and change them in one step."""
 
@@ -181,9 +196,25 @@ def check_shape(columns: list[Column], estimator_name: str, label: str = "X") ->
         )
 
 
+def _warn_of_matrix(X: Any, name: str) -> None:
+    """Warn if an array or a data frame has so many columns that they may be the items of a matrix."""
+    shape: Any = () if sparse.issparse(X) else getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] > _MOST_COLUMNS:
+        warn_user(
+            f"X has {shape[1]} columns. {name} takes a row for each pair, with the columns user and item. If X is a "
+            "matrix of users x items, turn it into pairs. For a data frame: "
+            "X.melt(ignore_index=False).dropna().reset_index() has the columns user, item and rating. For an array "
+            "with 0 where there is no rating: X, y = "
+            "sklearn_mf.datasets.pairs_from_sparse(scipy.sparse.csr_array(X)).",
+            UserWarning,
+        )
+
+
 def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, loss: Loss, reset: bool) -> CheckedInput:
     """Check the input of ``fit``; store the names of the columns in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
+    if reset:
+        _warn_of_matrix(X, name)
     columns = split_columns(X, name)
     if reset or y is None or not _is_as_in_fit(frozen, X, columns):
         checks = [
@@ -192,6 +223,7 @@ def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, lo
         ]
         for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
             check()
+    warn_of_other_order(X, y=y, sample_weight=sample_weight)
     y = check_ratings(y, len(columns[0]))
     weights = check_weights(sample_weight, len(columns[0]))
     loss.check_targets(y, weights)
@@ -202,6 +234,8 @@ def check_input(frozen: Any, X: Any, y: Any, sample_weight: ArrayLike | None, lo
 def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None, reset: bool) -> CheckedInput:
     """Check pairs and, if given, their ratings; store the column names in ``frozen``, a copy of the estimator."""
     name = type(frozen).__name__
+    if reset:
+        _warn_of_matrix(X, name)
     columns = split_columns(X, name)
     checks = [
         lambda: check_shape(columns, name),
@@ -209,6 +243,7 @@ def check_pairs(frozen: Any, X: Any, y: ArrayLike | None, sample_weight: ArrayLi
     ]
     for check in checks if reset else checks[::-1]:  # so that scikit-learn reports a wrong number of columns
         check()
+    warn_of_other_order(X, y=y, sample_weight=sample_weight)
     y = None if y is None else check_ratings(y, len(columns[0]))
     columns, weights = frozen._take_fields(columns), check_weights(sample_weight, len(columns[0]))
     _count_rows(frozen, len(columns[0]), weights, reset)
@@ -283,6 +318,7 @@ def check_validation(
         raise ValueError(f"X_val has {len(columns)} columns, but X has {n_columns}. They need the same columns.")
     with name_table_in_errors("X_val"):
         validate_data(frozen, X_val, reset=False, skip_check_array=True)
+    warn_of_other_order(X_val, "X_val", y_val=y_val, sample_weight_val=sample_weight_val)
     y_val = check_ratings(y_val, len(columns[0]), "y_val", "X_val")
     weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val", "X_val")
     loss.check_targets(y_val, weights, "y_val")

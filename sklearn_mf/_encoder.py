@@ -227,7 +227,9 @@ class MatrixFactorizationEncoder(TransformerMixin, WholeStates):
         for train, test in self._folds(X, y, rng):
             model = cast(MatrixFactorizationRegressor, clone(seeded))
             with warnings.catch_warnings():  # the fit on all rows has already warned
-                warnings.filterwarnings("ignore", message=".* looks like an identifier of rows")
+                warnings.filterwarnings(
+                    "ignore", message=".* (looks like an identifier of rows|takes a row for each pair)"
+                )
                 model.fit(indices[train], y[train], None if weights is None else weights[train])
             fold = fitted_model(model)
             own = fold.levels.encode(split_columns(indices[test], type(model).__name__), _ONE_THREAD)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mf._base import check_query, float_of, levels_of
+from sklearn_mf._base import check_query, float_of, levels_of, named_without_class
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.recommend import Question
 from sklearn_mf._prediction.seen import SeenPairs
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@named_without_class
 class PairRecommender(Recommender):
     """Recommend items from pairs that the model keeps, and score such lists; subclasses learn from the pairs."""
 

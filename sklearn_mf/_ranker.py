@@ -249,7 +249,8 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
 
         y : array-like of shape (n_pairs,), default=None
             Ratings, numbers of plays or amounts: finite numbers. A larger number gives more confidence. None gives all
-            pairs the same confidence.
+            pairs the same confidence. A row with 0 is still a choice: leave out rows of items that the user did not
+            choose.
 
         sample_weight : array-like of shape (n_pairs,), default=None
             Weights, at least 0 and not all 0; their scale does not matter.

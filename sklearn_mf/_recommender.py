@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast, overload
@@ -15,9 +16,10 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mf._base import WholeStates, check_query, frozen_copy, levels_of
+from sklearn_mf._base import WholeStates, check_query, frozen_copy, levels_of, named_without_class
 from sklearn_mf._ids.checks import as_single_number
 from sklearn_mf._ids.levels import describe_unknown
+from sklearn_mf._ids.names import column_names
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._prediction.fitted import FittedModel
 from sklearn_mf._prediction.model import MAX_CHUNK
@@ -49,6 +51,7 @@ def _of_one_table(predict: Method) -> Method:
     return cast(Method, checked)
 
 
+@named_without_class
 class Recommender(WholeStates):
     """Predict and recommend; subclasses learn the model."""
 
@@ -222,7 +225,8 @@ class Recommender(WholeStates):
         _check_no_number(y, "y", "rating")
         _check_no_number(sample_weight, "sample_weight", "weight")
         _check_items_known(frozen, check_query(frozen, X)[1])
-        frozen._learn_users(X, y, sample_weight)
+        with _with_names_of(frozen, X):  # check_query has warned if its names are not those of fit
+            frozen._learn_users(X, y, sample_weight)
         ids = np.sort(frozen.categories_[0], kind="stable")  # only users with pairs of positive weight
         question = Question(ids, n_items, exclude=X, candidates=candidates, caller="recommend_from")
         answer = frozen._answer(question, as_frame)
@@ -248,6 +252,7 @@ class Recommender(WholeStates):
         return tags
 
 
+@named_without_class
 class FactorRecommender(Recommender):
     """Compute lists of users and similarities from factors. Subclasses learn the factors."""
 
@@ -490,6 +495,18 @@ class FactorRecommender(Recommender):
         return self.factors_[1]
 
 
+@contextmanager
+def _with_names_of(frozen: Any, X: Any) -> Iterator[None]:
+    """Give a copy of an estimator the column names of a table for a while, so that they are not compared again."""
+    known, names = vars(frozen).pop("feature_names_in_", None), column_names(X)
+    if names:
+        frozen.feature_names_in_ = np.array(names, dtype=object)
+    yield
+    vars(frozen).pop("feature_names_in_", None)
+    if known is not None:
+        frozen.feature_names_in_ = known
+
+
 def _check_no_number(value: Any, name: str, content: str) -> None:
     """Raise a ValueError for a number as y or sample_weight; it may be meant as n_items."""
     number = as_single_number(value)
@@ -512,6 +529,11 @@ def _check_items_known(frozen: Any, column: Column) -> None:
 
 def check_count(n: int, name: str) -> int:
     """Check the number of items or users asked for; a bool is rejected."""
+    if getattr(n, "ndim", 0) > 0:
+        raise TypeError(
+            f"{name} must be an instance of int, not {type(n).__name__}. Give ids and a number, and no table of pairs: "
+            "the model has learned from its pairs in fit."
+        )
     check_scalar(n, name, Integral, min_val=1)
     if isinstance(n, bool):
         raise TypeError(f"{name} must be an instance of int, not bool: give a number.")

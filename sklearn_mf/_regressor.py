@@ -40,6 +40,7 @@ from sklearn_mf._base import (
 )
 from sklearn_mf._ids.checks import check_new_levels, check_old_ratings, check_replaced_are_known
 from sklearn_mf._ids.levels import Levels
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import split_ids
 from sklearn_mf._kernel.rows import RowTable
 from sklearn_mf._prediction.explain import explain
@@ -636,6 +637,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         validate_parameters(frozen)
         hyper = hyperparameters_of(frozen)
         given = check_input(frozen, X, y, sample_weight, hyper.loss, reset=False)
+        warn_of_other_order(X, y_old=y_old)
         old = check_old_ratings(y_old, len(given.y))
         with Threads(count_threads(frozen.n_jobs, len(given.y) > MAX_CHUNK)) as threads:
             known = learned_so_far(frozen, hyper, "partial_fit")

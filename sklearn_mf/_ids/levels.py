@@ -7,6 +7,7 @@ follow in the order of arrival. A *sorter* then sorts all levels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,7 @@ _MIN_ROWS_TO_JUDGE_A_COLUMN = 1000  # with fewer rows, many levels prove nothing
 _MAX_ROWS_TO_JUDGE_BY = 4096
 _CHUNK = 2**16  # weights that are read at a time
 _MIN_DIFFERENCES_BY_CHANCE = 100  # expected differences within levels, if the column and the ratings are unrelated
+_SAME_KIND = "Give ids of the same kind, for example with astype."
 _FILLS = {"i": -1, "u": np.iinfo(np.uint64).max, "f": np.nan, "M": np.datetime64("NaT", "s"), "O": None}  # missing ids
 
 
@@ -77,7 +79,8 @@ class Levels:
                 return
             own, codes = factorize(column)
             kinds = None if self.kinds is None else (kind_of_column(column, own), self.kinds[j])
-            find_levels(column.label, own, ids, sorter, kinds=kinds).take(codes, out=indices[:, j], mode="clip")
+            places = find_levels(column.label, own, ids, sorter, kinds=kinds, remedy=self._remedy)
+            places.take(codes, out=indices[:, j], mode="clip")
 
         threads.map(encode_column, range(len(columns)))
         return indices
@@ -97,7 +100,20 @@ class Levels:
         known = self.kinds is not None and others.kinds is not None
         kinds = zip(others.kinds, self.kinds, strict=True) if known else [None] * len(self.ids)
         given = zip(labels, others.ids, self.ids, self.sorters, kinds, strict=True)
-        return [find_levels(label, ids, own, sorter, kinds=pair) for label, ids, own, sorter, pair in given]
+        return [
+            find_levels(label, ids, own, sorter, kinds=pair, remedy=self._remedy)
+            for label, ids, own, sorter, pair in given
+        ]
+
+    def _remedy(self) -> str:
+        """Return what to do with ids of another kind than in the fit; an array cannot hold ids of several kinds."""
+        if self.kinds is None or len(set(self.kinds)) == 1 or not all(self.counts):
+            return _SAME_KIND
+        example = ", ".join(shown(ids[0]) for ids in self.ids)
+        return (
+            f"Give each column the kind of ids that it had in fit: as a list of rows, such as [[{example}]], or as a "
+            "data frame. A plain array turns numbers to text."
+        )
 
     def without(self, field: int, column: Column, threads: Threads) -> tuple[Levels, np.ndarray]:
         """Remove levels of a field; return the remaining levels, and the places of the removed levels."""
@@ -171,22 +187,23 @@ def find_levels(
     sorter: np.ndarray | None,
     of: str = "the model was fitted on",
     kinds: tuple[str, str] | None = None,
+    remedy: Callable[[], str] = lambda: _SAME_KIND,
 ) -> np.ndarray:
     """Find the indices of ``levels`` among the levels of the fit, int32; -1 for levels not found.
 
     ``kinds`` has the kind of ``levels`` and that of the fit, from ``kind_of_column``. Without ``kinds``, time zones are
-    not compared.
+    not compared. ``remedy`` returns what to do if the kinds differ.
     """
     if not len(levels) or not len(fitted):
         return np.full(len(levels), -1, dtype=np.int32)
     kind, fitted_kind = (kind_of(levels), kind_of(fitted)) if kinds is None else kinds
     if kind != fitted_kind:
-        remedy = "Give ids of the same kind, for example with astype."
+        advice = remedy()
         if {kind, fitted_kind} == {"datetime", ZONED}:
-            remedy = "Give both a time zone or neither, for example with pandas' tz_localize and tz_convert."
+            advice = "Give both a time zone or neither, for example with pandas' tz_localize and tz_convert."
         raise ValueError(
             f"Ids in {label} are {plural(kind)} (such as {shown(levels[0])}), but {of} {ids_of(fitted_kind)} (such as "
-            f"{shown(fitted[0])}). {remedy}"
+            f"{shown(fitted[0])}). {advice}"
         )
     return _align(levels, fitted, sorter)
 
@@ -249,7 +266,13 @@ def warn_of_continuous_columns(columns: list[Column], levels: Levels, n_rows: in
         return
     for j, (column, ids) in enumerate(zip(columns, levels.ids, strict=True)):
         n_levels, continuous = len(ids), ids.dtype.kind in "fM"
-        if (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
+        if j < 2 and ids.dtype.kind == "f" and n_levels > n_rows / 10:
+            warn_user(
+                f"{capital(column.label)} has {n_levels} levels in {n_rows} rows, such as {shown(ids[0])}. These ids "
+                "look scaled. Leave the scaler out, such as StandardScaler, and give ids as they are: numbers or text.",
+                UserWarning,
+            )
+        elif (n_levels > n_rows / 2 and j >= 2) or (n_levels > n_rows / 10 and continuous):
             warn_user(
                 f"{capital(column.label)} has {n_levels} levels in {n_rows} rows and looks "
                 f"{'continuous' if continuous else 'like an identifier of rows'}. But the model treats every column as "

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import narwhals as nw
 import numpy as np
 from scipy import sparse
+from sklearn.utils import Bunch
 
 from sklearn_mf._ids.batches import Categorical, Column, RatingBatches
 
@@ -31,6 +32,11 @@ def split_columns(X: Any, estimator_name: str, table: str = "X") -> list[Column]
         )
     if nw.dependencies.is_into_dataframe(X):
         return _frame_columns(X, table)
+    if isinstance(X, tuple) and len(X) and _has_rows(X[0]):
+        raise TypeError(
+            f"{table} is a tuple, and its first part is a table. Unpack it first: {table}, y = ... For example, "
+            "load_ratings(path, return_X_y=True) returns such a tuple of X and y."
+        )
     if isinstance(X, (list, tuple)) and len(X) and all(map(_is_row, X)):
         return _row_columns(X, table)
     _refuse_what_is_no_table(X, table)
@@ -55,8 +61,8 @@ def _array_columns(X: np.ndarray, table: str) -> list[Column]:
     if X.ndim != 2:
         raise ValueError(
             f"Expected 2D array, got {X.ndim}D array instead: {table} needs one row per rating, and the columns user "
-            "and item. Reshape your data, for example with `np.column_stack([users, items])`, or for one single pair "
-            "`[[user, item]]`."
+            "and item. Reshape your data, for example with `list(zip(users, items))`, or for one single pair "
+            "`[[user, item]]`. Both keep the type of each id."
         )
     return [Column(f"column {j} of {table}", X[:, j]) for j in range(X.shape[1])]
 
@@ -65,6 +71,11 @@ def _refuse_what_is_no_table(X: Any, table: str) -> None:
     """Raise a TypeError for objects that NumPy treats as a single value, and say how to make a table of them."""
     if nw.dependencies.is_polars_lazyframe(X):
         raise TypeError(f"{table} is a polars LazyFrame. Give `{table}.collect()`.")
+    if isinstance(X, Bunch) and {"data", "target"} <= X.keys():
+        raise TypeError(
+            f"{table} is a Bunch, such as load_ratings returns. Give its parts: for `ratings`, the name of the Bunch, "
+            "fit(ratings.data, ratings.target)."
+        )
     if isinstance(X, Mapping):
         raise TypeError(
             f"{table} is a {type(X).__name__}. Give its columns as a data frame: pandas.DataFrame({table})."
@@ -76,6 +87,13 @@ def _refuse_what_is_no_table(X: Any, table: str) -> None:
 def _is_without_places(values: Any) -> bool:
     """Check whether values can be iterated but not indexed, like sets, generators and dictionary views."""
     return isinstance(values, Iterable) and not hasattr(values, "__getitem__") and not hasattr(values, "__array__")
+
+
+def _has_rows(part: Any) -> bool:
+    """Check whether a part of a tuple is a table itself: an array, a data frame, or a list of rows."""
+    if isinstance(part, (list, tuple)):
+        return len(part) > 0 and all(map(_is_row, part))
+    return getattr(part, "ndim", 0) == 2 or nw.dependencies.is_into_dataframe(part)
 
 
 def _is_row(row: Any) -> bool:

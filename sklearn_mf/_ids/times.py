@@ -14,6 +14,7 @@ import narwhals as nw
 import numpy as np
 
 from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.rows import refuse_other_index
 from sklearn_mf._ids.tables import Column
 from sklearn_mf._utils.warnings import warn_user
 
@@ -73,25 +74,8 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
         raise ValueError(
             f"times and X have inconsistent numbers of samples: {len(values)} times and {n_rows} rows. {advice}"
         )
-    check_index(times, X, "times")
+    refuse_other_index(times, X, "times")
     return values, kind
-
-
-def check_index(times: Any, X: Any, name: str) -> None:
-    """Reject times whose pandas index has the labels of X in another order: it is not clear which order is meant."""
-    if not (nw.dependencies.is_pandas_series(times) and nw.dependencies.is_pandas_dataframe(X)):
-        return
-    index, of_rows = times.index, X.index
-    if index.equals(of_rows) or index.nlevels != of_rows.nlevels:
-        return
-    if index.isin(of_rows).all() and of_rows.isin(index).all():
-        row = int(np.argmax(np.asarray(index != of_rows)))
-        by_label = f"Give {name}.loc[X.index] if" if index.is_unique else f"Put {name} into the order of X if"
-        raise ValueError(
-            f"{name} and X have the same index labels in different order: row {row} is {of_rows[row]!r} in X "
-            f"and {index[row]!r} in {name}. But rows are matched by position. {by_label} rows belong together "
-            f"by label. Give {name}.to_numpy() if they belong together by position."
-        )
 
 
 def check_times(times: Any, name: str) -> tuple[np.ndarray, str]:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from sklearn_mf.datasets._messages import quote
+from sklearn_mf.datasets._messages import NO_RATINGS, quote
 from sklearn_mf.datasets._rows import Rows
 from sklearn_mf.datasets._tokens import is_number
 
@@ -139,7 +139,9 @@ def check_arguments(path: Any, columns: Any, sep: Any, header: Any, encoding: An
     """Raise an error for invalid arguments before the file is read."""
     is_list = hasattr(columns, "__getitem__") and hasattr(columns, "__len__") and not isinstance(columns, (str, dict))
     if columns is not None and not (is_list and len(columns) >= 3):
-        raise ValueError(f"columns={quote(columns)} must name at least three columns: user, item and rating.")
+        raise ValueError(
+            f"columns={quote(columns)} must name at least three columns: user, item and rating. {NO_RATINGS}"
+        )
     if not isinstance(path, (str, PathLike)):
         raise TypeError(f"path must be a str or path-like, not {type(path).__name__}.")
     for name, value in [("sep", sep), ("encoding", encoding)]:
@@ -227,7 +229,7 @@ def _find_places(columns: Sequence[int | str], names: list[str], rows: Rows) -> 
         else:
             raise ValueError(
                 f"{rows.locate(0)}: no column {quote(column)} (counted from 0) among the {len(names)} {rows.WORD} "
-                f"{quote(names)}. {rows.ADVICE}"
+                f"{quote(names)}. {rows.ADVICE}{f' {NO_RATINGS}' if len(names) == 2 else ''}"
             )
     if len(set(places)) < len(places):
         raise ValueError(f"columns={quote(columns)} names a column twice.")
@@ -301,8 +303,9 @@ def _raise_unclear(rows: Rows, what: str, place: int, candidates: list[int], tak
         given = tuple(places[0] if names.count(names[places[0]]) > 1 else names[places[0]] for places in found)
         example = f", such as columns={quote(given)}"
     times = " For times, set time." if takes_time else ""
+    no_ratings = "" if found[2] else f" {NO_RATINGS}"
     raise ValueError(
         f"{rows.locate(0)}: {what} would be taken from {quote(names[place])}, {problem}, among "
         f"{quote(names)}. Set columns to names or positions: user, item, any contexts, and last the "
-        f"rating{example}.{times}"
+        f"rating{example}.{times}{no_ratings}"
     )

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn_mf._ids.checks import check_ratings
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns, split_ids
 from sklearn_mf.datasets._messages import quote, shorten
 
@@ -151,6 +152,7 @@ def pairs_to_sparse(
             f"X has {len(columns)} columns, but a matrix takes two: user and item. Give these two columns, for example "
             "X[:, :2]."
         )
+    warn_of_other_order(X, y=y)
     y = check_ratings(y, len(columns[0]))
     if y.dtype == np.float16 or not y.dtype.isnative:  # scipy cannot store these
         y = y.astype(np.float64)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+# Advice for files of clicks, which have no ratings to read.
+NO_RATINGS = (
+    'No ratings? Read the file with pandas, such as X = pandas.read_csv(path)[["user", "item"]], and call fit(X) of '
+    "MatrixFactorizationRanker."
+)
 LONGEST_QUOTE = 100  # characters of any input in a message
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_mf.datasets._columns import Chosen, read_name
-from sklearn_mf.datasets._messages import quote
+from sklearn_mf.datasets._messages import NO_RATINGS, quote
 from sklearn_mf.datasets._rows import Rows
 from sklearn_mf.datasets._times import look_like_times
 from sklearn_mf.datasets._tokens import is_number, read_digits
@@ -71,5 +71,5 @@ def check_no_times(
     times = f" For times, set time, such as time={chosen.rating}." if takes_time else ""
     raise ValueError(
         f"{rows.locate(chosen.start)}: the ratings would be taken from column {chosen.rating}, which has "
-        f"times such as {y[0]:.0f}. Set columns: user, item, any contexts, and last the rating.{times}"
+        f"times such as {y[0]:.0f}. Set columns: user, item, any contexts, and last the rating.{times} {NO_RATINGS}"
     )

@@ -18,6 +18,7 @@ from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.levels import find_ids
 from sklearn_mf._ids.names import order_columns
 from sklearn_mf._ids.pick import split_pairs
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns
 from sklearn_mf._utils.warnings import warn_user
 from sklearn_mf.metrics._hints import maker_of_scorers
@@ -137,9 +138,12 @@ class CatalogScorer(RankingScorer):
     ) -> float:
         """Score ``estimator`` on the held-out pairs ``X`` and, with ``relevant``, their ratings ``y``."""
         if not (hasattr(estimator, "recommend") and hasattr(estimator, "categories_")):
+            advice = "Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
+            if hasattr(estimator, "estimator") and hasattr(estimator, "refit"):  # a search
+                advice = "Give the best estimator of the fitted search: search.best_estimator_."
             raise TypeError(
                 f"make_catalog_scorer needs a fitted estimator with recommend, but {type(estimator).__name__} has "
-                "none. Use MatrixFactorizationRanker or MatrixFactorizationRegressor, not a pipeline around them."
+                f"none. {advice}"
             )
         outside = _pairs_outside(self._X, X, estimator)
         _warn_of_others(outside.n_pairs, estimator)
@@ -175,6 +179,7 @@ def score_catalog(
     estimator, relevant = catalog.estimator, catalog.relevant
     columns = _pair_columns(X, estimator)
     n_rows = len(columns[0])
+    warn_of_other_order(X, y=y, sample_weight=sample_weight)
     weights = check_weights(sample_weight, n_rows)
     counts = np.ones(n_rows, dtype=bool) if weights is None else weights > 0
     if y is not None:
@@ -184,15 +189,8 @@ def score_catalog(
                 counts &= ratings >= relevant
     elif relevant is not None:
         raise ValueError(f"relevant={relevant} needs y: the ratings of the held-out pairs. Or set relevant=None.")
-    n_seen = np.count_nonzero(catalog.is_seen)
-    if n_seen:
-        warn_user(
-            f"{n_seen} of {n_rows} pairs to score are in training too. They are left out, because lists do "
-            "not repeat seen items. Before the split, keep one row of each pair: "
-            'df.drop_duplicates(["user", "item"]). If there are counts, add them up: '
-            'df.groupby(["user", "item"], as_index=False)["plays"].sum().',
-            UserWarning,
-        )
+    if catalog.is_seen.any():
+        _warn_of_seen(catalog)
         counts &= ~catalog.is_seen
     (users, user_codes), (items, item_codes) = (factorize(column) for column in columns)
     is_known = find_ids(columns[0].label, users, estimator.categories_[0], "the model was fitted on") >= 0
@@ -203,15 +201,15 @@ def score_catalog(
             "score all users, hold out only some pairs of each user, as PerUserShuffleSplit does.",
             UserWarning,
         )
+    why = "no relevant held-out pair has a user and an item that the model knows"
+    if y is not None and relevant is not None and not counts.any():
+        why = f"no held-out pair that counts has a rating of at least relevant={relevant:g}. The highest rating is "
+        why += f"{ratings.max():g}"
     counts &= is_known[user_codes]
     counts &= (find_ids(columns[1].label, items, estimator.categories_[1], "the model was fitted on") >= 0)[item_codes]
     rows = np.flatnonzero(counts)
     if not len(rows):
-        warn_user(
-            "The score of the catalog is undefined and set to NaN: no relevant held-out pair has a user and an item "
-            "that the model knows.",
-            UndefinedMetricWarning,
-        )
+        warn_user(f"The score of the catalog is undefined and set to NaN: {why}.", UndefinedMetricWarning)
         return float("nan")
     asked, places = np.unique(user_codes[rows], return_inverse=True)
     lists, _ = estimator.recommend(users[asked], kwargs["k"], exclude=catalog.exclude)
@@ -222,6 +220,25 @@ def score_catalog(
         _, of_user = factorize(Column("groups", ranking.groups))
         kwargs = {**kwargs, "sample_weight": means[of_user]}
     return metric(**ranking, **kwargs)
+
+
+def _warn_of_seen(catalog: Catalog) -> None:
+    """Warn about held-out pairs that are in training too, with the likely causes."""
+    n_rows, n_seen = len(catalog.is_seen), np.count_nonzero(catalog.is_seen)
+    left_out = f"{n_seen} of {n_rows} pairs to score are in training too"
+    causes = "Before"
+    if isinstance(catalog.exclude, str):  # the model has kept the pairs that it was fitted on
+        left_out += ": these are the training pairs" if n_seen == n_rows else ""
+        causes = (
+            "The model was fitted on these pairs: fit on the training part only (a search refits on all rows that you "
+            "gave it). If pairs repeat, before"
+        )
+    warn_user(
+        f"{left_out}. They are left out, because lists do not repeat seen items. {causes} the split, keep one row of "
+        'each pair: df.drop_duplicates(["user", "item"]). If there are counts, add them up: '
+        'df.groupby(["user", "item"], as_index=False)["plays"].sum().',
+        UserWarning,
+    )
 
 
 def _table(columns: tuple[Column, Column], users: np.ndarray, items: np.ndarray) -> Any:

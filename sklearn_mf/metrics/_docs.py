@@ -45,7 +45,8 @@ _SHARED_TEXTS = {
 Raises
 ------
 ValueError
-    If lengths differ; if an input is empty, or has NaN or infinity; if ``k`` or ``relevant`` is out of range.
+    If lengths differ; if an input is empty, or has NaN or infinity; if ``k`` or ``relevant`` is out of range; if
+    ``groups`` and ``y_true`` have pandas indexes that differ.
 TypeError
     If ``k`` or ``relevant`` is not a number of the type described above.
 """,

@@ -16,6 +16,7 @@ _FOR_LISTS = (
     "As scoring, give your own function scorer(estimator, X, y). It calls estimator.recommend, and then {name} with "
     "the lists."
 )
+_METRICS_OF_LISTS: list[Callable[..., Any]] = []
 
 
 def metric_of_groups(function: Function) -> Function:
@@ -25,7 +26,17 @@ def metric_of_groups(function: Function) -> Function:
 
 def metric_of_lists(function: Function) -> Function:
     """Make a metric of lists raise an error that says how to write a scorer, if it gets an estimator."""
-    return _hinting(function, f"{{name}} takes lists, not an estimator. {_FOR_LISTS}")
+    checked = _hinting(function, f"{{name}} takes lists, not an estimator. {_FOR_LISTS}")
+    _METRICS_OF_LISTS.append(checked)
+    return checked
+
+
+def refuse_metric_of_lists(metric: Any) -> None:
+    """Raise an error that says how to write a scorer, for a metric that a maker of scorers cannot use."""
+    function = getattr(metric, "func", metric)  # of a partial
+    if any(function is other for other in _METRICS_OF_LISTS):
+        name = function.__name__
+        raise TypeError(f"{name} takes the lists of all users, not groups. {_FOR_LISTS.format(name=name)}")
 
 
 def maker_of_scorers(arguments: str) -> Callable[[Function], Function]:

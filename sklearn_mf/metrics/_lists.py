@@ -18,6 +18,7 @@ from sklearn_mf._ids.kinds import kind_of_column
 from sklearn_mf._ids.levels import find_levels
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import split_pairs
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns, split_ids
 from sklearn_mf.metrics._hints import metric_of_lists
 
@@ -120,6 +121,7 @@ def ranking_of_lists(
     pairs = split_pairs(X_test, user_column, item_column, "ranking_of_lists", "X_test")
     _check_name_of_users(users, X_test, user_column)
     check_names_of_lists(recommended, X_test, (user_column, item_column), "X_test")
+    warn_of_other_order(X_test, "X_test", y_test=y_test)
     held_out = _find_held_out(pairs, y_test, user_levels, np.argsort(user_codes), kind)
     pair_of_id = _find_pairs(lists, held_out)
     is_hit = pair_of_id >= 0

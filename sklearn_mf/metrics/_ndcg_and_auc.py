@@ -80,7 +80,8 @@ def ndcg_at_k(
     ------
     ValueError
         If lengths differ; if an input is empty, or has NaN or infinity; if a rating plus ``shift`` is negative or has
-        an infinite gain; if ``k``, ``shift`` or ``gain`` is out of range.
+        an infinite gain; if ``k``, ``shift`` or ``gain`` is out of range; if ``groups`` and
+        ``y_true`` have pandas indexes that differ.
     TypeError
         If ``k`` or ``shift`` is not a number of the type described above.
 
@@ -158,7 +159,8 @@ def auc_by_group(
     Raises
     ------
     ValueError
-        If lengths differ; if an input is empty, or has NaN or infinity; if ``relevant`` is out of range.
+        If lengths differ; if an input is empty, or has NaN or infinity; if ``relevant`` is out of range; if
+        ``groups`` and ``y_true`` have pandas indexes that differ.
     TypeError
         If ``relevant`` is not a number of the type described above.
 

@@ -20,6 +20,7 @@ from sklearn.utils import check_consistent_length, check_scalar
 
 from sklearn_mf._ids.checks import check_ratings, check_weights
 from sklearn_mf._ids.factorize import factorize
+from sklearn_mf._ids.rows import refuse_other_index, warn_of_other_order
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf._utils.warnings import warn_user
 
@@ -72,6 +73,8 @@ def rank_groups(y_true: ArrayLike, y_score: Any, groups: Any, sample_weight: Arr
         raise ValueError(f"y_true, y_score and groups need one value for each rating. {error}") from error
     if not len(column):
         raise ValueError("y_true, y_score and groups are empty: there is nothing to rank.")
+    refuse_other_index(groups, y_true, "groups", "y_true")
+    warn_of_other_order(y_true, "y_true", y_score=y_score, sample_weight=sample_weight)
     y_true = check_ratings(y_true, len(column), "y_true", of="groups")
     _check_scores(y_score)
     y_score = check_ratings(y_score, len(column), "y_score", of="groups").astype(np.float64, copy=False)

@@ -13,7 +13,8 @@ from sklearn.utils.metadata_routing import UNCHANGED, MetadataRequest
 
 from sklearn_mf._ids.names import column_names, find_columns
 from sklearn_mf._ids.pick import check_column, pick_column
-from sklearn_mf.metrics._hints import maker_of_scorers
+from sklearn_mf._ids.rows import warn_of_other_order, with_index_of
+from sklearn_mf.metrics._hints import maker_of_scorers, refuse_metric_of_lists
 from sklearn_mf.metrics._rankings import check_gain, check_k, check_relevant, check_shift
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -98,12 +99,21 @@ class RankingScorer:
         self._kwargs = kwargs
         self._weight_request: bool | str | None = None
 
-    def __call__(self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Score ``estimator`` on the ratings ``y`` of the pairs ``X``; greater is better."""
+        if y is None:
+            name = metric_name(self._metric)
+            raise TypeError(
+                f"make_ranking_scorer({name}) needs y, the ratings of the pairs. For clicks, which have no ratings, "
+                f"use make_catalog_scorer({name}, X=X)."
+            )
+        warn_of_other_order(X, y=y, sample_weight=sample_weight)
         y_score = estimator.predict(X)
         column = _find_as_in_fit(estimator, X, self._user_column)
         _, groups = pick_column(X, column, "user_column", "make_ranking_scorer")
-        return self._metric(y, y_score, groups=groups, sample_weight=sample_weight, **self._kwargs)
+        return self._metric(y, y_score, groups=with_index_of(y, groups), sample_weight=sample_weight, **self._kwargs)
 
     def __repr__(self) -> str:
         shown = {} if self._user_column == 0 else {"user_column": self._user_column}
@@ -152,6 +162,7 @@ def check_metric(metric: Any, kwargs: dict[str, Any]) -> None:
     given = [name for name in _ARGUMENTS_FROM_SCORER if name in kwargs]
     if given:
         raise TypeError(f"{given[0]} must not be given: the scorer passes it to the metric.")
+    refuse_metric_of_lists(metric)
     try:
         signature = inspect.signature(metric)
     except (TypeError, ValueError):  # not a callable, or one without a signature

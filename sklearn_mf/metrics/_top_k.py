@@ -114,7 +114,7 @@ def recall_at_k(
     found = _count_relevant_in_top(rankings, tie_relevant, k)
     n_relevant = rankings.sum_by_group(tie_relevant)
     recall = found / np.maximum(n_relevant, 1)
-    return rankings.average(recall, n_relevant > 0, "recall_at_k", _explain_none_relevant(relevant))
+    return rankings.average(recall, n_relevant > 0, "recall_at_k", _explain_none_relevant(rankings, relevant))
 
 
 @metric_of_groups
@@ -168,7 +168,7 @@ def hit_rate_at_k(
     log_miss = _log_binomial(n_other, np.minimum(n_top, n_other)) - _log_binomial(size, n_top)
     hit = rankings.sum_by_group(np.where(n_top > n_other, 1.0, -np.expm1(log_miss)), ties)
     defined = rankings.sum_by_group(tie_relevant) > 0
-    return rankings.average(hit, defined, "hit_rate_at_k", _explain_none_relevant(relevant))
+    return rankings.average(hit, defined, "hit_rate_at_k", _explain_none_relevant(rankings, relevant))
 
 
 @metric_of_groups
@@ -228,7 +228,7 @@ def mrr_at_k(
     probability = np.exp(_log_binomial(size - place, n_relevant - 1) - _log_binomial(size, n_relevant))
     reciprocal_rank = rankings.sum_by_group(probability / (rankings.n_above[tie] + place), tie)
     defined = rankings.sum_by_group(tie_relevant) > 0
-    return rankings.average(reciprocal_rank, defined, "mrr_at_k", _explain_none_relevant(relevant))
+    return rankings.average(reciprocal_rank, defined, "mrr_at_k", _explain_none_relevant(rankings, relevant))
 
 
 @metric_of_groups
@@ -291,7 +291,7 @@ def map_at_k(
     sum_of_precisions = rankings.sum_by_group(n_relevant / size * precision, tie)
     total = rankings.sum_by_group(tie_relevant)
     average_precision = sum_of_precisions / np.clip(total, 1, k)
-    return rankings.average(average_precision, total > 0, "map_at_k", _explain_none_relevant(relevant))
+    return rankings.average(average_precision, total > 0, "map_at_k", _explain_none_relevant(rankings, relevant))
 
 
 def _count_relevant_in_top(rankings: Rankings, tie_relevant: np.ndarray, k: int) -> np.ndarray:
@@ -309,6 +309,6 @@ def _log_binomial(n: np.ndarray, k: np.ndarray) -> np.ndarray:
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
 
 
-def _explain_none_relevant(relevant: float) -> str:
+def _explain_none_relevant(rankings: Rankings, relevant: float) -> str:
     """Return why a metric of relevant ratings is undefined."""
-    return f"no group has a relevant rating ({relevant} or above)"
+    return f"no group has a relevant rating ({relevant} or above; the highest rating is {rankings.y_true.max():g})"

@@ -14,7 +14,8 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._ids.checks import check_ratings, check_weights
-from sklearn_mf._ids.times import check_index, check_times
+from sklearn_mf._ids.rows import refuse_other_index, warn_of_other_order
+from sklearn_mf._ids.times import check_times
 from sklearn_mf._utils.deviations import predict_with_std
 from sklearn_mf.model_selection._shared import check_count, count_rows
 
@@ -86,7 +87,7 @@ def prequential_predict(
         ``batch_size`` is not an int; if X is not an array, a list or a data frame.
     ValueError
         If both or none of ``batch_size`` and ``batches`` are given; if lengths differ; if ratings are not finite
-        numbers; if ``batches`` are missing or text, or are from pandas and have the labels of X in another order; if
+        numbers; if ``batches`` are missing or text, or X and ``batches`` have pandas indexes that differ; if
         weights are negative, not finite or all 0; if ``partial_fit`` or ``predict`` raises it.
 
     See Also
@@ -116,6 +117,7 @@ def prequential_predict(
     """
     _check_learns(estimator)
     n_rows = count_rows(_NAME, X, y)
+    warn_of_other_order(X, sample_weight=sample_weight)
     labels, batch_of_rows = _number_batches(X, n_rows, batch_size, batches)
     y, weights = check_ratings(y, n_rows), check_weights(sample_weight, n_rows)
     estimator, is_fitted = copy.deepcopy(estimator), _is_fitted(estimator)
@@ -179,7 +181,7 @@ def _number_batches(X: Any, n_rows: int, batch_size: int | None, batches: Any) -
             f"batches and X have inconsistent numbers of samples: {len(values)} values and {n_rows} rows. Give one "
             "value per row."
         )
-    check_index(batches, X, "batches")
+    refuse_other_index(batches, X, "batches")
     labels, batch_of_rows = np.unique(values, return_inverse=True)
     return labels, batch_of_rows.astype(np.intp, copy=False)
 

@@ -10,6 +10,7 @@ from sklearn.utils import check_consistent_length, check_scalar
 
 from sklearn_mf._ids.factorize import factorize
 from sklearn_mf._ids.pick import pick_column
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import split_column
 from sklearn_mf._utils.warnings import warn_user
 
@@ -69,6 +70,7 @@ def count_rows(name: str, X: Any, y: Any) -> int:
     n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
     if not n_rows:
         raise ValueError("X has no rows to split.")
+    warn_of_other_order(X, y=y)
     return n_rows
 
 

@@ -66,8 +66,8 @@ class _TimeSplit(BaseCrossValidator):
         ------
         ValueError
             If times are given twice or not at all; if their number differs from the number of rows; if they are
-            missing, or neither numbers nor datetimes; if a part would be empty; if times and X are from pandas and have
-            the same index labels in different order.
+            missing, or neither numbers nor datetimes; if a part would be empty; if times and X have pandas indexes that
+            differ.
 
         Warns
         -----

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, label_bin, rmse_with_error
 from sklearn_mf.plotting._lookup import count_training_ratings, names_of_pair
 from sklearn_mf.plotting._shared import (
@@ -180,6 +181,7 @@ class ErrorByActivityDisplay:
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
         counts = count_training_ratings(X, X_train, cls.__name__, names_of_pair(estimator))
+        warn_of_other_order(X, y=y)
         return cls(y_true=y, y_pred=estimator.predict(X), **counts).plot(**plot_kw)
 
     @classmethod
@@ -200,6 +202,7 @@ class ErrorByActivityDisplay:
         """
         require_matplotlib(cls.__name__)
         counts = count_training_ratings(X, X_train, cls.__name__, [])
+        warn_of_other_order(X, y_true=y_true, y_pred=y_pred)
         return cls(y_true=y_true, y_pred=y_pred, **counts).plot(**plot_kw)
 
     def plot(

@@ -12,6 +12,7 @@ from scipy.stats import norm
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._utils.deviations import predict_with_std
 from sklearn_mf.plotting._bins import check_counts, choose_bin_starts, rmse_with_error
 from sklearn_mf.plotting._lookup import count_training_ratings, names_of_pair
@@ -257,6 +258,7 @@ class IntervalDisplay:
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
         counts = {} if X_train is None else count_training_ratings(X, X_train, cls.__name__, names_of_pair(estimator))
+        warn_of_other_order(X, y=y)
         y_pred, y_std = predict_with_std(estimator, X, cls.__name__)
         display = cls(y_true=y, y_pred=y_pred, y_std=y_std, **counts, confidence=confidence, n_bins=n_bins)
         return display.plot(**plot_kw)

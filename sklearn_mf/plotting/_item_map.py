@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
@@ -376,6 +377,11 @@ def _refuse_placing(text_kw: dict[str, Any] | None) -> None:
 
 def _find_rows(items: Any, ids: np.ndarray) -> np.ndarray:
     """Find the rows of the items asked for among the ids of the model."""
+    if getattr(items, "ndim", 1) == 2 or nw.dependencies.is_into_dataframe(items):
+        raise ValueError(
+            "items is a table, but must be a list of item ids. To label the items with the most training pairs, give "
+            "X_train=X_train instead."
+        )
     column = split_ids(items, "items")
     if not len(column):
         return np.empty(0, dtype=np.intp)

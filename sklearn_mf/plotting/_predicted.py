@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf.plotting._shared import (
     add_legend,
     background_color,
@@ -134,6 +135,7 @@ class PredictedRatingsDisplay:
         """
         require_matplotlib(cls.__name__)
         check_is_fitted(estimator)
+        warn_of_other_order(X, y=y)
         return cls.from_predictions(y, estimator.predict(X), **plot_kw)
 
     @classmethod

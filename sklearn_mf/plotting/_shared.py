@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._ids.checks import check_ratings
+from sklearn_mf._ids.rows import warn_of_other_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -208,6 +209,7 @@ def check_true_and_predicted(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.n
         raise ValueError("y_true must be a list or array of at least one rating.")
     n_rows = len(y_true)
     true = check_ratings(y_true, n_rows, "y_true", "y_true")
+    warn_of_other_order(y_true, "y_true", y_pred=y_pred)
     _check_predictions(y_pred)
     predicted = check_ratings(y_pred, n_rows, "y_pred", "y_true")
     return true.astype(np.float64), predicted.astype(np.float64)

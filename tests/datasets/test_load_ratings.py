@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from sklearn_mf.datasets import load_ratings
+from sklearn_mf.datasets import load_ratings, open_ratings
 
 ROWS = [(1, 10, 4.5), (1, 20, 3.0), (22, 10, 5.0)]
 
@@ -139,6 +139,20 @@ def test_arguments_of_the_wrong_type_are_named(tmp_path, given):
     (name,) = given
     with pytest.raises(TypeError, match=f"{name} must be"):
         load_ratings(**{"path": write(tmp_path, "1,2,3\n"), **given})
+
+
+@pytest.mark.parametrize("read", [load_ratings, open_ratings])
+@pytest.mark.parametrize(
+    "text",
+    ["user,item\nann,12\n", "1,12\n2,7\n", "user,item,date\nann,12,2020-01-01\n", "1,12,978300760\n2,7,978300761\n"],
+    ids=["names", "no names", "dates", "times"],
+)
+def test_files_of_clicks(tmp_path, read, text):
+    path = write(tmp_path, text)
+    advice = r'No ratings\? Read the file .* X = pandas\.read_csv\(path\)\[\["user", "item"\]\], and call fit\(X\)'
+    for given in ({}, {"columns": [0, 1]}):
+        with pytest.raises(ValueError, match=advice):
+            read(path, **given)
 
 
 @pytest.mark.parametrize("columns", [5, "abc", [0, 1], {0: 1}, {0, 1, 2}])

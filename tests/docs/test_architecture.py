@@ -73,7 +73,7 @@ ORDER_WITHIN_WINGS = {
         "rows", "sgd", "precision", "online", "grid", "effects", "partners", "hashing", "selection", "als", "simd",
         "__init__",
     ],
-    "_ids": ["batches", "tables", "checks", "kinds", "factorize", "levels", "merge", "names", "pick", "times"],
+    "_ids": ["batches", "tables", "checks", "kinds", "factorize", "levels", "merge", "names", "pick", "rows", "times"],
     "_model_files": [
         "container", "entries", "ids", "parameters", "regressor", "ranker", "popular", "encoder", "models",
     ],

@@ -1,16 +1,27 @@
 """Check scores over the whole catalog: what is left out, what is relevant, and how searches use them."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
 from helpers.preferences import model, pairs
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, cross_val_score
 
 from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k, precision_at_k, recall_at_k
+from sklearn_mf.metrics import (
+    catalog_coverage,
+    make_catalog_scorer,
+    make_ranking_scorer,
+    ndcg_at_k,
+    novelty,
+    precision_at_k,
+    recall_at_k,
+)
 from sklearn_mf.model_selection import LeaveLastOut, PerUserShuffleSplit, WarmShuffleSplit
 
 CV = PerUserShuffleSplit(2, test_size=0.2, random_state=0)
@@ -114,9 +125,9 @@ def test_pairs_that_are_outside_of_the_fold_too_are_left_out(data):
     expected = fitted.score(X[test])
     repeated = np.concatenate([X, X[train[:50]]])
     fold = np.concatenate([test, train[:50]])
-    with pytest.warns(UserWarning, match="50 of .* pairs to score are in training too"):
+    with pytest.warns(UserWarning, match=r"50 of .* in training too\. They .* items\. Before the split"):
         assert make_catalog_scorer(ndcg_at_k, X=repeated)(fitted, X[fold]) == expected
-    with pytest.warns(UserWarning, match="50 of .* pairs to score are in training too.*drop_duplicates.*groupby"):
+    with pytest.warns(UserWarning, match="The model was fitted on these .*drop_duplicates.*groupby"):
         assert fitted.score(X[fold]) == expected
 
 
@@ -254,3 +265,42 @@ def test_forgotten_users_give_none(data):
     regressor = clone(REGRESSOR).fit(X[train], y[train]).forget(gone)
     kept = ~np.isin(X[:, 0], gone)
     assert make_catalog_scorer(ndcg_at_k, X=X[kept])(regressor, X[test[kept[test]]]) > 0
+
+
+@pytest.mark.parametrize("metric", [catalog_coverage, novelty, functools.partial(catalog_coverage, catalog=[1])])
+@pytest.mark.parametrize("make", [make_ranking_scorer, functools.partial(make_catalog_scorer, X=[[1, 2]])])
+def test_metrics_of_lists_need_another_scorer(metric, make):
+    name = getattr(metric, "func", metric).__name__
+    with pytest.raises(TypeError, match=rf"{name} takes the lists of all users.*scorer\(estimator, X, y\)") as raised:
+        make(metric)
+    assert "make_scorer" not in str(raised.value)
+
+
+def test_a_ranking_scorer_needs_ratings(data):
+    X, _ = data
+    message = r"make_ranking_scorer\(ndcg_at_k\) needs y, .*For clicks.*make_catalog_scorer\(ndcg_at_k, X=X\)"
+    with pytest.raises(TypeError, match=message):
+        make_ranking_scorer(ndcg_at_k)(model().fit(X), X)
+    with pytest.warns(UserWarning, match=message):
+        cross_val_score(model(), X, scoring=make_ranking_scorer(ndcg_at_k), cv=CV)
+
+
+def test_a_search_has_a_best_estimator(data):
+    X, _ = data
+    search = GridSearchCV(model(), {"alpha": [0.1]}, cv=CV)
+    for given in (search, search.fit(X)):
+        with pytest.raises(TypeError, match=r"GridSearchCV has none\. Give .* search\.best_estimator_\.") as raised:
+            make_catalog_scorer(ndcg_at_k, X=X)(given, X)
+        assert "pipeline" not in str(raised.value)
+    train, test = next(CV.split(X))
+    assert make_catalog_scorer(ndcg_at_k, X=X)(search.best_estimator_.fit(X[train]), X[test]) > 0
+
+
+def test_a_lowest_relevant_rating_above_the_scale_is_named(data):
+    X, y = data
+    train, test = next(CV.split(X))
+    message = rf"no held-out pair that counts has .* least relevant=6\. The highest rating is {y[test].max():g}\."
+    with pytest.warns(UndefinedMetricWarning, match=message):
+        assert np.isnan(make_catalog_scorer(ndcg_at_k, X=X, relevant=6)(model().fit(X[train]), X[test], y[test]))
+    with pytest.warns(UndefinedMetricWarning, match=message):
+        assert np.isnan(model().set_params(relevant=6).fit(X[train]).score(X[test], y[test]))

@@ -238,7 +238,6 @@ def shifted_metric(shift, y_true, y_score, *, groups, sample_weight=None):
     "no_metric",
     [
         ndcg_score,
-        catalog_coverage,
         "ndcg_at_k",
         None,
         3,

@@ -193,3 +193,6 @@ def test_labels_of_pandas_in_another_order_are_refused():
     batches = pd.Series([1, 1, 2, 2, 3], index=[4, 3, 2, 1, 0])
     with pytest.raises(ValueError, match=r"batches and X have the same index labels .* Give batches.loc\[X.index\] if"):
         prequential_predict(RunningMean(), frame, Y, batches=batches)
+    batches = pd.Series([1, 1, 2, 2, 3], index=range(5, 10))
+    with pytest.raises(ValueError, match=r"batches and X have different index labels.*batches\.iloc\[train\]"):
+        prequential_predict(RunningMean(), frame, Y, batches=batches)

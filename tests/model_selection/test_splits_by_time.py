@@ -380,10 +380,30 @@ def test_labels_of_times_in_another_order_than_those_of_rows(cls, index, advice)
         the_split(cls(), X, times=turned)
     if X.index.is_unique:
         assert the_split(cls(times=turned.loc[X.index]), X) == expected
-    for by_position in (times, times.to_numpy(), labels(range(10, 15), SECONDS), pd.Index(SECONDS), pl.Series(SECONDS)):
+    for by_position in (times, times.to_numpy(), pd.Index(SECONDS), pl.Series(SECONDS)):
         assert the_split(cls(times=by_position), X) == expected
     assert the_split(cls(times=turned.to_numpy()), X) == the_split(cls(times=SECONDS[::-1]), X)
     assert the_split(cls(times=turned), USERS) == the_split(cls(times=SECONDS[::-1]), USERS)
+
+
+@pytest.mark.parametrize("cls", BY_TIME)
+def test_times_of_other_rows_are_refused(cls):
+    """``times[train]`` of pandas looks up labels, so it may return the times of other rows."""
+    frame = pd.DataFrame(USERS, columns=["user", "item"]).assign(time=SECONDS).sort_values("time", ascending=False)
+    kept, train = frame[frame.index != 4], [0, 1, 2]
+    X, times = kept[["user", "item"]].iloc[train], kept["time"]
+    message = (
+        r"times and X have different index labels: row \d is \d in X and .* in times\..*times\[train\] looks up "
+        r"labels.*give times\.iloc\[train\].*give times\.to_numpy\(\)"
+    )
+    for other in (times[train], labels(range(10, 13), SECONDS[:3]), labels(list("abc"), SECONDS[:3])):
+        with pytest.raises(ValueError, match=message):
+            the_split(cls(times=other), X)
+        with pytest.raises(ValueError, match=message):
+            the_split(cls(), X, times=other)
+    expected = the_split(cls(times=times.iloc[train].to_numpy()), X)
+    assert the_split(cls(times=times.iloc[train]), X) == expected
+    assert the_split(cls(times=times.iloc[train]), X.to_numpy()) == expected
 
 
 @pytest.mark.parametrize("test_size", [0.1, 80])

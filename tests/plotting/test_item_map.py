@@ -284,6 +284,8 @@ def test_colors_and_color_bar_can_be_left_out():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"items": X_TRAIN}, "items is a table, .*give X_train=X_train instead"),
+        ({"items": pd.DataFrame(X_TRAIN)}, "items is a table, .*give X_train=X_train instead"),
         ({"items": [10**6]}, "items has 1 ids that the model was not fitted on: 1000000"),
         ({"items": ["a"]}, r"Ids in items are text \(such as 'a'\), but the model was fitted on number ids"),
         ({"items": [1, 2], "labels": ["a"]}, "labels has 1 entries for 2 ids in items"),
