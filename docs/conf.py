@@ -44,8 +44,6 @@ myst_enable_extensions = [
 myst_heading_anchors = 4
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-# A formula that is too wide breaks into lines.
-mathjax4_config = {"output": {"displayOverflow": "linebreak"}}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_mf"
@@ -299,7 +297,7 @@ BREAKS = re.compile(r"(?<=[a-z0-9][._/(=,])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z][a-z])
 
 def let_names_break(app, page, template, context, doctree):
     """Let long names in code, titles and links to the next page break between their words."""
-    names = r'(?<=<span class="pre">)[^<]+|(?<=<h1>)[^<]+'
+    names = r'(?<=<span class="pre">)[^<]{13,}|(?<=<h1>)[^<]+'
     for part in {"body", "toc"} & context.keys():
         context[part] = re.sub(
             names, lambda name: BREAKS.sub("<wbr>", name[0]), context[part]
