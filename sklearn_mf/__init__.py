@@ -54,8 +54,8 @@ TRUSTED_TYPES: list[str] = [
 ]
 """List the types that a saved model contains, besides arrays, numbers and text.
 
-These are names, such as "sklearn_mf._ranker.MatrixFactorizationRanker". `skops <https://skops.readthedocs.io>`__ loads
-a file only if you say which types you trust. Files of :func:`save_model` do not need this list.
+These are names, such as ``sklearn_mf._ranker.MatrixFactorizationRanker``. `skops <https://skops.readthedocs.io>`__
+loads a file only if you say which types you trust. Files of :func:`save_model` do not need this list.
 
 Examples
 --------

@@ -45,7 +45,7 @@ def ndcg_at_k(
 
     .. math::
 
-        \mathrm{DCG@k} &= \sum_{i=1}^{k} \frac{g_i}{\log_2(i + 1)} \\
+        \mathrm{DCG@k} &= \sum_{i=1}^{k} \frac{g_i}{\log_2(i + 1)} \\[0.5em]
         \mathrm{NDCG@k} &= \frac{\mathrm{DCG@k}}{\text{DCG@k of the best order}} .
 
     For one group, and with the ratings as gains, this is :func:`sklearn.metrics.ndcg_score`. Groups of a single rating,
