@@ -85,7 +85,8 @@ class Recommender(WholeStates):
         Returns
         -------
         y : ndarray of shape (n_pairs,), float64
-            Predicted ratings, preferences or popularity. ``handle_unknown`` says what happens to ids that ``fit`` has not seen.
+            Predicted ratings, preferences or popularity. ``handle_unknown`` says what happens to ids that ``fit`` has
+            not seen.
 
         Raises
         ------
