@@ -291,16 +291,25 @@ def link_names(app, doctree):
             link += literal
 
 
-# Where a long name may break: after a sign, and where a word with a capital begins.
-BREAKS = re.compile(r"(?<=[a-z0-9][._/(=,])(?=[A-Za-z])|(?<=[a-z])(?=[A-Z][a-z])")
+# Where a long name may break: after a sign, unless a few letters follow, and where a word with a capital begins.
+BREAKS = re.compile(
+    r"(?<=[a-z0-9][._/(=,])(?=[A-Za-z])(?![a-z]{1,4}$)|(?<=[a-z])(?=[A-Z][a-z])"
+)
 
 
-def let_names_break(app, page, template, context, doctree):
-    """Let long names in code, titles and links to the next page break between their words."""
+FORMULA_AND_SIGN = re.compile(r'(<span class="math[^>]*>[^<]*</span>)([.,;:?!)]+)')
+
+
+def set_breaks(app, page, template, context, doctree):
+    """Let long names break between their words, but no line between a formula and the sign after it."""
     names = r'(?<=<span class="pre">)[^<]{13,}|(?<=<h1>)[^<]+'
     for part in {"body", "toc"} & context.keys():
         context[part] = re.sub(
             names, lambda name: BREAKS.sub("<wbr>", name[0]), context[part]
+        )
+    if "body" in context:
+        context["body"] = FORMULA_AND_SIGN.sub(
+            r'<span class="no-break">\1\2</span>', context["body"]
         )
     for near in (context.get("prev"), context.get("next")):
         if near:
@@ -325,6 +334,6 @@ def shorten_signature(app, what, name, obj, options, signature, returns):
 def setup(app):
     app.connect("source-read", link_to_gallery)
     app.connect("doctree-read", link_names)
-    app.connect("html-page-context", let_names_break)
+    app.connect("html-page-context", set_breaks)
     app.connect("missing-reference", link_to_others)
     app.connect("autodoc-process-signature", shorten_signature)
