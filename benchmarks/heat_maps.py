@@ -13,6 +13,7 @@ from _real import PICTURE_STYLE, real_sets, rmse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.plotting import SearchHeatMapDisplay
 
 LEARNING_RATES = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]
 RANKS = [4, 8, 16, 32, 64, 128, 256]
@@ -38,19 +39,16 @@ def draw(maps, path):
 
     mpl.use("svg")
     with plt.style.context(["default", PICTURE_STYLE]):
-        figure, axes = plt.subplots(len(maps), 1, figsize=(5, 3.6 * len(maps)))
+        figure, axes = plt.subplots(len(maps), 1, figsize=(4.8, 3.6 * len(maps)))
         for axis, (name, scores, constant) in zip(axes, maps, strict=True):
-            relative = np.asarray(scores) / constant
-            image = axis.imshow(relative, cmap="viridis_r", vmin=0.7, vmax=1.0, aspect="auto", origin="lower")
-            for (i, j), value in np.ndenumerate(scores):
-                color = "black" if relative[i, j] < 0.83 else "white"
-                axis.text(j, i, f"{value:.3f}", ha="center", va="center", color=color, size=9)
-            axis.set_xticks(range(len(LEARNING_RATES)), map(str, LEARNING_RATES))
-            axis.set_yticks(range(len(RANKS)), map(str, RANKS))
             axis.set_title(f"{name}: test RMSE\n(the best constant has {constant:.3f})")
-            axis.set(xlabel="learning_rate", ylabel="rank")
+            given = {"x_values": LEARNING_RATES, "x_name": "learning_rate", "y_values": RANKS, "y_name": "rank"}
+            display = SearchHeatMapDisplay(scores=scores, score_name="RMSE", greater_is_better=False, **given)
+            kw = {"imshow_kw": {"vmin": 0.7 * constant, "vmax": constant}, "text_kw": {"fontweight": "normal"}}
+            display.plot(axis, colorbar=False, values_format=".3f", best_kw={"visible": False}, **kw)
+        colors = mpl.cm.ScalarMappable(mpl.colors.Normalize(0.7, 1.0), display.im_.cmap)
         label = "RMSE / RMSE of the best constant"
-        figure.colorbar(image, ax=axes, location="bottom", aspect=30, pad=0.01, label=label)
+        figure.colorbar(colors, ax=axes, location="bottom", aspect=30, pad=0.01, label=label)
         figure.savefig(path, metadata={"Date": None})
 
 

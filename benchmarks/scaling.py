@@ -134,22 +134,22 @@ def draw(path, tables, size):
     from matplotlib.ticker import NullLocator, StrMethodFormatter
 
     speed = "million ratings/s in the loop"
-    panels = [  # table, figure, label and base of x, label of y
-        ("ratings", "whole", "ratings", 10, "whole fit, s"),
-        ("ratings", "speed", "ratings", 10, speed),
-        ("rank", "speed", f"rank ({size:,} ratings)", 2, speed),
-        ("columns", "speed", f"columns of X ({size:,} ratings)", None, speed),
+    panels = [  # table, figure, title, label and base of x, label of y
+        ("ratings", "whole", "Time of a fit by ratings", "ratings", 10, "whole fit, s"),
+        ("ratings", "speed", "Speed of the loop by ratings", "ratings", 10, speed),
+        ("rank", "speed", "Speed of the loop by rank", f"rank ({size:,} ratings)", 2, speed),
+        ("columns", "speed", "Speed of the loop by columns", f"columns of X ({size:,} ratings)", None, speed),
     ]
     with plt.style.context(["default", PICTURE_STYLE]):
-        figure, axes = plt.subplots(4, 1, figsize=(5, 14))
+        figure, axes = plt.subplots(4, 1, figsize=(4.8, 14))
         several = len({n for *_, n in tables["ratings"]}) > 1
-        for axis, (table, name, x_label, base, y_label) in zip(axes, panels, strict=True):
+        for axis, (table, name, title, x_label, base, y_label) in zip(axes, panels, strict=True):
             for (setting, n_jobs), (x, y) in lines_of(tables[table], name).items():
                 color, line, marker = STYLES[setting]
                 face = color if n_jobs == 1 else "white"  # markers of more threads are open
                 label = setting + several * (f", {n_jobs} thread" + "s" * (n_jobs > 1))
                 axis.plot(x, y, color=color, linestyle=line, marker=marker, markerfacecolor=face, label=label)
-            axis.set(xlabel=x_label, ylabel=y_label)
+            axis.set(title=title, xlabel=x_label, ylabel=y_label)
             if base:
                 axis.set_xscale("log", base=base)
                 axis.xaxis.set_minor_locator(NullLocator())

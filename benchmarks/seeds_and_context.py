@@ -63,19 +63,21 @@ def draw(found, path):
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
-    styles = ["o-", "s--", "^:", "D-.", "v-", "P--"]
+    lines_of_tables = ["-", "--", ":", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 3))]
+    styles = [{"marker": marker, "linestyle": line} for marker, line in zip("os^DvP", lines_of_tables, strict=True)]
     with plt.style.context(["default", STYLE]):
-        figure, axes = plt.subplots(len(found), 1, figsize=(4.8, 2.9 * len(found) + 0.8), sharex=True, sharey=True)
+        figure, axes = plt.subplots(len(found), 1, figsize=(4.8, 3.1 * len(found) + 0.8), sharey=True)
         for axis, (setting, lines) in zip(axes, found.items(), strict=True):
             without = lines["user, item"][0]
             for style, (table, values) in zip(styles, lines.items(), strict=True):
-                axis.plot(SEEDS, 100 * (np.array(values) / without - 1), style, label=table)
+                axis.plot(SEEDS, 100 * (np.array(values) / without - 1), label=table, **style)
             axis.axhline(0, color="black", linewidth=0.8, zorder=1)
             axis.set(title=f"{setting}\n(0 is a test RMSE of {without:.4f})", ylabel="change of RMSE (%)", xscale="log")
             axis.set_xticks(SEEDS, map(str, SEEDS))
             axis.minorticks_off()
-        axes[-1].set_xlabel("models with different seeds in the mean")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, title="columns of X")
+            axis.set_xlabel("models with different seeds in the mean")
+        kw = {"ncols": 2, "title": "columns of X", "handlelength": 3.5}
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", **kw)
         figure.savefig(path, metadata={"Date": None})
 
 

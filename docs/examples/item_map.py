@@ -35,7 +35,8 @@ print(f"{len(ratings.target)} ratings of {len(titles)} films, such as {titles[0]
 # ------------
 # Each point is a film. The labels are the films farthest from the center, because they
 # say the most about the two directions. Genres form groups around the center: the model
-# has found them in the ratings alone. A dark point is a film that all users like.
+# has found them in the ratings alone. The color is the bias of a film: a dark point is
+# a film that all users like.
 
 model = MatrixFactorizationRegressor(rank=2, random_state=0)
 model.fit(ratings.data, ratings.target)
@@ -47,9 +48,7 @@ ItemMapDisplay.from_estimator(model, labels=titles, n_labels=14)
 # With ``X_train``, the films with the most ratings get a label. A label that would
 # cover another one is moved or left out. The note above the map says how many fit.
 
-ItemMapDisplay.from_estimator(
-    model, X_train=ratings.data, labels=titles, n_labels=30, colorbar=False
-)
+ItemMapDisplay.from_estimator(model, X_train=ratings.data, labels=titles, n_labels=20)
 plt.show()
 
 # %%

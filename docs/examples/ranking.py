@@ -54,21 +54,22 @@ for train, test in split.split(X):
 # Compare
 # -------
 # NDCG@10 is high if held-out items come first in the list. Recall@10 is the share of
-# the held-out items that are in the list. Large points are means, and the small
-# points beside them are four random splits.
+# the held-out items that are in the list. Large points are means. Beside them are the
+# four random splits, as small points.
 
 axes = plt.subplots(layout="constrained")[1]
-for name, style in [("most popular", "C1s"), ("ranker", "C0o")]:
-    scores = found[name]
-    means = np.mean(scores, axis=0)
+for name, style, start in [("most popular", "C1s", -0.35), ("ranker", "C0o", 0.07)]:
+    means = np.mean(found[name], axis=0)
     print(f"{name:12}  NDCG@10 {means[0]:.3f}  recall@10 {means[1]:.3f}")
-    places = np.arange(2) + (0.12 if name == "ranker" else -0.12)
-    axes.plot(places + 0.08, np.transpose(scores), style, ms=4)
-    axes.plot(places, means, style, ms=10, mec="black", label=name)
+    places = np.arange(2) + start
+    for number, scores in enumerate(found[name], start=1):
+        axes.plot(places + 0.03 + 0.06 * number, scores, style, ms=6, mfc="white")
+    axes.plot(places, means, style, ms=10, label=f"{name}, mean")
+axes.plot([], [], "ko", ms=6, mfc="white", label="one split")
 axes.set_xticks([0, 1], ["NDCG@10", "recall@10"])
 axes.set(xlim=(-0.6, 1.6), ylabel="mean of users")
-axes.set_ylim(0, 1.5 * np.max([*found.values()]))
-axes.legend(loc="upper center", ncols=2)
+axes.set_ylim(0, 1.7 * np.max([*found.values()]))
+axes.legend(loc="upper left")
 plt.show()
 
 # %%

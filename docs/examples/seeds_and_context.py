@@ -63,24 +63,28 @@ for model_name, model in models.items():
         print(f"{model_name:18}  {choice:10}  test RMSE {mean:.4f}")
 
 # %%
-# The season lowers the error. The weekday does not lower it, and raises it only a
-# little. Four seeds hardly differ from one here. On MovieLens 100K, the mean of eight
-# seeds lowers the error by 0.5 %, more than any context column. Large points are means,
-# and the small points beside them are the five folds.
+# The figure shows the change of the RMSE of each fold, against one model of user and
+# item. The numbers are means. The season lowers the error. The weekday does not lower
+# it, and raises it only a little. Four seeds hardly differ from one here: with the same
+# columns, their points are equal within the spread of the folds. On MovieLens 100K, the
+# mean of eight seeds lowers the error by 0.3 %, more than any context column.
 
 axes = plt.subplots(layout="constrained")[1]
-for model_name, marker, color, shift in [
-    ("one model", "s", "C1", -0.12),
-    ("mean of four seeds", "o", "C0", 0.12),
+base = np.array(found["one model", "user, item"])
+for model_name, style, start in [
+    ("one model", "C1s", -0.36),
+    ("mean of four seeds", "C0o", 0.08),
 ]:
-    scores = np.array([found[model_name, choice] for choice in CHOICES])
-    places = np.arange(len(CHOICES)) + shift
-    axes.plot(places + 0.07, scores, marker, color=color, ms=3)
-    means = scores.mean(axis=1)
-    axes.plot(places, means, marker, color=color, ms=9, mec="black", label=model_name)
+    for place, choice in enumerate(CHOICES):
+        changes = 100 * (np.array(found[model_name, choice]) / base - 1)
+        label = f"{model_name}, five folds" if place == 0 else None
+        at = place + start + 0.07 * np.arange(5)
+        axes.plot(at, changes, style, ms=6, mfc="white", label=label)
+        mean, top = f"{changes.mean():+.1f}", changes.max() + 1
+        axes.text(at.mean(), top, mean, ha="center", va="bottom")
+axes.axhline(0, color="black", linewidth=0.8, zorder=1)
 axes.set_xticks(range(len(CHOICES)), CHOICES)
-axes.set(xlim=(-0.6, 2.6), ylabel="test RMSE")
-axes.set_ylim(0, 1.4 * max(map(max, found.values())))
+axes.set(xlim=(-0.6, 2.6), ylim=(-25, 15), ylabel="change of test RMSE (%)")
 axes.legend(loc="upper right")
 plt.show()
 

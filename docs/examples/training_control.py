@@ -48,8 +48,8 @@ def plot_losses(axes, name, values):
         epochs = np.arange(1, 31)
         axes.plot(epochs, model.loss_curve_, style, markevery=4, label=f"{value}")
         print(f"{name}={value}: test RMSE {rmse:.3f}")
-    axes.set(ylim=(0, 0.75), ylabel="training loss")
-    axes.legend(title=name, loc="upper right", ncols=2)
+    axes.set(title=name, ylim=(0, 0.75), xlabel="epoch", ylabel="training loss")
+    axes.legend(loc="upper right", ncols=2)
 
 
 # %%
@@ -59,12 +59,11 @@ def plot_losses(axes, name, values):
 # the rate falls from epoch to epoch. ``alpha`` is the penalty. The training loss grows
 # with it. The test error first falls, and grows if the penalty is too strong.
 
-figure = plt.figure(figsize=(4.8, 8.4), layout="constrained")
-panels = figure.subplots(3, 1, sharex=True)
+figure = plt.figure(figsize=(4.8, 9.2), layout="constrained")
+panels = figure.subplots(3, 1)
 plot_losses(panels[0], "learning_rate", [0.01, 0.1, 1.0, 10.0])
 plot_losses(panels[1], "schedule", ["linear", "constant", "invscaling"])
 plot_losses(panels[2], "alpha", [0.0, 0.02, 0.08, 0.3])
-panels[2].set_xlabel("epoch")
 
 # %%
 # Number of epochs
@@ -73,6 +72,7 @@ panels[2].set_xlabel("epoch")
 # with more epochs, even with this low penalty. Early stopping chooses the number of
 # epochs with held-out ratings. ``tol`` looks at the training loss only.
 
+# sphinx_gallery_thumbnail_number = 2
 lengths = [2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64]
 scores = [fit(max_iter=length)[1] for length in lengths]
 stops = {
@@ -81,10 +81,12 @@ stops = {
 }
 axes = plt.subplots(layout="constrained")[1]
 axes.plot(lengths, scores, "o-", label="max_iter")
-for (label, parameters), marker in zip(stops.items(), "s^", strict=True):
+for (label, parameters), style in zip(stops.items(), ["C1s", "C2^"], strict=True):
     model, rmse = fit(max_iter=200, **parameters)
-    axes.plot(model.n_iter_, rmse, marker, ms=9, mec="black", label=label)
+    axes.plot(model.n_iter_, rmse, style, ms=12, mfc="none", mew=2, label=label)
     print(f"{label}: {model.n_iter_} epochs, test RMSE {rmse:.3f}")
+axes.set_xscale("log", base=2)
+axes.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"])
 axes.set(xlabel="epochs", ylabel="test RMSE", ylim=(0.8, 1.1))
 axes.legend(loc="upper left")
 plt.show()

@@ -56,7 +56,14 @@ static uint32_t hash_row(int n_fields, const int32_t *row, uint64_t seed)
     return (uint32_t)h;
 }
 
-/* The data that the order compares if hashes are equal. */
+/* The band and the upper bits of the hash. Without bands, it is the hash. */
+static uint32_t order_key(int n_fields, const int32_t *row, uint64_t seed, grid_bands bands)
+{
+    const uint32_t hash = hash_row(n_fields, row, seed);
+    return bands.shift ? (uint32_t)(row[bands.field] / bands.n_rows) << (32 - bands.shift) | hash >> bands.shift : hash;
+}
+
+/* The data that the order compares if keys are equal. */
 typedef struct {
     int n_fields;
     const int32_t *index;
@@ -73,7 +80,7 @@ static int compare_ids(const rows_of_block *rows, uint64_t a, uint64_t b)
     return 0;
 }
 
-/* a and b have the hash in the upper half and the place in the lower half */
+/* a and b have the key in the upper half and the place in the lower half */
 static int before(const rows_of_block *rows, uint64_t a, uint64_t b)
 {
     if (a >> 32 != b >> 32)
@@ -161,8 +168,8 @@ size_t grid_order_scratch(ptrdiff_t n, int n_fields)
     return (size_t)n * (sizeof(uint64_t) + (n_fields > 2 ? n_fields : 2) * sizeof(int32_t));
 }
 
-ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, double *values, double *weights,
-                     void *scratch)
+ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, grid_bands bands, int32_t *index, double *values,
+                     double *weights, void *scratch)
 {
     if (n == 0)
         return 0;
@@ -172,7 +179,7 @@ ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, d
     while (bits < 32 && (ptrdiff_t)1 << (bits - 4) < n)
         bits++;
     for (ptrdiff_t r = 0; r < n; r++)
-        keys[r] = (uint64_t)hash_row(n_fields, index + r * n_fields, seed) << 32 | (uint32_t)r;
+        keys[r] = (uint64_t)order_key(n_fields, index + r * n_fields, seed, bands) << 32 | (uint32_t)r;
     uint64_t *sorted = radix_sort(n, bits, keys, other);
     ptrdiff_t n_equal = 0;
     for (ptrdiff_t start = 0, end; start < n; start = end) {

@@ -38,11 +38,19 @@ ptrdiff_t grid_scatter(ptrdiff_t n, int n_fields, const int32_t *const *codes, c
 /* Bytes of scratch for grid_order. */
 size_t grid_order_scratch(ptrdiff_t n, int n_fields);
 
-/* Sorts a block by a hash of the indices, and ratings with the same indices by value and weight. The order is
- * pseudo-random, and depends only on the set of ratings. Returns how many ratings equal the previous rating in indices and
- * value. */
-ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, double *values, double *weights,
-                     void *scratch);
+/* Bands of a field: runs of `n_rows` rows. The ratings of a block are visited one band after another, so that the rows of a
+ * band stay in the cache. */
+typedef struct {
+    int field;
+    int32_t n_rows;
+    int shift; /* the numbers of all bands fit into so many bits; 0 to 31 */
+} grid_bands;
+
+/* Sorts a block by band, then by a hash of the indices, and ratings with the same indices by value and weight. The order
+ * within a band is pseudo-random, and depends only on the set of ratings. Returns how many ratings equal the previous rating
+ * in indices and value. */
+ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, grid_bands bands, int32_t *index, double *values,
+                     double *weights, void *scratch);
 
 /* Merges adjacent ratings with equal indices and value, and adds their weights. Returns the number of ratings that remain,
  * at the front. */

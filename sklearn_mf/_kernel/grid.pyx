@@ -28,9 +28,14 @@ cdef extern from "grid.h" nogil:
                            const double *weights, double weight_scale, const grid_place *users,
                            const grid_place *items, const int64_t *offset, int32_t n_user_groups, int32_t n_groups,
                            int64_t n_out, int64_t *next, int32_t *index, double *values_out, double *weights_out)
+    ctypedef struct grid_bands:
+        int field
+        int32_t n_rows
+        int shift
+
     size_t grid_order_scratch(ptrdiff_t n, int n_fields)
-    ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, int32_t *index, double *values, double *weights,
-                         void *scratch)
+    ptrdiff_t grid_order(ptrdiff_t n, int n_fields, uint64_t seed, grid_bands bands, int32_t *index, double *values,
+                         double *weights, void *scratch)
     ptrdiff_t grid_merge(ptrdiff_t n, int n_fields, int32_t *index, double *values, double *weights)
     ptrdiff_t grid_number(ptrdiff_t n, int n_fields, int32_t *index, const double *weights, int32_t *context_rows,
                           double *row_weights, int32_t *number)
@@ -209,8 +214,14 @@ cdef class RatingBlocks:
             raise IndexError(f"There is no block {block} among {self.block_start.shape[0] - 1}.")
         return self.block_start[block + 1] - self.block_start[block]
 
-    def order(self, const int64_t[::1] blocks, uint64_t seed):
-        """Put blocks into canonical order; return how many ratings equal the previous rating."""
+    def order(self, const int64_t[::1] blocks, uint64_t seed, bands):
+        """Put blocks into canonical order; return how many ratings equal the previous rating.
+
+        ``bands`` (Bands) has ``field``, ``n_rows`` and ``n_bands``: blocks are sorted by bands first.
+        """
+        if not (0 <= bands.field < self.n_fields and bands.n_rows > 0 and bands.n_bands > 0):
+            raise ValueError(f"There are no such bands of {self.n_fields} fields: {bands}.")
+        cdef grid_bands of_rows = grid_bands(bands.field, bands.n_rows, (bands.n_bands - 1).bit_length())
         cdef ptrdiff_t largest = 0, n_equal = 0, t, lo, n
         for t in range(blocks.shape[0]):
             largest = max(largest, self.size_of(blocks[t]))
@@ -222,7 +233,7 @@ cdef class RatingBlocks:
                 lo = self.block_start[blocks[t]]
                 n = self.block_start[blocks[t] + 1] - lo
                 if n:
-                    n_equal += grid_order(n, self.n_fields, seed, &self.index[lo, 0], &self.values[lo],
+                    n_equal += grid_order(n, self.n_fields, seed, of_rows, &self.index[lo, 0], &self.values[lo],
                                           &self.weights[lo] if self.weights is not None else NULL, scratch)
         free(scratch)
         return n_equal

@@ -18,7 +18,14 @@ from itertools import pairwise
 import numpy as np
 
 from sklearn_mf._kernel.grid import RatingBlocks, RatingPartitioner
-from sklearn_mf._training.layout import GridLayout, assign_groups, choose_n_groups, choose_n_sections
+from sklearn_mf._training.layout import (
+    Bands,
+    GridLayout,
+    assign_groups,
+    choose_bands,
+    choose_n_groups,
+    choose_n_sections,
+)
 from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import chunks
 
@@ -155,7 +162,8 @@ def canonical_ratings(
         P = n_groups or choose_n_groups(n_rows, *n_levels[:2], rank)
         n_sections = choose_n_sections(n_rows, *n_levels[:2], P)
         layout = assign_groups(n_levels, permutations, P, n_sections, shard)
-        ratings, n_equal = _scatter_ratings(_to_their_shards(coded, layout, shard), layout, seed, scale, shard)
+        bands = choose_bands(*n_levels[:2], P, rank)
+        ratings, n_equal = _scatter_ratings(_to_their_shards(coded, layout, shard), layout, bands, seed, scale, shard)
         n_rows = int(shard.gather(np.array([len(ratings.values) - n_equal])).sum())
         # Merged and repeated ratings must give the same numbers of groups and sections.
         P = n_groups or choose_n_groups(n_rows, *n_levels[:2], rank)
@@ -244,7 +252,7 @@ def _to_their_shards(coded: CodedRatings, layout: GridLayout, shard: Shard) -> C
 
 
 def _scatter_ratings(
-    coded: CodedRatings, layout: GridLayout, seed: int, scale: float, shard: Shard
+    coded: CodedRatings, layout: GridLayout, bands: Bands, seed: int, scale: float, shard: Shard
 ) -> tuple[Ratings, int]:
     """Scatter ratings to their blocks, and sort each block. Return them, and how many equal the previous rating."""
     weights, n_blocks, threads = coded.weights, len(layout.own_groups) * layout.n_groups, shard.threads
@@ -282,7 +290,7 @@ def _scatter_ratings(
         partitioner.scatter(piece.start, piece.stop, values, part(weights, piece), scale, next_place[task], blocks)
 
     threads.map(scatter, range(len(pieces)))
-    n_equal = threads.map(lambda of_group: blocks.order(of_group, seed), layout.blocks_of_users)
+    n_equal = threads.map(lambda of_group: blocks.order(of_group, seed, bands), layout.blocks_of_users)
     return ratings, sum(n_equal)
 
 

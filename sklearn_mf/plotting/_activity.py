@@ -21,6 +21,7 @@ from sklearn_mf.plotting._shared import (
     merge_style,
     require_matplotlib,
     root_mean_square,
+    settle_layout,
     small_font_size,
     widen,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _MAX_BAR_HEIGHT = 0.2  # height of the highest bar, as a share of the panel
-_ROOM_FOR_BARS = 0.32  # height of bars and the numbers above them, as a share of the panel
+_GAP_ABOVE_NUMBERS = 8.0  # pixels between the numbers above the bars and the errors
 
 
 class _Bin(NamedTuple):
@@ -256,9 +257,10 @@ class ErrorByActivityDisplay:
             self.axes_[number].set_xlabel(f"Training ratings\nof the {kind}")
         self.axes_[0].set_ylabel("RMSE")
         self._set_up_count_axes(tables, is_labeled=[ax is not None, True])
-        self._set_limits(tables)
-        if not {"fontsize", "size"} & set(text_kw or {}):
+        settle_layout(self.ax_)
+        if not {"fontsize", "size", "rotation"} & set(text_kw or {}):
             self._set_numbers_apart()
+        self._set_limits(tables)
         return self
 
     def _make_bins(self, counts: np.ndarray, bins: Literal["log"] | int | Sequence[int]) -> list[_Bin]:
@@ -334,20 +336,27 @@ class ErrorByActivityDisplay:
         low, high = widen(ends.min(), ends.max())
         span = (high - low) or 1.0
         low, high = low - 0.08 * span, high + 0.08 * span
-        low = high - (high - low) / (1 - _ROOM_FOR_BARS)
+        low = high - (high - low) / (1 - self._room_for_bars())
         for ax in self.axes_:
             ax.set_ylim(low, high)
         kw: dict[str, Any] = {"handles": self.lines_[:1], "loc": ["upper right", "upper left"]}
         add_legend(self.ax_, kw, None, boxes_of_legend)
         self.axes_[1].set_ylim(self.ax_.get_ylim())
 
+    def _room_for_bars(self) -> float:
+        """Compute the height of bars and the numbers above them, as a share of the panel."""
+        height = max(text.get_window_extent().height for text in itertools.chain(*self.text_))
+        return _MAX_BAR_HEIGHT + (height + _GAP_ABOVE_NUMBERS) / min(ax.get_window_extent().height for ax in self.axes_)
+
     def _set_numbers_apart(self) -> None:
-        """Use a smaller font for the numbers of ratings if bins are narrow. It is the same in both panels."""
-        scale = 1.0
-        for ax, texts in zip(self.axes_, self.text_, strict=True):
-            room = 0.85 * ax.get_window_extent().width / np.ptp(ax.get_xlim())
-            scale = min(scale, room / max(text.get_window_extent().width for text in texts))
-        for text in itertools.chain(*self.text_):
+        """Turn the numbers of ratings if bins are narrow, and shrink them if that is not enough."""
+        texts = list(itertools.chain(*self.text_))
+        room = 0.85 * min(ax.get_window_extent().width / np.ptp(ax.get_xlim()) for ax in self.axes_)
+        if max(text.get_window_extent().width for text in texts) > room:
+            for text in texts:
+                text.set_rotation(90)
+        scale = min(1.0, room / max(text.get_window_extent().width for text in texts))
+        for text in texts:
             text.set_fontsize(scale * float(text.get_fontsize()))
 
 

@@ -42,7 +42,7 @@ _STYLES = {
     "by_item_": ("s", "C1", "By item"),
     "by_user_": ("^", "C2", "By user"),
 }
-_APART = 1.5  # percent of the ratings: so that intervals of different tables do not overlap
+_APART = 4.5  # percent of the ratings: so that points of different tables do not overlap
 _LEAST_SPAN_OF_SHARES = 40  # percent: so that a difference of one percent looks small
 
 
@@ -57,8 +57,8 @@ class IntervalDisplay:
     The right panel shows the share of ratings in the interval :math:`\hat y \pm z \sigma`, where z is the quantile of
     the normal distribution for ``confidence``. The dashed line is ``confidence``. The solid line is the share over
     all ratings. Points are the shares by predicted deviation. With training data, there are also points by the number
-    of training ratings of the item and of the user. Each point is in the middle of its bin. The vertical axis spans at
-    least 40 percent, so small differences look small.
+    of training ratings of the item and of the user. Each point is near the middle of its bin. The vertical axis spans
+    at least 40 percent, so small differences look small.
 
     Vertical lines are approximate 95 % intervals. They assume that errors are independent. Intervals of the RMSE
     are computed as in :class:`ErrorByActivityDisplay`. Intervals of shares are Wilson intervals [1]_.
@@ -426,7 +426,8 @@ class IntervalDisplay:
             table = getattr(self, name)
             shares, n_ratings = table.coverage, table.n_ratings
             low, high = _wilson_interval(shares, n_ratings)
-            x = 100 * (np.cumsum(n_ratings) - n_ratings / 2) / n_ratings.sum() + _APART * (place - (len(names) - 1) / 2)
+            apart = min(_APART, 22.5 / self.n_bins)
+            x = 100 * (np.cumsum(n_ratings) - n_ratings / 2) / n_ratings.sum() + apart * (place - (len(names) - 1) / 2)
             self._plot_points(ax, name, (x, 100 * shares), 100 * np.abs([shares - low, high - shares]), errorbar_kw)
             boxes.append(np.column_stack([x, 100 * low, x, 100 * high]))
         ax.set(xlim=(0, 100), xticks=(0, 50, 100), ylabel=f"In the {asked} interval (%)")

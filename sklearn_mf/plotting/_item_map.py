@@ -20,7 +20,7 @@ from sklearn_mf.plotting._shared import (
     check_whole_number,
     find_fitted_model,
     ink_color,
-    luma,
+    is_light,
     make_axes_if_none,
     merge_style,
     require_matplotlib,
@@ -317,7 +317,7 @@ class ItemMapDisplay:
         is_colored = not {"c", "color", "facecolor"} & set(given)
         has_biases = is_colored and self.biases is not None and np.ptp(self.biases) > 0
         if has_biases:
-            kw |= {"c": self.biases, "cmap": "YlGnBu" if luma(background_color(ax)) > 0.5 else "YlGnBu_r"}
+            kw |= {"c": self.biases, "cmap": "YlGnBu" if is_light(background_color(ax)) else "YlGnBu_r"}
         elif is_colored:
             kw["facecolor"] = ink_color(ax, 0.4)
         self.scatter_ = ax.scatter(*self.coordinates.T, **merge_style(kw, given, PathCollection))

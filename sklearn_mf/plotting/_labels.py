@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
 
 # Distances are in typographic points.
-_GAPS = (1.5, 11.0, 23.0)  # between a label and its ring, tried in turn; from the second on with a line
+_GAPS = (1.5, 8.0, 15.0, 23.0, 32.0, 42.0)  # between a label and its ring; from the second on with a line
 _STEP_OF_GRID = 6.0  # between places anywhere in the axes
 _CROWD_RADIUS = 18.0  # around a point
 _MAX_NEIGHBORS = 3  # in this radius; more leave no place for labels close by
@@ -32,8 +32,10 @@ _MARGIN_OF_RING = 5.0  # between a label without a line and rings of other point
 _START_OF_LINE = 8.0  # from the start of a line: there it may cross rings of other points
 _MARGIN_OF_LINE = 1.0  # between a line and labels or rings of other points
 _MAX_GRID_PLACES = 1_000  # number of cheapest places of the grid that are checked
-_MAX_COMPARED_PLACES = 40  # number of cheapest free places for which covered points are counted
-_WEIGHT_OF_RING = 20.0  # cost of covering a point that gets a label, if covering another point costs 1
+_MAX_COMPARED_PLACES = 150  # number of cheapest free places for which covered points are counted
+_HALO = 1.0  # width of the rim around letters, which hides points too
+_COST_OF_GAP = 0.04  # for each point of a gap, if covering a point of the map costs 1
+_WEIGHT_OF_RING = 20.0  # cost of covering a point that gets a label
 
 
 def shorten(text: str, width: int) -> str:
@@ -59,9 +61,9 @@ def place_labels(
     """Write ``texts`` beside ``points[labeled]``, in this order, and leave out those without a free place.
 
     This is a greedy search over a fixed list of places, as in Christensen, Marks and Shieber (1995). A place is free if
-    it is inside the axes and covers no label, line or ring of an earlier label. The label gets the nearest free place.
-    Of equally near places, it gets the one that covers the fewest points. With ``asked``, labels cover none of the
-    points in ``labeled``, and may go anywhere in the axes. ``radii`` are the radii of the rings. Returns the
+    it is inside the axes and covers no label, line or ring of an earlier label. The label gets the free place that
+    covers the fewest points; a near place may cover one or two more than a far one. With ``asked``, labels cover none
+    of the points in ``labeled``, and may go anywhere in the axes. ``radii`` are the radii of the rings. Returns the
     placed labels by row of ``points``. The search uses pixels, so it is right only for the current size of the figure.
     """
     settle_layout(ax)
@@ -102,6 +104,7 @@ class _FreePlaces:
         self.centers = ax.transData.transform(points)
         self.radii = self.pixels_per_point * radii
         self.rings = make_squares(self.centers, self.radii[:, None])
+        self.marks = make_squares(self.centers, 0.7 * self.radii[:, None])  # a point fills so much of its ring
         self.weights = np.ones(len(points))
         self.weights[labeled] = _WEIGHT_OF_RING
         self.asked = asked
@@ -113,10 +116,7 @@ class _FreePlaces:
         others = [other for other in self.ringed if other != row]
         box, has_line = None, True
         if not self._is_in_crowd(row, others) and (self.asked or not self._is_hidden(row)):
-            for gap in _GAPS:
-                box, has_line = self._find_near(row, size, others, gap), gap > _GAPS[0]
-                if box is not None:
-                    break
+            box, has_line = self._find_near(row, size, others)
         if box is None and self.asked:
             box, has_line = self._find_anywhere(row, size, others), True
         if box is None:
@@ -140,17 +140,25 @@ class _FreePlaces:
         is_covered = boxes_overlap(ring, self.boxes, self.margin).any()
         return bool(is_covered or lines_cross_boxes(self.lines, ring, 0).any())
 
-    def _find_near(self, row: int, size: np.ndarray, others: list[int], gap: float) -> np.ndarray | None:
-        """Find a place around the point, at this distance from its ring."""
+    def _find_near(self, row: int, size: np.ndarray, others: list[int]) -> tuple[np.ndarray | None, bool]:
+        """Find the cheapest place around the point. Return it and whether it needs a line."""
+        found = [self._find_at(row, size, others, gap) for gap in _GAPS]
+        places = np.vstack(found)
+        gaps = np.repeat(_GAPS, list(map(len, found)))
+        best = self._choose_cheapest(places, _COST_OF_GAP * gaps)
+        return (None, True) if best is None else (places[best], bool(gaps[best] > _GAPS[0]))
+
+    def _find_at(self, row: int, size: np.ndarray, others: list[int], gap: float) -> np.ndarray:
+        """Find all free places around the point, at this distance from its ring."""
         has_line = gap > _GAPS[0]
         if not has_line and boxes_overlap(self.rings[[row]], self.boxes, self.pixels_per_point * _MARGIN_OF_RING).any():
-            return None  # another label is so near that it would seem to belong to this point
+            return np.empty((0, 4))  # another label is so near that it would seem to belong to this point
         places = make_boxes_around(self.centers[row], size, self.radii[row] + self.pixels_per_point * gap)
         places = places[self._are_free(places, others, _MARGIN_OF_LABEL if has_line else _MARGIN_OF_RING)]
         if has_line:
             lines = make_lines(self.centers[row], places)
             places = places[~self._cross_labels(lines) & ~self._cross_lines_or_rings(lines, row, others)]
-        return self._choose_cheapest(places, np.zeros(len(places)))
+        return places
 
     def _find_anywhere(self, row: int, size: np.ndarray, others: list[int]) -> np.ndarray | None:
         """Find a place that is near and looks small from the point, so that labels of its neighbors fit, too."""
@@ -166,7 +174,8 @@ class _FreePlaces:
         is_crossing = self._cross_lines_or_rings(lines[cheapest], row, others)
         if not is_crossing.all():
             cheapest = cheapest[~is_crossing]
-        return self._choose_cheapest(places[cheapest], costs[cheapest])
+        best = self._choose_cheapest(places[cheapest], costs[cheapest])
+        return None if best is None else places[cheapest[best]]
 
     def _are_free(self, places: np.ndarray, rows: list[int], margin_of_rings: float) -> np.ndarray:
         """Tell which places are inside the axes and cover no label, no line and no ring of these rows."""
@@ -187,10 +196,10 @@ class _FreePlaces:
         ).any(axis=1)
         return crosses_rings | np.any(lines_cross_lines(lines, self.lines), axis=1)
 
-    def _choose_cheapest(self, places: np.ndarray, costs: np.ndarray) -> np.ndarray | None:
-        """Choose the place of least cost. The weight of each covered point adds to the cost."""
+    def _choose_cheapest(self, places: np.ndarray, costs: np.ndarray) -> int | None:
+        """Choose the number of the place of least cost. The weight of each covered point adds to the cost."""
         if not len(places):
             return None
         cheapest = np.argsort(costs, kind="stable")[:_MAX_COMPARED_PLACES]
-        covered = boxes_overlap(places[cheapest], make_squares(self.centers, 0), 0) @ self.weights
-        return places[cheapest[np.argmin(costs[cheapest] + covered)]]
+        covered = boxes_overlap(places[cheapest], self.marks, self.pixels_per_point * _HALO) @ self.weights
+        return int(cheapest[np.argmin(costs[cheapest] + covered)])

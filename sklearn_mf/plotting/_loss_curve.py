@@ -13,6 +13,7 @@ from sklearn_mf.plotting._shared import (
     make_axes_if_none,
     merge_style,
     require_matplotlib,
+    text_color,
     widen,
 )
 
@@ -206,8 +207,8 @@ class LossCurveDisplay:
             textcoords="offset points",
             ha="right" if is_late else "left",
         )
-        twin.set_ylabel("Validation score", color=color)
-        self.ax_.yaxis.label.set_color(self.line_.get_color())
+        twin.set_ylabel("Validation score", color=text_color(self.ax_, color))
+        self.ax_.yaxis.label.set_color(text_color(self.ax_, self.line_.get_color()))
         for ax in (self.ax_, twin):
             low, high = widen(*ax.get_ylim())
             ax.set_ylim(low, high + _HEADROOM * (high - low))

@@ -22,7 +22,7 @@ from sklearn_mf.plotting._shared import (
     as_floats,
     as_list,
     ink_color,
-    luma,
+    is_light,
     make_axes_if_none,
     merge_style,
     require_matplotlib,
@@ -459,9 +459,9 @@ class SearchHeatMapDisplay:
         return np.array(self.ax_.get_window_extent().size) / (n_x, n_y)
 
     def _contrasting_color(self, cell: tuple[int, ...]) -> str:
-        """Choose black or white, whichever is easier to read on the cell, also when it is printed in gray."""
+        """Choose black or white, whichever has more contrast with the color of the cell."""
         cells: Any = self.im_
-        return "black" if luma(cells.cmap(cells.norm(self.scores[cell]))[:3]) > 0.45 else "white"
+        return "black" if is_light(cells.cmap(cells.norm(self.scores[cell]))[:3]) else "white"
 
     def _choose_format(self) -> str:
         """Choose enough decimals for a hundredth of the range of the scores."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LEAST_SPAN = 0.1
 _GAP_OF_LEGEND = 6.0  # pixels between a legend and the data
 _MOST_ROOM_FOR_LEGEND = 0.6  # of the height of the axes
+_LEAST_CONTRAST_OF_TEXT = 4.5  # level AA of WCAG 2.2
 
 # Properties that set other properties. If the caller gives one, the others get no defaults.
 _PROPERTIES_SET_BY = {"color": ("edgecolor", "facecolor"), "fontproperties": ("fontsize", "fontweight")}
@@ -71,7 +72,7 @@ def small_font_size() -> float:
     """Return the font size, in points, where there are many texts: smaller than other text, but still readable."""
     import matplotlib as mpl
 
-    return max(0.8 * mpl.rcParams["font.size"], 6.0)
+    return max(0.85 * mpl.rcParams["font.size"], 6.0)
 
 
 def widen(low: float, high: float) -> tuple[float, float]:
@@ -160,9 +161,27 @@ def ink_color(ax: Axes, share: float = 1.0) -> tuple[float, ...]:
     return tuple(share * np.array(to_rgb(mpl.rcParams["text.color"])) + (1 - share) * background_color(ax))
 
 
-def luma(rgb: ArrayLike) -> float:
-    """Compute how light a color is in gray print, from 0 to 1, by ITU-R BT.601."""
-    return float(np.dot(rgb, [0.299, 0.587, 0.114]))
+def is_light(rgb: ArrayLike) -> bool:
+    """Tell whether black text has more contrast than white text on this color."""
+    return _contrast(rgb, np.zeros(3)) > _contrast(rgb, np.ones(3))
+
+
+def text_color(ax: Axes, color: Any) -> tuple[float, ...]:
+    """Mix a color with the color of text, just so much that text has enough contrast with the background."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_rgb
+
+    rgb, ink, behind = np.array(to_rgb(color)), np.array(to_rgb(mpl.rcParams["text.color"])), background_color(ax)
+    mixed = [(1 - share) * rgb + share * ink for share in np.linspace(0, 1, 21)]
+    return tuple(next((mix for mix in mixed if _contrast(mix, behind) >= _LEAST_CONTRAST_OF_TEXT), ink))
+
+
+def _contrast(rgb: ArrayLike, other: ArrayLike) -> float:
+    """Compute the contrast of two colors, from 1 to 21, by WCAG 2.2."""
+    colors = np.array([rgb, other])
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    dark, light = np.sort(linear @ [0.2126, 0.7152, 0.0722])
+    return float((light + 0.05) / (dark + 0.05))
 
 
 def find_fitted_model(estimator: Any, attributes: tuple[str, ...], display: str) -> Any:

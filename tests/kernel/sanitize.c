@@ -87,7 +87,7 @@ static double run(int m, int rank, int weighted, int centered, int ends, sgd_los
         int32_t *rows = index + lo * m;
         double *block_weights = weighted ? w + lo : NULL;
         void *scratch = take(grid_order_scratch(size, m));
-        grid_order(size, m, 7, rows, y + lo, block_weights, scratch);
+        grid_order(size, m, 7, (grid_bands){b % 2, 3, b % 3 ? 5 : 0}, rows, y + lo, block_weights, scratch);
         free(scratch);
         if (block_weights) { /* what is merged is put back as it was, apart */
             int32_t *merged = take(size * m * sizeof(int32_t));

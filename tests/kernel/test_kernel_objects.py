@@ -21,7 +21,7 @@ from sklearn_mf._kernel.selection import TileSelector, best
 from sklearn_mf._kernel.sgd import SGDKernel, UpdateRule, predict
 
 from sklearn_mf._prediction.top_items import Excluded
-from sklearn_mf._training.layout import assign_groups
+from sklearn_mf._training.layout import Bands, assign_groups
 
 
 def shorter(array):
@@ -203,9 +203,12 @@ def test_rating_blocks_refuse_what_does_not_fit():
         RatingBlocks(index, values[:9], None, np.array([0, 10]))
     with pytest.raises(ValueError, match="the same length"):
         RatingBlocks(index, values, values[:9], np.array([0, 10]))
-    for method in (lambda b: b.order(np.array([1]), 0), lambda b: b.order(np.array([-1]), 0)):
+    for block in (1, -1):
         with pytest.raises(IndexError, match="There is no block"):
-            method(blocks(index))
+            blocks(index).order(np.array([block]), 0, Bands(0, 1, 1))
+    for bands in (Bands(2, 1, 1), Bands(-1, 1, 1), Bands(0, 0, 1), Bands(0, 1, 0)):
+        with pytest.raises(ValueError, match="no such bands"):
+            blocks(index).order(np.array([0]), 0, bands)
 
 
 def test_rating_blocks_refuse_indices_beyond_the_rows():

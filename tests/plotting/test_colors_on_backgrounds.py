@@ -10,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from helpers.drawing import DRAWN, contrast, draw
 
+from sklearn_mf.plotting import LossCurveDisplay
+
 pytestmark = pytest.mark.drawing
 
 STYLES = ["default", "dark_background", "Solarize_Light2", {"figure.facecolor": "navy", "axes.facecolor": "none"}]
@@ -32,6 +34,17 @@ def assert_ink(behind, at_least, *colors):
 def halo(artist):
     (effect,) = artist.get_path_effects()
     return effect._gc["foreground"]
+
+
+@pytest.mark.parametrize("color", ["C0", "C1", "C2", "yellow", "navy"])
+def test_names_of_colored_axes_are_read(behind, color):
+    """A line may have any color. Text of the same hue gets the contrast of WCAG 2.2, as far as the style allows."""
+    kw = {"line_kw": {"color": color}, "validation_line_kw": {"color": color}}
+    display = LossCurveDisplay(loss_curve=[2, 1], validation_scores=[1, 2]).plot(**kw)
+    best = contrast(plt.rcParams["text.color"], behind)
+    for ax in (display.ax_, display.validation_ax_):
+        assert_ink(behind, min(4.5, best) - 1e-6, ax.yaxis.label.get_color())
+    assert matplotlib.colors.same_color(display.line_.get_color(), color)
 
 
 def test_labels_and_rings_of_the_map_are_seen(behind):

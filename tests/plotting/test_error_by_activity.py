@@ -123,6 +123,7 @@ def test_texts_of_the_panels_do_not_overlap(size):
     for texts in display.text_:
         boxes = [text.get_window_extent() for text in texts]
         assert min(b.x0 - a.x1 for a, b in itertools.pairwise(boxes)) > 1
+        assert min(text.get_fontsize() for text in texts) > (6.5 if size else 8)
     assert overlapping([ax.xaxis.label for ax in display.axes_]) == []
     for ax, texts, errorbars in zip(display.axes_, display.text_, display.errorbars_, strict=True):
         ends = ax.transData.transform(np.concatenate(errorbars[2][0].get_segments()))

@@ -105,7 +105,7 @@ def test_the_picture_shows_the_tables():
         for segment, share, n in zip(errorbar[2][0].get_segments(), table.coverage, table.n_ratings, strict=True):
             interval = binomtest(round(share * n), n).proportion_ci(method="wilson")
             np.testing.assert_allclose(segment[:, 1], 100 * np.array([interval.low, interval.high]), atol=0.01)
-    np.testing.assert_allclose(errorbars[0][0].get_xdata(), np.array([10, 30, 50, 70, 90]) - 1.5)
+    np.testing.assert_allclose(errorbars[0][0].get_xdata(), np.array([10, 30, 50, 70, 90]) - 4.5)
     diagonal, asked, of_all = display.lines_
     np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
     assert display.axes_[0].get_xlim() == display.axes_[0].get_ylim()
@@ -131,6 +131,8 @@ def test_the_legend_covers_no_share(size):
     assert ax.get_window_extent().padded(1).contains(legend.x1, legend.y1)
     ends = np.concatenate([bars.get_segments() for _, _, (bars,) in display.errorbars_[1:]]).reshape(-1, 2)
     assert not any(legend.contains(*end) for end in ax.transData.transform(ends))
+    heights = ax.transData.transform([[0, line.get_ydata()[0]] for line in display.lines_[1:]])[:, 1]
+    assert not any(legend.y0 < height < legend.y1 for height in heights)
     first, of_first = display.axes_[0], display.legends_[0].get_window_extent()
     ends = np.concatenate([*display.errorbars_[0][2][0].get_segments(), display.lines_[0].get_xydata()])
     assert not any(of_first.contains(*end) for end in first.transData.transform(ends))

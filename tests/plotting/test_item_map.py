@@ -221,6 +221,16 @@ def test_lines_cross_neither_labels_nor_each_other():
             assert np.hypot(*np.moveaxis(points[:, None] - other, 2, 0)).min() > 0.4
 
 
+def test_labels_hide_few_points():
+    """Where there is free room around a crowd, labels go there, with lines."""
+    coordinates = np.random.default_rng(0).normal(size=(200, 2))
+    display = draw(points_map(coordinates, [f"film {i}" for i in range(12)]).plot())
+    boxes = [Text.get_window_extent(text).padded(1) for text in display.text_]
+    points = display.ax_.transData.transform(coordinates)
+    assert len(boxes) >= 10
+    assert sum(box.contains(*point) for box in boxes for point in points) <= len(boxes) / 4
+
+
 @pytest.mark.parametrize(("n_items", "expected"), [(2_000, False), (2_001, True)])
 def test_many_points_are_pixels_in_vector_files(n_items, expected):
     display = ItemMapDisplay(

@@ -261,7 +261,7 @@ def test_numbers_are_read_in_color_and_in_gray(cmap):
     for cell, text in np.ndenumerate(display.text_):
         rgb = np.array(display.im_.cmap(display.im_.norm(scores[cell]))[:3])
         gray = np.full(3, rgb @ [0.299, 0.587, 0.114])
-        assert contrast(text.get_color(), rgb) > 3
+        assert contrast(text.get_color(), rgb) > 4.5
         assert contrast(text.get_color(), gray) > 3
 
 

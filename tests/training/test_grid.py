@@ -1,11 +1,15 @@
 """Check that the grid holds every rating once, in blocks that do not meet."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from helpers.grids import grid_of, stacked_rows
+from helpers.grids import canonical, grid_of, random_rows, stacked_rows
 from sklearn_mf._kernel.grid import BATCH
 
-from sklearn_mf._training.layout import choose_n_groups
+from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf._training import layout
+from sklearn_mf._training.layout import Bands, choose_bands, choose_n_groups
 
 
 @pytest.mark.parametrize("sizes", [(40, 30), (40, 30, 6), (40, 30, 6, 50), (3, 500), (40, 30, 2, 2, 2, 2, 2, 2, 2, 2)])
@@ -86,6 +90,47 @@ def test_number_of_groups():
     assert choose_n_groups(100_000, 1000, 500, 4096) == 11, "blocks of a few ratings cost more than cache misses"
     assert choose_n_groups(10**9, 10**7, 5, 32) == 5
     assert choose_n_groups(3_000_000, 3000, 50, 32) == 4, "ordering a block takes little memory"
+
+
+def test_number_of_bands():
+    assert choose_bands(6040, 3706, 8, 32) == Bands(0, 755, 1)
+    assert choose_bands(70_000, 10_700, 18, 32) == Bands(0, 3889, 1), "less than two bands"
+    assert choose_bands(480_000, 17_800, 30, 32) == Bands(0, 2667, 6)
+    assert choose_bands(17_800, 480_000, 30, 32) == Bands(1, 2667, 6), "the side with more rows"
+    assert choose_bands(1, 1, 1, 10**6) == Bands(0, 1, 1), "a row is never cut"
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_blocks_are_sorted_by_band(monkeypatch, weighted):
+    codes, values, weights = random_rows(3000, (40, 90), seed=1, n_values=10**6)
+    weights = weights + 1.0 if weighted else None
+    of_rows = {}
+    for n_bands in (1, 5):
+        monkeypatch.setattr("sklearn_mf._training.ratings.choose_bands", lambda *_, n=n_bands: Bands(1, -(-30 // n), n))
+        ratings = canonical([column.copy() for column in codes], values.copy(), weights, n_groups=3)
+        of_rows[n_bands] = [ratings.index[lo:hi] for lo, hi in pairwise(ratings.block_start)]
+    for whole, banded in zip(of_rows[1], of_rows[5], strict=True):
+        band = banded[:, 1] // 6
+        assert len(np.unique(band)) == 5
+        assert (np.diff(band) >= 0).all()
+        by_band = np.argsort(whole[:, 1] // 6, kind="stable")  # within a band the order is that of the hash
+        np.testing.assert_array_equal(whole[by_band], banded)
+
+
+def test_bands_keep_the_promises_of_a_fit(monkeypatch):
+    """The model does not depend on the order of rows, on threads or on repeated rows in place of a weight."""
+    codes, values, weights = random_rows(4000, (200, 100), seed=2, n_values=5)
+    X, weights = np.column_stack(codes), weights + 1.0
+    few = MatrixFactorizationRegressor(rank=8, max_iter=3, random_state=0, n_jobs=1)
+    whole = few.fit(X, values, sample_weight=weights).predict(X)
+    monkeypatch.setattr(layout, "_MAX_BYTES_OF_BAND_ROWS", 500)
+    expected = few.fit(X, values, sample_weight=weights).predict(X)
+    assert not np.array_equal(whole, expected)
+    order = np.random.default_rng(0).permutation(len(X))
+    shuffled = few.set_params(n_jobs=3).fit(X[order], values[order], sample_weight=weights[order])
+    np.testing.assert_array_equal(shuffled.predict(X), expected)
+    repeated = np.repeat(np.arange(len(X)), weights.astype(int))
+    np.testing.assert_array_equal(few.fit(X[repeated], values[repeated]).predict(X), expected)
 
 
 def test_where_integers_have_32_bits(monkeypatch):
