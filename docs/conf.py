@@ -5,6 +5,8 @@ import inspect
 import re
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx_gallery.sorting import ExplicitOrder
 
 import sklearn_mf
@@ -161,12 +163,14 @@ autosummary_context = {
     "local": {},
     "examples": [],
 }
+PATHS = {}  # of public names
 CODE_OF_EXAMPLES = "".join(
     path.read_text() for path in (HERE / "examples").glob("*.py")
 )
 for module in map(importlib.import_module, MODULES):
     for name in module.__all__:
         thing, path = getattr(module, name), f"{module.__name__}.{name}"
+        PATHS[name] = path
         if re.search(rf"\b{name}\(|\b{name}\.from_", CODE_OF_EXAMPLES):
             autosummary_context["examples"].append(path)
         if inspect.isclass(thing):
@@ -252,17 +256,64 @@ PAGES_OF_OTHERS = [
 
 def link_to_others(app, env, node, contnode):
     """Link names of other projects to their pages."""
-    from docutils.nodes import reference
-
     target = node.get("reftarget", "")
     if target == "r2_score":  # a label in a docstring that is inherited
         target = "sklearn.metrics.r2_score"
     for pattern, address in PAGES_OF_OTHERS:
         if node.get("refdomain") in ("py", "std") and re.fullmatch(pattern, target):
-            return reference(
+            return nodes.reference(
                 "", "", contnode, internal=False, refuri=address.format(target)
             )
     return None
+
+
+LINK_NO_MORE = nodes.title, nodes.reference, pending_xref
+
+
+def link_names(app, doctree):
+    """Link the first mention of a public name in each section to its page."""
+    linked = set()
+    for literal in list(doctree.findall(nodes.literal)):
+        path = PATHS.get(literal.astext().removesuffix("()"))
+        section, parent = None, literal.parent
+        while parent and not isinstance(parent, LINK_NO_MORE):
+            if section is None and isinstance(parent, nodes.section):
+                section = parent
+            parent = parent.parent
+        if not path or parent or app.env.docname == f"api/{path}":
+            continue
+        if (path, id(section)) not in linked:
+            linked.add((path, id(section)))
+            link = pending_xref(
+                refdomain="py", reftype="obj", reftarget=path, refexplicit=True
+            )
+            literal.replace_self(link)
+            link += literal
+
+
+# Where a long name may break: after a sign, unless a few letters follow, and where a word with a capital begins.
+BREAKS = re.compile(
+    r"(?<=[a-z0-9][._/(=,])(?=[A-Za-z])(?![a-z]{1,4}$)|(?<=[a-z])(?=[A-Z][a-z])"
+)
+
+
+FORMULA_AND_SIGN = re.compile(r'(<span class="math[^>]*>[^<]*</span>)([.,;:?!)]+)')
+
+
+def set_breaks(app, page, template, context, doctree):
+    """Let long names break between their words, but no line between a formula and the sign after it."""
+    names = r'(?<=<span class="pre">)[^<]{13,}|(?<=<h1>)[^<]+'
+    for part in {"body", "toc"} & context.keys():
+        context[part] = re.sub(
+            names, lambda name: BREAKS.sub("<wbr>", name[0]), context[part]
+        )
+    if "body" in context:
+        context["body"] = FORMULA_AND_SIGN.sub(
+            r'<span class="no-break">\1\2</span>', context["body"]
+        )
+    for near in (context.get("prev"), context.get("next")):
+        if near:
+            near["title"] = BREAKS.sub("<wbr>", near["title"])
 
 
 def link_to_gallery(app, docname, source):
@@ -282,5 +333,7 @@ def shorten_signature(app, what, name, obj, options, signature, returns):
 
 def setup(app):
     app.connect("source-read", link_to_gallery)
+    app.connect("doctree-read", link_names)
+    app.connect("html-page-context", set_breaks)
     app.connect("missing-reference", link_to_others)
     app.connect("autodoc-process-signature", shorten_signature)

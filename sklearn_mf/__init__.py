@@ -33,7 +33,6 @@ __all__ = [
     "save_model",
 ]
 
-# Types that a saved model contains, besides arrays, numbers and text: for skops.io.load(file, trusted=TRUSTED_TYPES).
 TRUSTED_TYPES: list[str] = [
     f"{stored.__module__}.{stored.__qualname__}"
     for stored in (
@@ -53,3 +52,19 @@ TRUSTED_TYPES: list[str] = [
         *LOSSES.values(),
     )
 ]
+"""List the types that a saved model contains, besides arrays, numbers and text.
+
+These are names, such as ``sklearn_mf._ranker.MatrixFactorizationRanker``. `skops <https://skops.readthedocs.io>`__
+loads a file only if you say which types you trust. Files of :func:`save_model` do not need this list.
+
+Examples
+--------
+>>> import skops.io
+>>> from sklearn_mf import TRUSTED_TYPES, MatrixFactorizationRanker
+>>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
+...      ["bob", "Brazil"], ["cem", "Brazil"]]
+>>> file = skops.io.dumps(MatrixFactorizationRanker(rank=2, random_state=0).fit(X))
+>>> model = skops.io.loads(file, trusted=TRUSTED_TYPES)
+>>> model.recommend(["cem"], 1)[0]
+array([['Alien']], dtype=object)
+"""

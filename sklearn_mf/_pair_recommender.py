@@ -87,7 +87,7 @@ class PairRecommender(Recommender):
             Number of items for each user, at least 1. If there are fewer candidates, all of them are returned.
 
         exclude : "seen", None, or array-like or dataframe of shape (n_pairs, 2), default="seen"
-            (user, item) pairs to leave out. "seen" leaves out the pairs of ``fit`` and ``fold_in``. None leaves out
+            (user, item) pairs to leave out. "seen" leaves out the pairs that the model has learned. None leaves out
             nothing. A table leaves out the pairs of the table only.
 
         candidates : array-like of shape (n_candidates,), default=None
@@ -124,7 +124,7 @@ class PairRecommender(Recommender):
 
         Examples
         --------
-        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> from sklearn_mf import MatrixFactorizationRanker, MostPopularRecommender
         >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
         ...      ["bob", "Brazil"], ["cem", "Brazil"]]
         >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
@@ -132,6 +132,9 @@ class PairRecommender(Recommender):
         >>> items
         array([[None, None],
                ['Alien', None]], dtype=object)
+        >>> MostPopularRecommender().fit(X).recommend(["bob", "cem"], 2)[1]
+        array([[nan, nan],
+               [ 2., nan]])
         """
         frozen, n_items = self._frozen(), check_count(n_items, "n_items")
         pairs, seen = frozen._pairs_to_leave_out(exclude)
@@ -176,13 +179,16 @@ class PairRecommender(Recommender):
 
         Examples
         --------
-        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> from sklearn_mf import MatrixFactorizationRanker, MostPopularRecommender
         >>> from sklearn_mf.datasets import make_ratings
         >>> from sklearn_mf.model_selection import PerUserShuffleSplit
         >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
         >>> train, test = next(PerUserShuffleSplit(n_splits=1, random_state=0).split(X))
-        >>> model = MatrixFactorizationRanker(rank=8, random_state=0).fit(X[train], y[train])
-        >>> 0 < model.score(X[test], y[test]) < 1
+        >>> ranker = MatrixFactorizationRanker(rank=8, random_state=0).fit(X[train], y[train])
+        >>> popular = MostPopularRecommender().fit(X[train])
+        >>> 0 < ranker.score(X[test], y[test]) < 1
+        True
+        >>> 0 < popular.score(X[test], y[test]) < 1
         True
         """
         frozen = self._frozen()

@@ -471,10 +471,11 @@ class MatrixFactorizationRanker(CallbackSupportMixin, PairRecommender, FactorRec
         return frozen._answer(question, as_frame)
 
     def explain(self, X: Any, n_items: int | None = 10) -> Bunch:
-        """Show how much each of a user's own items adds to a preference.
+        r"""Show how much each of a user's own items adds to a preference.
 
-        A user's row p solves A p = sum_j c_j q_j, where j runs over the items that the user chose. So the preference
-        for an item i is a sum over these items. The share of item j in it is c_j <q_i, A^-1 q_j> [1]_.
+        A user's row p solves :math:`A p = \sum_j c_j q_j`, where j runs over the items that the user chose. So the
+        preference for an item i is a sum over these items. The share of item j in it is
+        :math:`c_j \langle q_i, A^{-1} q_j \rangle` [1]_.
 
         Parameters
         ----------

@@ -88,7 +88,8 @@ class Recommender(WholeStates):
         Returns
         -------
         y : ndarray of shape (n_pairs,), float64
-            Predicted ratings or preferences. ``handle_unknown`` says what happens to ids that ``fit`` has not seen.
+            Predicted ratings, preferences or popularity. ``handle_unknown`` says what happens to ids that ``fit`` has
+            not seen.
 
         Raises
         ------
@@ -104,12 +105,14 @@ class Recommender(WholeStates):
 
         Examples
         --------
-        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> from sklearn_mf import MatrixFactorizationRanker, MostPopularRecommender
         >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
         ...      ["bob", "Brazil"], ["cem", "Brazil"]]
         >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
         >>> model.predict([["cem", "Alien"], ["zoe", "Brazil"]]).shape
         (2,)
+        >>> MostPopularRecommender().fit(X).predict([["cem", "Alien"], ["zoe", "Brazil"]])
+        array([2., 3.])
         """
         frozen = self._frozen()
         columns, fitted = frozen._take_fields(check_query(frozen, X)), frozen._view()
@@ -198,7 +201,7 @@ class Recommender(WholeStates):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If an item is unknown, if ``y`` or ``sample_weight`` is a single number, or as in ``fold_in`` and
+            If an item is unknown, if ``y`` or ``sample_weight`` is a single number, or as in ``fit`` and
             ``recommend``.
 
         See Also
@@ -208,12 +211,19 @@ class Recommender(WholeStates):
 
         Examples
         --------
-        >>> from sklearn_mf import MatrixFactorizationRanker
+        >>> from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
+        >>> from sklearn_mf import MostPopularRecommender
         >>> X = [["ann", "Alien"], ["ann", "Brazil"], ["bob", "Alien"],
         ...      ["bob", "Brazil"], ["cem", "Casablanca"]]
-        >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
-        >>> users, items, preferences = model.recommend_from([["dora", "Alien"]], n_items=1)
+        >>> visit = [["dora", "Alien"]]
+        >>> model = MatrixFactorizationRegressor(rank=2, random_state=0).fit(X, [5, 4, 5, 4, 1])
+        >>> users, items, ratings = model.recommend_from(visit, [5], n_items=1)
         >>> items
+        array([['Brazil']], dtype=object)
+        >>> model = MatrixFactorizationRanker(rank=2, random_state=0).fit(X)
+        >>> model.recommend_from(visit, n_items=1)[1]
+        array([['Brazil']], dtype=object)
+        >>> MostPopularRecommender().fit(X).recommend_from(visit, n_items=1)[1]
         array([['Brazil']], dtype=object)
         """
         frozen, n_items = self._frozen(), check_count(n_items, "n_items")
@@ -411,12 +421,15 @@ class FactorRecommender(Recommender):
 
         Examples
         --------
-        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
         >>> from sklearn_mf.datasets import make_ratings
         >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
-        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
-        >>> similar, cosines = model.similar_items([3, 14], 5)
+        >>> regressor = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = regressor.similar_items([3, 14], 5)
         >>> similar.shape
+        (2, 5)
+        >>> ranker = MatrixFactorizationRanker(rank=8, random_state=0).fit(X, y)
+        >>> ranker.similar_items([3, 14], 5)[0].shape
         (2, 5)
         """
         return self._find_similar(1, items, check_count(n_items, "n_items"), as_frame)
@@ -467,12 +480,15 @@ class FactorRecommender(Recommender):
 
         Examples
         --------
-        >>> from sklearn_mf import MatrixFactorizationRegressor
+        >>> from sklearn_mf import MatrixFactorizationRanker, MatrixFactorizationRegressor
         >>> from sklearn_mf.datasets import make_ratings
         >>> X, y = make_ratings(300, 100, 5_000, random_state=0, return_X_y=True)
-        >>> model = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
-        >>> similar, cosines = model.similar_users([15], 3)
+        >>> regressor = MatrixFactorizationRegressor(rank=8, random_state=0).fit(X, y)
+        >>> similar, cosines = regressor.similar_users([15], 3)
         >>> cosines.shape
+        (1, 3)
+        >>> ranker = MatrixFactorizationRanker(rank=8, random_state=0).fit(X, y)
+        >>> ranker.similar_users([15], 3)[1].shape
         (1, 3)
         """
         return self._find_similar(0, users, check_count(n_users, "n_users"), as_frame)

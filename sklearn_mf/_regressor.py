@@ -81,7 +81,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
 
     .. math::
 
-        \hat y(x) = \mu + \sum_f b_f[x_f] + \sum_{f<g} \langle V_f[x_f], V_g[x_g] \rangle .
+        \hat y(x) = {} & \mu + \sum_f b_f[x_f] \\
+        & + \sum_{f<g} \langle V_f[x_f], V_g[x_g] \rangle .
 
     With two columns this is biased matrix factorization, :math:`M \approx U V^T` [1]_. With more columns it is the
     pairwise form of a factorization machine over categorical columns [2]_. A category that ``fit`` has not seen (cold
@@ -89,8 +90,9 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
 
     .. math::
 
-        \sum w \, L(y, \hat y(x)) + \sum_{f, l} \tfrac12 (\alpha n + \delta_f) |V_f[l] - z_f[l]|^2
-        + \tfrac12 (\alpha_b n + \delta'_f) (b_f[l] - \zeta_f[l])^2 .
+        & \sum w \, L(y, \hat y(x)) \\
+        & + \sum_{f, l} \tfrac12 (\alpha n + \delta_f) |V_f[l] - z_f[l]|^2 \\
+        & + \sum_{f, l} \tfrac12 (\alpha_b n + \delta'_f) (b_f[l] - \zeta_f[l])^2 .
 
     Here :math:`L` is the ``loss``, half the squared error by default, and n is the summed weight of the ratings of a
     category. :math:`\delta_f` and :math:`\delta'_f` are the ``damping`` of the column, for factors and for biases.
@@ -103,7 +105,8 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
 
     .. math::
 
-        z_u = |N(u)|^{-1/2} \sum_{j \in N(u)} s_j, \qquad z_i = |N(i)|^{-1/2} \sum_{v \in N(i)} t_v .
+        z_u &= |N(u)|^{-1/2} \sum_{j \in N(u)} s_j \\
+        z_i &= |N(i)|^{-1/2} \sum_{v \in N(i)} t_v .
 
     The centers of biases, :math:`\zeta`, have the same form. The rows s and t are learned together with the factors, by
     a ridge regression of the rows on who rated what. This is SVD++ [4]_ on both sides [5]_, in the form of a

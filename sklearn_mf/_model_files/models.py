@@ -54,8 +54,8 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
     Parameters
     ----------
     model : estimator
-        A fitted MatrixFactorizationRegressor, MatrixFactorizationRanker, MatrixFactorizationEncoder or
-        MostPopularRecommender.
+        A fitted ``MatrixFactorizationRegressor``, ``MatrixFactorizationRanker``, ``MatrixFactorizationEncoder`` or
+        ``MostPopularRecommender``.
 
     file : str, path-like or binary file object
         Where to write. No suffix is added to the name, so end it with ".npz". If there is a file at this path, it is
@@ -145,7 +145,8 @@ def load_model(file: str | PathLike[str] | IO[bytes]) -> Estimator:
     Returns
     -------
     model : estimator
-        The fitted estimator, of the class that was saved.
+        The fitted estimator, of the class that was saved: ``MatrixFactorizationRegressor``,
+        ``MatrixFactorizationRanker``, ``MatrixFactorizationEncoder`` or ``MostPopularRecommender``.
 
     Raises
     ------

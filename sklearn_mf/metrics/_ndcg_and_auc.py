@@ -45,8 +45,8 @@ def ndcg_at_k(
 
     .. math::
 
-        \mathrm{DCG@k} = \sum_{i=1}^{k} \frac{g_i}{\log_2(i + 1)}, \qquad
-        \mathrm{NDCG@k} = \frac{\mathrm{DCG@k}}{\text{DCG@k of the best order}} .
+        \mathrm{DCG@k} &= \sum_{i=1}^{k} \frac{g_i}{\log_2(i + 1)} \\[0.5em]
+        \mathrm{NDCG@k} &= \frac{\mathrm{DCG@k}}{\text{DCG@k of the best order}} .
 
     For one group, and with the ratings as gains, this is :func:`sklearn.metrics.ndcg_score`. Groups of a single rating,
     and groups without a gain above 0, are left out of the mean. Tied scores share the mean of their gains, which is the

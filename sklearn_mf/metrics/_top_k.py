@@ -28,7 +28,9 @@ def precision_at_k(
 
     .. math::
 
-        \mathrm{precision@k} = \frac{\text{relevant ratings at ranks } 1, \ldots, k}{\min(k, \text{size of the group})}
+        \mathrm{precision@k} = \frac{r_k}{\min(k, n)}
+
+    Here n is the number of ratings of the group, and :math:`r_k` the number of relevant ones at ranks 1 to k.
 
     The metric is defined for all groups. With tied scores, the result is the mean over all orders of the ties. So if r
     of n tied ratings are relevant, each of their ranks counts r / n.
@@ -78,7 +80,9 @@ def recall_at_k(
 
     .. math::
 
-        \mathrm{recall@k} = \frac{\text{relevant ratings at ranks } 1, \ldots, k}{\text{relevant ratings of the group}}
+        \mathrm{recall@k} = \frac{r_k}{r}
+
+    Here r is the number of relevant ratings of the group, and :math:`r_k` the number of those at ranks 1 to k.
 
     Groups without a relevant rating are left out of the mean. With tied scores, the result is the mean over all orders
     of the ties. So if r of n tied ratings are relevant, each of their ranks counts r / n.
@@ -186,7 +190,9 @@ def mrr_at_k(
 
     .. math::
 
-        \mathrm{RR@k} = \frac{1}{i} \text{ with i the rank of the first relevant rating, if } i \le k, \text{ else } 0
+        \mathrm{RR@k} = \begin{cases} 1 / i & \text{if } i \le k \\ 0 & \text{if } i > k \end{cases}
+
+    Here i is the rank of the first relevant rating.
 
     Groups without a relevant rating are left out of the mean. With tied scores, the result is the mean over all orders
     of the ties.

@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import importlib.util
+import inspect
 import os
 import pkgutil
 from contextlib import nullcontext
@@ -55,6 +56,15 @@ def test_docstring_examples(name):
     if name.startswith("sklearn_mf.plotting."):
         pytest.importorskip("matplotlib").use("agg")
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_example_of_a_list():
+    """The docstring of TRUSTED_TYPES stands below the list, where doctest does not look."""
+    pytest.importorskip("skops")
+    docstring = ast.parse(inspect.getsource(sklearn_mf)).body[-1].value.value
+    test = doctest.DocTestParser().get_doctest(docstring, {}, "TRUSTED_TYPES", None, None)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 @pytest.mark.slow
