@@ -10,7 +10,7 @@ import numpy as np
 # Directions from a point to its box, the preferred ones first.
 _SIDES = [(1, 0), (-1, 0), (0, 1), (0, -1)]
 _CORNERS = [(1, 1), (-1, 1), (1, -1), (-1, -1)]
-_BETWEEN = [(x, y) for x in (0.5, -0.5, 0.25, -0.25, 0.75, -0.75) for y in (1, -1)]
+_BETWEEN: list[tuple[float, float]] = [(x, y) for x in (0.5, -0.5, 0.25, -0.25, 0.75, -0.75) for y in (1, -1)]
 _BETWEEN += [(1, 0.5), (-1, 0.5), (1, -0.5), (-1, -0.5)]
 _DIRECTIONS = np.array([*_SIDES, *_CORNERS, *_BETWEEN])
 

@@ -167,14 +167,15 @@ def is_light(rgb: ArrayLike) -> bool:
     return _contrast(rgb, np.zeros(3)) > _contrast(rgb, np.ones(3))
 
 
-def text_color(ax: Axes, color: Any) -> tuple[float, ...]:
+def text_color(ax: Axes, color: Any) -> tuple[float, float, float]:
     """Mix a color with the color of text, just so much that text has enough contrast with the background."""
     import matplotlib as mpl
     from matplotlib.colors import to_rgb
 
     rgb, ink, behind = np.array(to_rgb(color)), np.array(to_rgb(mpl.rcParams["text.color"])), background_color(ax)
     mixed = [(1 - share) * rgb + share * ink for share in np.linspace(0, 1, 21)]
-    return tuple(next((mix for mix in mixed if _contrast(mix, behind) >= _LEAST_CONTRAST_OF_TEXT), ink))
+    red, green, blue = next((mix for mix in mixed if _contrast(mix, behind) >= _LEAST_CONTRAST_OF_TEXT), ink)
+    return float(red), float(green), float(blue)
 
 
 def _contrast(rgb: ArrayLike, other: ArrayLike) -> float:
