@@ -48,3 +48,11 @@ def test_a_dependency_without_a_plain_lower_bound_is_refused(requirement):
     }
     with pytest.raises(ValueError, match="NAME>=VERSION"):
         oldest(pyproject)
+
+
+def test_no_command_runs_pytest_as_a_module():
+    """``python -m pytest`` would import the source folder, which has no kernel, instead of the installed package."""
+    patterns = ["*.md", "docs/**/*.md", "tests/**/*.sh", ".github/**/*.yml", ".github/*.md", ".ci/run"]
+    files = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    assert {ROOT / ".ci" / "run", ROOT / ".github" / "workflows" / "tests.yml"} < set(files)
+    assert [path.name for path in files if "-m pytest" in path.read_text(encoding="utf-8")] == []
