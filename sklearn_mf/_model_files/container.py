@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import struct
 import zipfile
 import zlib
@@ -55,9 +56,13 @@ def write_arrays(file: Any, arrays: dict[str, np.ndarray]) -> None:
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "This is a folder. Give the name of a file", str(path))
-    new = path.with_name(f"{path.name[:100]}.{secrets.token_hex(4)}.new")
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "This is a device or a pipe, which must not be replaced by a file", str(path))
+    new = path.with_name(f"{path.name[:50]}.{secrets.token_hex(4)}.new")  # a character may have four bytes
     try:
         with open(new, "xb") as opened:
+            if path.exists():
+                shutil.copymode(path, new)  # before there is content that others could read
             _write_archive(opened, arrays)
             opened.flush()
             os.fsync(opened.fileno())
@@ -152,13 +157,14 @@ def _errors_named(label: str, entry: str | None = None) -> Iterator[None]:
 
 def _check_listing(infos: list[zipfile.ZipInfo], size: int, label: str) -> None:
     """Check the list of entries, so that no entry can be larger than the file."""
-    names = [info.filename for info in infos]
+    known: set[str] = set()
     for info in infos:
         name = info.filename[:200]
         if not name.endswith(".npy"):
             refuse(label, "is not an array (.npy)", name)
-        if names.count(info.filename) > 1:
+        if info.filename in known:
             refuse(label, "is there twice", name)
+        known.add(info.filename)
         if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
             refuse(label, "is compressed or encrypted. save_model writes neither", name)
         if info.compress_size != info.file_size or not 0 <= info.header_offset < size:

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import time
 import warnings
 import zipfile
 from itertools import pairwise
@@ -303,6 +304,14 @@ def test_two_entries_of_one_name_are_refused(small):
         archive.writestr("losses.npy", archive.read("losses.npy"))
     with pytest.raises(ValueError, match=r"'losses.npy' is there twice"):
         load(file.getvalue())
+
+
+def test_a_listing_of_many_entries_is_checked_in_one_pass():
+    content = archive_of(dict.fromkeys(map(str, range(40_000)), np.zeros(0)))
+    start = time.process_time()
+    with pytest.raises(ValueError, match="it has no header"):
+        load(content)
+    assert time.process_time() - start < 5
 
 
 def test_a_file_written_again_by_numpy_is_the_same_model(small):

@@ -246,7 +246,6 @@ def test_an_encoder_keeps_its_regressor_and_output():
 def test_the_path_is_replaced_in_one_step(tmp_path):
     path = tmp_path / "model.npz"
     save_model(regressor(), path)
-    os.chmod(path, 0o644)
     before, model = path.read_bytes(), regressor()
     model.biases_ = [np.full(len(ids), np.inf) for ids in model.categories_]
     with pytest.raises(ValueError, match="not finite"):
@@ -257,7 +256,26 @@ def test_the_path_is_replaced_in_one_step(tmp_path):
     assert (tmp_path / "link.npz").is_symlink()
     assert isinstance(load_model(path), MatrixFactorizationRanker)
     assert sorted(os.listdir(tmp_path)) == ["link.npz", "model.npz"]
-    assert stat.S_IMODE(path.stat().st_mode) & 0o400
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions and pipes of POSIX")
+def test_a_replaced_file_keeps_its_permissions_and_a_pipe_stays(tmp_path):
+    path, pipe = tmp_path / "model.npz", tmp_path / "pipe"
+    save_model(regressor(), path)
+    os.chmod(path, 0o600)
+    save_model(ranker(), path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="This is a device or a pipe"):
+        save_model(regressor(), pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_name_of_many_bytes(tmp_path):
+    path = tmp_path / f"{'電' * 80}.npz"
+    path.touch()  # the system takes such a name
+    save_model(regressor(), path)
+    assert isinstance(load_model(path), MatrixFactorizationRegressor)
 
 
 def test_files_that_cannot_be_written_or_read(tmp_path):
