@@ -30,6 +30,7 @@ _HEADER = re.compile(
 # Pickles, and pickles that joblib has compressed with zlib or gzip.
 _STARTS_OF_PICKLES = b"\x80", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x1f\x8b"
 _PART = 2**24  # bytes that are read or written at a time
+_LONGEST_TEXT = 1000  # characters of a message
 _OF_A_BROKEN_ARCHIVE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -89,8 +90,9 @@ def read_arrays(file: Any) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def refuse(label: str, what: str, entry: str | None = None) -> NoReturn:
-    """Raise the ValueError for a file that is not a proper model."""
-    raise ValueError(f"{label} {what}." if entry is None else f"{label}: its entry {entry!r} {what}.")
+    """Raise the ValueError for a file that is not a proper model. Long texts, which may be of the file, are cut off."""
+    what = what[:_LONGEST_TEXT]
+    raise ValueError(f"{label} {what}." if entry is None else f"{label}: its entry {entry[:_LONGEST_TEXT]!r} {what}.")
 
 
 def as_bytes(array: np.ndarray) -> np.ndarray:
@@ -145,7 +147,7 @@ def _errors_named(label: str, entry: str | None = None) -> Iterator[None]:
     try:
         yield
     except _OF_A_BROKEN_ARCHIVE as error:
-        reason = f"{what} ({type(error).__name__}: {str(error)[:200]})"
+        reason = f"{what} ({type(error).__name__}: {error})"
     except OSError as error:
         if error.errno != errno.EINVAL:  # EINVAL: the archive names a place before the start of the file
             raise
@@ -159,12 +161,12 @@ def _check_listing(infos: list[zipfile.ZipInfo], size: int, label: str) -> None:
     """Check the list of entries, so that no entry can be larger than the file."""
     known: set[str] = set()
     for info in infos:
-        name = info.filename[:200]
+        name = info.filename
         if not name.endswith(".npy"):
             refuse(label, "is not an array (.npy)", name)
-        if info.filename in known:
+        if name in known:
             refuse(label, "is there twice", name)
-        known.add(info.filename)
+        known.add(name)
         if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
             refuse(label, "is compressed or encrypted. save_model writes neither", name)
         if info.compress_size != info.file_size or not 0 <= info.header_offset < size:

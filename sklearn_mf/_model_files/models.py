@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from importlib.metadata import version
 from os import PathLike
 from typing import IO, Any
 
@@ -22,6 +21,7 @@ from sklearn_mf._model_files.regressor import put_regressor, take_regressor
 from sklearn_mf._popular import MostPopularRecommender
 from sklearn_mf._ranker import MatrixFactorizationRanker
 from sklearn_mf._regressor import MatrixFactorizationRegressor
+from sklearn_mf._version import __version__
 
 Estimator = (
     MatrixFactorizationRegressor | MatrixFactorizationRanker | MatrixFactorizationEncoder | MostPopularRecommender
@@ -115,7 +115,7 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
             {
                 "format": _FORMAT,
                 "version": _VERSION,
-                "written_by": f"sklearn_mf {version('sklearn-mf')}",
+                "written_by": f"sklearn_mf {__version__}",
                 "estimator": type(model).__name__,
                 "model": draft.values,
                 "sha256": {name: _digest(name, array) for name, array in draft.arrays.items()},

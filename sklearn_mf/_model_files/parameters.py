@@ -42,6 +42,8 @@ def _plain(value: Any, name: str, estimator: str) -> Any:
     """Turn a parameter into what JSON can hold; types that it lacks become a dictionary with their name."""
     if value is None or type(value) in (bool, int, float, str):
         return value
+    if isinstance(value, np.str_):
+        return value.item()
     if isinstance(value, np.generic) and value.dtype.name in _SCALARS:
         return {"numpy": value.dtype.name, "value": value.item()}
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.name in _SCALARS:

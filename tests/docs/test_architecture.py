@@ -36,6 +36,7 @@ IMPORTS_OF_WINGS = {
         "_ranker",
         "_regressor",
         "_training",
+        "_version",
     },
     "_encoder": {"_base", "_ids", "_prediction", "_regressor", "_utils"},
     "_regressor": {"_base", "_ids", "_kernel.rows", "_prediction", "_recommender", "_streaming", "_training", "_utils"},

@@ -306,6 +306,18 @@ def test_two_entries_of_one_name_are_refused(small):
         load(file.getvalue())
 
 
+def test_messages_do_not_show_long_texts_of_the_file(small):
+    text = "x" * 10**5
+    for change in (
+        lambda h: h.update(estimator=text),
+        lambda h: h["model"]["column0"].update(form=text),
+        lambda h: h["model"].update({text: 1}),
+    ):
+        with pytest.raises(ValueError, match="The file") as error:
+            load(archive_of(in_header(change)(small)))
+        assert len(str(error.value)) < 2500
+
+
 def test_a_listing_of_many_entries_is_checked_in_one_pass():
     content = archive_of(dict.fromkeys(map(str, range(40_000)), np.zeros(0)))
     start = time.process_time()

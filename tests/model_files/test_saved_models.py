@@ -1,6 +1,7 @@
 """Check that a model that was saved and loaded is the same, bit for bit, whatever it was made of."""
 
 import copy
+import importlib.metadata
 import io
 import os
 import pickle
@@ -13,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.changed_files import entries_of, header_of
 from helpers.stored_models import (
     KINDS,
     MODELS,
@@ -231,6 +233,13 @@ def test_replaced_factors_are_saved():
         saved(model)
 
 
+def test_a_text_of_numpy_is_saved_as_text():
+    """A search over an array of choices sets such a parameter."""
+    model = regressor(loss=np.str_("huber"), damping=np.str_("auto"))
+    again = loaded(saved(model))
+    assert (type(again.loss), again.loss, again.damping) == (str, "huber", "auto")
+
+
 def test_an_encoder_keeps_its_regressor_and_output():
     frame = pd.DataFrame(table(codes(), ("text", "int64")), columns=["user", "item"])
     model = encoder().set_params(random_state=0).fit(frame, ratings(codes())).set_output(transform="pandas")
@@ -336,6 +345,17 @@ def test_a_file_needs_no_pickle_and_is_little_endian_and_uncompressed():
         assert {array.dtype.byteorder for array in arrays.values()} <= {"=", "|", "<"}
         assert arrays["column0.bytes"].tobytes().decode().count("電影") == 3
         np.testing.assert_array_equal(arrays["column1.factors"], loaded(content).item_factors_)
+
+
+def test_a_model_is_saved_where_the_package_has_no_metadata(monkeypatch):
+    """As in programs that PyInstaller makes."""
+
+    def distribution(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    header = header_of(entries_of(saved(regressor())))
+    assert header["written_by"] == f"sklearn_mf {sklearn_mf.__version__}"
 
 
 def test_a_model_is_saved_while_it_learns():
