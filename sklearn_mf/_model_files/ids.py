@@ -41,7 +41,7 @@ def put_ids(draft: Draft, levels: Levels, field: int) -> None:
         draft.put("sorter", sorter, "i8")
 
 
-def take_ids(part: Part) -> tuple[np.ndarray, np.ndarray | None, str]:
+def _take_ids(part: Part) -> tuple[np.ndarray, np.ndarray | None, str]:
     """Return the ids of a column, what sorts them (or None), and their kind."""
     form, has_zone = part.take("form"), part.flag("has_time_zone")
     ids = _READERS.get(form, _take_datetimes)(part, form) if isinstance(form, str) else part.fail("form", "is no text")
@@ -58,6 +58,12 @@ def take_ids(part: Part) -> tuple[np.ndarray, np.ndarray | None, str]:
     if not (in_order[1:] > in_order[:-1]).all():  # then no id is there twice, and the sorter has each place once
         part.fail("ids" if sorter is None else "sorter", "does not give distinct ids in increasing order")
     return ids, sorter, ZONED if has_zone else kind_of(ids)
+
+
+def take_levels(columns: list[Part]) -> Levels:
+    """Return the ids of all columns."""
+    ids, sorters, kinds = map(list, zip(*map(_take_ids, columns), strict=True))
+    return Levels(ids, sorters, kinds)
 
 
 def _put_bytes(draft: Draft, ids: Sequence[bytes]) -> str:

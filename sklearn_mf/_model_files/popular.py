@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sklearn_mf._base import frozen_copy, levels_of
-from sklearn_mf._ids.levels import Levels
 from sklearn_mf._model_files.entries import Draft, Part
-from sklearn_mf._model_files.ids import put_ids, take_ids
+from sklearn_mf._model_files.ids import put_ids, take_levels
 from sklearn_mf._model_files.parameters import put_parameters, take_parameters, validate
 from sklearn_mf._model_files.ranker import put_pairs, take_pairs
 from sklearn_mf._model_files.regressor import put_names, put_row_count, take_names, take_row_count
@@ -34,8 +33,7 @@ def take_popular(part: Part) -> MostPopularRecommender:
         part.fail("n_columns", "is not 2")
     take_row_count(part, model)
     columns = [part.part(f"column{f}") for f in range(2)]
-    ids, sorters, kinds = map(list, zip(*map(take_ids, columns), strict=True))
-    levels = Levels(ids, sorters, kinds)
+    levels = take_levels(columns)
     for column in columns:
         column.end()
     n_users, n_items = levels.counts

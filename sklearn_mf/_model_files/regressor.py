@@ -11,7 +11,7 @@ from sklearn_mf._base import adopt, frozen_copy, levels_of, model_of, state_of
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._kernel.precision import N_SUMS
 from sklearn_mf._model_files.entries import Draft, Part
-from sklearn_mf._model_files.ids import put_ids, take_ids
+from sklearn_mf._model_files.ids import put_ids, take_levels
 from sklearn_mf._model_files.parameters import put_parameters, take_parameters, validate
 from sklearn_mf._prediction.model import Model
 from sklearn_mf._regressor import MatrixFactorizationRegressor
@@ -106,8 +106,7 @@ def _take_fit(part: Part, model: MatrixFactorizationRegressor) -> None:
     n_columns = take_names(part, frozen)
     take_row_count(part, frozen)
     columns = [part.part(f"column{f}") for f in range(n_columns)]
-    ids, sorters, kinds = map(list, zip(*map(take_ids, columns), strict=True))
-    levels = Levels(ids, sorters, kinds)
+    levels = take_levels(columns)
     hyper, state = _take_state(part.part("state"), n_columns)
     tables: dict[str, list] = {name: [] for name in ("factors", "biases", "sums", "centers", "coefficients")}
     rank = None  # of factors; people may have replaced them by others
