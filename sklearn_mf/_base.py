@@ -276,6 +276,16 @@ def _count_rows(frozen: Any, n_rows: int, weights: np.ndarray | None, reset: boo
         )
 
 
+def add_rows_of(before: Any, frozen: Any) -> None:
+    """Add the rows that an estimator had learned from before a warm start. If they are not known, the sum is not."""
+    n_before = vars(before).get("_n_rows")
+    if n_before is None:
+        vars(frozen).pop("_n_rows", None)
+        vars(frozen).pop("_mean_weight", None)
+    elif "_n_rows" in vars(frozen):
+        frozen._n_rows += n_before
+
+
 def check_query(frozen: Any, X: Any) -> list[Column]:
     """Check the input of ``predict``; return its columns."""
     name = type(frozen).__name__

@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mf._base import (
     Request,
+    add_rows_of,
     adopt,
     attributes_of,
     check_input,
@@ -535,8 +536,7 @@ class MatrixFactorizationRegressor(CallbackSupportMixin, RegressorMixin, FactorR
         start = None
         if self.warm_start and hasattr(before, "_training_state"):
             start = learned_so_far(before, hyper, "warm_start")
-            if "_n_rows" in vars(frozen):
-                frozen._n_rows += vars(before).get("_n_rows", 0)
+            add_rows_of(before, frozen)
         callback.begin_fit(X, y, sample_weight)
         with storage_of(memory_map) as storage, Threads(count_threads(self.n_jobs)) as threads:
             shard = Shard(threads, storage)

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, cross_val_score
 
 from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf.datasets import open_ratings
 from sklearn_mf.metrics import (
     catalog_coverage,
     make_catalog_scorer,
@@ -188,6 +189,18 @@ def test_pairs_that_were_learned_in_other_ways_are_training(data):
     del older._n_rows, older._mean_weight  # as in a model that an older version stored
     assert make_catalog_scorer(ndcg_at_k, X=np.concatenate([X, [[0, 10**6]]]))(older, X[test]) > 0
     assert older.partial_fit(one, y_one) is older
+
+
+@pytest.mark.filterwarnings("ignore:.* users to score have no pairs in training")
+def test_a_warm_start_from_a_file_does_not_know_its_rows(data, tmp_path):
+    X, y = data
+    train, test = next(CV.split(X))
+    one, two = np.array_split(train, 2)
+    frame = pd.DataFrame(X, columns=["user", "item"])
+    frame.assign(rating=y).iloc[one].to_csv(tmp_path / "one.csv", index=False)
+    learner = MatrixFactorizationRegressor(4, random_state=0, max_iter=3, warm_start=True)
+    learner.fit(open_ratings(tmp_path / "one.csv")).fit(frame.iloc[two], y[two])
+    assert make_catalog_scorer(ndcg_at_k, X=frame)(learner, frame.iloc[test]) > 0
 
 
 KNOWS_MORE = r"but X of make_catalog_scorer has only \d+ .* outside of the fold\. .*Fit the model on the training part"
