@@ -59,8 +59,8 @@ def save_model(model: Estimator, file: str | PathLike[str] | IO[bytes]) -> None:
 
     file : str, path-like or binary file object
         Where to write. No suffix is added to the name, so end it with ".npz". If there is a file at this path, it is
-        replaced in one step when the new file is complete. So a reader always finds a whole file. A file object must be
-        open for writing in binary mode.
+        replaced in one step when the new file is complete. So a reader always finds a whole file. The new file has the
+        permissions of the old one. A file object must be open for writing in binary mode.
 
     Raises
     ------

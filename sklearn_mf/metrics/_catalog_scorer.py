@@ -33,9 +33,9 @@ def make_catalog_scorer(
 ) -> CatalogScorer:
     """Make a scorer of recommended lists over the whole catalog, for cross-validation and hyperparameter search.
 
-    It works with both estimators. The scorer recommends ``k`` items to each user of the test fold. It chooses among all
-    items that the estimator knows, except those that the user has in ``X`` outside of the test fold. Then it computes
-    the metric for the ranks of the held-out items in these lists.
+    It works with all estimators that have ``recommend``. The scorer recommends ``k`` items to each user of the test
+    fold. It chooses among all items that the estimator knows, except those that the user has in ``X`` outside of the
+    test fold. Then it computes the metric for the ranks of the held-out items in these lists.
 
     Parameters
     ----------
