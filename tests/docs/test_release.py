@@ -14,6 +14,11 @@ import sklearn_mf
 PINS = ROOT / "tests" / "dependencies" / "pins.py"
 
 
+def oldest_versions():
+    printed = subprocess.run([sys.executable, PINS], capture_output=True, text=True, check=True).stdout
+    return dict(line.split("==") for line in printed.split())
+
+
 def test_every_file_says_the_same_version():
     assert versions(ROOT) == dict.fromkeys(versions(ROOT), sklearn_mf.__version__)
 
@@ -28,10 +33,19 @@ def test_the_metadata_has_what_an_index_shows():
 
 
 def test_the_oldest_dependencies_are_those_of_the_installed_package():
-    printed = subprocess.run([sys.executable, PINS], capture_output=True, text=True, check=True).stdout
-    pins = dict(line.split("==") for line in printed.split())
+    pins = oldest_versions()
     bounds = dict(re.findall(r"^([\w-]+)>=([\d.]+)$", "\n".join(metadata("sklearn-mf").get_all("Requires-Dist")), re.M))
     assert {"numpy", "scipy", "scikit-learn", "narwhals"} <= set(bounds)
+    assert {name: pins[name] for name in bounds} == bounds
+
+
+def test_the_recipe_for_conda_has_the_same_bounds():
+    text = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    bounds = {}
+    for name, number in re.findall(r"^ +- ([\w-]+) >=([\d.]+)$", text, flags=re.MULTILINE):
+        assert bounds.setdefault(name, number) == number
+    pins = oldest_versions()
+    assert {"numpy", "scipy", "scikit-learn", "narwhals", "cython", "meson-python", "pytest"} == set(bounds)
     assert {name: pins[name] for name in bounds} == bounds
 
 

@@ -6,6 +6,7 @@ PLACES = {
     "meson.build": r"^  version: '([^']+)',$",
     "CITATION.cff": r"^version: (\S+)$",
     "CHANGELOG.md": r"^## (\d\S*?)(?:,| |$)",  # the newest section
+    "conda/recipe.yaml": r"^  version: (\S+)$",
 }
 
 
