@@ -22,6 +22,7 @@ from sklearn_mf._training.precision import Knowledge
 
 _LARGEST_N_COLUMNS = 2**15
 _OWNERS = {"user": 0, "item": 1}
+_SMALLEST = 5e-324  # smallest number above 0
 
 
 def put_names(draft: Draft, frozen: Any) -> None:
@@ -197,7 +198,7 @@ def _take_state(part: Part, n_columns: int) -> tuple[Hyperparameters, tuple[floa
         part.number("penalty_scale", 0),
         part.number("n_usual_damping", 0),
     )
-    scale, weight_unit = part.number("scale", 0), part.number("weight_unit", 0)
+    scale, weight_unit = part.number("scale", _SMALLEST), part.number("weight_unit", 0)
     known = Knowledge(
         part.number("weight_sum", 0),
         part.number("fitted_weight", 0),

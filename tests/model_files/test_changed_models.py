@@ -243,6 +243,10 @@ REFUSED = {
         in_header(lambda h: h["model"]["rows"].update(mean_weight=-1.0)),
         "'rows.mean_weight' is not a finite number from 0",
     ),
+    "a scale of 0": (
+        in_header(lambda h: h["model"]["state"].update(scale=0)),
+        "'state.scale' is not a finite number from 5e-324",
+    ),
     "no mean weight": (in_header(lambda h: h["model"]["rows"].pop("mean_weight")), "'rows.mean_weight' is missing"),
     "a row too few": (with_entry("column1.factors", lambda a: a[1:]), r"'column1.factors' has the shape .*is expected"),
     "factors that are not finite": (with_entry("column0.factors", set_first(np.nan)), "values that are not finite"),
