@@ -1,5 +1,6 @@
 """Check that the regressor of a cluster learns the bits of the local one, and what goes with it."""
 
+import io
 import pickle
 from inspect import signature
 
@@ -17,7 +18,7 @@ import dask.dataframe as dd
 from helpers.dask_tables import assert_same_regressor, make_frame, make_table
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationRegressor, save_model
 from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
 from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k
 
@@ -56,6 +57,15 @@ def test_bits_of_arrays(some_workers, implicit_features):
     lazy = [lazy_array(part, cuts) for part in table]
     found, expected = fit_both(some_workers, lazy, table, implicit_features=implicit_features)
     assert_same_regressor(found, expected, *table[:2])
+
+
+def test_weights_whose_sum_overflows(client_of_threads):
+    X, y, weights = make_table(900, 40, 30)
+    table = X, y, 1e308 * weights
+    found, expected = fit_both(client_of_threads, [lazy_array(part, 300) for part in table], table)
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+    np.testing.assert_allclose(found._mean_weight, expected._mean_weight)
+    save_model(found, io.BytesIO())
 
 
 @pytest.mark.parametrize("weighted", [False, True])
