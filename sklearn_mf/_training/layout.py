@@ -185,7 +185,7 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
 class Bands:
     """Cut the users or the items of each group into runs of rows. The ratings of a block are visited band by band.
 
-    So the rows of a band stay in the cache where a block has too many rows for it.
+    So the rows of a band stay in the cache, even if the block has too many rows for it.
     """
 
     field: int  # 0 for users, 1 for items
@@ -194,7 +194,7 @@ class Bands:
 
 
 def choose_bands(n_users: int, n_items: int, n_groups: int, rank: int) -> Bands:
-    """Choose the bands of the side with more rows. A block of less than two bands has a single one."""
+    """Choose bands for the side with more rows. If the rows need less than twice the size of a band, there is one."""
     sizes = [-(-n // n_groups) for n in (n_users, n_items)]
     row_bytes = 8 * rank + 40  # factors and their center, bias and damping, the part of the pair itself
     n_bands = max(1, sum(sizes) * row_bytes // _BYTES_OF_BAND_ROWS)
