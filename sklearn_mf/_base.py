@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from sklearn_mf._ids.batches import RatingBatches
-from sklearn_mf._ids.checks import check_ratings, check_weights, name_table_in_errors
+from sklearn_mf._ids.checks import check_ratings, check_weights, mean_weight, name_table_in_errors
 from sklearn_mf._ids.levels import Levels, warn_of_continuous_columns, warn_of_ratings_in_columns
 from sklearn_mf._ids.rows import warn_of_other_order
 from sklearn_mf._ids.tables import Column, split_columns
@@ -258,9 +258,7 @@ def _count_rows(frozen: Any, n_rows: int, weights: np.ndarray | None, reset: boo
     Warn if ``fit`` had weights of another size than 1, and a later call has none.
     """
     if reset:
-        largest = 1.0 if weights is None else float(weights.max())
-        share = 1.0 if weights is None else float((weights[weights > 0] / largest).mean())
-        frozen._n_rows, frozen._mean_weight = n_rows, largest * share
+        frozen._n_rows, frozen._mean_weight = n_rows, mean_weight(weights)
         frozen._n_fitted = n_rows if weights is None else int(np.count_nonzero(weights))
         return
     vars(frozen).pop("_n_fitted", None)

@@ -126,6 +126,14 @@ def check_weights(
     return weights
 
 
+def mean_weight(weights: np.ndarray | None) -> float:
+    """Return the mean of the weights above 0, which never overflows; 1 if weights are None."""
+    if weights is None:
+        return 1.0
+    largest = float(weights.max(initial=0))
+    return largest * float((weights[weights > 0] / largest).mean()) if largest > 0 else 0.0
+
+
 def check_old_ratings(y_old: Any, n_rows: int) -> np.ndarray | None:
     """Check ratings to replace: finite numbers, or NaN to replace nothing; return float64 (n_rows,), or None."""
     if y_old is None:

@@ -361,7 +361,7 @@ def _align(levels: np.ndarray, fitted: np.ndarray, sorter: np.ndarray | None) ->
     exact = np.ones(len(levels), dtype=bool)
     if levels.dtype != fitted.dtype and levels.dtype.kind == "M":
         converted = _times_in_unit(levels, fitted.dtype)
-        levels, exact = converted, converted.astype(levels.dtype) == levels
+        levels, exact = converted, _times_in_unit(converted, levels.dtype) == levels
     fitted, levels = _comparable(fitted, levels)
     place = np.searchsorted(fitted, levels, sorter=sorter)
     place[place == len(fitted)] = 0

@@ -219,7 +219,7 @@ cdef class RatingBlocks:
 
         ``bands`` (Bands) has ``field``, ``n_rows`` and ``n_bands``: blocks are sorted by bands first.
         """
-        if not (0 <= bands.field < self.n_fields and bands.n_rows > 0 and bands.n_bands > 0):
+        if not (0 <= bands.field < self.n_fields and bands.n_rows > 0 and 0 < bands.n_bands <= 2**31):
             raise ValueError(f"There are no such bands of {self.n_fields} fields: {bands}.")
         cdef grid_bands of_rows = grid_bands(bands.field, bands.n_rows, (bands.n_bands - 1).bit_length())
         cdef ptrdiff_t largest = 0, n_equal = 0, t, lo, n

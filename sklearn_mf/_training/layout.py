@@ -22,7 +22,7 @@ from sklearn_mf._training.shard import Shard
 from sklearn_mf._utils.threads import slices
 
 _MAX_BYTES_OF_BLOCK_ROWS = 512 * 1024  # size of the factor rows of a block: half of a usual L2 cache
-_MAX_BYTES_OF_BAND_ROWS = 768 * 1024  # a fourth less than a usual L2 cache; here rows count with their centers
+_BYTES_OF_BAND_ROWS = 768 * 1024  # about; a fourth less than a usual L2 cache. Here rows count with their centers
 _MIN_RATINGS_OF_BLOCK = 256  # on average; with fewer, calls and cache misses cost more than they save
 _MAX_RATINGS_OF_BLOCK = 2**18  # on average; with more, sorting a block needs much memory
 _MIN_VISITS_OF_ROW = 6  # per block, on average; with fewer, loading rows costs more than the cache saves
@@ -185,7 +185,7 @@ def choose_n_groups(n_ratings: int, n_users: int, n_items: int, rank: int) -> in
 class Bands:
     """Cut the users or the items of each group into runs of rows. The ratings of a block are visited band by band.
 
-    So the rows of a band stay in the cache where a block has too many rows for it.
+    So the rows of a band stay in the cache, even if the block has too many rows for it.
     """
 
     field: int  # 0 for users, 1 for items
@@ -194,10 +194,10 @@ class Bands:
 
 
 def choose_bands(n_users: int, n_items: int, n_groups: int, rank: int) -> Bands:
-    """Choose the bands of the side with more rows. A block of less than two bands has a single one."""
+    """Choose bands for the side with more rows. If the rows need less than twice the size of a band, there is one."""
     sizes = [-(-n // n_groups) for n in (n_users, n_items)]
     row_bytes = 8 * rank + 40  # factors and their center, bias and damping, the part of the pair itself
-    n_bands = max(1, sum(sizes) * row_bytes // _MAX_BYTES_OF_BAND_ROWS)
+    n_bands = max(1, sum(sizes) * row_bytes // _BYTES_OF_BAND_ROWS)
     field = int(sizes[1] > sizes[0])
     n_rows = -(-sizes[field] // n_bands)
     return Bands(field, n_rows, -(-sizes[field] // n_rows))

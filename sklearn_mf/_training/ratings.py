@@ -3,9 +3,9 @@
 With canonical ratings, a fit depends only on the *set* of ratings. Equal ratings (same ids and value) are merged, and
 their weights are added. So a weight of 3 is the same as three rows.
 
-Each row goes to the shard of its user, and a counting sort moves it to its block. Then each block is sorted by a hash
-of its indices, in the cache. This order is pseudo-random, so ratings of the same user or item are far apart. It depends
-on nothing but the set of ratings.
+Each row goes to the shard of its user, and a counting sort moves it to its block. Then each block is sorted in the
+cache: by band if it has several (``Bands`` in layout.py), then by a hash of the indices. The order by hash is
+pseudo-random, so ratings of the same user or item are far apart. The order depends on nothing but the set of ratings.
 """
 
 from __future__ import annotations

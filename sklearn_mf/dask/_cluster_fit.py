@@ -147,7 +147,7 @@ class ClusterFit:
                 "X has no rows with positive weight: all partitions are empty, or all weights are 0. At least one "
                 "rating must count."
             )
-        self.mean_weight = found.weight / self.n_counted
+        self.mean_weight = found.mean_weight
         self.levels = found.growing.finish()
         warn_of_continuous_columns([Column(label, []) for label in self._form.labels], self.levels, self.n_counted)
 

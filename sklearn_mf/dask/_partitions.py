@@ -13,7 +13,7 @@ import dask.dataframe as dd
 import numpy as np
 from dask.delayed import Delayed
 
-from sklearn_mf._ids.checks import check_ratings, check_weights
+from sklearn_mf._ids.checks import check_ratings, check_weights, mean_weight
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.merge import GrowingLevels
 from sklearn_mf._ids.tables import Column, split_columns
@@ -39,7 +39,7 @@ class KnownLevels:
     growing: GrowingLevels
     n_rows: int
     n_counted: int  # rows of positive weight
-    weight: float  # sum of the weights
+    mean_weight: float  # of the rows of positive weight
     place: str  # name of these partitions in messages
 
 
@@ -155,15 +155,12 @@ def levels_of(part: Partition, form: TableForm) -> KnownLevels:
     growing = GrowingLevels(form.labels, Threads(1))
     columns, _, weights = check_partition(part, form)
     n_rows = n_counted = len(columns[0])
-    weight = float(n_rows)
     if n_rows:
         with _named(_place_of(part)):
             growing.add(columns, weights)
     if weights is not None:
         n_counted = int(np.count_nonzero(weights))
-        with np.errstate(over="ignore"):
-            weight = float(weights.sum())
-    return KnownLevels(growing, n_rows, n_counted, weight, _place_of(part))
+    return KnownLevels(growing, n_rows, n_counted, mean_weight(weights), _place_of(part))
 
 
 def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
@@ -173,8 +170,9 @@ def join_levels(known: list[KnownLevels], form: TableForm) -> KnownLevels:
         with _named(f"{own.place}, compared with earlier partitions"):
             growing.join(own.growing)
     place = known[0].place if len(known) == 1 else f"{known[0].place} to {known[-1].place}"
-    n_rows, n_counted, weight = (sum(getattr(own, name) for own in known) for name in ("n_rows", "n_counted", "weight"))
-    return KnownLevels(growing, n_rows, n_counted, weight, place)
+    n_rows, n_counted = sum(own.n_rows for own in known), sum(own.n_counted for own in known)
+    mean = sum(own.mean_weight * (own.n_counted / max(n_counted, 1)) for own in known)
+    return KnownLevels(growing, n_rows, n_counted, mean, place)
 
 
 def check_partition(part: Partition, form: TableForm) -> tuple[list[Column], np.ndarray | None, np.ndarray | None]:

@@ -127,7 +127,7 @@ class DaskMatrixFactorizationRanker(DaskEstimator, MatrixFactorizationRanker):
         state = PreferenceState(hyper, None, 1.0, 1.0, 0.0, [])
         task = RankerTask(form, state, float_of(self, "confidence"), bool(self.keep_pairs), [seed_of(self)])
         results = fit.run(fit_ranker, task, tell, callback.may_stop, self._guard())
-        frozen._n_rows, frozen._mean_weight = fit.n_rows, fit.mean_weight
+        frozen._n_rows, frozen._n_fitted, frozen._mean_weight = fit.n_rows, fit.n_counted, fit.mean_weight
         preferences, seen = assembled([part for part, _ in results]), None
         if self.keep_pairs:
             pairs = PairsBySide.joined([pairs for _, pairs in results])

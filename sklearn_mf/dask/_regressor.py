@@ -169,7 +169,7 @@ class DaskMatrixFactorizationRegressor(DaskEstimator, MatrixFactorizationRegress
         task = RegressorTask(form, hyper, stopping, [seed_of(self)])
         results = fit.run(fit_regressor, task, tell, callback.may_stop, self._guard())
         learned = assemble([part for part, _ in results], results[0][1])
-        frozen._n_rows, frozen._mean_weight = fit.n_rows, fit.mean_weight
+        frozen._n_rows, frozen._n_fitted, frozen._mean_weight = fit.n_rows, fit.n_counted, fit.mean_weight
         frozen._own_contexts = {**no_own_contexts(2), "n_ratings": fit.n_counted}
         callback.attributes = lambda learned: attributes_of(frozen, fit.levels, learned)
         callback.end_fit(learned)

@@ -1,5 +1,6 @@
 """Check that the regressor of a cluster learns the bits of the local one, and what goes with it."""
 
+import io
 import pickle
 from inspect import signature
 
@@ -17,8 +18,9 @@ import dask.dataframe as dd
 from helpers.dask_tables import assert_same_regressor, make_frame, make_table
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_mf import MatrixFactorizationRegressor
-from sklearn_mf.dask import DaskMatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationRegressor, save_model
+from sklearn_mf.dask import DaskMatrixFactorizationRanker, DaskMatrixFactorizationRegressor
+from sklearn_mf.metrics import make_catalog_scorer, ndcg_at_k
 
 PARAMETERS = {"rank": 4, "max_iter": 3, "random_state": 0}
 
@@ -55,6 +57,15 @@ def test_bits_of_arrays(some_workers, implicit_features):
     lazy = [lazy_array(part, cuts) for part in table]
     found, expected = fit_both(some_workers, lazy, table, implicit_features=implicit_features)
     assert_same_regressor(found, expected, *table[:2])
+
+
+def test_weights_whose_sum_overflows(client_of_threads):
+    X, y, weights = make_table(900, 40, 30)
+    table = X, y, 1e308 * weights
+    found, expected = fit_both(client_of_threads, [lazy_array(part, 300) for part in table], table)
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+    np.testing.assert_allclose(found._mean_weight, expected._mean_weight)
+    save_model(found, io.BytesIO())
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -274,6 +285,17 @@ def test_scores_of_lazy_tables(client_of_threads):
         assert model.score(*lazy[:n]) == pytest.approx(model.to_local().score(*(X, y, weights)[:n]), rel=1e-12)
     assert model.score(X, y) == model.to_local().score(X, y)
     assert "sample_weight" in signature(model.set_score_request).parameters
+
+
+def test_the_scorer_of_a_catalog_sees_that_test_pairs_were_learned(client_of_threads):
+    X = np.unique(make_table(900, 40, 30)[0], axis=0)
+    y = np.random.default_rng(0).random(len(X))
+    scorer, message = make_catalog_scorer(ndcg_at_k, X=X), f"The model was fitted on {len(X)} rows, but X of"
+    for kind, more in ((DaskMatrixFactorizationRegressor, {}), (DaskMatrixFactorizationRanker, {"keep_pairs": False})):
+        model = kind(client=client_of_threads, **PARAMETERS, **more)
+        model.fit(lazy_array(X, 300), lazy_array(y, 300))
+        with pytest.warns(UserWarning, match=message):
+            scorer(model, X[::3], y[::3])
 
 
 def test_lazy_tables_that_do_not_fit(fitted):

@@ -202,6 +202,9 @@ def test_datetime_objects_keep_their_precision_and_range():
     with pytest.raises(ValueError, match="Column 0 of X has datetimes that are too far apart"):
         model().fit([[np.datetime64("2024-01-01", "ns"), 1], [far, 2]], [1, 2])
     assert np.isnan(model(handle_unknown="nan").fit(as_column, [1, 2]).predict([[far, 1]]))
+    of_days = model(handle_unknown="nan").fit([[far, 1], [datetime.date(2024, 1, 1), 2]], [1, 2])
+    earliest = np.datetime64(-(2**63) + 1, "ns")  # its day begins earlier than nanoseconds can say
+    assert np.isnan(of_days.predict([[earliest, 1]]))
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_rating_blocks_refuse_what_does_not_fit():
     for block in (1, -1):
         with pytest.raises(IndexError, match="There is no block"):
             blocks(index).order(np.array([block]), 0, Bands(0, 1, 1))
-    for bands in (Bands(2, 1, 1), Bands(-1, 1, 1), Bands(0, 0, 1), Bands(0, 1, 0)):
+    for bands in (Bands(2, 1, 1), Bands(-1, 1, 1), Bands(0, 0, 1), Bands(0, 1, 0), Bands(0, 1, 2**31 + 1)):
         with pytest.raises(ValueError, match="no such bands"):
             blocks(index).order(np.array([0]), 0, bands)
 

@@ -117,13 +117,15 @@ def test_blocks_are_sorted_by_band(monkeypatch, weighted):
         np.testing.assert_array_equal(whole[by_band], banded)
 
 
-def test_bands_keep_the_promises_of_a_fit(monkeypatch):
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_bands_keep_the_promises_of_a_fit(monkeypatch, early_stopping):
     """The model does not depend on the order of rows, on threads or on repeated rows in place of a weight."""
     codes, values, weights = random_rows(4000, (200, 100), seed=2, n_values=5)
     X, weights = np.column_stack(codes), weights + 1.0
-    few = MatrixFactorizationRegressor(rank=8, max_iter=3, random_state=0, n_jobs=1)
+    parameters = {"max_iter": 3, "early_stopping": early_stopping, "random_state": 0}
+    few = MatrixFactorizationRegressor(rank=8, n_jobs=1, **parameters)
     whole = few.fit(X, values, sample_weight=weights).predict(X)
-    monkeypatch.setattr(layout, "_MAX_BYTES_OF_BAND_ROWS", 500)
+    monkeypatch.setattr(layout, "_BYTES_OF_BAND_ROWS", 500)
     expected = few.fit(X, values, sample_weight=weights).predict(X)
     assert not np.array_equal(whole, expected)
     order = np.random.default_rng(0).permutation(len(X))

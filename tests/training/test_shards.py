@@ -106,6 +106,16 @@ def test_shards_learn_what_one_learns(parameters):
         assert_same(learned(fit(n_shards, **parameters)), alone)
 
 
+@pytest.mark.parametrize("parameters", [{"weighted": True}, {"early_stopping": True, "max_iter": 20}], ids=str)
+def test_shards_visit_blocks_in_the_same_bands(monkeypatch, parameters):
+    without_bands = learned(fit(1, **parameters))
+    monkeypatch.setattr(layout, "_BYTES_OF_BAND_ROWS", 1000)
+    alone = learned(fit(1, **parameters))
+    assert not np.array_equal(alone[0], without_bands[0])
+    for n_shards in (2, 3):
+        assert_same(learned(fit(n_shards, **parameters)), alone)
+
+
 def test_one_shard_alone_is_the_estimator():
     codes, y, weights = make_rows()
     model = MatrixFactorizationRegressor(rank=8, max_iter=6, random_state=0, n_jobs=3)
