@@ -7,7 +7,6 @@ that imports the insides of training. With the parts as they are it gives the pr
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from unittest import mock
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from sklearn_mf import MatrixFactorizationRegressor
 from sklearn_mf._ids.levels import Levels
 from sklearn_mf._ids.tables import split_columns
 from sklearn_mf._prediction.model import Model
-from sklearn_mf._training import centers
 from sklearn_mf._training.damping import with_damping
 from sklearn_mf._training.grid import BlockGrid, make_grid
 from sklearn_mf._training.hyperparameters import Damping, Hyperparameters
@@ -124,15 +122,6 @@ class OwnPairsCount(SGDSolver):
         super().update_centers()
         for field in range(2):
             self.parameters.pair_ties(field)[self.grid.row_of[field]] = 0.0  # the pull of its own rows
-
-
-class BestLength(SGDSolver):
-    """Run epochs in which centers move by the best single step, without momentum."""
-
-    def update_centers(self) -> None:
-        """Move the centers."""
-        with mock.patch.multiple(centers, _MOMENTUM=0.0, _RELAXATION=1.0):
-            super().update_centers()
 
 
 def epochs_with_centers(share, every=2):

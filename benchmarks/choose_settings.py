@@ -25,7 +25,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
-from _inner_fit import BestLength, InnerFit, OwnPairsCount, epochs_with_centers
+from _inner_fit import InnerFit, OwnPairsCount, epochs_with_centers
 from _real import BEST, generated_sets, real_sets, rmse, tenth
 
 from sklearn_mf import MatrixFactorizationRegressor
@@ -197,12 +197,6 @@ VARIANTS = {
     "centers move to the end": {"epochs": epochs_with_centers(1.0)},
     "centers move in the first half": {"epochs": epochs_with_centers(0.5)},
     "centers move after each epoch": {"epochs": epochs_with_centers(0.75, every=1)},
-    "after each epoch, best length, no momentum": {
-        "epochs": epochs_with_centers(0.75, every=1),
-        "solver": BestLength,
-        "alpha_implicit": 20.0,
-    },
-    "best length, no momentum": {"solver": BestLength, "alpha_implicit": 20.0},
 }
 
 

@@ -3,8 +3,8 @@
     python benchmarks/early_stopping.py [--n-jobs 1] [--max-iter 200] [--seed 0]
 
 Without a refit: nine tenths of the training rows, stopped by the other tenth (X_val), against the best max_iter on the
-same nine tenths. With a refit: all training rows. Test RMSE, epochs and processor seconds of a whole fit; ml-100k: means
-of five folds, and the max_iter that is best for all of them.
+same nine tenths. With a refit: all training rows. Test RMSE, epochs and processor seconds of a whole fit; ml-100k:
+means of five folds, and the max_iter that is best for all of them.
 
 The last table is for later ratings: the first nine tenths by time are for training and the last tenth is for the test.
 RMSE on all of its ratings, and on those whose user and item are known; means of three seeds.
