@@ -16,8 +16,7 @@ of all rows). Settings are compared by the mean over the sets of log(RMSE / RMSE
 
 The rules of regularization hold for users, items and their biases alike. The regression that predicts centers keeps the
 usual strengths beside them. These rules and the variants are no settings of the public interface: _inner_fit.py fits
-them. Fits with another number of directions of the preconditioner are not here, for that number is a constant of the
-package. docs/benchmarks/choices.md has figures of them from an earlier version.
+them.
 """
 
 import argparse

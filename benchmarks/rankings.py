@@ -1,4 +1,4 @@
-"""Lists on ten sets of real ratings: the ranker, with ratings and without, the regressor, the most popular, any order.
+"""Lists on ten sets of real ratings: rankers, the regressor, the most popular, any order.
 
     python benchmarks/rankings.py [--sets ml-1m coat ...] [--splits 3]
 
@@ -39,20 +39,24 @@ TABLES = {
 def most_popular(X, y):
     """Make a model that predicts, for everybody, how many ratings an item has."""
     model = MatrixFactorizationRegressor(rank=0, implicit_features=None, fit_bias=True, clip=False).fit(X, y)
-    model.biases_[0][:] = 0
-    model.biases_[1][:] = np.bincount(np.searchsorted(model.categories_[1], X[:, 1]))
+    return with_item_biases(model, np.bincount(np.searchsorted(model.categories_[1], X[:, 1])))
+
+
+def with_item_biases(model, biases):
+    """Give the items these biases, and the users none."""
+    model.biases_ = [np.zeros(len(model.categories_[0])), np.asarray(biases, dtype=np.float64)]
     return model
 
 
 def at_random(X, y):
     model = most_popular(X, y)
-    model.biases_[1][:] = np.random.default_rng(0).permutation(len(model.biases_[1]))
-    return model
+    return with_item_biases(model, np.random.default_rng(0).permutation(len(model.categories_[1])))
 
 
 MODELS = {
     "ranker": lambda X, y: MatrixFactorizationRanker(random_state=0).fit(X, y),
     "ranker without y": lambda X, y: MatrixFactorizationRanker(random_state=0).fit(X),
+    "ranker with rank=256": lambda X, y: MatrixFactorizationRanker(256, random_state=0).fit(X, y),
     "regressor": lambda X, y: MatrixFactorizationRegressor(random_state=0).fit(X, y),
     "most popular (number of ratings)": most_popular,
     "one random order for all": at_random,

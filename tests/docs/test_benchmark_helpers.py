@@ -111,3 +111,11 @@ def test_a_row_without_figures_says_why(benchmark_module):
 def test_a_row_has_its_median_and_its_ends(benchmark_module):
     row = benchmark_module("_speed_rows").Row("a loop", "million ratings/s", [90.0, 110.0, 100.0], "at least 95")
     assert benchmark_module("speed").cells(row)[1] == "100 (90 to 110)"
+
+
+def test_lists_of_the_most_popular_items_and_in_any_order(benchmark_module):
+    module = benchmark_module("rankings")
+    X, y = np.array([[0, 5], [1, 5], [2, 5], [0, 3], [1, 3], [2, 9]]), np.arange(6.0)
+    assert module.most_popular(X, y).recommend([0, 2], 3)[0].tolist() == [[5, 3, 9], [5, 3, 9]]
+    first, second = module.at_random(X, y).recommend([0, 2], 3)[0].tolist()
+    assert first == second
