@@ -203,8 +203,8 @@ def _warn_of_matrix(X: Any, name: str) -> None:
         warn_user(
             f"X has {shape[1]} columns. {name} takes a row for each pair, with the columns user and item. If X is a "
             "matrix of users x items, turn it into pairs. For a data frame: "
-            "X.melt(ignore_index=False).dropna().reset_index() has the columns of users, items and ratings. For an array "
-            "with 0 where there is no rating: X, y = "
+            "X.melt(ignore_index=False).dropna().reset_index() has the columns of users, items and ratings. For an "
+            "array with 0 where there is no rating: X, y = "
             "sklearn_mf.datasets.pairs_from_sparse(scipy.sparse.csr_array(X)).",
             UserWarning,
         )
