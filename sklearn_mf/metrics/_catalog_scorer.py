@@ -266,8 +266,8 @@ def _warn_of_others(n_outside: int, estimator: Any) -> None:
         f"{n_outside} other pairs of the users in the fold, but the model was fitted on {n_fitted} pairs. Lists leave "
         "out all of them. If they are pairs of a later test, the score is too high: in a search on a training part, "
         "pass this part: X=X_train. If they are training pairs that you left out of fit, such as disliked items, the "
-        "score is right. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out rows "
-        "on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
+        "score is right. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out "
+        "rows on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
         UserWarning,
     )
 

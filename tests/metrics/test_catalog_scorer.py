@@ -133,7 +133,9 @@ def test_pairs_that_are_outside_of_the_fold_too_are_left_out(data):
 
 
 REGRESSOR = MatrixFactorizationRegressor(4, random_state=0, max_iter=3)
-IN_NEITHER = r"neither in the test fold nor .*model was fitted on \d+ pairs\. .* later test, .*pass this part: X=X_train"
+IN_NEITHER = (
+    r"neither in the test fold nor .*model was fitted on \d+ pairs\. .* later test, .*pass this part: X=X_train"
+)
 
 
 @pytest.mark.parametrize("estimator", [model(), model(keep_pairs=False), REGRESSOR])
