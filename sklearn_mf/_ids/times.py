@@ -65,9 +65,10 @@ def choose_times(name: str, from_constructor: Any, from_split: Any, X: Any, n_ro
     if len(values) != n_rows:
         advice = "Give one time per row."
         if from_split is None:
+            of_rows = "times.iloc[train]" if hasattr(times, "iloc") else "times[train]"
             advice = (
-                f"If X has only some of the rows, such as X[train], give the times of these rows: "
-                f"{name}(times=times[train]) (times.iloc[train] for a pandas Series). In nested cross-validation, pass "
+                f"If X has only some of the rows, such as a training part, give the times of these rows: "
+                f"{name}(times={of_rows}). In nested cross-validation, pass "
                 "times as metadata instead, which is split together with X: params={'times': times} or fit(X, y, "
                 "times=times), after sklearn.set_config(enable_metadata_routing=True)."
             )

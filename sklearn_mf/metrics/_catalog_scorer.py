@@ -82,8 +82,9 @@ def make_catalog_scorer(
     pairs.
 
     A ``UserWarning`` is given if ``X`` has pairs that are neither in the test fold nor in the training part. The lists
-    leave out these pairs too, so the score is too high. The scorer counts pairs to detect this. It cannot detect it for
-    models that were fitted on a file.
+    leave out these pairs too. If they are pairs of a later test, the score is too high. If they are training pairs that
+    you left out of ``fit``, such as disliked items, the score is right. The scorer counts pairs to detect this. It
+    cannot detect it for models that were fitted on a file.
 
     Another ``UserWarning`` is given if the model has learned more than ``X`` has outside of the test fold. Then the
     model was fitted on test pairs, or ``X`` lacks training pairs. If the model keeps its pairs (``keep_pairs=True``),
@@ -263,9 +264,10 @@ def _warn_of_others(n_outside: int, estimator: Any) -> None:
     warn_user(
         "X of make_catalog_scorer has pairs that are neither in the test fold nor in the training part: it has "
         f"{n_outside} other pairs of the users in the fold, but the model was fitted on {n_fitted} pairs. Lists leave "
-        "out all of them, so the score is too high. In a search on a training part, pass this part: "
-        "X=X_train. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out rows "
-        "on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
+        "out all of them. If they are pairs of a later test, the score is too high: in a search on a training part, "
+        "pass this part: X=X_train. If they are training pairs that you left out of fit, such as disliked items, the "
+        "score is right. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out "
+        "rows on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
         UserWarning,
     )
 

@@ -133,7 +133,9 @@ def test_pairs_that_are_outside_of_the_fold_too_are_left_out(data):
 
 
 REGRESSOR = MatrixFactorizationRegressor(4, random_state=0, max_iter=3)
-IN_NEITHER = r"neither in the test fold nor .*model was fitted on \d+ pairs\. .*pass this part: X=X_train"
+IN_NEITHER = (
+    r"neither in the test fold nor .*model was fitted on \d+ pairs\. .* later test, .*pass this part: X=X_train"
+)
 
 
 @pytest.mark.parametrize("estimator", [model(), model(keep_pairs=False), REGRESSOR])
@@ -148,6 +150,19 @@ def test_pairs_of_x_in_neither_part_give_a_warning(estimator, data):
     with pytest.warns(UserWarning, match=IN_NEITHER) as caught:
         assert make_catalog_scorer(ndcg_at_k, X=X)(fitted, X_train[test]) > right
     assert len(caught) == 1
+
+
+def test_disliked_items_may_be_left_out_of_fit_and_of_the_lists(data):
+    X, y = data
+    train, test = next(CV.split(X))
+    liked = y >= 3
+    scorer = make_catalog_scorer(ndcg_at_k, X=X, relevant=3)
+    zero = model().fit(X[train], sample_weight=liked[train].astype(float))
+    expected = scorer(zero, X[test], y[test])
+    dropped = model().fit(X[train[liked[train]]])
+    message = "If they are training pairs that you left out of fit, such as disliked items, the score is right"
+    with pytest.warns(UserWarning, match=message):
+        assert scorer(dropped, X[test], y[test]) == expected
 
 
 @pytest.mark.parametrize("estimator", [model(), REGRESSOR])

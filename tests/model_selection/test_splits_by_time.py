@@ -406,6 +406,25 @@ def test_times_of_other_rows_are_refused(cls):
     assert the_split(cls(times=times.iloc[train]), X.to_numpy()) == expected
 
 
+@pytest.mark.parametrize("cls", BY_TIME)
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (np.array, "times[train]"),
+        (pl.Series, "times[train]"),
+        (pd.Index, "times[train]"),
+        (pd.Series, "times.iloc[train]"),
+    ],
+    ids=["array", "polars", "index", "pandas"],
+)
+def test_times_of_all_rows_with_a_part_of_the_rows(cls, make, advice):
+    """The advice for a pandas Series takes rows by position."""
+    with pytest.raises(ValueError, match=rf"{len(SECONDS)} times and 3 rows") as raised:
+        the_split(cls(times=make(SECONDS)), USERS[:3])
+    assert f"{cls.__name__}(times={advice}). In nested" in str(raised.value)
+    assert ("iloc" in advice) != ("times[train]" in str(raised.value))
+
+
 @pytest.mark.parametrize("test_size", [0.1, 80])
 def test_an_instant_that_most_ratings_share_is_told_with_numbers(test_size):
     times = np.r_[np.arange(10), np.full(790, 1_000)]
