@@ -61,7 +61,16 @@ def _first_other_label(values: Any, table: Any) -> int | None:
     index, of_rows = values.index, table.index
     if len(index) != len(of_rows) or index.equals(of_rows):
         return None
-    return next((row for row, (own, other) in enumerate(zip(index, of_rows, strict=True)) if own != other), None)
+    labels = enumerate(zip(index, of_rows, strict=True))
+    return next((row for row, (own, other) in labels if _differ(own, other)), None)
+
+
+def _differ(own: Any, other: Any) -> bool:
+    """Check whether two labels differ. Two missing labels of the same kind do not."""
+    try:
+        return bool(own != other and (own == own or other == other))  # NaN differs from itself
+    except TypeError:  # pandas.NA has no truth value
+        return own is not other
 
 
 def _has_index(values: Any) -> bool:

@@ -130,3 +130,14 @@ def test_labels_of_plotted_ratings():
             draw()
     with pytest.warns(UserWarning, match="^" + re.escape(ADVICE.format(name="y_pred", of="y_true"))):
         PredictedRatingsDisplay.from_predictions(RATINGS, TURNED)
+
+
+@pytest.mark.parametrize("missing", [float("nan"), pd.NA, None], ids=str)
+def test_missing_labels(missing):
+    labels = pd.Index([missing, 0, 1], dtype=object)
+    frame, ratings = FRAME[:3].set_axis(labels), pd.Series([1.0, 2.0, 3.0], index=labels)
+    REGRESSOR.fit(frame, ratings)
+    with pytest.warns(UserWarning, match="row 1 is 0 in X and 1 in y"):
+        REGRESSOR.fit(frame, ratings.set_axis(labels[[0, 2, 1]]))
+    with pytest.raises(ValueError, match="row 0 is .* in X and 1 in times"):
+        next(LeaveLastOut(times=ratings.set_axis(labels[[2, 1, 0]])).split(frame))
