@@ -139,5 +139,5 @@ def test_missing_labels(missing):
     REGRESSOR.fit(frame, ratings)
     with pytest.warns(UserWarning, match="row 1 is 0 in X and 1 in y"):
         REGRESSOR.fit(frame, ratings.set_axis(labels[[0, 2, 1]]))
-    with pytest.raises(ValueError, match="row 0 is .* in X and 1 in times"):
+    with pytest.raises(ValueError, match=r"row 0 is .* in X and 1 in times"):
         next(LeaveLastOut(times=ratings.set_axis(labels[[2, 1, 0]])).split(frame))
