@@ -164,7 +164,8 @@ class Recommender(WholeStates):
     ) -> tuple[np.ndarray, np.ndarray, NDArray[np.float64]] | pd.DataFrame:
         """Recommend items to users who are not in the model, from a few of their pairs.
 
-        The model does not change. It does not store these users.
+        The model does not change. It does not store these users. So ``predict`` treats them as unknown. For deviations,
+        use ``fold_in`` on a copy of the model.
 
         Parameters
         ----------

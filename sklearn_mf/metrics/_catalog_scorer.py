@@ -83,8 +83,10 @@ def make_catalog_scorer(
 
     A ``UserWarning`` is given if ``X`` has pairs that are neither in the test fold nor in the training part. The lists
     leave out these pairs too. If they are pairs of a later test, the score is too high. If they are training pairs that
-    you left out of ``fit``, such as disliked items, the score is right. The scorer counts pairs to detect this. It
-    cannot detect it for models that were fitted on a file.
+    you left out of ``fit``, such as disliked items, the score is right. The scorer counts pairs to detect this. If the
+    model keeps its pairs (``keep_pairs=True``), it counts those of the users in the fold. For other models it counts
+    all rows of ``fit``, so it may not notice a few such pairs. It cannot detect them for models that were fitted on a
+    file.
 
     Another ``UserWarning`` is given if the model has learned more than ``X`` has outside of the test fold. Then the
     model was fitted on test pairs, or ``X`` lacks training pairs. If the model keeps its pairs (``keep_pairs=True``),
@@ -147,8 +149,9 @@ class CatalogScorer(RankingScorer):
                 f"none. {advice}"
             )
         outside = _pairs_outside(self._X, X, estimator)
-        _warn_of_others(outside.n_pairs, estimator)
-        _warn_of_too_few(outside, X, estimator)
+        n_learned = _count_learned(X, estimator)
+        _warn_of_others(outside.n_pairs, n_learned, estimator)
+        _warn_of_too_few(outside, n_learned, estimator)
         catalog = Catalog(estimator, outside.table, outside.has, self._relevant)
         return score_catalog(catalog, X, y, sample_weight, self._metric, self._kwargs)
 
@@ -256,38 +259,54 @@ def _pair_columns(X: Any, estimator: Any) -> list[Column]:
     return order_columns(columns, X, list(getattr(estimator, "feature_names_in_", []))[:2], "X")[:2]
 
 
-def _warn_of_others(n_outside: int, estimator: Any) -> None:
-    """Warn if users of the fold have more pairs outside of it than the estimator was fitted on."""
-    n_fitted = getattr(estimator, "_n_rows", None)  # with repeated pairs
-    if n_fitted is None or n_outside <= n_fitted:
+def _count_learned(fold: Any, estimator: Any) -> int | None:
+    """Count the pairs of the users in the fold that the estimator keeps. Return None if it keeps no pairs."""
+    seen = getattr(estimator, "_seen_pairs", None)
+    if seen is None:
+        return None
+    column = _pair_columns(fold, estimator)[0]
+    places = find_ids(column.label, factorize(column)[0], estimator.categories_[0], "the model was fitted on")
+    return seen.count_of(places[places >= 0])
+
+
+def _warn_of_others(n_outside: int, n_learned: int | None, estimator: Any) -> None:
+    """Warn if users of the fold have more pairs outside of it than the estimator can have learned.
+
+    If it keeps its pairs, those of the users in the fold are counted. If not, all rows that it got are counted.
+    """
+    n_fitted, of = getattr(estimator, "_n_rows", None), ""
+    if n_fitted is None:
+        return
+    if n_learned is not None:
+        n_kept = estimator._seen_pairs.count_of(np.arange(len(estimator.categories_[0])))
+        n_lost = max(n_fitted - n_kept, 0)  # rows that repeat, or have a weight of 0
+        n_fitted, of = n_learned + n_lost, " of them at most"
+    if n_outside <= n_fitted:
         return
     warn_user(
         "X of make_catalog_scorer has pairs that are neither in the test fold nor in the training part: it has "
-        f"{n_outside} other pairs of the users in the fold, but the model was fitted on {n_fitted} pairs. Lists leave "
-        "out all of them. If they are pairs of a later test, the score is too high: in a search on a training part, "
-        "pass this part: X=X_train. If they are training pairs that you left out of fit, such as disliked items, the "
-        "score is right. Score all test pairs at once. To count only high ratings, set relevant. If splits leave out "
-        "rows on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
+        f"{n_outside} other pairs of the users in the fold, but the model was fitted on {n_fitted} pairs{of}. Lists "
+        "leave out all of them. If they are pairs of a later test, the score is too high: in a search on a training "
+        "part, pass this part: X=X_train. If they are training pairs that you left out of fit, such as disliked items, "
+        "the score is right. Score all test pairs at once. To count only high ratings, set relevant. If splits leave "
+        "out rows on purpose, as in a halving search or a learning curve, compare only scores of the same split.",
         UserWarning,
     )
 
 
-def _warn_of_too_few(outside: Outside, fold: Any, estimator: Any) -> None:
+def _warn_of_too_few(outside: Outside, n_learned: int | None, estimator: Any) -> None:
     """Warn if the estimator has learned more than X has outside of the fold.
 
     If it keeps its pairs, those of the users in the fold are counted. If not, the rows of its last ``fit`` are counted.
     """
-    seen, advice = getattr(estimator, "_seen_pairs", None), ""
-    if seen is not None:
-        column = _pair_columns(fold, estimator)[0]
-        places = find_ids(column.label, factorize(column)[0], estimator.categories_[0], "the model was fitted on")
-        n_learned, n_outside = seen.count_of(places[places >= 0]), outside.n_pairs
-        has, of = f"knows {n_learned} pairs of the users in the fold", f"{n_outside} pairs of them"
+    n_known, n_outside, advice = n_learned, outside.n_pairs, ""
+    if n_known is not None:
+        has, of = f"knows {n_known} pairs of the users in the fold", f"{n_outside} pairs of them"
     else:
-        n_learned, n_outside = getattr(estimator, "_n_fitted", 0), outside.n_rows
-        has, of = f"was fitted on {n_learned} rows", f"{n_outside} rows"
+        n_known, n_outside = int(getattr(estimator, "_n_fitted", 0)), outside.n_rows
+        has, of = f"was fitted on {n_known} rows", f"{n_outside} rows"
         advice = " If you repeat rows of the training part, repeat them in this X too."
-    if n_learned > n_outside:
+    if n_known > n_outside:
         warn_user(
             f"The model {has}, but X of make_catalog_scorer has only {of} outside of the fold. If the model was fitted "
             "on pairs of the fold, the score is too high. If X lacks training pairs, the lists repeat them. Fit the "

@@ -1,6 +1,7 @@
 """Check downloads of MovieLens from a server on this machine, when they fail too."""
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -43,7 +44,8 @@ class Server:
                 if not length or length[0] is not None:
                     self.send_header("Content-Length", str(length[0] if length else len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(BrokenPipeError):  # the client does not want the rest
+                    self.wfile.write(body)
                 if status == "stall":
                     server.over.wait(5)
 

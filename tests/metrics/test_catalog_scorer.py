@@ -12,7 +12,7 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold, cross_val_score
 
-from sklearn_mf import MatrixFactorizationRegressor
+from sklearn_mf import MatrixFactorizationRegressor, MostPopularRecommender
 from sklearn_mf.datasets import open_ratings
 from sklearn_mf.metrics import (
     catalog_coverage,
@@ -134,7 +134,8 @@ def test_pairs_that_are_outside_of_the_fold_too_are_left_out(data):
 
 REGRESSOR = MatrixFactorizationRegressor(4, random_state=0, max_iter=3)
 IN_NEITHER = (
-    r"neither in the test fold nor .*model was fitted on \d+ pairs\. .* later test, .*pass this part: X=X_train"
+    r"neither in the test fold nor .*model was fitted on \d+ pairs( of them at most)?\. "
+    r".* later test, .*pass this part: X=X_train"
 )
 
 
@@ -150,6 +151,19 @@ def test_pairs_of_x_in_neither_part_give_a_warning(estimator, data):
     with pytest.warns(UserWarning, match=IN_NEITHER) as caught:
         assert make_catalog_scorer(ndcg_at_k, X=X)(fitted, X_train[test]) > right
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("estimator", [model(), MostPopularRecommender()])
+def test_other_pairs_are_found_beside_many_users_of_one_pair(estimator, data):
+    X, _ = data
+    alone = np.column_stack([np.arange(2000) + 10**6, np.resize(np.unique(X[:, 1]), 2000)])
+    rest, _ = next(CV.split(X))
+    train, test = next(CV.split(X[rest]))
+    fitted = estimator.fit(np.concatenate([X[rest][train], alone]))
+    right = make_catalog_scorer(ndcg_at_k, X=np.concatenate([X[rest], alone]))(fitted, X[rest][test])
+    with pytest.warns(UserWarning, match=IN_NEITHER):
+        score = make_catalog_scorer(ndcg_at_k, X=np.concatenate([X, alone]))(fitted, X[rest][test])
+    assert score > right
 
 
 def test_disliked_items_may_be_left_out_of_fit_and_of_the_lists(data):
