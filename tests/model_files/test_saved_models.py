@@ -105,7 +105,8 @@ def test_a_loaded_model_knows_of_how_many_rows_it_has_learned(make):
     scorer = make_catalog_scorer(ndcg_at_k, X=np.concatenate([X[:5], others]))
     found, expected = [messages_of(lambda each=each: scorer(each, X[:5], np.ones(5))) for each in (again, model)]
     assert found == expected
-    assert any("the model was fitted on 60 pairs" in message for message in found)
+    known = "on 60 pairs." if make is regressor else "pairs of them at most."
+    assert any("the model was fitted on" in message and known in message for message in found)
 
 
 def test_a_model_that_does_not_know_its_rows():
