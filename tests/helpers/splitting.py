@@ -23,6 +23,8 @@ ALL = [
 UTC = datetime.timezone.utc
 
 SECONDS = [1_600_000_000, 1_500_000_000, 1_400_000_000, 1_700_000_000, 1_550_000_000]
+NAIVE = [datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=s) for s in SECONDS]
+AWARE = [datetime.datetime.fromtimestamp(s, UTC) for s in SECONDS]
 USERS = np.array([[1, 0], [1, 1], [2, 0], [2, 1], [3, 1]])
 
 pairs = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=2, max_size=40).map(np.array)
